@@ -1,0 +1,1 @@
+"""The method: grouping, plans and shared sampling. Never imports from `nodes/`."""

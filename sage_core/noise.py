@@ -1,0 +1,71 @@
+"""Noise inside a sampler, drawn as a plain run on the user's latent batch would draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+
+class VariationNoise(TorchFunctionMode):
+    """While active, Gaussian noise for all rows of a run is drawn for its variations and repeated.
+
+    A run has `clusters * variations` rows, cluster-major. A plain sampler run on the user's latent has only
+    the variations, and its noise (ancestral, Brownian, churn, inpainting, of any sampler) comes from
+    `torch.randn` or `torch.randn_like` on a shape that leads with the number of rows. Drawing at that one
+    place needs no knowledge of any sampler, and gives each cluster the very noise of the plain run.
+
+    Source: ours. The mode must be paused while the model itself runs (see `paused`).
+    """
+
+    def __init__(self, clusters: int, variations: int, latent_shape: torch.Size) -> None:
+        """`latent_shape`: one row, without the batch dimension."""
+        super().__init__()
+        self.clusters = clusters
+        self.variations = variations
+        self.rows = (clusters * variations, *latent_shape)
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.randn and self._asked_shape(args, kwargs) == self.rows:
+            rest = {key: value for key, value in kwargs.items() if key != "size"}
+            return self._repeat(func((self.variations, *self.rows[1:]), **rest))
+        if func is torch.randn_like and tuple(args[0].shape) == self.rows:
+            return self._repeat(func(args[0][: self.variations], **kwargs))
+        return func(*args, **kwargs)
+
+    @staticmethod
+    def _asked_shape(args: tuple, kwargs: dict[str, Any]) -> tuple[int, ...]:
+        size = kwargs.get("size", args)
+        if len(size) == 1 and not isinstance(size[0], int):
+            size = size[0]
+        return tuple(size)
+
+    def _repeat(self, noise: torch.Tensor) -> torch.Tensor:
+        return tile(noise, self.clusters)
+
+    def paused(self) -> _Paused:
+        """A context in which noise is drawn as usual again (for the model's own use of random numbers)."""
+        return _Paused(self)
+
+
+class _Paused:
+    """Leaves a mode for the length of a `with` block; it has to be the innermost active one."""
+
+    def __init__(self, mode: TorchFunctionMode) -> None:
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        self.mode.__exit__(None, None, None)
+
+    def __exit__(self, *error: object) -> None:
+        self.mode.__enter__()
+
+
+def tile(rows: torch.Tensor, times: int) -> torch.Tensor:
+    """Repeat a batch whole, `times` times: (V, ...) to (times * V, ...), cluster-major."""
+    return rows.repeat((times,) + (1,) * (rows.ndim - 1))

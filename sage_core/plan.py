@@ -1,0 +1,156 @@
+"""The plan: who shares which model evaluations, as plain data that predicts its own cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Cluster = tuple[int, ...]
+Partition = tuple[Cluster, ...]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One partition of the prompts and how far down it holds.
+
+    Attributes:
+        clusters: prompt indices, a tuple a cluster; together every prompt once.
+        branch_sigma: evaluations at a sigma above it are done once a cluster; None in the last level,
+            which runs to the end.
+    """
+
+    clusters: Partition
+    branch_sigma: float | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Model evaluations (one row, once, for one of cond/uncond).
+
+    Attributes:
+        per_level: evaluations of each level, coarse to fine.
+        independent: what every prompt alone would need.
+    """
+
+    per_level: tuple[int, ...]
+    independent: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.per_level)
+
+    @property
+    def saved(self) -> float:
+        """Share of the evaluations that is saved, 0 to 1."""
+        return 1 - self.total / self.independent if self.independent else 0.0
+
+
+@dataclass(frozen=True)
+class SharePlan:
+    """Nested partitions of the prompts, coarse to fine, each down to its branch sigma.
+
+    Every cluster runs once a variation, so a row is a (cluster, variation).
+
+    Raises:
+        ValueError: the partitions are not nested, miss a prompt, or their sigmas do not fall.
+    """
+
+    levels: tuple[Level, ...]
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            raise ValueError("plan: expected at least one level, got none.")
+        if self.levels[-1].branch_sigma is not None:
+            raise ValueError("plan: the last level must run to the end (branch_sigma None).")
+        sigmas = [level.branch_sigma for level in self.levels[:-1]]
+        if any(sigma is None for sigma in sigmas) or any(a <= b for a, b in zip(sigmas, sigmas[1:], strict=False)):
+            raise ValueError(f"plan: branch sigmas must fall from level to level, got {sigmas}.")
+        prompts = range(self.n_prompts)
+        for level in self.levels:
+            if sorted(index for cluster in level.clusters for index in cluster) != list(prompts):
+                raise ValueError(f"plan: every level must hold prompts 0 to {len(prompts) - 1} once each.")
+        for coarse, fine in zip(self.levels, self.levels[1:], strict=False):
+            parents_of(fine.clusters, coarse.clusters)
+
+    @property
+    def n_prompts(self) -> int:
+        return sum(len(cluster) for cluster in self.levels[-1].clusters)
+
+    @classmethod
+    def from_groups(cls, groups: Iterable[Sequence[int]], branch_sigma: float | None) -> SharePlan:
+        """Two levels: groups down to `branch_sigma`, then every prompt alone.
+
+        One level if nothing can be shared (`branch_sigma` None, or every group of one).
+        """
+        partition = tuple(tuple(group) for group in groups)
+        alone = tuple((index,) for index in sorted(index for group in partition for index in group))
+        shares = branch_sigma is not None and any(len(group) > 1 for group in partition)
+        levels = (Level(partition, branch_sigma),) if shares else ()
+        return cls((*levels, Level(alone, None)))
+
+    def level_of_calls(self, call_sigmas: Sequence[float]) -> list[int]:
+        """Which level answers each call of the sampler: the first whose branch sigma is below the call's.
+
+        Never turns back: a sampler that evaluates at a higher sigma again has left the shared state.
+        """
+        levels, current = [], 0
+        for sigma in call_sigmas:
+            while is_past(sigma, self.levels[current].branch_sigma):
+                current += 1
+            levels.append(current)
+        return levels
+
+    def cost(self, call_sigmas: Sequence[float], *, variations: int, evaluations_a_row: int) -> Cost:
+        """Evaluations that this plan needs for a sampler that calls the model at `call_sigmas`.
+
+        Args:
+            call_sigmas: sigma of every model call of one run, in order (a second-order sampler has two a step).
+            variations: images a prompt.
+            evaluations_a_row: 2 with a negative prompt (CFG), 1 without.
+        """
+        calls = self.level_of_calls(call_sigmas)
+        a_cluster = variations * evaluations_a_row
+        per_level = tuple(
+            calls.count(index) * len(level.clusters) * a_cluster for index, level in enumerate(self.levels)
+        )
+        return Cost(per_level, len(calls) * self.n_prompts * a_cluster)
+
+    def __str__(self) -> str:
+        lines, above = [], "start"
+        for level in self.levels:
+            below = "end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}"
+            lines.append(f"sigma {above} to {below}: {len(level.clusters)} clusters")
+            above = below
+        return "\n".join(lines)
+
+
+def is_past(sigma: float, branch_sigma: float | None) -> bool:
+    """Whether a call at `sigma` belongs to a finer level; a hair of tolerance, since samplers go through logs."""
+    return branch_sigma is not None and sigma <= branch_sigma * (1 + 1e-5)
+
+
+def parents_of(fine: Partition, coarse: Partition) -> list[int]:
+    """For every cluster of `fine` the index of the cluster of `coarse` that contains it.
+
+    Raises:
+        ValueError: a cluster of `fine` crosses clusters of `coarse`.
+    """
+    home = {prompt: index for index, cluster in enumerate(coarse) for prompt in cluster}
+    parents = []
+    for cluster in fine:
+        found = {home[prompt] for prompt in cluster}
+        if len(found) != 1:
+            raise ValueError(f"plan: prompts {cluster} are together in a level but apart in a coarser one.")
+        parents.append(found.pop())
+    return parents
+
+
+def branch_index(share: float, steps: int) -> int:
+    """k = round(share * steps), the number of shared steps (design: `share`).
+
+    Raises:
+        ValueError: share outside 0 to 1.
+    """
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"share: expected a fraction of the steps from 0 to 1, got {share}.")
+    return round(share * steps)
