@@ -1,0 +1,120 @@
+"""The host's CONDITIONING as data: one for a group out of its members', and a template's extras for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+Conditioning = list[list[Any]]
+"""ComfyUI's CONDITIONING: entries [text embedding (1, tokens, width) or None, {extras}]."""
+
+GROUP_CONDITIONS = ("mean", "medoid", "concat")
+_TEXT_KEYS = ("pooled_output", "attention_mask")
+_MOST_REPEATS = 4
+"""How much a shorter text embedding may be repeated to match a longer one (the host's own limit)."""
+
+
+def group_conditioning(members: Sequence[Conditioning], mode: str, medoid: int) -> tuple[Conditioning, bool]:
+    """One conditioning for a group.
+
+    Args:
+        members: the members' conditionings, with equal numbers of entries.
+        mode: "mean" of the embeddings; "medoid", the most central member's own; "concat", all members' tokens
+            in a row (pooled embeddings are averaged).
+        medoid: index of the most central member.
+
+    Returns:
+        The conditioning, and whether `mode` was possible (where embeddings of different encoders' lengths or
+        masks cannot be combined, it is the medoid's own).
+    """
+    if len(members) == 1 or mode == "medoid":
+        return members[medoid], True
+    try:
+        entries = [_combine_entry([member[at] for member in members], mode, medoid) for at in range(len(members[0]))]
+    except _CannotCombine:
+        return members[medoid], False
+    return entries, True
+
+
+class _CannotCombine(Exception):
+    pass
+
+
+def _combine_entry(entries: list[list[Any]], mode: str, medoid: int) -> list[Any]:
+    texts = [entry[0] for entry in entries]
+    extras = dict(entries[medoid][1])
+    for key, own in extras.items():
+        values = [entry[1].get(key) for entry in entries]
+        if not isinstance(own, torch.Tensor) or all(_equal(own, value) for value in values):
+            continue
+        if key == "attention_mask" and mode == "concat" and all(isinstance(value, torch.Tensor) for value in values):
+            extras[key] = torch.cat(values, dim=-1)
+        else:
+            extras[key] = _mean(values)
+    if texts[0] is None:
+        return [None, extras]
+    if mode == "concat" and not all(_equal(texts[0], text) for text in texts):
+        if len({text.shape[-1] for text in texts}) > 1:
+            raise _CannotCombine
+        return [torch.cat(texts, dim=1), extras]
+    return [_mean(_same_length(texts)), extras]
+
+
+def _mean(values: list[Any]) -> torch.Tensor:
+    """Mean as first + mean of differences: exact for equal values, where a sum would round."""
+    first = values[0]
+    if any(not isinstance(value, torch.Tensor) or value.shape != first.shape for value in values):
+        raise _CannotCombine
+    if not first.is_floating_point():
+        raise _CannotCombine
+    return first + torch.stack([value - first for value in values]).mean(0)
+
+
+def _same_length(texts: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Repeat tokens to a common length, which cross-attention does not notice (the host does the same)."""
+    lengths = [text.shape[1] for text in texts]
+    common = math.lcm(*lengths)
+    if common // min(lengths) > _MOST_REPEATS:
+        raise _CannotCombine
+    return [text.repeat(1, common // text.shape[1], 1) for text in texts]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return a is b or (isinstance(b, torch.Tensor) and a.shape == b.shape and torch.equal(a, b))
+
+
+def apply_template(prompt: Conditioning, template: Conditioning) -> Conditioning:
+    """A prompt's text with every extra of a template (guidance, ControlNet, area, timestep range, ...).
+
+    A template of several entries (areas, say) gives as many, each with this prompt's text.
+    """
+    return [
+        [text, {**{key: value for key, value in extras.items() if key not in _TEXT_KEYS}, **own}]
+        for text, own in prompt
+        for _, extras in template
+    ]
+
+
+def text_width(conditioning: Conditioning) -> int | None:
+    """Width of the text embedding, None where an entry carries none."""
+    text = conditioning[0][0]
+    return None if text is None else int(text.shape[-1])
+
+
+def check_template(template: Any, prompt: Conditioning) -> None:
+    """
+    Raises:
+        ValueError: the template is empty, or was encoded by another text encoder than the prompts.
+    """
+    if not isinstance(template, list) or not template:
+        raise ValueError("template: expected a CONDITIONING with at least one entry, got an empty one.")
+    widths = {text_width([entry]) for entry in template} - {None}
+    expected = text_width(prompt)
+    if expected is not None and widths - {expected}:
+        raise ValueError(
+            f"template: expected a conditioning from the connected CLIP (text width {expected}), "
+            f"got width {', '.join(str(width) for width in sorted(widths))}. Encode it with the same CLIP."
+        )

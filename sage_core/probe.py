@@ -1,0 +1,53 @@
+"""Which sigmas a sampler asks the model at, found by running it on next to nothing."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import comfy.model_patcher
+import comfy.samplers
+import torch
+
+
+def sampler_calls(
+    model_patcher: comfy.model_patcher.ModelPatcher, sampler: Any, sigmas: torch.Tensor
+) -> tuple[float, ...] | None:
+    """Sigmas of every model call of one run, in order.
+
+    The sampler itself is run, on one tiny latent, with a stand-in for the model's answers. Two different
+    answers show a sampler whose calls depend on the image.
+
+    Returns:
+        The sigmas, or None if they depend on the image (dpm_adaptive) or the sampler cannot be probed.
+    """
+    try:
+        calls = {_probe(model_patcher, sampler, sigmas, scale) for scale in (0.0, 0.9)}
+    except Exception:
+        logging.debug("SAGE: sampler %s cannot be probed", sampler, exc_info=True)
+        return None
+    return calls.pop() if len(calls) == 1 else None
+
+
+def _probe(model_patcher: Any, sampler: Any, sigmas: torch.Tensor, scale: float) -> tuple[float, ...]:
+    calls: list[float] = []
+
+    def answer(args: dict[str, Any]) -> list[torch.Tensor]:
+        calls.append(float(args["sigma"][0]))
+        # Uneven over the latent, so that step-size control sees an error to react to.
+        ramp = torch.linspace(0, scale, args["input"].numel()).view_as(args["input"])
+        return [torch.sin(3 * args["input"]) * ramp] * len(args["conds"])
+
+    guider = comfy.samplers.CFGGuider(model_patcher)
+    guider.model_options = {}
+    guider.inner_model = SimpleNamespace(model_sampling=model_patcher.get_model_object("model_sampling"))
+    guider.conds = {"positive": [], "negative": []}
+    options = {"sampler_calc_cond_batch_function": answer, "transformer_options": {"sample_sigmas": sigmas}}
+    noise = torch.sin(torch.arange(16.0)).view(1, 1, 4, 4)
+    with torch.random.fork_rng(devices=[]):
+        sampler.sample(
+            guider, sigmas.cpu(), {"model_options": options, "seed": 0}, None, noise, torch.zeros_like(noise),
+            None, disable_pbar=True,
+        )  # fmt: skip
+    return tuple(calls)
