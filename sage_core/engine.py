@@ -1,0 +1,214 @@
+"""Runs a plan: level by level, in chunks that fit in memory, every run from the first step on."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import torch
+
+from . import rows
+from .conditioning import Conditioning
+from .plan import Cluster, Level, SharePlan, parents_of
+from .progress import Progress
+from .run import CannotBatch, RunGuider, RunResult
+from .trace import ClusterTrace, ReplayMismatch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a sampler is given, for one prompt: the V variations of the user's latent.
+
+    Attributes:
+        noise, latent_image: (V, channels, ..., height, width).
+        denoise_mask: as in the host's LATENT, or None.
+        sampler, sigmas, seed: as the host's guiders get them.
+        rng: state of the global random generators when the job was made (some samplers draw from them).
+    """
+
+    noise: Any
+    latent_image: Any
+    denoise_mask: Any
+    sampler: Any
+    sigmas: torch.Tensor
+    seed: int | None
+    rng: tuple[torch.Tensor, ...] = field(repr=False)
+
+    @property
+    def variations(self) -> int:
+        return rows.count(self.noise)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The model and the conditions that runs are made of.
+
+    Attributes:
+        condition: gives the conditioning of a cluster of prompts.
+        negative: one for all.
+    """
+
+    model_patcher: comfy.model_patcher.ModelPatcher
+    model_options: dict[str, Any]
+    condition: Callable[[Cluster], Conditioning]
+    negative: Conditioning
+    cfg: float
+
+    def run_level(
+        self, job: Job, level: Level, parents: Sequence[ClusterTrace] | None, progress: Progress, *, alone: bool
+    ) -> RunResult:
+        """All clusters of a level, in as few runs as memory and conditions allow.
+
+        Args:
+            parents: a trace a cluster, or None to evaluate everything.
+            alone: one cluster a run (a sampler whose step size looks at the whole batch).
+
+        Raises:
+            ReplayMismatch: the sampler does not repeat itself.
+        """
+        size = 1 if alone else self._clusters_at_once(job)
+        indices = list(range(len(level.clusters)))
+        pending = [indices[start : start + size] for start in range(0, len(indices), size)]
+        done: dict[int, RunResult] = {}
+        while pending:
+            chunk = pending.pop(0)
+            checkpoint = progress.done
+            try:
+                result = self._run(job, level, chunk, parents, progress)
+            except CannotBatch as split:
+                pending = [[chunk[at] for at in members] for members in split.classes] + pending
+                continue
+            except Exception as error:
+                if not _is_out_of_memory(error) or len(chunk) == 1:
+                    raise
+                progress.done = checkpoint
+                pending = [chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]] + pending
+                log.warning("SAGE: out of memory with %d clusters at once, going on with half", len(chunk))
+            else:
+                done.update(_split(result, chunk))
+                continue
+            comfy.model_management.soft_empty_cache()
+        results = [done[index] for index in indices]
+        return RunResult(
+            rows.concat([result.samples for result in results]),
+            None if any(result.denoised is None for result in results)
+            else rows.concat([result.denoised for result in results]),
+            [trace for result in results for trace in result.traces],
+        )  # fmt: skip
+
+    def _run(
+        self, job: Job, level: Level, chunk: list[int], parents: Sequence[ClusterTrace] | None, progress: Progress
+    ) -> RunResult:
+        guider = RunGuider(
+            self.model_patcher,
+            self.model_options,
+            conditionings=[self.condition(level.clusters[index]) for index in chunk],
+            negative=self.negative,
+            cfg=self.cfg,
+            variations=job.variations,
+            parents=None if parents is None else [parents[index] for index in chunk],
+            branch_sigma=level.branch_sigma,
+            on_evaluation=progress.add,
+            on_denoised=lambda denoised: progress.show(denoised, chunk),
+        )
+        mask = job.denoise_mask
+        if mask is not None and rows.count(mask) > 1:
+            mask = rows.tile(rows.fit(mask, job.variations), len(chunk))
+        with _random_state(job.rng, self.model_patcher.load_device):
+            return guider.run(
+                rows.tile(job.noise, len(chunk)), rows.tile(job.latent_image, len(chunk)), job.sampler, job.sigmas,
+                denoise_mask=mask, disable_pbar=True, seed=job.seed,
+            )  # fmt: skip
+
+    def _clusters_at_once(self, job: Job) -> int:
+        """How many clusters fit in free memory by the host's own estimate, at least one."""
+        shape = list(rows.shape(job.noise))
+        model, device = self.model_patcher.model, self.model_patcher.load_device
+        one = model.memory_required([2 * shape[0], *shape[1:]])
+        comfy.model_management.load_models_gpu([self.model_patcher], memory_required=one)
+        free = comfy.model_management.get_free_memory(device)
+        return max(1, int(free / (1.5 * one)))  # the margin the host itself keeps when it batches
+
+
+def run_levels(
+    engine: Engine, job: Job, levels: Sequence[Level], progress: Progress, *,
+    alone: bool, above: Level | None = None, traces: Sequence[ClusterTrace] | None = None,
+) -> RunResult:  # fmt: skip
+    """Run nested levels, coarse to fine; the first continues `above`, whose clusters' traces are `traces`.
+
+    Raises:
+        ReplayMismatch: see `Engine.run_level`.
+    """
+    result: RunResult | None = None
+    for level in levels:
+        parents = None
+        if above is not None and traces is not None:
+            parents = [traces[index] for index in parents_of(level.clusters, above.clusters)]
+        progress.start_level(len(level.clusters) * job.variations)
+        result = engine.run_level(job, level, parents, progress, alone=alone)
+        above, traces = level, result.traces
+    if result is None:
+        raise ValueError("levels: expected at least one level to run, got none.")
+    return result
+
+
+def run_plan(
+    engine: Engine, job: Job, plan: SharePlan, progress: Progress, *, alone: bool,
+    done: int = 0, traces: Sequence[ClusterTrace] | None = None,
+) -> tuple[RunResult, list[str]]:  # fmt: skip
+    """Run what is left of a plan, or every prompt alone where the sampler does not repeat itself.
+
+    Args:
+        done: levels already run; `traces` are those of the last of them.
+
+    Returns:
+        The rows, one a (prompt, variation), and warnings for the person.
+    """
+    above = plan.levels[done - 1] if done else None
+    try:
+        result = run_levels(engine, job, plan.levels[done:], progress, alone=alone, above=above, traces=traces)
+    except ReplayMismatch as mismatch:
+        warning = (
+            f"Nothing was shared: the sampler does not repeat itself ({mismatch}). It probably draws noise of "
+            "its own without the seed. Every prompt was sampled alone instead."
+        )
+        log.warning("SAGE: %s", warning)
+        return run_levels(engine, job, plan.levels[-1:], progress, alone=alone), [warning]
+    return result, []
+
+
+def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """State of the global generators a sampler may draw from: the CPU's, and the device's if it is a CUDA one."""
+    cuda = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
+    return (torch.get_rng_state(), *cuda)
+
+
+@contextlib.contextmanager
+def _random_state(state: tuple[torch.Tensor, ...], device: torch.device) -> Iterator[None]:
+    """Every run starts from the same global random state, and leaves none of its own behind."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.set_rng_state(state[0])
+        if len(state) > 1:
+            torch.cuda.set_rng_state(state[1], device)
+        yield
+
+
+def _split(result: RunResult, chunk: list[int]) -> dict[int, RunResult]:
+    """A chunk's result as one result a cluster."""
+    samples = rows.chunk(result.samples, len(chunk))
+    denoised = [None] * len(chunk) if result.denoised is None else rows.chunk(result.denoised, len(chunk))
+    return {
+        index: RunResult(samples[at], denoised[at], [result.traces[at]]) for at, index in enumerate(chunk)
+    }
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    known = getattr(comfy.model_management, "is_oom", None)  # newer hosts know more kinds
+    return isinstance(error, comfy.model_management.OOM_EXCEPTION) or bool(known and known(error))

@@ -1,0 +1,208 @@
+"""Guiders that share evaluations, for any node that takes a GUIDER."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_patcher
+import comfy.samplers
+import torch
+
+from . import rows
+from .checks import check_cfg, check_finite, check_model, check_text_width
+from .conditioning import Conditioning
+from .engine import Engine, Job, random_state, run_levels, run_plan
+from .groups import PromptGroups
+from .plan import Cost, Level, SharePlan, branch_index
+from .probe import sampler_calls
+from .progress import Progress, StepCallback
+from .report import Outcome
+from .run import RunResult
+from .trace import ClusterTrace
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Everything the shared levels leave for the branches.
+
+    Attributes:
+        traces: a trace a cluster of the last shared level; empty if nothing is shared.
+        model: what the branch's model has to agree with.
+        outcome: evaluations so far.
+    """
+
+    job: Job
+    plan: SharePlan
+    traces: list[ClusterTrace]
+    groups: PromptGroups
+    negative: Conditioning
+    cfg: float
+    model: dict[str, Any]
+    outcome: Outcome
+
+
+class SageGuider(comfy.samplers.CFGGuider):
+    """Samples every prompt of some groups; the steps above the branch sigma run once a group.
+
+    A drop-in for the host's CFGGuider, except that it returns a row a (prompt, variation), prompt-major,
+    for a latent that holds the variations.
+
+    Attributes:
+        outcome: what was planned and done, after `sample`.
+    """
+
+    def __init__(
+        self,
+        model_patcher: comfy.model_patcher.ModelPatcher,
+        groups: PromptGroups,
+        negative: Conditioning,
+        cfg: float,
+        share: float,
+    ) -> None:
+        """
+        Args:
+            share: fraction of the steps that is shared, 0 to 1.
+
+        Raises:
+            ValueError: an input is out of range, or the groups do not fit the model or the negative prompt.
+        """
+        super().__init__(model_patcher)
+        check_cfg(cfg)
+        check_text_width(model_patcher, groups, negative)
+        branch_index(share, 1)
+        self.set_cfg(cfg)
+        self.groups = groups
+        self.negative = negative
+        self.share = share
+        self.outcome: Outcome | None = None
+
+    def sample(
+        self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, denoise_mask: Any = None,
+        callback: StepCallback | None = None, disable_pbar: bool = False, seed: int | None = None,
+    ) -> Any:  # fmt: skip
+        if sigmas.shape[-1] == 0:
+            return rows.tile(latent_image, len(self.groups.prompts))
+        job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
+        plan = self._plan(sigmas)
+        outcome = self._planned(plan, job)
+        progress = Progress(callback, outcome.expected(), bar=not disable_pbar)
+        try:
+            result, warnings = run_plan(self._engine(), job, plan, progress, alone=outcome.cost is None)
+        finally:
+            progress.close()
+        self.outcome = outcome.finished(progress.done, warnings)
+        _report_denoised(callback, progress, result)
+        return result.samples
+
+    def _engine(self) -> Engine:
+        return Engine(self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg)
+
+    def _job(
+        self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, mask: Any, seed: int | None
+    ) -> Job:
+        check_finite(latent_image, "latent_image")
+        rng = random_state(self.model_patcher.load_device)
+        return Job(noise, latent_image, mask, sampler, sigmas, seed, rng)
+
+    def _plan(self, sigmas: torch.Tensor) -> SharePlan:
+        shared_steps = branch_index(self.share, len(sigmas) - 1)
+        return SharePlan.from_groups(self.groups.partition, float(sigmas[shared_steps]) if shared_steps else None)
+
+    def _planned(self, plan: SharePlan, job: Job) -> Outcome:
+        calls = sampler_calls(self.model_patcher, job.sampler, job.sigmas)
+        cost: Cost | None = None
+        if calls is not None:
+            cost = plan.cost(calls, variations=job.variations, evaluations_a_row=self._evaluations_a_row())
+        return Outcome(plan, cost, steps=len(job.sigmas) - 1, variations=job.variations)
+
+    def _evaluations_a_row(self) -> int:
+        """The host skips the negative prompt at cfg 1, unless a patch asks for it."""
+        skips = abs(self.cfg - 1.0) < 1e-9 and not self.model_options.get("disable_cfg1_optimization", False)
+        return 1 if skips else 2
+
+
+class PrefixGuider(SageGuider):
+    """Runs the shared levels only; `sample` returns the last denoised prediction, a row a (group, variation).
+
+    Attributes:
+        prefix: what `BranchGuider` goes on from, after `sample`.
+    """
+
+    prefix: Prefix | None = None
+
+    def sample(
+        self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, denoise_mask: Any = None,
+        callback: StepCallback | None = None, disable_pbar: bool = False, seed: int | None = None,
+    ) -> Any:  # fmt: skip
+        job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
+        plan = self._plan(sigmas) if len(sigmas) else SharePlan.from_groups(self.groups.partition, None)
+        outcome = self._planned(plan, job)
+        shared = plan.levels[:-1]
+        traces: list[ClusterTrace] = []
+        preview = rows.tile(latent_image, len(self.groups.partition))
+        progress = Progress(callback, outcome.expected(shared_only=True), bar=not disable_pbar)
+        if shared:
+            try:
+                result = run_levels(self._engine(), job, shared, progress, alone=outcome.cost is None)
+            finally:
+                progress.close()
+            traces, preview = result.traces, result.samples
+        self.prefix = Prefix(
+            job, plan, traces, self.groups, self.negative, self.cfg, model_identity(self.model_patcher),
+            outcome.finished(progress.done, []),
+        )  # fmt: skip
+        return preview
+
+
+class BranchGuider(SageGuider):
+    """Finishes a prefix: every prompt on its own from its branch sigma on."""
+
+    def __init__(self, model_patcher: comfy.model_patcher.ModelPatcher, prefix: Prefix) -> None:
+        """
+        Raises:
+            ValueError: the model is not of the family the prefix was made with.
+        """
+        check_model(model_identity(model_patcher), prefix.model)
+        super().__init__(model_patcher, prefix.groups, prefix.negative, prefix.cfg, share=0.0)
+        self.prefix = prefix
+
+    def sample(
+        self, noise: Any = None, latent_image: Any = None, sampler: Any = None, sigmas: Any = None,
+        denoise_mask: Any = None, callback: StepCallback | None = None, disable_pbar: bool = False,
+        seed: int | None = None,
+    ) -> Any:  # fmt: skip
+        """The job is the prefix's own; only `callback` and `disable_pbar` are read."""
+        prefix, job = self.prefix, self.prefix.job
+        if len(job.sigmas) == 0:
+            return rows.tile(job.latent_image, len(self.groups.prompts))
+        before = prefix.outcome
+        progress = Progress(callback, before.expected(), done=before.evaluations, bar=not disable_pbar)
+        shared = len(prefix.plan.levels) - 1 if prefix.traces else 0
+        try:
+            result, warnings = run_plan(
+                self._engine(), job, prefix.plan, progress, alone=before.cost is None, done=shared,
+                traces=prefix.traces or None,
+            )  # fmt: skip
+        finally:
+            progress.close()
+        self.outcome = before.finished(progress.done, warnings)
+        _report_denoised(callback, progress, result)
+        return result.samples
+
+
+def model_identity(model_patcher: comfy.model_patcher.ModelPatcher) -> dict[str, Any]:
+    """What two models need in common to continue each other's runs."""
+    sampling = model_patcher.get_model_object("model_sampling")
+    latent_format = model_patcher.get_model_object("latent_format")
+    return {
+        "model": type(model_patcher.model).__name__,
+        "latent channels": latent_format.latent_channels,
+        "sigma range": (round(float(sampling.sigma_min), 5), round(float(sampling.sigma_max), 5)),
+    }
+
+
+def _report_denoised(callback: StepCallback | None, progress: Progress, result: RunResult) -> None:
+    """The last callback carries the denoised rows, which is where nodes take their denoised output from."""
+    if callback is not None and result.denoised is not None:
+        callback(progress.total - 1, result.denoised, result.denoised, progress.total)

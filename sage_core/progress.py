@@ -1,0 +1,59 @@
+"""Counts evaluations while they happen and shows all rows of a level in the host's own preview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+
+from .sheet import contact_sheet
+
+StepCallback = Callable[[int, Any, Any, int], None]
+"""The host's sampler callback: (step, denoised, x, total steps)."""
+
+
+class Progress:
+    """Evaluations done of planned, reported through a host callback whose "steps" are evaluations.
+
+    Attributes:
+        done: evaluations that reached the model.
+        total: evaluations planned (grows if more turn out to be needed).
+    """
+
+    def __init__(self, callback: StepCallback | None, total: int, *, done: int = 0, bar: bool = False) -> None:
+        self.callback = callback
+        self.total = total
+        self.done = done
+        self.tqdm = tqdm(total=total, initial=done, unit="eval", disable=not bar)
+        self._rows = 0
+        self._latents: torch.Tensor | None = None
+
+    def start_level(self, rows: int) -> None:
+        """The next previews are of a level of `rows` rows."""
+        self._rows, self._latents = rows, None
+
+    def add(self, evaluations: int) -> None:
+        self.done += evaluations
+        self.total = max(self.total, self.done)
+        self.tqdm.total = self.total
+        self.tqdm.update(self.done - self.tqdm.n)
+
+    def show(self, denoised: torch.Tensor, clusters: list[int]) -> None:
+        """Take the newest denoised rows of some clusters, and report.
+
+        Args:
+            denoised: (clusters * variations, channels, ...).
+        """
+        if self.callback is None:
+            return
+        if self._latents is None:
+            self._latents = denoised.new_zeros((self._rows, *denoised.shape[1:]))
+        for cluster, part in zip(clusters, denoised.chunk(len(clusters)), strict=True):
+            self._latents[cluster * len(part) : (cluster + 1) * len(part)] = part
+        sheet = contact_sheet(self._latents)
+        self.callback(self.done - 1, sheet, sheet, self.total)
+
+    def close(self) -> None:
+        self.tqdm.close()
