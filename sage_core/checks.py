@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -53,3 +54,8 @@ def check_model(model: dict[str, Any], prefix: dict[str, Any]) -> None:
     ]
     if differences:
         raise ValueError(f"prefix: made with another kind of model ({'; '.join(differences)}).")
+
+
+def check_choice(name: str, value: str, options: Sequence[str]) -> None:
+    if value not in options:
+        raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")

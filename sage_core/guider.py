@@ -106,20 +106,17 @@ class SageGuider(comfy.samplers.CFGGuider):
         return Job(noise, latent_image, mask, sampler, sigmas, seed, rng)
 
     def _plan(self, sigmas: torch.Tensor) -> SharePlan:
-        shared_steps = branch_index(self.share, len(sigmas) - 1)
+        shared_steps = branch_index(self.share, max(0, len(sigmas) - 1))
         return SharePlan.from_groups(self.groups.partition, float(sigmas[shared_steps]) if shared_steps else None)
 
     def _planned(self, plan: SharePlan, job: Job) -> Outcome:
-        calls = sampler_calls(self.model_patcher, job.sampler, job.sigmas)
+        calls = sampler_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
         cost: Cost | None = None
         if calls is not None:
-            cost = plan.cost(calls, variations=job.variations, evaluations_a_row=self._evaluations_a_row())
+            cost = plan.cost(
+                calls.sigmas, variations=job.variations, evaluations_a_row=calls.evaluations_a_row
+            )
         return Outcome(plan, cost, steps=len(job.sigmas) - 1, variations=job.variations)
-
-    def _evaluations_a_row(self) -> int:
-        """The host skips the negative prompt at cfg 1, unless a patch asks for it."""
-        skips = abs(self.cfg - 1.0) < 1e-9 and not self.model_options.get("disable_cfg1_optimization", False)
-        return 1 if skips else 2
 
 
 class PrefixGuider(SageGuider):
@@ -136,7 +133,7 @@ class PrefixGuider(SageGuider):
         callback: StepCallback | None = None, disable_pbar: bool = False, seed: int | None = None,
     ) -> Any:  # fmt: skip
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
-        plan = self._plan(sigmas) if len(sigmas) else SharePlan.from_groups(self.groups.partition, None)
+        plan = self._plan(sigmas)
         outcome = self._planned(plan, job)
         shared = plan.levels[:-1]
         traces: list[ClusterTrace] = []

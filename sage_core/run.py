@@ -10,6 +10,7 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.patcher_extension
 import comfy.samplers
+import comfy.utils
 import torch
 
 from .batching import batch_conds, batchable_classes
@@ -104,6 +105,7 @@ class RunGuider(comfy.samplers.CFGGuider):
         self, noise: Any, latent_image: Any, device: Any, sampler: Any, sigmas: Any, denoise_mask: Any,
         callback: Any, disable_pbar: Any, seed: Any, **kwargs: Any,
     ) -> Any:  # fmt: skip
+        self.latent_shapes = kwargs.get("latent_shapes") or []
         pairs = self._cluster_pairs()
         rows = slice(0, self.variations)
         processed_latent = latent_image
@@ -131,7 +133,10 @@ class RunGuider(comfy.samplers.CFGGuider):
         denoised = super().predict_noise(x, timestep, model_options or {}, seed)
         self.denoised = denoised
         if self.evaluated:
-            self.on_denoised(denoised)
+            nested = len(self.latent_shapes) > 1  # packed by the host; the first part is the picture
+            self.on_denoised(
+                comfy.utils.unpack_latents(denoised, self.latent_shapes)[0] if nested else denoised
+            )
         return denoised
 
     def _cluster_pairs(self) -> list[dict[str, list]]:

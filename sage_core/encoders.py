@@ -1,0 +1,147 @@
+"""Prompts to conditionings and to the embeddings that say which of them belong together."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .conditioning import Conditioning
+from .grouping import unit
+
+ENCODERS = ("clip", "sentence", "open_clip")
+Embed = Callable[[Sequence[str]], np.ndarray]
+
+UNRELATED_PROMPTS = (
+    "a bowl of ramen on a wooden counter",
+    "an astronaut repairing a satellite",
+    "portrait of an elderly fisherman",
+    "isometric city block at night",
+    "a red fox asleep in tall grass",
+    "technical drawing of a steam engine",
+    "wedding bouquet of white roses",
+    "abandoned subway station, moss",
+    "children playing football in the rain",
+    "a glass perfume bottle on marble",
+    "medieval knight facing a dragon",
+    "aerial view of a river delta",
+    "watercolour of a lighthouse",
+    "close-up of a computer circuit board",
+    "jazz band on a small stage",
+    "a vintage motorcycle in a desert",
+    "northern lights over a frozen lake",
+    "baker pulling bread from an oven",
+    "abstract pattern of blue triangles",
+    "two wrestlers in a ring",
+    "a hot-air balloon festival",
+    "cutaway of a human heart",
+    "library with spiral staircase",
+    "surfer riding a huge wave",
+)
+"""What any encoder should find unrelated: the floor of the automatic threshold."""
+
+_unrelated: weakref.WeakKeyDictionary[Any, np.ndarray] = weakref.WeakKeyDictionary()
+
+
+def encode_prompts(
+    clip: Any, prompts: Sequence[str], on_prompt: Callable[[int], None] = lambda done: None
+) -> dict[str, Conditioning]:
+    """Conditioning of every different text, as the host's CLIP Text Encode makes it.
+
+    Raises:
+        ValueError: there is no text encoder.
+    """
+    if clip is None:
+        raise ValueError("clip: expected a text encoder, got None; the checkpoint probably contains none.")
+    found: dict[str, Conditioning] = {}
+    for done, text in enumerate(dict.fromkeys(prompts), start=1):
+        found[text] = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+        on_prompt(done)
+    return found
+
+
+def clip_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
+    """(N, D) unit rows: the pooled output, or the mean over tokens where an encoder has none."""
+    return unit(np.stack([_pooled(conditioning) for conditioning in conditionings]))
+
+
+def unrelated_embeddings(clip: Any) -> np.ndarray:
+    """The unrelated prompts through a CLIP, remembered as long as it lives."""
+    if clip not in _unrelated:
+        _unrelated[clip] = clip_embeddings(list(encode_prompts(clip, UNRELATED_PROMPTS).values()))
+    return _unrelated[clip]
+
+
+def _pooled(conditioning: Conditioning) -> np.ndarray:
+    text, extras = conditioning[0]
+    pooled = extras.get("pooled_output")
+    vector = text.mean(dim=1)[0] if pooled is None else pooled.flatten()
+    return vector.float().cpu().numpy()
+
+
+def sentence_encoder(folder: Path, *, batch: int = 64) -> Embed:
+    """A sentence model (mean pooling over tokens) from a local folder in the transformers format.
+
+    Raises:
+        ValueError: the folder does not hold such a model.
+    """
+    from transformers import AutoModel, AutoTokenizer  # heavy, and only some people's choice
+
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"encoder_model: expected a folder with config.json, model and tokenizer, got {folder}.")
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+    # Two less than the table: RoBERTa-type models start counting positions at 2.
+    longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 514) - 2)
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        parts = []
+        for start in range(0, len(texts), batch):
+            part = list(texts[start : start + batch])
+            tokens = tokenizer(part, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+            with torch.no_grad():
+                states = model(**tokens).last_hidden_state
+            mask = tokens["attention_mask"].unsqueeze(-1)
+            parts.append(((states * mask).sum(1) / mask.sum(1)).float().numpy())
+        return unit(np.concatenate(parts))
+
+    return embed
+
+
+def open_clip_encoder(path: Path, *, batch: int = 64) -> Embed:
+    """The text tower of an open_clip model.
+
+    Args:
+        path: a folder with open_clip_config.json and weights, or a .safetensors file named after its
+            architecture (``ViT-B-32.safetensors``).
+
+    Raises:
+        ValueError: neither of these, or an architecture that open_clip does not know.
+    """
+    import open_clip  # heavy, and only some people's choice
+
+    if (path / "open_clip_config.json").is_file():
+        name, weights = f"local-dir:{path}", None
+    elif path.suffix == ".safetensors" and path.stem in open_clip.list_models():
+        name, weights = path.stem, str(path)
+    else:
+        raise ValueError(
+            "encoder_model: expected a folder with open_clip_config.json, or a .safetensors file named after its "
+            f"open_clip architecture (ViT-B-32.safetensors), got {path}."
+        )
+    model = open_clip.create_model(name, pretrained=weights).eval()
+    tokenizer = open_clip.get_tokenizer(name)
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        with torch.no_grad():
+            parts = [
+                model.encode_text(tokenizer(list(texts[start : start + batch]))).float().numpy()
+                for start in range(0, len(texts), batch)
+            ]
+        return unit(np.concatenate(parts))
+
+    return embed

@@ -1,0 +1,58 @@
+"""Prompts, their conditionings and who belongs together: what travels on a SAGE_GROUPS wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .conditioning import Conditioning, group_conditioning
+from .plan import Cluster, Partition
+
+
+@dataclass(frozen=True)
+class PromptGroups:
+    """
+    Attributes:
+        prompts: N texts, in the person's order.
+        conditionings: one a prompt.
+        embeddings: (N, D), unit rows, what similarity is measured on.
+        partition: groups of prompt indices.
+        threshold, threshold_mode, encoder, group_condition: how they were made.
+        notes: what the person should know.
+    """
+
+    prompts: tuple[str, ...]
+    conditionings: tuple[Conditioning, ...] = field(repr=False)
+    embeddings: np.ndarray = field(repr=False)
+    partition: Partition
+    threshold: float
+    threshold_mode: str
+    encoder: str
+    group_condition: str
+    notes: tuple[str, ...] = ()
+
+    def condition(self, cluster: Cluster) -> Conditioning:
+        """The conditioning of a cluster: its only member's own, or the group condition."""
+        return self._combined(cluster)[0]
+
+    def combinable(self, cluster: Cluster) -> bool:
+        """Whether the chosen group condition could be made for a cluster (else it is the medoid's)."""
+        return self._combined(cluster)[1]
+
+    def medoid(self, cluster: Cluster) -> int:
+        """Position in the cluster of its most central member; the first of equals."""
+        vectors = self.embeddings[list(cluster)]
+        return int(np.argmax((vectors @ vectors.sum(0)).round(6)))
+
+    def similarity_range(self, cluster: Cluster) -> tuple[float, float]:
+        """Cosine similarity of the tightest and the loosest pair; (1, 1) for a group of one."""
+        if len(cluster) == 1:
+            return 1.0, 1.0
+        vectors = self.embeddings[list(cluster)]
+        pairs = (vectors @ vectors.T)[np.triu_indices(len(cluster), 1)]
+        return float(pairs.max()), float(pairs.min())
+
+    def _combined(self, cluster: Cluster) -> tuple[Conditioning, bool]:
+        members = [self.conditionings[index] for index in cluster]
+        return group_conditioning(members, self.group_condition, self.medoid(cluster))

@@ -1,0 +1,92 @@
+"""Reports as text: what was grouped, what was planned, what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .groups import PromptGroups
+from .plan import Cost, SharePlan
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A sampling run's plan and what came of it.
+
+    Attributes:
+        cost: predicted evaluations; None where the sampler's calls depend on the image.
+        evaluations: those that reached the model so far.
+        warnings: what the person should know.
+    """
+
+    plan: SharePlan
+    cost: Cost | None
+    steps: int
+    variations: int
+    evaluations: int = 0
+    warnings: tuple[str, ...] = field(default=())
+
+    def expected(self, *, shared_only: bool = False) -> int:
+        """Evaluations to show progress against; a guess of two a step where they cannot be predicted."""
+        if self.cost is not None:
+            return sum(self.cost.per_level[:-1]) if shared_only else self.cost.total
+        return 2 * self.steps * self.variations * self.plan.n_prompts
+
+    def finished(self, evaluations: int, warnings: Sequence[str]) -> Outcome:
+        return replace(self, evaluations=evaluations, warnings=(*self.warnings, *warnings))
+
+
+def sampling_report(outcome: Outcome) -> str:
+    """Evaluations planned, done and saved, level by level."""
+    plan, cost = outcome.plan, outcome.cost
+    groups = len(plan.levels[0].clusters) if len(plan.levels) > 1 else plan.n_prompts
+    lines = [
+        f"{_count(plan.n_prompts, 'prompt')} x {_count(outcome.variations, 'variation')}, "
+        f"{_count(groups, 'group')}, {_count(outcome.steps, 'step')}"
+    ]
+    above = "start"
+    for index, level in enumerate(plan.levels):
+        below = "end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}"
+        evaluations = "" if cost is None else f", {_count(cost.per_level[index], 'evaluation')}"
+        name = "branch" if level.branch_sigma is None else "shared"
+        lines.append(
+            f"{name}: sigma {above} to {below}, {_count(len(level.clusters) * outcome.variations, 'row')}{evaluations}"
+        )
+        above = below
+    if cost is None:
+        lines.append(f"evaluations: {outcome.evaluations} done (this sampler's number cannot be planned)")
+    else:
+        saved = 1 - outcome.evaluations / cost.independent if cost.independent else 0.0
+        lines.append(
+            f"evaluations: {outcome.evaluations} done, {cost.total} planned, {cost.independent} for every prompt "
+            f"alone: {saved:.1%} saved"
+        )
+        if outcome.evaluations > cost.total:
+            lines.append("More than planned: another node evaluates the model too, or memory ran out on the way.")
+    return "\n".join([*lines, *(f"Warning: {warning}" for warning in outcome.warnings)])
+
+
+
+def grouping_report(groups: PromptGroups, *, share: float = 0.4) -> str:
+    """Each group with its prompts and its tightest and loosest pair, and what sharing it would save."""
+    n, count = len(groups.prompts), len(groups.partition)
+    lines = [
+        f"{_count(n, 'prompt')} in {_count(count, 'group')} "
+        f"(encoder {groups.encoder}, threshold {groups.threshold:.3f} {groups.threshold_mode}, "
+        f"group condition {groups.group_condition})",
+        f"predicted: {share * (1 - count / n):.1%} of the evaluations saved at share {share:g}",
+    ]
+    for number, members in enumerate(groups.partition, start=1):
+        tightest, loosest = groups.similarity_range(members)
+        pairs = "" if len(members) == 1 else f", pairs {loosest:.3f} to {tightest:.3f}"
+        lines += ["", f"Group {number}: {_count(len(members), 'prompt')}{pairs}"]
+        lines += [f"  {index + 1}. {_short(groups.prompts[index])}" for index in members]
+    return "\n".join([*lines, *(f"\nNote: {note}" for note in groups.notes)])
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def _short(text: str, length: int = 300) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

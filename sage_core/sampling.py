@@ -1,0 +1,81 @@
+"""The sampling nodes' work: the host's own custom-sampling path, with a guider that shares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.samplers
+import comfy.utils
+import torch
+from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
+
+from .checks import check_choice
+from .conditioning import Conditioning
+from .groups import PromptGroups
+from .guider import BranchGuider, Prefix, PrefixGuider, SageGuider
+from .report import sampling_report
+
+Latent = dict[str, Any]
+"""The host's LATENT: {"samples": tensor, optional "noise_mask", "batch_index", ...}."""
+
+
+def sample(
+    model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
+    sampler_name: str, scheduler: str, denoise: float, share: float,
+) -> tuple[Latent, str]:  # fmt: skip
+    """Every prompt of the groups, shared steps first. Returns the rows, prompt-major, and a report."""
+    guider = SageGuider(model, groups, negative, cfg, share)
+    out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
+    return _rows_of(out, latent, len(groups.prompts)), _report(guider)
+
+
+def sample_prefix(
+    model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
+    sampler_name: str, scheduler: str, denoise: float, share: float,
+) -> tuple[tuple[Prefix, Latent], Latent]:  # fmt: skip
+    """The shared steps. Returns what the branch needs, and the denoised preview, one a (group, variation)."""
+    guider = PrefixGuider(model, groups, negative, cfg, share)
+    out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
+    assert guider.prefix is not None
+    return (guider.prefix, latent), _rows_of(out, latent, len(groups.partition))
+
+
+def sample_branch(model: Any, prefix: tuple[Prefix, Latent]) -> tuple[Latent, str]:
+    """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report."""
+    shared, latent = prefix
+    guider = BranchGuider(model, shared)
+    out = _run(guider, latent, shared.job.seed or 0, shared.job.sampler, shared.job.sigmas)
+    return _rows_of(out, latent, len(shared.groups.prompts)), _report(guider)
+
+
+def _sampler(model: Any, steps: int, sampler_name: str, scheduler: str, denoise: float) -> tuple[Any, torch.Tensor]:
+    """Sampler and sigmas as the host's KSampler makes them (it treats some samplers' sigmas specially)."""
+    check_choice("sampler_name", sampler_name, comfy.samplers.KSampler.SAMPLERS)
+    check_choice("scheduler", scheduler, comfy.samplers.KSampler.SCHEDULERS)
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}.")
+    if not 0.0 <= denoise <= 1.0:
+        raise ValueError(f"denoise: expected 0 to 1, got {denoise}.")
+    host = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise)
+    return comfy.samplers.sampler_object(sampler_name), host.sigmas
+
+
+def _run(guider: SageGuider, latent: Latent, seed: int, sampler: Any, sigmas: torch.Tensor) -> Latent:
+    return SamplerCustomAdvanced.execute(Noise_RandomNoise(seed), guider, sampler, sigmas, latent).args[0]
+
+
+def _rows_of(out: Latent, latent: Latent, clusters: int) -> Latent:
+    """The output LATENT, with what the input says of its V variations said of clusters x V rows."""
+    variations = latent["samples"].shape[0]
+    rows = {**out}
+    if latent.get("noise_mask") is not None:
+        rows["noise_mask"] = comfy.utils.repeat_to_batch_size(latent["noise_mask"], variations).repeat(
+            clusters, *[1] * (latent["noise_mask"].ndim - 1)
+        )
+    if "batch_index" in latent:
+        rows["batch_index"] = list(latent["batch_index"]) * clusters
+    return rows
+
+
+def _report(guider: SageGuider) -> str:
+    return "" if guider.outcome is None else sampling_report(guider.outcome)

@@ -1,0 +1,83 @@
+"""From a prompt list to groups: encode, measure, choose the threshold, group, say what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .conditioning import GROUP_CONDITIONS, Conditioning, apply_template, check_template
+from .encoders import UNRELATED_PROMPTS, Embed, clip_embeddings, encode_prompts, unrelated_embeddings
+from .grouping import THRESHOLD_MODES, auto_threshold, group_prompts
+from .groups import PromptGroups
+
+
+def semantic_groups(
+    clip: Any,
+    prompts: tuple[str, ...],
+    *,
+    encoder: str = "clip",
+    embed: Embed | None = None,
+    threshold_mode: str = "auto",
+    threshold: float = 0.8,
+    max_group_size: int = 0,
+    group_condition: str = "mean",
+    template: Conditioning | None = None,
+    on_prompt: Callable[[int], None] = lambda done: None,
+) -> PromptGroups:
+    """Group prompts by meaning.
+
+    Args:
+        clip: the host's text encoder; makes the conditionings, whatever measures similarity.
+        encoder: name of what measures similarity, for the report.
+        embed: measures similarity; None for the CLIP's own embeddings.
+        threshold_mode: "auto" (see `grouping.auto_threshold`) or "fixed".
+        threshold: cosine similarity of the loosest pair in a group, for "fixed".
+        template: conditioning whose extras go to every prompt.
+        on_prompt: told how many prompts are encoded.
+
+    Raises:
+        ValueError: an input is out of range or does not fit.
+    """
+    _choose("threshold_mode", threshold_mode, THRESHOLD_MODES)
+    _choose("group_condition", group_condition, GROUP_CONDITIONS)
+    encoded = encode_prompts(clip, prompts, on_prompt)
+    plain = [encoded[text] for text in prompts]
+    embeddings = clip_embeddings(plain) if embed is None else embed(prompts)
+    if threshold_mode == "auto":
+        unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
+        threshold = auto_threshold(prompts, embeddings, unrelated)
+    if template is not None:
+        check_template(template, plain[0])
+        plain = [apply_template(conditioning, template) for conditioning in plain]
+    groups = PromptGroups(
+        prompts=prompts,
+        conditionings=tuple(plain),
+        embeddings=embeddings,
+        partition=group_prompts(prompts, embeddings, threshold=threshold, max_group_size=max_group_size),
+        threshold=threshold,
+        threshold_mode=threshold_mode,
+        encoder=encoder,
+        group_condition=group_condition,
+    )
+    return _with_notes(groups)
+
+
+def _with_notes(groups: PromptGroups) -> PromptGroups:
+    medoid = [
+        str(number)
+        for number, members in enumerate(groups.partition, start=1)
+        if len(members) > 1 and not groups.combinable(members)
+    ]
+    if not medoid:
+        return groups
+    note = (
+        f"group {', '.join(medoid)}: the members' embeddings differ in length or mask, so that "
+        f"{groups.group_condition} is not possible; the most central prompt's own condition is used"
+    )
+    return replace(groups, notes=(*groups.notes, note))
+
+
+def _choose(name: str, value: str, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
