@@ -20,6 +20,8 @@ _SAMPLE = 1024
 """Prompts that the automatic threshold looks at; more do not change where the gap is."""
 _UNRELATED_MARGIN = 2.0
 """Standard deviations above the mean similarity of unrelated prompts, below which nothing is merged."""
+_BLIND, _NEUTRAL = 0.98, 0.5
+"""A floor this high means that the encoder does not know the unrelated prompts; what stands in for it."""
 
 
 def unit(embeddings: np.ndarray) -> np.ndarray:
@@ -94,9 +96,13 @@ def auto_threshold(prompts: Sequence[str], embeddings: np.ndarray, unrelated: np
 
 
 def unrelated_similarity(unrelated: np.ndarray) -> float:
-    """The similarity that unrelated prompts hardly ever reach with this encoder."""
+    """The similarity that unrelated prompts hardly ever reach with this encoder.
+
+    An encoder that cannot tell them apart (a small vocabulary) says nothing about it; then it is neutral.
+    """
     pairs = (unrelated @ unrelated.T)[np.triu_indices(len(unrelated), 1)]
-    return float(min(pairs.mean() + _UNRELATED_MARGIN * pairs.std(), 0.999))
+    floor = float(pairs.mean() + _UNRELATED_MARGIN * pairs.std())
+    return floor if floor < _BLIND else _NEUTRAL
 
 
 def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> list[list[int]]:

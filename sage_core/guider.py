@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import comfy.model_patcher
@@ -30,6 +30,7 @@ class Prefix:
         traces: a trace a cluster of the last shared level; empty if nothing is shared.
         model: what the branch's model has to agree with.
         outcome: evaluations so far.
+        latent: the LATENT it was made from, where a node made it.
     """
 
     job: Job
@@ -40,6 +41,7 @@ class Prefix:
     cfg: float
     model: dict[str, Any]
     outcome: Outcome
+    latent: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 class SageGuider(comfy.samplers.CFGGuider):

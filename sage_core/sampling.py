@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
@@ -32,20 +33,19 @@ def sample(
 def sample_prefix(
     model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
     sampler_name: str, scheduler: str, denoise: float, share: float,
-) -> tuple[tuple[Prefix, Latent], Latent]:  # fmt: skip
+) -> tuple[Prefix, Latent]:  # fmt: skip
     """The shared steps. Returns what the branch needs, and the denoised preview, one a (group, variation)."""
     guider = PrefixGuider(model, groups, negative, cfg, share)
     out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
     assert guider.prefix is not None
-    return (guider.prefix, latent), _rows_of(out, latent, len(groups.partition))
+    return replace(guider.prefix, latent=latent), _rows_of(out, latent, len(groups.partition))
 
 
-def sample_branch(model: Any, prefix: tuple[Prefix, Latent]) -> tuple[Latent, str]:
+def sample_branch(model: Any, prefix: Prefix) -> tuple[Latent, str]:
     """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report."""
-    shared, latent = prefix
-    guider = BranchGuider(model, shared)
-    out = _run(guider, latent, shared.job.seed or 0, shared.job.sampler, shared.job.sigmas)
-    return _rows_of(out, latent, len(shared.groups.prompts)), _report(guider)
+    guider = BranchGuider(model, prefix)
+    out = _run(guider, prefix.latent, prefix.job.seed or 0, prefix.job.sampler, prefix.job.sigmas)
+    return _rows_of(out, prefix.latent, len(prefix.groups.prompts)), _report(guider)
 
 
 def _sampler(model: Any, steps: int, sampler_name: str, scheduler: str, denoise: float) -> tuple[Any, torch.Tensor]:

@@ -1,0 +1,29 @@
+"""SageDemoModel."""
+
+from comfy_api.latest import io
+
+from ..sage_core.demo_model import load_demo_model
+from .types import CATEGORY
+
+
+class DemoModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageDemoModel",
+            display_name="SAGE Demo Model",
+            category=CATEGORY,
+            description=(
+                "A tiny text-to-image model that comes with the pack: drawn scenes at 128 x 128 ('a small red car "
+                "on the left in the snow'), in a fraction of a second on a CPU. To try things without a download."
+            ),
+            outputs=[
+                io.Model.Output(tooltip="A rectified-flow MMDiT of the Stable Diffusion 3 family."),
+                io.Clip.Output(tooltip="Its text encoder; it knows about fifty words."),
+                io.Vae.Output(tooltip="Its autoencoder: 16 channels, 8 pixels a latent pixel."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        return io.NodeOutput(*load_demo_model())

@@ -1,0 +1,122 @@
+"""SageSemanticGroupPrompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import comfy.utils
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ..sage_core.conditioning import GROUP_CONDITIONS
+from ..sage_core.encoders import ENCODERS, Embed, open_clip_encoder, sentence_encoder
+from ..sage_core.grouping import THRESHOLD_MODES
+from ..sage_core.heatmap import similarity_image
+from ..sage_core.prompts import parse_prompts
+from ..sage_core.report import grouping_report
+from ..sage_core.semantic_groups import semantic_groups
+from .types import CATEGORY, Groups
+
+_ENCODER_FOLDER = "sage_encoders"
+folder_paths.add_model_folder_path(_ENCODER_FOLDER, str(Path(folder_paths.models_dir) / _ENCODER_FOLDER))
+
+_EXAMPLE = """# a prompt a line; {a|b} makes every combination
+a {red|blue|green} car in the {snow|desert}
+a small {white|yellow} boat on the sea at sunset"""
+
+
+class SemanticGroupPrompts(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageSemanticGroupPrompts",
+            display_name="Semantic Group Prompts",
+            category=CATEGORY,
+            description=(
+                "Encodes a list of prompts and groups those that mean nearly the same, so that a SAGE sampler can "
+                "run the first steps once a group."
+            ),
+            inputs=[
+                io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
+                io.String.Input(
+                    "prompts", multiline=True, dynamic_prompts=False, default=_EXAMPLE,
+                    tooltip="One prompt a line. Blank lines and lines that start with # are skipped. Braces make "
+                    "every combination: 'a {red|blue} car in {snow|rain}' is four prompts. \\{ is a plain brace.",
+                ),
+                io.Combo.Input(
+                    "encoder", options=list(ENCODERS), default="clip",
+                    tooltip="What measures how alike prompts are: the connected CLIP, or a sentence or open_clip "
+                    f"model in models/{_ENCODER_FOLDER}.",
+                ),
+                io.Combo.Input(
+                    "threshold_mode", options=list(THRESHOLD_MODES), default="auto",
+                    tooltip="auto finds a threshold that fits these prompts and this encoder; fixed uses the "
+                    "number below. Good numbers differ much between encoders.",
+                ),
+                io.Float.Input(
+                    "threshold", default=0.8, min=-1.0, max=1.0, step=0.01,
+                    tooltip="For fixed: every pair in a group is at least this similar (cosine).",
+                ),
+                io.Int.Input(
+                    "max_group_size", default=0, min=0, max=10000,
+                    tooltip="The most different prompts in one group; 0 for no limit.",
+                ),
+                io.Combo.Input(
+                    "group_condition", options=list(GROUP_CONDITIONS), default="mean",
+                    tooltip="What guides the shared steps: the mean of the members' embeddings, the most central "
+                    "member alone (medoid), or all members' tokens in a row (concat).",
+                ),
+                io.Conditioning.Input(
+                    "template", optional=True,
+                    tooltip="A conditioning whose extras (guidance, ControlNet, area, time range) are applied to "
+                    "every prompt. Its own text is not used.",
+                ),
+                io.String.Input(
+                    "encoder_model", default="", optional=True,
+                    tooltip=f"For sentence and open_clip: a folder or file in models/{_ENCODER_FOLDER}. Empty takes "
+                    "the only one there.",
+                ),
+            ],
+            outputs=[
+                Groups.Output(display_name="groups", tooltip="For the SAGE samplers and the SAGE Guider."),
+                io.String.Output(display_name="report", tooltip="Every group with its prompts and similarities."),
+                io.Image.Output(display_name="similarity", tooltip="Similarity of all pairs, ordered by group."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, clip: Any, prompts: str, encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
+        group_condition: str, template: Any = None, encoder_model: str = "",
+    ) -> io.NodeOutput:  # fmt: skip
+        parsed = parse_prompts(prompts)
+        bar = comfy.utils.ProgressBar(len(set(parsed)))
+        groups = semantic_groups(
+            clip, parsed, encoder=encoder, embed=_embed(encoder, encoder_model), threshold_mode=threshold_mode,
+            threshold=threshold, max_group_size=max_group_size, group_condition=group_condition, template=template,
+            on_prompt=bar.update_absolute,
+        )  # fmt: skip
+        report = grouping_report(groups)
+        return io.NodeOutput(groups, report, similarity_image(groups), ui=ui.PreviewText(report))
+
+
+def _embed(encoder: str, name: str) -> Embed | None:
+    if encoder == "clip":
+        return None
+    make = {"sentence": sentence_encoder, "open_clip": open_clip_encoder}[encoder]
+    return make(_encoder_path(name))
+
+
+def _encoder_path(name: str) -> Path:
+    """A model in the encoder folders, by name; the only one there if no name is given."""
+    roots = [Path(root) for root in folder_paths.get_folder_paths(_ENCODER_FOLDER)]
+    found = {entry.name: entry for root in reversed(roots) if root.is_dir() for entry in sorted(root.iterdir())}
+    if not name and len(found) == 1:
+        return next(iter(found.values()))
+    if name not in found:
+        raise ValueError(
+            f"encoder_model: expected one of {', '.join(sorted(found)) or '(nothing there yet)'} in {roots[0]}, "
+            f"got {name!r}."
+        )
+    return found[name]

@@ -1,0 +1,161 @@
+"""SageSharedKSamplerPrefix, SageBranchKSampler, SageKSampler and SageGuider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.samplers
+from comfy_api.latest import io, ui
+
+from ..sage_core.guider import SageGuider
+from ..sage_core.sampling import sample, sample_branch, sample_prefix
+from .types import CATEGORY, Groups, Prefix
+
+
+def _model() -> io.Model.Input:
+    return io.Model.Input("model", tooltip="The model that denoises, with any patches or LoRAs.")
+
+
+def _groups() -> Any:
+    return Groups.Input("groups", tooltip="From Semantic Group Prompts.")
+
+
+def _negative() -> io.Conditioning.Input:
+    return io.Conditioning.Input("negative", tooltip="What to keep out of every image, shared by all prompts.")
+
+
+def _cfg() -> io.Float.Input:
+    return io.Float.Input(
+        "cfg", default=8.0, min=0.0, max=100.0, step=0.1, round=0.01,
+        tooltip="Classifier-free guidance: how strongly the prompts are followed. 1 skips the negative prompt.",
+    )  # fmt: skip
+
+
+def _share() -> io.Float.Input:
+    return io.Float.Input(
+        "share", default=0.4, min=0.0, max=1.0, step=0.01,
+        tooltip="Fraction of the steps that each group runs once for all its prompts. More saves more and makes "
+        "the images of a group more alike; subjects suffer before colours and settings do.",
+    )  # fmt: skip
+
+
+def _sampler_inputs() -> list[Any]:
+    """The inputs of the host's KSampler, with groups in place of a positive prompt, and the share."""
+    return [
+        _model(),
+        _groups(),
+        _negative(),
+        io.Latent.Input(
+            "latent_image",
+            tooltip="The latent to denoise. A batch gives every prompt as many variations, each with its own noise.",
+        ),
+        io.Int.Input(
+            "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+            tooltip="The random seed of the noise. All prompts of a variation start from the same noise.",
+        ),
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of denoising steps."),
+        _cfg(),
+        io.Combo.Input(
+            "sampler_name", options=comfy.samplers.KSampler.SAMPLERS,
+            tooltip="The host's sampler. It runs uncut, so sharing is exact with every one of them.",
+        ),
+        io.Combo.Input(
+            "scheduler", options=comfy.samplers.KSampler.SCHEDULERS,
+            tooltip="How noise falls over the steps. What counts for quality is the sigma at which groups branch.",
+        ),
+        io.Float.Input(
+            "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
+            tooltip="Below 1 keeps part of the latent's own picture (image to image).",
+        ),
+        _share(),
+    ]  # fmt: skip
+
+
+class SharedKSamplerPrefix(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageSharedKSamplerPrefix",
+            display_name="Shared KSampler Prefix",
+            category=CATEGORY,
+            description="Runs the shared steps once a group. Branch KSampler finishes every prompt from there.",
+            inputs=_sampler_inputs(),
+            outputs=[
+                Prefix.Output(display_name="prefix", tooltip="For Branch KSampler."),
+                io.Latent.Output(
+                    display_name="preview",
+                    tooltip="What the shared steps see so far (denoised), one a group and variation.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
+        return io.NodeOutput(*sample_prefix(model, groups, negative, latent_image, **settings))
+
+
+class BranchKSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageBranchKSampler",
+            display_name="Branch KSampler",
+            category=CATEGORY,
+            description="Finishes every prompt of a prefix with its own condition.",
+            inputs=[
+                _model(),
+                Prefix.Input("prefix", tooltip="From Shared KSampler Prefix."),
+            ],
+            outputs=_row_outputs(),
+        )
+
+    @classmethod
+    def execute(cls, model: Any, prefix: Any) -> io.NodeOutput:
+        return _row_output(*sample_branch(model, prefix))
+
+
+class OneNodeKSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageKSampler",
+            display_name="SAGE KSampler",
+            category=CATEGORY,
+            description="Shared KSampler Prefix and Branch KSampler in one node.",
+            inputs=_sampler_inputs(),
+            outputs=_row_outputs(),
+        )
+
+    @classmethod
+    def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
+        return _row_output(*sample(model, groups, negative, latent_image, **settings))
+
+
+class Guider(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageGuider",
+            display_name="SAGE Guider",
+            category=CATEGORY,
+            description="Shared sampling for SamplerCustomAdvanced: any sampler, any sigmas, any noise.",
+            inputs=[_model(), _groups(), _negative(), _cfg(), _share()],
+            outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    def execute(cls, model: Any, groups: Any, negative: Any, cfg: float, share: float) -> io.NodeOutput:
+        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share))
+
+
+def _row_outputs() -> list[Any]:
+    return [
+        io.Latent.Output(
+            display_name="samples", tooltip="One latent a prompt and variation: all variations of prompt 1 first."
+        ),
+        io.String.Output(display_name="report", tooltip="Evaluations planned, done and saved."),
+    ]
+
+
+def _row_output(samples: Any, report: str) -> io.NodeOutput:
+    return io.NodeOutput(samples, report, ui=ui.PreviewText(report))
