@@ -1,0 +1,91 @@
+"""What the laws compare with: the host's own KSampler, one prompt at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import comfy.samplers
+import numpy as np
+import torch
+from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.groups import PromptGroups
+from models import MODELS, conditioning, latent
+
+import nodes as host_nodes
+
+SAMPLERS = comfy.samplers.KSampler.SAMPLERS
+SCHEDULERS = comfy.samplers.KSampler.SCHEDULERS
+SHARES = (0.0, 0.25, 0.5, 0.9, 1.0)
+EXACT = 1e-5
+"""Relative error that batching rows differently explains in fp32."""
+
+SETTINGS: dict[str, Any] = {
+    "seed": 5, "steps": 8, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
+}  # fmt: skip
+
+
+def grouped(
+    conditionings: Sequence[Any], partition: Sequence[Sequence[int]], *, group_condition: str = "mean"
+) -> PromptGroups:
+    """Groups as if Semantic Group Prompts had made them."""
+    return PromptGroups(
+        prompts=tuple(f"prompt {index}" for index in range(len(conditionings))),
+        conditionings=tuple(conditionings),
+        embeddings=np.ones((len(conditionings), 1), dtype=np.float32),
+        partition=tuple(tuple(members) for members in partition),
+        threshold=0.0,
+        threshold_mode="fixed",
+        encoder="test",
+        group_condition=group_condition,
+    )
+
+
+def different(family: str, count: int) -> list[Any]:
+    """`count` conditionings that differ."""
+    return [conditioning(family, seed=10 + index) for index in range(count)]
+
+
+def ksampler(family: str, positive: Any, image: dict[str, Any], model: Any = None, **settings: Any) -> torch.Tensor:
+    """The host's KSampler."""
+    use = {**SETTINGS, **settings}
+    negative = use.pop("negative", conditioning(family, seed=1))
+    return host_nodes.common_ksampler(
+        model or MODELS[family](), use["seed"], use["steps"], use["cfg"], use["sampler_name"], use["scheduler"],
+        positive, negative, image, denoise=use["denoise"],
+    )[0]["samples"]  # fmt: skip
+
+
+def sage(
+    family: str, groups: PromptGroups, image: dict[str, Any], *, share: float, model: Any = None, **settings: Any
+) -> torch.Tensor:
+    """The one-node sampler."""
+    use = {**SETTINGS, **settings}
+    negative = use.pop("negative", conditioning(family, seed=1))
+    return sampling.sample(model or MODELS[family](), groups, negative, image, share=share, **use)[0]["samples"]
+
+
+def sage_in_two(
+    family: str, groups: PromptGroups, image: dict[str, Any], *, share: float, model: Any = None, **settings: Any
+) -> torch.Tensor:
+    """Shared KSampler Prefix, then Branch KSampler."""
+    use = {**SETTINGS, **settings}
+    negative = use.pop("negative", conditioning(family, seed=1))
+    model = model or MODELS[family]()
+    prefix, _ = sampling.sample_prefix(model, groups, negative, image, share=share, **use)
+    return sampling.sample_branch(model, prefix)[0]["samples"]
+
+
+def small(family: str, batch: int = 1, **kwargs: Any) -> dict[str, Any]:
+    return latent(family, batch=batch, **kwargs)
+
+
+def difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Largest difference relative to the size of `b`."""
+    assert a.shape == b.shape, f"{tuple(a.shape)} against {tuple(b.shape)}"
+    return float((a - b).abs().max() / b.abs().max())
+
+
+def assert_equal(a: torch.Tensor, b: torch.Tensor, tolerance: float = EXACT) -> None:
+    assert torch.isfinite(b).all(), "the reference is not finite: it would prove nothing"
+    assert difference(a, b) <= tolerance

@@ -1,0 +1,166 @@
+"""The laws of the engine, over everything the running host lists."""
+
+from __future__ import annotations
+
+import comfy.samplers
+import pytest
+import torch
+from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
+from comfyui_sage.sage_core.guider import SageGuider
+from models import MODELS, conditioning, count_evaluations
+from reference import (
+    SAMPLERS,
+    SCHEDULERS,
+    SETTINGS,
+    SHARES,
+    assert_equal,
+    difference,
+    different,
+    grouped,
+    ksampler,
+    sage,
+    sage_in_two,
+    small,
+)
+
+import nodes as host_nodes
+
+ADAPTIVE = {"dpm_adaptive"}
+
+
+@pytest.mark.parametrize("sampler_name", SAMPLERS)
+class TestEverySampler:
+    @pytest.mark.parametrize("share", SHARES)
+    def test_identical_prompts_equal_the_host(self, sampler_name: str, share: float) -> None:
+        image = small("sd15", batch=2)
+        one = conditioning("sd15", seed=10)
+        expected = ksampler("sd15", one, image, sampler_name=sampler_name)
+        images = sage("sd15", grouped([one] * 3, [(0, 1, 2)]), image, share=share, sampler_name=sampler_name)
+        assert_equal(images, expected.repeat(3, 1, 1, 1))
+
+    def test_share_0_is_the_host_for_each_prompt(self, sampler_name: str) -> None:
+        image, prompts = small("sd15", batch=2), different("sd15", 3)
+        expected = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        images = sage("sd15", grouped(prompts, [(0, 1, 2)]), image, share=0.0, sampler_name=sampler_name)
+        assert_equal(images, expected)
+
+    def test_groups_of_one_are_the_host_for_each_prompt(self, sampler_name: str) -> None:
+        image, prompts = small("sd15"), different("sd15", 2)
+        expected = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        images = sage("sd15", grouped(prompts, [(0,), (1,)]), image, share=0.5, sampler_name=sampler_name)
+        assert_equal(images, expected)
+
+    def test_prefix_then_branch_equals_one_node_equals_guider(self, sampler_name: str) -> None:
+        image, groups = small("sd15", batch=2), grouped(different("sd15", 3), [(0, 2), (1,)])
+        one = sage("sd15", groups, image, share=0.5, sampler_name=sampler_name)
+        two = sage_in_two("sd15", groups, image, share=0.5, sampler_name=sampler_name)
+        assert_equal(two, one)
+        assert_equal(through_custom_sampler(groups, image, 0.5, sampler_name), one)
+
+    def test_evaluations_at_the_model_are_those_planned(self, sampler_name: str) -> None:
+        guider, rows = counted_run(sampler_name, share=0.5)
+        assert guider.outcome.evaluations == rows
+        if sampler_name in ADAPTIVE:
+            assert guider.outcome.cost is None
+        else:
+            assert guider.outcome.cost.total == rows
+            assert rows < guider.outcome.cost.independent
+
+    def test_sharing_changes_only_grouped_prompts(self, sampler_name: str) -> None:
+        image, prompts = small("sd15"), different("sd15", 3)
+        images = sage("sd15", grouped(prompts, [(0, 1), (2,)]), image, share=0.5, sampler_name=sampler_name)
+        alone = [ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts]
+        assert_equal(images[2:], alone[2])
+        assert difference(images[:1], alone[0]) > 1e-3, "the plan shares these steps: the image has to show it"
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "dpmpp_sde", "uni_pc"])
+@pytest.mark.parametrize("share", SHARES)
+def test_every_scheduler(scheduler: str, sampler_name: str, share: float) -> None:
+    image, one = small("sd15"), conditioning("sd15", seed=10)
+    expected = ksampler("sd15", one, image, sampler_name=sampler_name, scheduler=scheduler)
+    groups = grouped([one] * 2, [(0, 1)])
+    images = sage("sd15", groups, image, share=share, sampler_name=sampler_name, scheduler=scheduler)
+    assert_equal(images, expected.repeat(2, 1, 1, 1))
+
+
+@pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "dpmpp_2m_sde", "euler_ancestral", "dpm_adaptive"])
+@pytest.mark.parametrize("family", sorted(MODELS))
+class TestEveryFamily:
+    def test_share_0(self, family: str, sampler_name: str) -> None:
+        image, prompts = small(family), different(family, 2)
+        expected = torch.cat([ksampler(family, prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        images = sage(family, grouped(prompts, [(0, 1)]), image, share=0.0, sampler_name=sampler_name)
+        assert_equal(images, expected)
+
+    def test_identical_prompts(self, family: str, sampler_name: str) -> None:
+        image, one = small(family, batch=2), conditioning(family, seed=10)
+        expected = ksampler(family, one, image, sampler_name=sampler_name)
+        images = sage(family, grouped([one] * 2, [(0, 1)]), image, share=0.5, sampler_name=sampler_name)
+        assert_equal(images, torch.cat([expected, expected]))
+
+    def test_prefix_then_branch(self, family: str, sampler_name: str) -> None:
+        image, groups = small(family), grouped(different(family, 3), [(0, 1), (2,)])
+        one = sage(family, groups, image, share=0.5, sampler_name=sampler_name)
+        assert_equal(sage_in_two(family, groups, image, share=0.5, sampler_name=sampler_name), one)
+
+
+def test_permuting_prompts_permutes_images() -> None:
+    image, prompts = small("sd15", batch=2), different("sd15", 4)
+    images = sage("sd15", grouped(prompts, [(0, 2), (1, 3)]), image, share=0.5).unflatten(0, (4, 2))
+    order = [3, 0, 2, 1]
+    permuted = grouped([prompts[index] for index in order], [(0, 3), (1, 2)])
+    assert_equal(sage("sd15", permuted, image, share=0.5).unflatten(0, (4, 2)), images[order])
+
+
+@pytest.mark.parametrize("group_condition", ["mean", "medoid", "concat"])
+def test_the_shared_steps_follow_the_group_condition(group_condition: str) -> None:
+    """Euler is one of the few samplers that two calls reproduce, so a hand-made chain is a second opinion."""
+    image, prompts = small("sd15"), different("sd15", 2)
+    groups = grouped(prompts, [(0, 1)], group_condition=group_condition)
+    shared = two_calls("sd15", groups.condition((0, 1)), prompts[0], image, "euler", at=4)
+    assert_equal(sage("sd15", groups, image, share=0.5)[:1], shared)
+
+
+def test_cutting_the_run_in_two_calls_is_wrong() -> None:
+    """Why the engine runs the uncut sampler: history, Brownian and ancestral noise do not survive a cut."""
+    image, one = small("sd15"), conditioning("sd15", seed=10)
+    for sampler_name in ("dpmpp_2m", "lms", "deis", "uni_pc", "dpmpp_2m_sde", "dpmpp_sde", "euler_ancestral"):
+        uncut = ksampler("sd15", one, image, sampler_name=sampler_name)
+        cut = two_calls("sd15", one, one, image, sampler_name, at=4)
+        assert difference(cut, uncut) > 1e-4, sampler_name
+    assert_equal(two_calls("sd15", one, one, image, "euler", at=4), ksampler("sd15", one, image))
+
+
+def two_calls(family: str, first: list, second: list, image: dict, sampler_name: str, *, at: int) -> torch.Tensor:
+    """What a chain of two KSampler (Advanced) nodes does."""
+    advanced = host_nodes.KSamplerAdvanced()
+    model, negative = MODELS[family](), conditioning(family, seed=1)
+    seed, steps, cfg, scheduler = (SETTINGS[key] for key in ("seed", "steps", "cfg", "scheduler"))
+    half = advanced.sample(
+        model, "enable", seed, steps, cfg, sampler_name, scheduler, first, negative, image, 0, at, "enable"
+    )[0]
+    return advanced.sample(
+        model, "disable", seed, steps, cfg, sampler_name, scheduler, second, negative, half, at, 10000, "disable"
+    )[0]["samples"]
+
+
+def through_custom_sampler(groups, image: dict, share: float, sampler_name: str) -> torch.Tensor:
+    model = MODELS["sd15"]()
+    guider = SageGuider(model, groups, conditioning("sd15", seed=1), SETTINGS["cfg"], share)
+    host = comfy.samplers.KSampler(model, SETTINGS["steps"], model.load_device, sampler_name, SETTINGS["scheduler"])
+    sampler = comfy.samplers.sampler_object(sampler_name)
+    noise = Noise_RandomNoise(SETTINGS["seed"])
+    return SamplerCustomAdvanced.execute(noise, guider, sampler, host.sigmas, image).args[0]["samples"]
+
+
+def counted_run(sampler_name: str, share: float) -> tuple[SageGuider, int]:
+    model, groups = MODELS["sd15"](), grouped(different("sd15", 3), [(0, 2), (1,)])
+    image = small("sd15", batch=2)["samples"]
+    guider = SageGuider(model, groups, conditioning("sd15", seed=1), SETTINGS["cfg"], share)
+    host = comfy.samplers.KSampler(model, SETTINGS["steps"], model.load_device, sampler_name, SETTINGS["scheduler"])
+    noise = torch.randn(image.shape, generator=torch.manual_seed(1))
+    with count_evaluations(model) as evaluations:
+        guider.sample(noise, image, comfy.samplers.sampler_object(sampler_name), host.sigmas, disable_pbar=True, seed=1)
+    return guider, evaluations.rows
