@@ -317,7 +317,7 @@ def lock(upgrade: bool = False) -> None:
             if target != hosts[0]:  # so that the hosts share what they can
                 shutil.copyfile(hosts[0], target)
             own = Path(scratch, version, "requirements.txt")
-            resolve(target, LOCKS / "torch.in", REPO / "requirements.txt", own)
+            resolve(target, LOCKS / "host.in", REPO / "requirements.txt", own)
         resolve(DEV[0], LOCKS / "dev.in", *(part for target in hosts for part in ("-c", target)))
         # Wanted for its weights alone, not for what it depends on.
         resolve(MINILM, LOCKS / "minilm.in", "--no-deps")
