@@ -197,12 +197,19 @@ def unpack_source(source: Source, target: Path) -> None:
     (target / "extra_model_paths.yaml").unlink(missing_ok=True)
 
 
+def linked_as(root: Path) -> str:
+    """The name of this pack among that ComfyUI's custom nodes; empty if it is not there."""
+    folder = root / "custom_nodes"
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return next((entry.name for entry in entries if entry.resolve() == REPO), "")
+
+
 def link_pack(root: Path) -> None:
     """Makes this pack one of ComfyUI's custom nodes, unless it is already."""
+    if linked_as(root):
+        return
     folder = root / "custom_nodes"
     folder.mkdir(exist_ok=True)
-    if any(entry.resolve() == REPO for entry in folder.iterdir()):
-        return
     link = folder / PACK
     if link.exists() or link.is_symlink():
         raise SystemExit(f"{link} is there, but is not a link to {REPO}. Move it away and try again.")

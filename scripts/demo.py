@@ -1,0 +1,172 @@
+"""Renders the bundled example workflow through a live ComfyUI server and shows what it saved.
+
+Run by scripts/demo.sh with the Python of the host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from host import REPO
+from live import Graph, Server, ServerError, has_cuda, serve
+from PIL import Image, ImageDraw, ImageFont
+from workflow import to_api
+
+WORKFLOW = REPO / "example_workflows" / "sage_text_to_image.json"
+OUTPUT = REPO / "demo_output"
+UNITS = {
+    "SageSemanticGroupPrompts": "prompts",
+    "SageSharedKSamplerPrefix": "evaluations",
+    "SageBranchKSampler": "evaluations",
+    "SageKSampler": "evaluations",
+    "SamplerCustomAdvanced": "evaluations",
+}
+TILE, CAPTION_LINES = 256, 3
+
+
+class Progress:
+    """Prints the server's messages: a line a node, which counts up while it runs."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.live = sys.stdout.isatty()
+        self.node: str | None = None
+        self.count, self.quarter, self.start = "", 0, 0.0
+
+    def __call__(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "executing":
+            self.finish()
+            if data["node"] in self.graph:
+                self.node, self.count, self.quarter, self.start = data["node"], "", 0, time.monotonic()
+        elif kind == "progress" and data["node"] == self.node:
+            self.update(data["value"], data["max"])
+
+    def update(self, value: int, most: int) -> None:
+        """Counts up; where a line cannot be written over, it is written at every quarter."""
+        unit = UNITS.get(self.graph[self.node]["class_type"], "") if self.node else ""
+        self.count = f"{value}/{most} {unit}".rstrip()
+        before, self.quarter = self.quarter, 4 * value // max(most, 1)
+        if self.live or before < self.quarter < 4:
+            self.write("" if self.live else "\n")
+
+    def finish(self) -> None:
+        """Closes the line of the node that ran."""
+        if self.node:
+            self.write(f"  {time.monotonic() - self.start:.1f} s\n")
+        self.node = None
+
+    def write(self, end: str) -> None:
+        title = self.graph[self.node]["_meta"]["title"] if self.node else ""
+        over = "\r\x1b[K" if self.live else ""
+        print(f"{over}  {title:<28} {self.count:<24}", end=end, flush=True)
+
+
+def prompts_of(graph: Graph) -> Sequence[str]:
+    """The prompts that the workflow spells out, in the order of its images."""
+    # Not earlier: scripts/ comes first on the path, and nothing else here needs the pack.
+    sys.path.append(str(REPO))
+    from sage_core.prompts import parse_prompts
+
+    texts = [node["inputs"].get("prompts") for node in graph.values() if "prompts" in node["inputs"]]
+    return parse_prompts(texts[0]) if texts and isinstance(texts[0], str) else ()
+
+
+def draw_grid(images: Sequence[Path], prompts: Sequence[str], target: Path) -> None:
+    """One picture of all images, each with its prompt below."""
+    font = ImageFont.load_default(14)
+    line = 18
+    columns = min(len(images), 4 if len(images) <= 12 else 6)
+    rows = -(-len(images) // columns)
+    height = TILE + CAPTION_LINES * line + 8
+    grid = Image.new("RGB", (columns * TILE, rows * height), "white")
+    pen = ImageDraw.Draw(grid)
+    for index, path in enumerate(images):
+        left, top = index % columns * TILE, index // columns * height
+        with Image.open(path) as image:
+            image = image.convert("RGB")
+            scale = TILE / max(image.size)
+            size = (round(image.width * scale), round(image.height * scale))
+            grid.paste(image.resize(size, Image.Resampling.LANCZOS), (left, top))
+        if prompts:
+            text = prompts[index * len(prompts) // len(images)]
+            wrapped = textwrap.wrap(text, width=TILE // 8, max_lines=CAPTION_LINES, placeholder=" …")
+            pen.multiline_text((left + 4, top + TILE + 2), "\n".join(wrapped), "black", font, spacing=4)
+    grid.save(target)
+
+
+def short(path: Path) -> str:
+    """A path as seen from where the person is."""
+    return os.path.relpath(path)
+
+
+def render(server: Server, workflow: dict[str, Any]) -> None:
+    """Runs the workflow and prints what came of it."""
+    graph = to_api(workflow, server.get("/object_info"))
+    start = time.monotonic()
+    outputs = server.queue(graph, Progress(graph))
+    seconds = time.monotonic() - start
+    images = [path for output in outputs.values() for path in server.files(output)]
+    if not images:
+        raise ServerError("the workflow saved no image")
+    grid = server.folder / "grid.png"
+    draw_grid(images, prompts_of(graph), grid)
+    # Samplers show their report themselves, and a preview node may show it again.
+    for text in dict.fromkeys(text for output in outputs.values() for text in output.get("text", [])):
+        print(f"\n{text}")
+    print(f"\n{len(images)} images in {seconds:.1f} s:")
+    print(*(f"  {short(path)}" for path in images), sep="\n")
+    print(f"All in one picture: {short(grid)}")
+
+
+def show_page(server: Server, root: Path, stay: bool) -> None:
+    """Says how to see it in the browser; stays up for that if asked to."""
+    place = f"Workflow > Browse Templates > comfyui-sage > {WORKFLOW.stem}"
+    print(f"Server log: {short(server.log)}")
+    if stay:
+        print(f"\nOpen {server.url} ({place}). Ctrl-C ends the server.", flush=True)
+        server.process.wait()
+        raise ServerError(f"ComfyUI ended:\n{server.log_tail()}")
+    cpu = "" if has_cuda() else " --cpu"
+    print("\nTo try it in the browser:  bash scripts/demo.sh --stay")
+    print(f"or, as you start ComfyUI:   cd {short(root)} && {sys.executable} main.py{cpu}")
+    print(f"Then open {place}")
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path, help="the folder of ComfyUI")
+    parser.add_argument("--stay", action="store_true", help="leave the server running for the browser")
+    parser.add_argument("--workflow", type=Path, default=WORKFLOW, help="another workflow to run")
+    options = parser.parse_args()
+    # So that the server is stopped too when we are.
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda number, frame: sys.exit(128 + number))
+    start = time.monotonic()
+    try:
+        workflow = json.loads(options.workflow.read_text("utf-8"))
+        print(f"Rendering {short(options.workflow)} in {short(options.root)}", flush=True)
+        with serve(options.root, Path(sys.executable), OUTPUT) as server:
+            print(f"ComfyUI is ready at {server.url} ({time.monotonic() - start:.0f} s)", flush=True)
+            render(server, workflow)
+            show_page(server, options.root, options.stay)
+    except (ServerError, OSError, ValueError) as error:
+        print(f"\nThe demo failed: {error}\nServer log: {short(OUTPUT / 'server.log')}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
