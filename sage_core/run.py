@@ -17,7 +17,7 @@ from .batching import batch_conds, batchable_classes
 from .conditioning import Conditioning
 from .noise import VariationNoise
 from .plan import is_past
-from .trace import Call, ClusterTrace, record, replay
+from .trace import Call, ClusterTrace, ReplayMismatch, record, replay
 
 _WRAPPERS = comfy.patcher_extension.WrappersMP
 
@@ -130,7 +130,13 @@ class RunGuider(comfy.samplers.CFGGuider):
     def predict_noise(self, x: torch.Tensor, timestep: Any, model_options: Any = None, seed: Any = None) -> Any:
         self.conds = self.batched
         self.evaluated = False
-        denoised = super().predict_noise(x, timestep, model_options or {}, seed)
+        try:
+            denoised = super().predict_noise(x, timestep, model_options or {}, seed)
+        except RuntimeError as error:
+            if self._recorded() is None or self.evaluated or isinstance(error, ReplayMismatch):
+                raise
+            # A patch (self-attention guidance, say) needs something of an evaluation that was not made.
+            raise ReplayMismatch(f"a patch of the model fails on a recorded answer: {error}") from error
         self.denoised = denoised
         if self.evaluated:
             nested = len(self.latent_shapes) > 1  # packed by the host; the first part is the picture

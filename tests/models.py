@@ -434,11 +434,18 @@ class Evaluations:
 def count_evaluations(patcher: comfy.model_patcher.ModelPatcher) -> Iterator[Evaluations]:
     """Count what really reaches the network, below every wrapper, cache and patch; clones count, too."""
     evaluations = Evaluations()
+    network = patcher.model.diffusion_model
+    # `forward` only calls the wrappers (a cache may answer there); the network itself is `_forward`.
+    name = "_forward" if hasattr(network, "_forward") else "forward"
+    original = getattr(network, name)
 
-    def seen(_: torch.nn.Module, inputs: tuple) -> None:
-        x, timestep = inputs[:2]
+    def counted(x: torch.Tensor, timestep: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         evaluations.batches.append(x.shape[0])
         evaluations.timesteps.extend(timestep.expand(x.shape[0]).tolist())
+        return original(x, timestep, *args, **kwargs)
 
-    with patcher.model.diffusion_model.register_forward_pre_hook(seen):
+    setattr(network, name, counted)
+    try:
         yield evaluations
+    finally:
+        delattr(network, name)

@@ -1,0 +1,275 @@
+"""Every kind of run a KSampler does, against the host's KSampler for each prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.sd
+import comfy.utils
+import pytest
+import torch
+from comfy_extras import nodes_easycache, nodes_freelunch, nodes_pag, nodes_sag, nodes_slg
+from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.conditioning import apply_template
+from comfyui_sage.sage_core.guider import SageGuider
+from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from models import MODELS, UNET, clip_l, conditioning, controlnet, count_evaluations, randn
+from reference import SETTINGS, assert_equal, difference, different, grouped, ksampler, sage, sage_in_two, small
+
+import nodes as host_nodes
+
+SOME_SAMPLERS = ("euler", "dpmpp_2m", "dpmpp_2m_sde", "euler_ancestral", "ddim", "uni_pc", "euler_cfg_pp")
+
+
+def check(family: str, image: dict[str, Any], *, model: Any = None, prompts: list | None = None,
+          tolerance: float = 1e-5, **settings: Any) -> None:  # fmt: skip
+    """Share 0 is the host for each prompt; identical prompts are the host at any share; two nodes are one."""
+    prompts = prompts or different(family, 2)
+    alone = [ksampler(family, prompt, image, model=model, **settings) for prompt in prompts]
+    groups = grouped(prompts, [tuple(range(len(prompts)))])
+    images = sage(family, groups, image, share=0.0, model=model, **settings)
+    assert_equal(images, torch.cat(alone), tolerance)
+    twins = grouped(prompts[:1] * 2, [(0, 1)])
+    images = sage(family, twins, image, share=0.5, model=model, **settings)
+    assert_equal(images, torch.cat(alone[:1] * 2), tolerance)
+    one = sage(family, groups, image, share=0.5, model=model, **settings)
+    assert_equal(sage_in_two(family, groups, image, share=0.5, model=model, **settings), one, tolerance)
+    assert difference(one, torch.cat(alone)) > 1e-3, "nothing was shared: the case would prove nothing"
+
+
+@pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
+class TestLatents:
+    def test_variations_are_prompt_major(self, sampler_name: str) -> None:
+        check("sd15", small("sd15", batch=3), sampler_name=sampler_name)
+
+    def test_image_to_image(self, sampler_name: str) -> None:
+        check("sd15", small("sd15", batch=2, seed=3), sampler_name=sampler_name, denoise=0.6)
+
+    @pytest.mark.parametrize("masks", [1, 2])
+    def test_inpainting(self, sampler_name: str, masks: int) -> None:
+        image = small("sd15", batch=2, seed=3)
+        mask = torch.zeros(masks, 1, 64, 64)
+        for index in range(masks):
+            mask[index, :, : 24 + 16 * index, 16:] = 1.0
+        check("sd15", {**image, "noise_mask": mask}, sampler_name=sampler_name, denoise=0.8)
+
+    def test_noise_of_chosen_batch_indices(self, sampler_name: str) -> None:
+        check("sd15", {**small("sd15", batch=3), "batch_index": [4, 0, 4]}, sampler_name=sampler_name)
+
+    def test_not_square(self, sampler_name: str) -> None:
+        check("sd15", small("sd15", batch=2, h=6, w=10), sampler_name=sampler_name)
+
+    def test_video(self, sampler_name: str) -> None:
+        check("video", small("video", batch=2), sampler_name=sampler_name)
+
+    def test_cfg_1(self, sampler_name: str) -> None:
+        check("sd15", small("sd15"), sampler_name=sampler_name, cfg=1.0)
+
+
+def test_output_latent_says_of_all_rows_what_the_input_says_of_its_variations() -> None:
+    image = {**small("sd15", batch=2), "batch_index": [3, 1], "noise_mask": torch.ones(1, 1, 64, 64)}
+    groups = grouped(different("sd15", 3), [(0, 1), (2,)])
+    negative = conditioning("sd15", seed=1)
+    out, _ = sampling.sample(MODELS["sd15"](), groups, negative, image, share=0.5, **SETTINGS)
+    assert out["samples"].shape[0] == 6
+    assert out["batch_index"] == [3, 1] * 3
+    assert out["noise_mask"].shape[0] == 6
+    again = host_nodes.common_ksampler(
+        MODELS["sd15"](), 0, 2, 3.0, "euler", "normal", groups.conditionings[0], negative, out, denoise=0.5
+    )[0]
+    assert again["samples"].shape[0] == 6
+
+
+def test_cfg_1_evaluates_no_negative() -> None:
+    model, image = MODELS["sd15"](), small("sd15")
+    groups = grouped(different("sd15", 2), [(0, 1)])
+    for sampler_name, rows in (("euler", 4 + 2 * 4), ("euler_cfg_pp", 2 * (4 + 2 * 4))):
+        with count_evaluations(model) as evaluations:
+            _, report = sampling.sample(
+                model, groups, conditioning("sd15", seed=1), image, share=0.5,
+                **{**SETTINGS, "cfg": 1.0, "sampler_name": sampler_name},
+            )  # fmt: skip
+        assert evaluations.rows == rows
+        assert f"evaluations: {rows} done, {rows} planned" in report
+
+
+class TestPatches:
+    def test_lora(self) -> None:
+        model = MODELS["sd15"]().clone()
+        key = next(name for name in model.model.state_dict() if name.endswith("attn2.to_q.weight"))
+        shape = model.model.state_dict()[key].shape
+        lora = {
+            "down.lora_up.weight": randn(shape[0], 4, seed=1), "down.lora_down.weight": randn(4, shape[1], seed=2),
+        }  # fmt: skip
+        model.add_patches(comfy.lora.load_lora(lora, {"down": key}), 0.5)
+        check("sd15", small("sd15"), model=model)
+        image, prompt = small("sd15"), conditioning("sd15", seed=10)
+        assert difference(ksampler("sd15", prompt, image, model), ksampler("sd15", prompt, image)) > 1e-3
+
+    def test_freeu(self) -> None:
+        model = nodes_freelunch.FreeU_V2.execute(two_level_unet(), 1.3, 1.4, 0.9, 0.2).args[0]
+        image, prompt = small("sd15"), conditioning("sd15", seed=10)
+        assert difference(ksampler("sd15", prompt, image, model), ksampler("sd15", prompt, image, two_level_unet())) > 1e-3
+        check("sd15", image, model=model)
+
+    def test_perturbed_attention_guidance(self) -> None:
+        """Its extra evaluations are calls of the model like any other: recorded, and not made again."""
+        model = nodes_pag.PerturbedAttentionGuidance.execute(middle_block_unet(), 3.0).args[0]
+        image, groups = small("sd15"), grouped(different("sd15", 2), [(0, 1)])
+        check("sd15", image, model=model)
+        guider = SageGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
+        with count_evaluations(model) as evaluations:
+            sampling._run(guider, image, 5, *sampling._sampler(model, 8, "euler", "normal", 1.0))
+        assert evaluations.rows == guider.outcome.evaluations == 3 * (4 + 2 * 4)
+
+    def test_skip_layer_guidance(self) -> None:
+        model = nodes_slg.SkipLayerGuidanceDiT.execute(MODELS["sd3"](), 3.0, 0.0, 1.0, "0", "").args[0]
+        image, prompt = small("sd3"), conditioning("sd3", seed=10)
+        assert difference(ksampler("sd3", prompt, image, model), ksampler("sd3", prompt, image)) > 1e-3
+        check("sd3", image, model=model)
+
+    def test_self_attention_guidance_is_never_silently_wrong(self) -> None:
+        """It reads the attention of an evaluation, which a replayed call does not make."""
+        model = nodes_sag.SelfAttentionGuidance.execute(middle_block_unet(), 0.5, 2.0).args[0]
+        image, prompts = small("sd15"), different("sd15", 2)
+        alone = torch.cat([ksampler("sd15", prompt, image, model) for prompt in prompts])
+        out, report = sampling.sample(
+            model, grouped(prompts, [(0, 1)]), conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
+        )
+        assert_equal(out["samples"], alone)
+        assert "Warning: Nothing was shared" in report
+
+    def test_easycache(self) -> None:
+        model = nodes_easycache.EasyCacheNode.execute(MODELS["sd15"](), 1.0, 0.0, 1.0, False).args[0]
+        image, prompts = small("sd15"), different("sd15", 1)
+        settings = {"steps": 16}
+        with count_evaluations(model) as evaluations:
+            expected = ksampler("sd15", prompts[0], image, model, **settings)
+        assert evaluations.rows < 2 * 16, "EasyCache skipped nothing: the case would prove nothing"
+        groups = grouped(prompts * 2, [(0, 1)])
+        assert_equal(sage("sd15", groups, image, share=0.0, model=model, **settings), torch.cat([expected] * 2))
+
+
+class TestConditions:
+    def test_negative_prompt_counts(self) -> None:
+        image, groups = small("sd15"), grouped(different("sd15", 2), [(0, 1)])
+        other = conditioning("sd15", seed=99)
+        assert difference(sage("sd15", groups, image, share=0.5, negative=other),
+                          sage("sd15", groups, image, share=0.5)) > 1e-3  # fmt: skip
+
+    def test_unequal_token_lengths(self) -> None:
+        """77, 154 and 231 tokens: the host batches them by repeating, which attention does not notice."""
+        prompts = [conditioning("sd15", seed=20 + tokens, tokens=tokens) for tokens in (77, 154, 231)]
+        check("sd15", small("sd15"), prompts=prompts)
+
+    def test_lengths_that_do_not_batch(self) -> None:
+        """The host would not put these in one batch either; they run one after the other."""
+        prompts = [conditioning("sd15", seed=20 + tokens, tokens=tokens) for tokens in (77, 77 * 5)]
+        check("sd15", small("sd15"), prompts=prompts)
+
+    def test_variable_length_text_encoders(self) -> None:
+        prompts = [conditioning("lumina", seed=20 + tokens, tokens=tokens) for tokens in (9, 24, 24)]
+        groups = grouped(prompts, [(0, 1), (2,)])
+        assert not groups.combinable((0, 1))
+        check("lumina", small("lumina"), prompts=prompts)
+
+    def test_pooled_output_counts(self) -> None:
+        image, (first, second) = small("sd3"), different("sd3", 2)
+        mixed = [[first[0][0], {**first[0][1], "pooled_output": second[0][1]["pooled_output"]}]]
+        assert difference(ksampler("sd3", mixed, image), ksampler("sd3", first, image)) > 1e-3
+        check("sd3", image, prompts=[first, mixed])
+
+    def test_template_guidance(self) -> None:
+        template = [[conditioning("flux", seed=50)[0][0], {"guidance": 9.0}]]
+        prompts = [
+            apply_template([[text, {key: value for key, value in extras.items() if key != "guidance"}]], template)
+            for ((text, extras),) in different("flux", 2)
+        ]
+        image = small("flux")
+        plain = different("flux", 1)[0]
+        assert difference(ksampler("flux", prompts[0], image), ksampler("flux", plain, image)) > 1e-3
+        check("flux", image, prompts=prompts)
+
+    @pytest.mark.parametrize("variations", [1, 2])
+    def test_template_controlnet(self, variations: int) -> None:
+        hint = torch.rand(variations, 64, 64, 3, generator=torch.Generator().manual_seed(2))
+        apply = host_nodes.ControlNetApply().apply_controlnet
+        template = apply(conditioning("sd15", seed=50), controlnet(), hint, 1.0)[0]
+        prompts = [apply_template(prompt, template) for prompt in different("sd15", 2)]
+        image = small("sd15", batch=variations)
+        assert difference(ksampler("sd15", prompts[0], image), ksampler("sd15", different("sd15", 1)[0], image)) > 1e-3
+        check("sd15", image, prompts=prompts)
+
+    def test_template_areas_and_time_ranges(self) -> None:
+        area = host_nodes.ConditioningSetArea().append
+        base = conditioning("sd15", seed=50)
+        left = area(base, 64, 32, 0, 0, 1.0)[0]
+        right = area(base, 64, 32, 32, 0, 0.7)[0]
+        early = host_nodes.ConditioningSetTimestepRange().set_range(base, 0.0, 0.5)[0]
+        prompts = [apply_template(prompt, left + right + early) for prompt in different("sd15", 2)]
+        check("sd15", small("sd15", batch=2), prompts=prompts)
+
+    def test_through_the_text_encoder(self) -> None:
+        """A real tokenizer and a prompt over 77 tokens, grouped and sampled."""
+        long = "a lighthouse on a cliff, " * 30
+        groups = semantic_groups(
+            clip_l(), ("a red car", "a blue car", long), threshold_mode="fixed", threshold=-1.0
+        )
+        assert [entry[0][0].shape[1] for entry in groups.conditionings] == [77, 77, 231]
+        assert groups.partition == ((0, 1, 2),)
+        check("sd15", small("sd15"), prompts=list(groups.conditionings))
+
+
+def test_a_sampler_with_its_own_noise_falls_back_to_sampling_alone() -> None:
+    """A third-party sampler may draw unseeded noise: never a silently wrong image."""
+    entropy = torch.Generator()
+    entropy.seed()
+
+    def restless(model, x, sigmas, extra_args=None, callback=None, disable=None):  # noqa: ANN001, ANN202
+        for sigma, following in zip(sigmas, sigmas[1:], strict=False):
+            x = x + 0.3 * sigma * torch.zeros_like(x).normal_(generator=entropy)
+            denoised = model(x, sigma * x.new_ones(len(x)), **extra_args)
+            x = x + (x - denoised) / sigma * (following - sigma)
+        return x
+
+    model, groups = MODELS["sd15"](), grouped(different("sd15", 2), [(0, 1)])
+    guider = SageGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
+    sigmas = comfy.samplers.KSampler(model, 8, model.load_device, "euler", "normal").sigmas
+    noise = randn(1, 4, 8, 8, seed=1)
+    samples = guider.sample(noise, torch.zeros_like(noise), comfy.samplers.KSAMPLER(restless), sigmas, seed=1)
+    assert samples.shape[0] == 2 and torch.isfinite(samples).all()
+    assert "does not repeat itself" in guider.outcome.warnings[0]
+
+
+def test_noise_from_the_global_generator_is_shared_too() -> None:
+    """s_churn draws from the global generator; the run's random state is part of the job."""
+    model, one = MODELS["sd15"](), conditioning("sd15", seed=10)
+    sampler = comfy.samplers.ksampler("euler", {"s_churn": 3.0})
+    sigmas = comfy.samplers.KSampler(model, 8, model.load_device, "euler", "normal").sigmas
+    image, negative = torch.zeros(2, 4, 8, 8), conditioning("sd15", seed=1)
+    noise = torch.randn(image.shape, generator=torch.manual_seed(5))
+    expected = comfy.samplers.sample(
+        model, noise, one, negative, 3.0, model.load_device, sampler, sigmas, latent_image=image, seed=5
+    )
+    torch.manual_seed(5), torch.randn(image.shape)
+    guider = SageGuider(model, grouped([one] * 3, [(0, 1, 2)]), negative, 3.0, 0.5)
+    assert_equal(guider.sample(noise, image, sampler, sigmas, seed=5), expected.repeat(3, 1, 1, 1))
+    assert guider.outcome.warnings == ()
+
+
+def two_level_unet() -> Any:
+    """FreeU changes the up path of deeper levels only."""
+    return unet(channel_mult=[1, 4], num_res_blocks=[1, 1], transformer_depth=[1, 0],
+                transformer_depth_output=[0, 0, 0, 0])  # fmt: skip
+
+
+def middle_block_unet() -> Any:
+    """Attention guidance works on the middle block."""
+    return unet(transformer_depth_middle=1)
+
+
+def unet(**changes: Any) -> Any:
+    from models import _patcher, configs  # the same construction as the families'
+
+    config = configs.SD15({**UNET, "context_dim": 768, "num_heads": -1, "num_head_channels": 64, **changes})
+    return _patcher(config)
