@@ -6,6 +6,8 @@ import itertools
 
 MAX_PROMPTS = 100_000
 """More than this from one list is taken for a mistake (braces multiply quickly)."""
+_DEEPEST = 50
+"""How far braces may be nested."""
 
 
 def parse_prompts(text: str) -> tuple[str, ...]:
@@ -39,7 +41,7 @@ def expand_braces(text: str, *, limit: int = MAX_PROMPTS) -> list[str]:
     """Every combination of the alternatives in (nested) braces, leftmost slowest.
 
     Raises:
-        ValueError: a brace without its partner, or more than `limit` combinations.
+        ValueError: a brace without its partner, braces nested too deep, or more than `limit` combinations.
     """
     alternatives, end = _alternatives(text, 0, depth=0, limit=limit)
     if end != len(text):
@@ -50,6 +52,8 @@ def expand_braces(text: str, *, limit: int = MAX_PROMPTS) -> list[str]:
 
 def _alternatives(text: str, start: int, *, depth: int, limit: int) -> tuple[list[str], int]:
     """Expansions of `text` from `start` to the brace that closes this depth, and where that brace is."""
+    if depth > _DEEPEST:
+        raise ValueError(f"expected braces nested at most {_DEEPEST} deep, got more; write \\{{ for a plain brace.")
     options: list[str] = []
     parts: list[list[str]] = []
     literal: list[str] = []
@@ -92,5 +96,5 @@ def _product(parts: list[list[str]], *, limit: int) -> list[str]:
     for part in parts:
         count *= len(part)
         if count > limit:
-            raise ValueError(f"braces make more than {limit} prompts; expected at most {MAX_PROMPTS} in all.")
+            raise ValueError(f"expected at most {MAX_PROMPTS} prompts in all, this line makes it more.")
     return ["".join(choice) for choice in itertools.product(*parts)]
