@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from . import rows
 from .conditioning import Conditioning, text_width
 from .groups import PromptGroups
 
@@ -22,6 +23,14 @@ def check_finite(latent: Any, name: str) -> None:
         bad = int((~torch.isfinite(part)).sum())
         if bad:
             raise ValueError(f"{name}: expected finite values, got {bad} NaN or infinite of {part.numel()}.")
+
+
+def check_latent(model_patcher: Any, latent: Any) -> None:
+    """The host stretches an empty latent to the model's channels, but not one with a picture in it."""
+    check_finite(latent, "latent_image")
+    expected, got = model_patcher.get_model_object("latent_format").latent_channels, rows.shape(latent)[1]
+    if not latent.is_nested and got != expected and torch.count_nonzero(latent) > 0:
+        raise ValueError(f"latent_image: expected {expected} channels, got {got}. Encode it with the model's VAE.")
 
 
 def check_text_width(model_patcher: Any, groups: PromptGroups, negative: Conditioning) -> None:

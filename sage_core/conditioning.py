@@ -32,6 +32,8 @@ def group_conditioning(members: Sequence[Conditioning], mode: str, medoid: int) 
     """
     if len(members) == 1 or mode == "medoid":
         return members[medoid], True
+    if len({len(member) for member in members}) > 1:
+        return members[medoid], False
     try:
         entries = [_combine_entry([member[at] for member in members], mode, medoid) for at in range(len(members[0]))]
     except _CannotCombine:

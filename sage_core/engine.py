@@ -172,6 +172,7 @@ def run_plan(
         The rows, one a (prompt, variation), and warnings for the person.
     """
     above = plan.levels[done - 1] if done else None
+    traces = traces if done else None
     try:
         result = run_levels(engine, job, plan.levels[done:], progress, alone=alone, above=above, traces=traces)
     except ReplayMismatch as mismatch:

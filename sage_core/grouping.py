@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.cluster.hierarchy import linkage, to_tree
+from scipy.cluster.hierarchy import ClusterNode, linkage, to_tree
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
@@ -13,11 +13,14 @@ from scipy.spatial.distance import squareform
 from .plan import Partition
 
 THRESHOLD_MODES = ("auto", "fixed")
-_BLOCK = 1024
+_BLOCK = 256
+"""Rows of the similarity matrix that are looked at together."""
+_HAIR = 1e-6
+"""What rounding may take from a similarity that is exactly at the threshold."""
 _LARGEST_TREE = 4096
-"""Prompts in one dendrogram: 64 MB of distances. Larger connected sets are cut by a stricter threshold first."""
+"""Prompts in one dendrogram: 64 MB of distances. A larger connected set is cut in two first."""
 _SAMPLE = 1024
-"""Prompts that the automatic threshold looks at; more do not change where the gap is."""
+"""Prompts that the automatic threshold looks at, at most."""
 _UNRELATED_MARGIN = 2.0
 """Standard deviations above the mean similarity of unrelated prompts, below which nothing is merged."""
 _BLIND, _NEUTRAL = 0.98, 0.5
@@ -83,16 +86,24 @@ def auto_threshold(prompts: Sequence[str], embeddings: np.ndarray, unrelated: np
     """
     floor = unrelated_similarity(unrelated)
     first = {text: index for index, text in reversed(list(enumerate(prompts)))}
-    texts = sorted(first)
-    texts = texts[:: max(1, -(-len(texts) // _SAMPLE))]
-    if len(texts) < 2:
+    vectors = _sample(embeddings[[first[text] for text in sorted(first)]])
+    if len(vectors) < 2:
         return floor
-    merges = 1 - linkage(_condensed(embeddings[[first[text] for text in texts]]), "complete")[:, 2]
+    merges = 1 - linkage(_condensed(vectors), "complete")[:, 2]
     related = np.append(np.sort(merges[merges >= floor])[::-1], floor)
     if len(related) == 1:
         return floor
     widest = int(np.argmax(related[:-1] - related[1:]))
     return float((related[widest] + related[widest + 1]) / 2)
+
+
+def _sample(vectors: np.ndarray) -> np.ndarray:
+    """At most `_SAMPLE` rows: some from all over the list, each with those next to it, so that groups are seen."""
+    if len(vectors) <= _SAMPLE:
+        return vectors
+    spread = np.linspace(0, len(vectors) - 1, _SAMPLE // 4).round().astype(int)
+    nearest = np.argpartition(-(vectors[spread] @ vectors.T), 4, axis=1)[:, :4]
+    return vectors[np.unique(nearest)]
 
 
 def unrelated_similarity(unrelated: np.ndarray) -> float:
@@ -109,46 +120,59 @@ def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> l
     """Clusters of row indices. Rows that no chain of similar pairs connects can never meet, so each connected
     set has a tree of its own: memory stays far from N x N."""
     clusters: list[list[int]] = []
-    for component in _connected(vectors, np.arange(len(vectors)), threshold):
-        if len(component) == 1:
+    pending = _connected(vectors, threshold)
+    while pending:
+        component = pending.pop()
+        if len(component) > _LARGEST_TREE:
+            pending += _halves(vectors, component)
+        elif len(component) == 1:
             clusters.append([int(component[0])])
-            continue
-        root = to_tree(linkage(_condensed(vectors[component]), "complete"))
-        stack = [root]
-        while stack:
-            node = stack.pop()
-            similar = node.is_leaf() or 1 - node.dist >= threshold - 1e-6
-            if similar and (not max_size or node.get_count() <= max_size):
-                clusters.append([int(component[leaf]) for leaf in node.pre_order()])
-            else:
-                stack += [node.get_left(), node.get_right()]
+        else:
+            root = to_tree(linkage(_condensed(vectors[component]), "complete"))
+            clusters += [[int(component[leaf]) for leaf in leaves] for leaves in _cut(root, threshold, max_size)]
     return clusters
 
 
-def _connected(vectors: np.ndarray, indices: np.ndarray, threshold: float) -> list[np.ndarray]:
-    """Connected sets of the graph of pairs at least `threshold` similar, none larger than a tree may be."""
-    if len(indices) <= 2:
-        return [indices]
-    pairs: list[np.ndarray] = []
-    for start in range(0, len(indices), _BLOCK):
-        block = vectors[indices[start : start + _BLOCK]] @ vectors[indices].T
-        left, right = np.nonzero(block >= threshold - 1e-6)
-        keep = left + start < right
-        pairs.append(np.stack([left[keep] + start, right[keep]]).astype(np.int32))
-    left, right = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(len(left), dtype=bool), (left, right)), shape=(len(indices),) * 2)
-    count, labels = connected_components(graph, directed=False)
-    order = np.argsort(labels, kind="stable")
-    found = np.split(indices[order], np.cumsum(np.bincount(labels, minlength=count))[:-1])
-    parts: list[np.ndarray] = []
-    for component in found:
-        if len(component) <= _LARGEST_TREE:
-            parts.append(component)
-        elif threshold >= 1 - 1e-6:  # nothing stricter is left: these are all but equal
-            parts += np.array_split(component, -(-len(component) // _LARGEST_TREE))
+def _cut(root: ClusterNode, threshold: float, max_size: int) -> list[list[int]]:
+    """The largest subtrees that are similar and small enough, as their leaves."""
+    found, stack = [], [root]
+    while stack:
+        node = stack.pop()
+        similar = node.is_leaf() or 1 - node.dist >= threshold - _HAIR
+        if similar and (not max_size or node.get_count() <= max_size):
+            found.append(node.pre_order())
         else:
-            parts += _connected(vectors, component, min(1.0, threshold + (1 - threshold) / 4 + 1e-6))
-    return parts
+            stack += [node.get_left(), node.get_right()]
+    return found
+
+
+def _connected(vectors: np.ndarray, threshold: float) -> list[np.ndarray]:
+    """Connected sets of the graph of pairs at least `threshold` similar.
+
+    A block of rows at a time, joining what is connected so far: a graph of like prompts has millions of pairs.
+    """
+    n = len(vectors)
+    labels = np.arange(n)
+    for start in range(0, n, _BLOCK):
+        row, column = np.nonzero(vectors[start : start + _BLOCK] @ vectors.T >= threshold - _HAIR)
+        left, right = labels[row + start], labels[column]
+        apart = left != right
+        graph = coo_array((np.ones(apart.sum(), dtype=bool), (left[apart], right[apart])), shape=(n, n))
+        labels = connected_components(graph, directed=False)[1][labels]
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+
+
+def _halves(vectors: np.ndarray, component: np.ndarray) -> list[np.ndarray]:
+    """Cut a set in two, between two of its most unlike members, where it is thinnest in the middle."""
+    part = vectors[component]
+    one = part[np.argmin(part @ part.mean(0))]
+    other = part[np.argmin(part @ one)]
+    along = part @ (other - one)
+    order = np.argsort(along, kind="stable")
+    quarter = len(order) // 4
+    middle = quarter + 1 + int(np.argmax(np.diff(along[order])[quarter:-quarter]))
+    return [component[order[:middle]], component[order[middle:]]]
 
 
 def _condensed(vectors: np.ndarray) -> np.ndarray:

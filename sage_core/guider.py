@@ -10,7 +10,7 @@ import comfy.samplers
 import torch
 
 from . import rows
-from .checks import check_cfg, check_finite, check_model, check_text_width
+from .checks import check_cfg, check_latent, check_model, check_text_width
 from .conditioning import Conditioning
 from .engine import Engine, Job, random_state, run_levels, run_plan
 from .groups import PromptGroups
@@ -51,8 +51,12 @@ class SageGuider(comfy.samplers.CFGGuider):
     for a latent that holds the variations.
 
     Attributes:
+        gives_denoised: whether the last callback carries all denoised rows. The preview then ends on the first
+            of them, so that nodes which do not need them switch it off.
         outcome: what was planned and done, after `sample`.
     """
+
+    gives_denoised = True
 
     def __init__(
         self,
@@ -88,14 +92,16 @@ class SageGuider(comfy.samplers.CFGGuider):
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
         plan = self._plan(sigmas)
         outcome = self._planned(plan, job)
-        progress = Progress(callback, outcome.expected(), bar=not disable_pbar)
-        try:
+        with Progress(callback, outcome.expected(), bar=not disable_pbar) as progress:
             result, warnings = run_plan(self._engine(), job, plan, progress, alone=outcome.cost is None)
-        finally:
-            progress.close()
         self.outcome = outcome.finished(progress.done, warnings)
-        _report_denoised(callback, progress, result)
+        self._report_denoised(callback, progress, result)
         return result.samples
+
+    def _report_denoised(self, callback: StepCallback | None, progress: Progress, result: RunResult) -> None:
+        """The last callback carries the denoised rows: there SamplerCustomAdvanced takes its output from."""
+        if self.gives_denoised and callback is not None and result.denoised is not None:
+            callback(progress.total - 1, result.denoised, result.denoised, progress.total)
 
     def _engine(self) -> Engine:
         return Engine(self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg)
@@ -103,7 +109,7 @@ class SageGuider(comfy.samplers.CFGGuider):
     def _job(
         self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, mask: Any, seed: int | None
     ) -> Job:
-        check_finite(latent_image, "latent_image")
+        check_latent(self.model_patcher, latent_image)
         rng = random_state(self.model_patcher.load_device)
         return Job(noise, latent_image, mask, sampler, sigmas, seed, rng)
 
@@ -140,13 +146,10 @@ class PrefixGuider(SageGuider):
         shared = plan.levels[:-1]
         traces: list[ClusterTrace] = []
         preview = rows.tile(latent_image, len(self.groups.partition))
-        progress = Progress(callback, outcome.expected(shared_only=True), bar=not disable_pbar)
-        if shared:
-            try:
+        with Progress(callback, outcome.expected(shared_only=True), bar=not disable_pbar) as progress:
+            if shared:
                 result = run_levels(self._engine(), job, shared, progress, alone=outcome.cost is None)
-            finally:
-                progress.close()
-            traces, preview = result.traces, result.samples
+                traces, preview = result.traces, result.samples
         self.prefix = Prefix(
             job, plan, traces, self.groups, self.negative, self.cfg, model_identity(self.model_patcher),
             outcome.finished(progress.done, []),
@@ -162,6 +165,8 @@ class BranchGuider(SageGuider):
         Raises:
             ValueError: the model is not of the family the prefix was made with.
         """
+        if not isinstance(prefix, Prefix):
+            raise ValueError(f"prefix: expected the output of Shared KSampler Prefix, got {type(prefix).__name__}.")
         check_model(model_identity(model_patcher), prefix.model)
         super().__init__(model_patcher, prefix.groups, prefix.negative, prefix.cfg, share=0.0)
         self.prefix = prefix
@@ -176,17 +181,14 @@ class BranchGuider(SageGuider):
         if len(job.sigmas) == 0:
             return rows.tile(job.latent_image, len(self.groups.prompts))
         before = prefix.outcome
-        progress = Progress(callback, before.expected(), done=before.evaluations, bar=not disable_pbar)
-        shared = len(prefix.plan.levels) - 1 if prefix.traces else 0
-        try:
+        shared = len(prefix.plan.levels) - 1
+        with Progress(callback, before.expected(), done=before.evaluations, bar=not disable_pbar) as progress:
             result, warnings = run_plan(
                 self._engine(), job, prefix.plan, progress, alone=before.cost is None, done=shared,
-                traces=prefix.traces or None,
+                traces=prefix.traces,
             )  # fmt: skip
-        finally:
-            progress.close()
         self.outcome = before.finished(progress.done, warnings)
-        _report_denoised(callback, progress, result)
+        self._report_denoised(callback, progress, result)
         return result.samples
 
 
@@ -199,9 +201,3 @@ def model_identity(model_patcher: comfy.model_patcher.ModelPatcher) -> dict[str,
         "latent channels": latent_format.latent_channels,
         "sigma range": (round(float(sampling.sigma_min), 5), round(float(sampling.sigma_max), 5)),
     }
-
-
-def _report_denoised(callback: StepCallback | None, progress: Progress, result: RunResult) -> None:
-    """The last callback carries the denoised rows, which is where nodes take their denoised output from."""
-    if callback is not None and result.denoised is not None:
-        callback(progress.total - 1, result.denoised, result.denoised, progress.total)

@@ -55,5 +55,8 @@ class Progress:
         sheet = contact_sheet(self._latents)
         self.callback(self.done - 1, sheet, sheet, self.total)
 
-    def close(self) -> None:
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self.tqdm.close()

@@ -61,6 +61,7 @@ def _sampler(model: Any, steps: int, sampler_name: str, scheduler: str, denoise:
 
 
 def _run(guider: SageGuider, latent: Latent, seed: int, sampler: Any, sigmas: torch.Tensor) -> Latent:
+    guider.gives_denoised = False
     return SamplerCustomAdvanced.execute(Noise_RandomNoise(seed), guider, sampler, sigmas, latent).args[0]
 
 

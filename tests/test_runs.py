@@ -66,6 +66,14 @@ class TestLatents:
         check("sd15", small("sd15"), sampler_name=sampler_name, cfg=1.0)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_denoise_0_returns_the_latent_for_every_prompt(share: float) -> None:
+    image = small("sd15", batch=2, seed=3)
+    groups = grouped(different("sd15", 2), [(0, 1)])
+    for run in (sage, sage_in_two):
+        assert torch.equal(run("sd15", groups, image, share=share, denoise=0.0), image["samples"].repeat(2, 1, 1, 1))
+
+
 def test_output_latent_says_of_all_rows_what_the_input_says_of_its_variations() -> None:
     image = {**small("sd15", batch=2), "batch_index": [3, 1], "noise_mask": torch.ones(1, 1, 64, 64)}
     groups = grouped(different("sd15", 3), [(0, 1), (2,)])
@@ -107,7 +115,9 @@ class TestPatches:
         assert difference(ksampler("sd15", prompt, image, model), ksampler("sd15", prompt, image)) > 1e-3
 
     def test_freeu(self) -> None:
-        model = nodes_freelunch.FreeU_V2.execute(two_level_unet(), 1.3, 1.4, 0.9, 0.2).args[0]
+        patch = getattr(nodes_freelunch.FreeU_V2, "execute", None) or nodes_freelunch.FreeU_V2().patch
+        patched = patch(two_level_unet(), 1.3, 1.4, 0.9, 0.2)
+        model = getattr(patched, "args", patched)[0]  # a node of the older API on older hosts
         image, prompt = small("sd15"), conditioning("sd15", seed=10)
         assert difference(ksampler("sd15", prompt, image, model), ksampler("sd15", prompt, image, two_level_unet())) > 1e-3
         check("sd15", image, model=model)

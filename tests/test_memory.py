@@ -1,0 +1,127 @@
+"""Chunks of whole runs, out of memory, and where the trace lives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_management
+import comfy.samplers
+import pytest
+import torch
+from comfy_extras import nodes_easycache
+from comfyui_sage.sage_core import engine as engine_module
+from comfyui_sage.sage_core import sampling
+from models import MODELS, conditioning, count_evaluations
+from reference import SETTINGS, assert_equal, different, grouped, sage, small
+
+GROUPS = [(0, 1), (2, 3, 4), (5,)]
+
+
+def run(share: float = 0.5, *, model: Any = None, report: bool = False, **settings: Any) -> Any:
+    image, groups = small("sd15", batch=2), grouped(different("sd15", 6), GROUPS)
+    out, text = sampling.sample(
+        model or MODELS["sd15"](), groups, conditioning("sd15", seed=1), image, share=share, **{**SETTINGS, **settings}
+    )
+    return (out["samples"], text) if report else out["samples"]
+
+
+def free_memory(monkeypatch: pytest.MonkeyPatch, amount: int) -> None:
+    """Let the machine have this much, in bytes."""
+
+    def get_free_memory(device: Any = None, torch_free_too: bool = False) -> Any:
+        return (amount, amount) if torch_free_too else amount
+
+    monkeypatch.setattr(comfy.model_management, "get_free_memory", get_free_memory)
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Free memory for two clusters of two rows, by the host's estimate."""
+    free_memory(monkeypatch, int(3.1 * MODELS["sd15"]().model.memory_required([4, 4, 8, 8])))
+
+
+@pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "dpmpp_sde", "uni_pc", "euler_ancestral", "heun"])
+def test_chunks_change_nothing(sampler_name: str, little_memory: None) -> None:
+    model = MODELS["sd15"]()
+    with count_evaluations(model) as evaluations:
+        chunked, report = run(sampler_name=sampler_name, report=True)
+    assert max(evaluations.batches) == 2 * 2 * 2, "clusters x variations x (cond, uncond)"
+    assert f"evaluations: {evaluations.rows} done, {evaluations.rows} planned" in report
+    with pytest.MonkeyPatch.context() as plenty:
+        free_memory(plenty, 1 << 40)
+        with count_evaluations(model) as whole:
+            assert_equal(chunked, run(sampler_name=sampler_name))
+    assert max(whole.batches) == 6 * 2 * 2
+    assert whole.rows == evaluations.rows
+
+
+def test_with_easycache_a_chunk_is_an_ordinary_run(little_memory: None) -> None:
+    """Its state is that of one run of constant rows; identical prompts make its decisions comparable."""
+    model = nodes_easycache.EasyCacheNode.execute(MODELS["sd15"](), 1.0, 0.0, 1.0, False).args[0]
+    image, one = small("sd15", batch=2), conditioning("sd15", seed=10)
+    groups = grouped([one] * 6, GROUPS)
+    with count_evaluations(model) as skipped:
+        chunked = sage("sd15", groups, image, share=0.5, model=model, steps=16)
+    with count_evaluations(MODELS["sd15"]()) as full:
+        sage("sd15", groups, image, share=0.5, steps=16)
+    assert skipped.rows < full.rows, "EasyCache skipped nothing: the case would prove nothing"
+    with pytest.MonkeyPatch.context() as plenty:
+        free_memory(plenty, 1 << 40)
+        assert_equal(chunked, sage("sd15", groups, image, share=0.5, model=model, steps=16))
+
+
+@pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "dpmpp_sde"])
+def test_out_of_memory_halves_the_chunk_and_goes_on(sampler_name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The model itself runs out of memory with more than eight rows, at some step in the middle."""
+    model, calls = MODELS["sd15"]().clone(), []
+
+    def tight(apply_model: Any, args: dict[str, Any]) -> torch.Tensor:
+        calls.append(args["input"].shape[0])
+        if args["input"].shape[0] > 8 and len(calls) > 5:
+            raise comfy.model_management.OOM_EXCEPTION("no memory left")
+        return apply_model(args["input"], args["timestep"], **args["c"])
+
+    model.set_model_unet_function_wrapper(tight)
+    samples, report = run(model=model, sampler_name=sampler_name, report=True)
+    assert max(calls) > 8 and calls[-1] <= 8
+    assert "out of memory" in caplog.text
+    assert_equal(samples, run(sampler_name=sampler_name))
+
+
+def test_out_of_memory_of_a_single_cluster_is_the_hosts_own_error() -> None:
+    """One cluster is what a KSampler on the same latent needs; there is nothing left to halve."""
+    model = MODELS["sd15"]().clone()
+
+    def never(apply_model: Any, args: dict[str, Any]) -> torch.Tensor:
+        raise comfy.model_management.OOM_EXCEPTION("no memory left")
+
+    model.set_model_unet_function_wrapper(never)
+    with pytest.raises(comfy.model_management.OOM_EXCEPTION):
+        run(model=model)
+
+
+def test_an_adaptive_sampler_runs_a_cluster_at_a_time() -> None:
+    """Its step size looks at the whole batch, so other prompts must not be in it."""
+    model = MODELS["sd15"]()
+    with count_evaluations(model) as evaluations:
+        run(sampler_name="dpm_adaptive")
+    assert set(evaluations.batches) == {4}
+
+
+def test_the_trace_lives_in_system_memory_and_only_as_long_as_needed() -> None:
+    image, groups = small("sd15", batch=2), grouped(different("sd15", 6), GROUPS)
+    prefix, _ = sampling.sample_prefix(
+        MODELS["sd15"](), groups, conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
+    )
+    assert [len(trace) for trace in prefix.traces] == [4, 4, 4]
+    for call in (call for trace in prefix.traces for call in trace):
+        assert all(output.device.type == "cpu" and output.shape == (2, 4, 8, 8) for output in call.outputs)
+        assert call.fingerprint.device.type == "cpu" and call.fingerprint.numel() <= 2 * 512
+
+
+def test_the_global_random_state_is_left_as_a_plain_run_leaves_it() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    with engine_module._random_state((before,), torch.device("cpu")):
+        torch.randn(5)
+    assert torch.equal(torch.get_rng_state(), before)
