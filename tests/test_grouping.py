@@ -1,0 +1,292 @@
+"""Grouping: complete linkage at a threshold, and the threshold that the data gives."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from comfyui_sage.sage_core import grouping
+from comfyui_sage.sage_core.grouping import auto_threshold, group_prompts, unit, unrelated_similarity
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+UNRELATED = unit(np.random.default_rng(99).normal(size=(24, 64)))
+
+
+def vectors(seed: int, count: int, width: int = 6) -> np.ndarray:
+    """Random directions in few dimensions, so that any similarity occurs."""
+    return unit(np.random.default_rng(seed).normal(size=(count, width)))
+
+
+def clusters(seed: int, sizes: list[int], *, spread: float = 0.3, width: int = 64) -> np.ndarray:
+    """Directions in clusters of these sizes: similar inside (about 1 / (1 + spread²)), unrelated across."""
+    generator = np.random.default_rng(seed)
+    centres = np.repeat(generator.normal(size=(len(sizes), width)), sizes, axis=0)
+    return unit(centres + spread * generator.normal(size=centres.shape))
+
+
+def names(count: int) -> list[str]:
+    return [f"prompt {index:05d}" for index in range(count)]
+
+
+def naive_complete_linkage(embeddings: np.ndarray, threshold: float) -> set[frozenset[int]]:
+    """The definition: join the two groups whose least similar pair is most similar, while it may be joined."""
+    similarity = embeddings @ embeddings.T
+    groups = [frozenset([index]) for index in range(len(embeddings))]
+    while len(groups) > 1:
+        loosest, a, b = max(
+            (
+                (min(similarity[i, j] for i in a for j in b), a, b)
+                for a, b in itertools.combinations(groups, 2)
+            ),
+            key=lambda found: found[0],
+        )
+        if loosest < threshold:
+            break
+        groups = [group for group in groups if group not in (a, b)] + [a | b]
+    return set(groups)
+
+
+def sets(partition: tuple[tuple[int, ...], ...]) -> set[frozenset[int]]:
+    return {frozenset(group) for group in partition}
+
+
+def assert_every_pair_similar(partition: tuple, embeddings: np.ndarray, threshold: float) -> None:
+    for group in partition:
+        part = embeddings[list(group)]
+        assert (part @ part.T).min() >= threshold - 1e-5
+
+
+class TestGroups:
+    @given(st.integers(0, 10**6), st.integers(1, 12), st.floats(-0.9, 0.95))
+    def test_against_the_definition(self, seed: int, count: int, threshold: float) -> None:
+        embeddings = vectors(seed, count)
+        partition = group_prompts(names(count), embeddings, threshold=threshold)
+        assert sets(partition) == naive_complete_linkage(embeddings, threshold)
+
+    @given(st.integers(0, 10**6), st.integers(1, 40), st.floats(-1, 1), st.integers(0, 5))
+    def test_every_prompt_once_every_pair_similar_no_group_too_large(
+        self, seed: int, count: int, threshold: float, size: int
+    ) -> None:
+        embeddings = vectors(seed, count)
+        partition = group_prompts(names(count), embeddings, threshold=threshold, max_group_size=size)
+        assert sorted(index for group in partition for index in group) == list(range(count))
+        assert_every_pair_similar(partition, embeddings, threshold)
+        assert max(map(len, partition)) <= (size or count)
+
+    @given(st.integers(0, 10**6), st.integers(1, 30), st.floats(-0.9, 0.95), st.integers(0, 4), st.randoms())
+    def test_the_order_of_the_prompts_does_not_matter(
+        self, seed: int, count: int, threshold: float, size: int, order: random.Random
+    ) -> None:
+        prompts, embeddings = names(count), vectors(seed, count)
+        shuffled = list(range(count))
+        order.shuffle(shuffled)
+        before = group_prompts(prompts, embeddings, threshold=threshold, max_group_size=size)
+        after = group_prompts(
+            [prompts[index] for index in shuffled], embeddings[shuffled], threshold=threshold, max_group_size=size
+        )
+        assert {frozenset(shuffled[index] for index in group) for group in after} == sets(before)
+
+    def test_ties_do_not_depend_on_the_order_either(self) -> None:
+        """Four corners of a square: two ways to pair them, equally good."""
+        corners = unit(np.array([[1, 0, 2], [0, 1, 2], [-1, 0, 2], [0, -1, 2]]))
+        partitions = set()
+        for order in itertools.permutations(range(4)):
+            prompts = ["abcd"[index] for index in order]
+            found = group_prompts(prompts, corners[list(order)], threshold=0.7)
+            partitions.add(frozenset(frozenset(prompts[index] for index in group) for group in found))
+        assert len(partitions) == 1
+
+    @given(st.integers(0, 10**6), st.lists(st.sampled_from("abcdef"), min_size=1, max_size=12), st.floats(-1, 1))
+    def test_equal_texts_are_together_and_count_as_one(self, seed: int, prompts: list[str], threshold: float) -> None:
+        texts = sorted(set(prompts))
+        table = vectors(seed, 6)
+        embeddings = table[["abcdef".index(text) for text in prompts]]
+        partition = group_prompts(prompts, embeddings, threshold=threshold, max_group_size=1)
+        assert sets(partition) == {
+            frozenset(index for index, text in enumerate(prompts) if text == wanted) for wanted in texts
+        }
+        distinct = group_prompts(texts, table[["abcdef".index(text) for text in texts]], threshold=threshold)
+        with_repeats = group_prompts(prompts, embeddings, threshold=threshold)
+        assert {frozenset(prompts[index] for index in group) for group in with_repeats} == {
+            frozenset(texts[index] for index in group) for group in distinct
+        }
+
+    def test_equal_texts_are_together_even_if_their_embeddings_are_not_quite(self) -> None:
+        embeddings = unit(np.array([[1, 0], [0, 1], [1, 0.01]]))
+        assert group_prompts(["a", "b", "a"], embeddings, threshold=1.0) == ((0, 2), (1,))
+
+    def test_a_chain_of_neighbours_is_not_a_group(self) -> None:
+        """0, 30, 60 and 90 degrees: each is near the next, but the ends are unlike."""
+        angles = np.radians([0, 30, 60, 90])
+        chain = unit(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+        partition = group_prompts(names(4), chain, threshold=float(np.cos(np.radians(31))))
+        assert sets(partition) == {frozenset([0, 1]), frozenset([2, 3])}
+
+    def test_groups_are_in_prompt_order(self) -> None:
+        embeddings = unit(np.array([[0, 1], [1, 0], [0, 1.01], [1, 0.01]]))
+        assert group_prompts(["z", "b", "c", "a"], embeddings, threshold=0.9) == ((0, 2), (1, 3))
+
+    def test_a_pair_exactly_at_the_threshold_is_together(self) -> None:
+        pair = unit(np.array([[1, 0, 0], [0.6, 0.8, 0]]))
+        assert group_prompts(["a", "b"], pair, threshold=float(pair[0] @ pair[1])) == ((0, 1),)
+
+    def test_max_group_size_splits_the_least_similar_first(self) -> None:
+        embeddings = unit(np.array([[1, 0], [1, 0.01], [1, 0.3], [1, 0.31], [1, 0.32]]))
+        partition = group_prompts(names(5), embeddings, threshold=0.5, max_group_size=3)
+        assert partition == ((0, 1), (2, 3, 4))
+
+    @pytest.mark.parametrize("threshold, expected", [(1.0, 3), (-1.0, 1), (0.0, 3)])
+    def test_the_ends_of_the_scale(self, threshold: float, expected: int) -> None:
+        directions = unit(np.array([[1, 0], [-0.7, 0.7], [-0.7, -0.72]]))
+        assert len(group_prompts(names(3), directions, threshold=threshold)) == expected
+
+    def test_zero_rows_resemble_nothing(self) -> None:
+        assert len(group_prompts(names(3), unit(np.zeros((3, 4))), threshold=0.1)) == 3
+
+    def test_one_prompt(self) -> None:
+        assert group_prompts(["a"], vectors(0, 1), threshold=0.5) == ((0,),)
+
+
+class TestManyPrompts:
+    def test_10000_in_2500_clusters(self) -> None:
+        embeddings = clusters(1, [4] * 2500, spread=0.2)
+        order = np.random.default_rng(2).permutation(10_000)
+        found = group_prompts(names(10_000), embeddings[order], threshold=0.85)
+        home = order // 4
+        assert len(found) == 2500
+        assert all(len(group) == 4 and len(set(home[list(group)])) == 1 for group in found)
+
+    def test_thousands_of_variants_of_one_prompt_share(self) -> None:
+        """All pairs alike: more than one tree holds, and still only a handful of groups."""
+        embeddings = clusters(1, [6000], spread=0.2)
+        partition = group_prompts(names(6000), embeddings, threshold=0.5)
+        assert len(partition) <= 4
+        assert_every_pair_similar(partition, embeddings, 0.5)
+
+    def test_thousands_of_equal_embeddings(self) -> None:
+        partition = group_prompts(names(5000), np.ones((5000, 1), dtype=np.float32), threshold=1.0)
+        assert len(partition) <= 3
+        assert sorted(index for group in partition for index in group) == list(range(5000))
+
+    @settings(max_examples=30)
+    @given(seed=st.integers(0, 10**6), count=st.integers(20, 60), threshold=st.floats(-0.5, 0.5), order=st.randoms())
+    def test_cutting_large_sets_keeps_the_laws(
+        self, seed: int, count: int, threshold: float, order: random.Random
+    ) -> None:
+        prompts, embeddings = names(count), vectors(seed, count)
+        shuffled = list(range(count))
+        order.shuffle(shuffled)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(grouping, "_LARGEST_TREE", 8)
+            before = group_prompts(prompts, embeddings, threshold=threshold)
+            after = group_prompts([prompts[i] for i in shuffled], embeddings[shuffled], threshold=threshold)
+        assert_every_pair_similar(before, embeddings, threshold)
+        assert sorted(index for group in before for index in group) == list(range(count))
+        assert {frozenset(shuffled[index] for index in group) for group in after} == sets(before)
+
+    def test_cutting_a_large_set_leaves_its_clusters_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(grouping, "_LARGEST_TREE", 8)
+        embeddings = unit(clusters(3, [5, 5, 5], spread=0.1) + 0.15)
+        partition = group_prompts(names(15), embeddings, threshold=0.05)
+        assert all(any(set(range(5 * at, 5 * at + 5)) <= set(group) for group in partition) for at in range(3))
+
+
+class TestAutoThreshold:
+    def test_between_the_clusters_and_everything_else(self) -> None:
+        embeddings = clusters(4, [3, 3, 3, 3])
+        threshold = auto_threshold(names(12), embeddings, UNRELATED)
+        assert sets(group_prompts(names(12), embeddings, threshold=threshold)) == {
+            frozenset(range(at, at + 3)) for at in (0, 3, 6, 9)
+        }
+
+    def test_all_unrelated_is_not_merged(self) -> None:
+        embeddings = np.eye(8, dtype=np.float32)
+        threshold = auto_threshold(names(8), embeddings, UNRELATED)
+        assert len(group_prompts(names(8), embeddings, threshold=threshold)) == 8
+
+    def test_all_alike_is_one_group(self) -> None:
+        embeddings = clusters(5, [9], spread=0.05)
+        threshold = auto_threshold(names(9), embeddings, UNRELATED)
+        assert len(group_prompts(names(9), embeddings, threshold=threshold)) == 1
+
+    @pytest.mark.parametrize("spread, groups", [(0.1, 1), (5.0, 2)])
+    def test_two_prompts(self, spread: float, groups: int) -> None:
+        embeddings = clusters(6, [2], spread=spread)
+        threshold = auto_threshold(names(2), embeddings, UNRELATED)
+        assert len(group_prompts(names(2), embeddings, threshold=threshold)) == groups
+
+    @pytest.mark.parametrize("prompts", [["a"], ["a", "a", "a"]])
+    def test_one_text_gives_the_floor(self, prompts: list[str]) -> None:
+        embeddings = np.repeat(vectors(0, 1, 64), len(prompts), axis=0)
+        assert auto_threshold(prompts, embeddings, UNRELATED) == unrelated_similarity(UNRELATED)
+
+    @given(st.integers(0, 10**6), st.integers(1, 25), st.randoms())
+    def test_the_order_of_the_prompts_does_not_matter(self, seed: int, count: int, order: random.Random) -> None:
+        prompts, embeddings = names(count), vectors(seed, count)
+        shuffled = list(range(count))
+        order.shuffle(shuffled)
+        after = auto_threshold([prompts[i] for i in shuffled], embeddings[shuffled], UNRELATED[:, :6])
+        assert after == pytest.approx(auto_threshold(prompts, embeddings, UNRELATED[:, :6]), abs=1e-6)
+
+    @given(st.integers(0, 10**6), st.integers(1, 25))
+    def test_a_cosine_not_below_the_floor(self, seed: int, count: int) -> None:
+        embeddings = vectors(seed, count)
+        floor = unrelated_similarity(unit(UNRELATED[:, :6]))
+        threshold = auto_threshold(names(count), embeddings, unit(UNRELATED[:, :6]))
+        assert floor <= threshold <= 1
+
+    def test_repeats_change_nothing(self) -> None:
+        embeddings = clusters(7, [3, 3])
+        once = auto_threshold(names(6), embeddings, UNRELATED)
+        assert auto_threshold(names(6) * 5, np.tile(embeddings, (5, 1)), UNRELATED) == once
+
+    @pytest.mark.parametrize("neighbours_in_the_list", [True, False])
+    def test_a_long_list_is_judged_by_its_groups_too(self, neighbours_in_the_list: bool) -> None:
+        """Only some prompts of a long list are looked at; their groups have to be among them."""
+        count = 4000
+        embeddings = clusters(8, [4] * (count // 4), spread=0.2)
+        if not neighbours_in_the_list:
+            embeddings = embeddings[np.random.default_rng(9).permutation(count)]
+        threshold = auto_threshold(names(count), embeddings, UNRELATED)
+        assert 0.6 < threshold < 0.95
+        assert len(group_prompts(names(count), embeddings, threshold=threshold)) == count // 4
+
+
+class TestUnrelatedSimilarity:
+    def test_two_deviations_above_the_mean(self) -> None:
+        pairs = (UNRELATED @ UNRELATED.T)[np.triu_indices(24, 1)]
+        assert unrelated_similarity(UNRELATED) == pytest.approx(pairs.mean() + 2 * pairs.std())
+
+    def test_an_encoder_that_does_not_know_them_is_neutral(self) -> None:
+        assert unrelated_similarity(np.ones((24, 1), dtype=np.float32)) == 0.5
+
+
+class TestUnit:
+    @given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
+    def test_length_one_whatever_the_scale(self, seed: int, scale: float) -> None:
+        raw = np.random.default_rng(seed).normal(size=(4, 5))
+        found = unit(scale * raw)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
+        np.testing.assert_allclose(found, unit(raw), atol=1e-5)
+
+    def test_a_zero_row_stays_zero(self) -> None:
+        assert not unit(np.zeros((2, 3))).any()
+
+
+class TestErrors:
+    @pytest.mark.parametrize("threshold", [-1.1, 1.1, float("nan"), float("inf")])
+    def test_threshold(self, threshold: float) -> None:
+        with pytest.raises(ValueError, match=f"threshold: expected a cosine .* from -1 to 1, got {threshold}"):
+            group_prompts(["a"], vectors(0, 1), threshold=threshold)
+
+    def test_max_group_size(self) -> None:
+        with pytest.raises(ValueError, match=r"max_group_size: expected 0 \(no limit\) or more, got -1"):
+            group_prompts(["a"], vectors(0, 1), threshold=0.5, max_group_size=-1)
+
+    def test_embeddings_of_other_prompts(self) -> None:
+        with pytest.raises(ValueError, match="embeddings: expected 2, one a prompt, got 3"):
+            group_prompts(["a", "b"], vectors(0, 3), threshold=0.5)
