@@ -21,14 +21,14 @@ def group_conditioning(members: Sequence[Conditioning], mode: str, medoid: int) 
     """One conditioning for a group.
 
     Args:
-        members: the members' conditionings, with equal numbers of entries.
+        members: the members' conditionings.
         mode: "mean" of the embeddings; "medoid", the most central member's own; "concat", all members' tokens
             in a row (pooled embeddings are averaged).
         medoid: index of the most central member.
 
     Returns:
-        The conditioning, and whether `mode` was possible (where embeddings of different encoders' lengths or
-        masks cannot be combined, it is the medoid's own).
+        The conditioning, and whether `mode` was possible (where the members' lengths, masks or numbers of
+        entries cannot be combined, it is the medoid's own).
     """
     if len(members) == 1 or mode == "medoid":
         return members[medoid], True
@@ -47,22 +47,25 @@ class _CannotCombine(Exception):
 
 def _combine_entry(entries: list[list[Any]], mode: str, medoid: int) -> list[Any]:
     texts = [entry[0] for entry in entries]
+    in_a_row = mode == "concat" and not all(_equal(texts[0], text) for text in texts)
     extras = dict(entries[medoid][1])
     for key, own in extras.items():
         values = [entry[1].get(key) for entry in entries]
-        if not isinstance(own, torch.Tensor) or all(_equal(own, value) for value in values):
-            continue
-        if key == "attention_mask" and mode == "concat" and all(isinstance(value, torch.Tensor) for value in values):
-            extras[key] = torch.cat(values, dim=-1)
-        else:
+        if key == "attention_mask" and in_a_row:
+            extras[key] = _in_a_row(values, dim=-1)
+        elif isinstance(own, torch.Tensor) and not all(_equal(own, value) for value in values):
             extras[key] = _mean(values)
-    if texts[0] is None:
+    if all(text is None for text in texts):
         return [None, extras]
-    if mode == "concat" and not all(_equal(texts[0], text) for text in texts):
-        if len({text.shape[-1] for text in texts}) > 1:
-            raise _CannotCombine
-        return [torch.cat(texts, dim=1), extras]
-    return [_mean(_same_length(texts)), extras]
+    return [_in_a_row(texts, dim=1) if in_a_row else _mean(_same_length(texts)), extras]
+
+
+def _in_a_row(values: list[Any], dim: int) -> torch.Tensor:
+    if any(not isinstance(value, torch.Tensor) for value in values):
+        raise _CannotCombine
+    if len({value.movedim(dim, 0).shape[1:] for value in values}) > 1:
+        raise _CannotCombine
+    return torch.cat(values, dim=dim)
 
 
 def _mean(values: list[Any]) -> torch.Tensor:
@@ -77,6 +80,8 @@ def _mean(values: list[Any]) -> torch.Tensor:
 
 def _same_length(texts: list[torch.Tensor]) -> list[torch.Tensor]:
     """Repeat tokens to a common length, which cross-attention does not notice (the host does the same)."""
+    if any(text is None for text in texts):
+        raise _CannotCombine
     lengths = [text.shape[1] for text in texts]
     common = math.lcm(*lengths)
     if common // min(lengths) > _MOST_REPEATS:
@@ -85,7 +90,9 @@ def _same_length(texts: list[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    return a is b or (isinstance(b, torch.Tensor) and a.shape == b.shape and torch.equal(a, b))
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return a.shape == b.shape and torch.equal(a, b)
+    return a is b
 
 
 def apply_template(prompt: Conditioning, template: Conditioning) -> Conditioning:
@@ -112,8 +119,9 @@ def check_template(template: Any, prompt: Conditioning) -> None:
         ValueError: the template is empty, or was encoded by another text encoder than the prompts.
     """
     if not isinstance(template, list) or not template:
-        raise ValueError("template: expected a CONDITIONING with at least one entry, got an empty one.")
-    widths = {text_width([entry]) for entry in template} - {None}
+        got = "an empty one" if isinstance(template, list) else type(template).__name__
+        raise ValueError(f"template: expected a CONDITIONING with at least one entry, got {got}.")
+    widths = {width for entry in template if (width := text_width([entry])) is not None}
     expected = text_width(prompt)
     if expected is not None and widths - {expected}:
         raise ValueError(

@@ -1,0 +1,301 @@
+"""One condition for a group, and a template's extras for every prompt."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from comfyui_sage.sage_core.conditioning import (
+    GROUP_CONDITIONS,
+    apply_template,
+    check_template,
+    group_conditioning,
+    text_width,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from models import clip_l, conditioning, latent, randn
+from reference import assert_equal, difference, grouped, ksampler, sage
+
+import nodes as host_nodes
+
+
+def text(seed: int, tokens: int = 77, **extras: Any) -> list:
+    return [[randn(1, tokens, 16, seed=seed), {"pooled_output": randn(1, 8, seed=100 + seed), **extras}]]
+
+
+def snapshot(conditioning: Any) -> Any:
+    return copy.deepcopy(conditioning)
+
+
+def assert_same(a: Any, b: Any) -> None:
+    """Equal in structure and exactly equal in values."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    else:
+        assert a == b
+
+
+class TestMean:
+    @given(st.integers(2, 7), st.sampled_from(GROUP_CONDITIONS))
+    def test_of_equals_is_exact(self, count: int, mode: str) -> None:
+        """What the law of identical prompts stands on: not even a rounding error."""
+        one = text(1)
+        combined, possible = group_conditioning([snapshot(one) for _ in range(count)], mode, 0)
+        assert possible
+        assert_same(combined, one)
+
+    def test_of_different(self) -> None:
+        members = [text(1), text(2), text(3)]
+        ((found, extras),), possible = group_conditioning(members, "mean", 1)
+        assert possible
+        torch.testing.assert_close(found, torch.stack([member[0][0] for member in members]).mean(0))
+        pooled = torch.stack([member[0][1]["pooled_output"] for member in members]).mean(0)
+        torch.testing.assert_close(extras["pooled_output"], pooled)
+
+    def test_a_shorter_text_is_repeated(self) -> None:
+        short, long = text(1, tokens=77), text(2, tokens=154)
+        for members in ([short, long], [long, short]):
+            ((found, _),), possible = group_conditioning(members, "mean", 0)
+            assert possible
+            torch.testing.assert_close(found, (short[0][0].repeat(1, 2, 1) + long[0][0]) / 2)
+
+    def test_cross_attention_does_not_notice_the_repeating(self) -> None:
+        short = conditioning("sd15", seed=3, tokens=77)
+        ((doubled, extras),), _ = group_conditioning([short, [[short[0][0].repeat(1, 2, 1), short[0][1]]]], "mean", 0)
+        assert doubled.shape[1] == 154
+        image = latent("sd15")
+        assert_equal(ksampler("sd15", [[doubled, extras]], image), ksampler("sd15", short, image))
+
+    @pytest.mark.parametrize("lengths", [(77, 5 * 77), (7, 8)])
+    def test_lengths_that_need_too_much_repeating(self, lengths: tuple[int, int]) -> None:
+        members = [text(index, tokens=tokens) for index, tokens in enumerate(lengths)]
+        combined, possible = group_conditioning(members, "mean", 1)
+        assert not possible
+        assert combined is members[1]
+
+    def test_without_pooled_embedding(self) -> None:
+        members = [[[randn(1, 5, 4, seed=seed), {"pooled_output": None}]] for seed in (1, 2)]
+        ((_, extras),), possible = group_conditioning(members, "mean", 0)
+        assert possible
+        assert extras["pooled_output"] is None
+
+    def test_pooled_embedding_of_one_member_only(self) -> None:
+        members = [text(1), text(2, pooled_output=None)]
+        assert group_conditioning(members, "mean", 0) == (members[0], False)
+
+    def test_half_precision_stays(self) -> None:
+        members = [[[randn(1, 5, 4, seed=seed).half(), {}]] for seed in (1, 2)]
+        ((found, _),), _ = group_conditioning(members, "mean", 0)
+        assert found.dtype == torch.float16
+
+    def test_several_entries_each_for_itself(self) -> None:
+        members = [text(1) + text(2), text(3) + text(4)]
+        combined, possible = group_conditioning(members, "mean", 0)
+        assert possible
+        for at, (found, _) in enumerate(combined):
+            torch.testing.assert_close(found, (members[0][at][0] + members[1][at][0]) / 2)
+
+    @pytest.mark.parametrize("mode", ["mean", "concat"])
+    def test_different_numbers_of_entries(self, mode: str) -> None:
+        members = [text(1) + text(2), text(3)]
+        assert group_conditioning(members, mode, 1) == (members[1], False)
+
+    def test_other_extras_are_the_medoids(self) -> None:
+        members = [text(1, guidance=3.5, start_percent=0.1), text(2, guidance=5.0)]
+        assert group_conditioning(members, "mean", 1)[0][0][1]["guidance"] == 5.0
+
+    @pytest.mark.parametrize("mode", GROUP_CONDITIONS)
+    def test_members_are_left_alone(self, mode: str) -> None:
+        members = [text(1, tokens=77), text(2, tokens=154)]
+        before = snapshot(members)
+        combined, _ = group_conditioning(members, mode, 0)
+        if mode != "medoid":
+            combined[0][0].zero_()
+            combined[0][1]["pooled_output"].zero_()
+        assert_same(members, before)
+
+
+class TestMasks:
+    @staticmethod
+    def masked(seed: int, tokens: int, attended: int) -> list:
+        mask = torch.zeros(1, tokens, dtype=torch.long)
+        mask[:, :attended] = 1
+        return [[randn(1, tokens, 16, seed=seed), {"pooled_output": None, "attention_mask": mask}]]
+
+    def test_equal_masks_stay(self) -> None:
+        members = [self.masked(1, 10, 6), self.masked(2, 10, 6)]
+        ((_, extras),), possible = group_conditioning(members, "mean", 0)
+        assert possible
+        assert torch.equal(extras["attention_mask"], members[0][0][1]["attention_mask"])
+
+    @pytest.mark.parametrize("other", [(10, 7), (20, 6)])
+    def test_no_mean_of_different_masks(self, other: tuple[int, int]) -> None:
+        members = [self.masked(1, 10, 6), self.masked(2, *other)]
+        assert group_conditioning(members, "mean", 0) == (members[0], False)
+
+    @pytest.mark.parametrize("other", [(10, 6), (10, 7), (13, 13)])
+    def test_concat_keeps_every_token_with_its_mask(self, other: tuple[int, int]) -> None:
+        members = [self.masked(1, 10, 6), self.masked(2, *other)]
+        ((found, extras),), possible = group_conditioning(members, "concat", 0)
+        assert possible
+        assert torch.equal(found, torch.cat([member[0][0] for member in members], dim=1))
+        masks = [member[0][1]["attention_mask"] for member in members]
+        assert torch.equal(extras["attention_mask"], torch.cat(masks, dim=1))
+
+    def test_a_mask_of_one_member_only(self) -> None:
+        members = [self.masked(1, 10, 6), [[randn(1, 10, 16, seed=2), {"pooled_output": None}]]]
+        assert group_conditioning(members, "concat", 0) == (members[0], False)
+
+    @pytest.mark.parametrize("mode", GROUP_CONDITIONS)
+    def test_in_a_model_of_masked_text(self, mode: str) -> None:
+        prompts = [conditioning("lumina", seed=1, tokens=24), conditioning("lumina", seed=2, tokens=18)]
+        prompts.append(conditioning("lumina", seed=3, tokens=24))
+        images = sage("lumina", grouped(prompts, [(0, 1), (2,)], group_condition=mode), latent("lumina"), share=0.5)
+        assert torch.isfinite(images).all()
+        images = sage("lumina", grouped(prompts, [(0, 2), (1,)], group_condition=mode), latent("lumina"), share=0.5)
+        assert torch.isfinite(images).all()
+
+
+class TestMedoidAndConcat:
+    def test_the_medoid_is_a_members_own(self) -> None:
+        members = [text(1), text(2, tokens=154)]
+        assert group_conditioning(members, "medoid", 1) == (members[1], True)
+
+    @pytest.mark.parametrize("mode", GROUP_CONDITIONS)
+    def test_one_member_is_itself(self, mode: str) -> None:
+        member = text(1)
+        combined, possible = group_conditioning([member], mode, 0)
+        assert combined is member
+        assert possible
+
+    def test_concat_is_tokens_in_a_row_and_the_mean_of_the_rest(self) -> None:
+        members = [text(1, tokens=77), text(2, tokens=154)]
+        ((found, extras),), possible = group_conditioning(members, "concat", 0)
+        assert possible
+        assert torch.equal(found, torch.cat([members[0][0][0], members[1][0][0]], dim=1))
+        pooled = (members[0][0][1]["pooled_output"] + members[1][0][1]["pooled_output"]) / 2
+        torch.testing.assert_close(extras["pooled_output"], pooled)
+
+    def test_concat_of_different_widths(self) -> None:
+        members = [[[randn(1, 5, width, seed=1), {}]] for width in (4, 6)]
+        assert group_conditioning(members, "concat", 1) == (members[1], False)
+
+    @pytest.mark.parametrize("mode", ["mean", "concat"])
+    def test_without_text(self, mode: str) -> None:
+        members = [[[None, {"pooled_output": randn(1, 8, seed=seed)}]] for seed in (1, 2)]
+        ((found, extras),), possible = group_conditioning(members, mode, 0)
+        assert possible
+        assert found is None
+        assert not torch.equal(extras["pooled_output"], members[0][0][1]["pooled_output"])
+
+    @pytest.mark.parametrize("mode", ["mean", "concat"])
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_text_of_one_member_only(self, mode: str, order: int) -> None:
+        members = [text(1), [[None, dict(text(1)[0][1])]]][::order]
+        assert group_conditioning(members, mode, 0) == (members[0], False)
+
+
+class TestRealEncoder:
+    def test_a_long_and_a_short_prompt(self) -> None:
+        clip = clip_l()
+        members = [
+            clip.encode_from_tokens_scheduled(clip.tokenize(prompt)) for prompt in ("a red car", "a red car, " * 30)
+        ]
+        lengths = [member[0][0].shape[1] for member in members]
+        assert lengths[0] < lengths[1]
+        ((mean, extras),), possible = group_conditioning(members, "mean", 0)
+        assert possible
+        assert mean.shape[1] == lengths[1]
+        assert extras["pooled_output"].shape == (1, 768)
+
+
+class TestTemplate:
+    def test_every_extra_of_the_template_and_the_prompts_own_text(self) -> None:
+        control, area = object(), (8, 8, 0, 0)
+        template = text(9, guidance=5.0, control=control, area=area, start_percent=0.2)
+        prompt = text(1)
+        ((found, extras),) = apply_template(prompt, template)
+        assert found is prompt[0][0]
+        assert extras["pooled_output"] is prompt[0][1]["pooled_output"]
+        assert (extras["guidance"], extras["area"], extras["start_percent"]) == (5.0, area, 0.2)
+        assert extras["control"] is control
+
+    def test_the_templates_text_is_not_used(self) -> None:
+        template = text(9, attention_mask=torch.ones(1, 77), guidance=5.0)
+        prompt = [[randn(1, 77, 16, seed=1), {}]]
+        assert apply_template(prompt, template)[0][1] == {"guidance": 5.0}
+
+    def test_several_entries(self) -> None:
+        template = text(8, area=(1, 1, 0, 0)) + text(9, area=(1, 1, 0, 1))
+        prompt = text(1)
+        applied = apply_template(prompt, template)
+        assert [extras["area"] for _, extras in applied] == [(1, 1, 0, 0), (1, 1, 0, 1)]
+        assert all(found is prompt[0][0] for found, _ in applied)
+
+    def test_a_prompt_of_several_entries_gets_the_template_in_each(self) -> None:
+        prompt = text(1) + text(2)
+        applied = apply_template(prompt, text(8, area=1) + text(9, area=2))
+        assert [extras["area"] for _, extras in applied] == [1, 2, 1, 2]
+
+    def test_neither_is_changed(self) -> None:
+        prompt, template = text(1), text(9, guidance=5.0)
+        before = snapshot((prompt, template))
+        applied = apply_template(prompt, template)
+        applied[0][1]["guidance"] = 1.0
+        assert_same((prompt, template), before)
+
+    def test_it_does_what_the_hosts_nodes_do(self) -> None:
+        """Area and time range on a template, against the same nodes on the prompt itself."""
+
+        def dressed(plain: list) -> list:
+            area = host_nodes.ConditioningSetArea().append(plain, 32, 64, 0, 0, 1.0)[0]
+            return host_nodes.ConditioningSetTimestepRange().set_range(area, 0.1, 0.9)[0]
+
+        prompt = conditioning("sd15", seed=1)
+        applied = apply_template(prompt, dressed(conditioning("sd15", seed=2)))
+        image = latent("sd15")
+        assert_equal(ksampler("sd15", applied, image), ksampler("sd15", dressed(prompt), image), tolerance=0)
+
+    def test_guidance_reaches_the_model(self) -> None:
+        image, prompt = latent("flux"), conditioning("flux", seed=1)
+        wanted = conditioning("flux", seed=1)
+        wanted[0][1]["guidance"] = 9.0
+        del prompt[0][1]["guidance"]
+        applied = apply_template(prompt, [[None, {"guidance": 9.0}]])
+        found = ksampler("flux", applied, image)
+        assert_equal(found, ksampler("flux", wanted, image), tolerance=0)
+        assert difference(found, ksampler("flux", conditioning("flux", seed=1), image)) > 1e-3
+
+
+class TestErrors:
+    def test_a_template_of_another_encoder(self) -> None:
+        with pytest.raises(ValueError, match=r"template: .*text width 16.*got width 32"):
+            check_template([[randn(1, 77, 32, seed=1), {}]], text(1))
+
+    @pytest.mark.parametrize("template, got", [([], "an empty one"), (None, "NoneType"), ("extras", "str")])
+    def test_no_template(self, template: Any, got: str) -> None:
+        with pytest.raises(ValueError, match=rf"template: expected a CONDITIONING .* got {got}"):
+            check_template(template, text(1))
+
+    def test_every_entry_is_looked_at(self) -> None:
+        with pytest.raises(ValueError, match="got width 16, 32"):
+            check_template(text(1) + [[randn(1, 77, 32, seed=1), {}]], text(2))
+
+    @pytest.mark.parametrize("template", [text(3), [[None, {"guidance": 2.0}]], text(3, tokens=154)])
+    def test_what_fits(self, template: list) -> None:
+        check_template(template, text(1))
+
+    def test_text_width(self) -> None:
+        assert text_width(text(1)) == 16
+        assert text_width([[None, {}]]) is None
