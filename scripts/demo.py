@@ -91,8 +91,8 @@ def draw_grid(images: Sequence[Path], prompts: Sequence[str], target: Path) -> N
     pen = ImageDraw.Draw(grid)
     for index, path in enumerate(images):
         left, top = index % columns * TILE, index // columns * height
-        with Image.open(path) as image:
-            image = image.convert("RGB")
+        with Image.open(path) as file:
+            image = file.convert("RGB")
             scale = TILE / max(image.size)
             size = (round(image.width * scale), round(image.height * scale))
             grid.paste(image.resize(size, Image.Resampling.LANCZOS), (left, top))
@@ -141,6 +141,12 @@ def show_page(server: Server, root: Path, stay: bool) -> None:
     print(f"Then open {place}")
 
 
+def end(number: int, frame: object) -> None:
+    """Ends the demo on a signal, in the way that stops the server too."""
+    print("\nStopping ComfyUI.", file=sys.stderr)
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,9 +154,8 @@ def main() -> int:
     parser.add_argument("--stay", action="store_true", help="leave the server running for the browser")
     parser.add_argument("--workflow", type=Path, default=WORKFLOW, help="another workflow to run")
     options = parser.parse_args()
-    # So that the server is stopped too when we are.
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, lambda number, frame: sys.exit(128 + number))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
     start = time.monotonic()
     try:
         workflow = json.loads(options.workflow.read_text("utf-8"))
@@ -162,9 +167,6 @@ def main() -> int:
     except (ServerError, OSError, ValueError) as error:
         print(f"\nThe demo failed: {error}\nServer log: {short(OUTPUT / 'server.log')}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
     return 0
 
 

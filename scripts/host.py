@@ -140,8 +140,8 @@ def boot() -> Path:
     if not is_built(folder, stamp):
         with stage("installer"), build(folder, stamp) as draft:
             run(sys.executable, "-m", "venv", draft)
-            pip = [draft / "bin" / "python", "-m", "pip", "install", "--quiet"]
-            run(*pip, "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", BOOT)
+            run(draft / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                "--no-deps", "--require-hashes", "-r", BOOT)  # fmt: skip
     return folder / "bin"
 
 
@@ -157,7 +157,7 @@ def install(venv: Path, *locks: Path) -> None:
     if not venv.exists():
         # Relocatable, because `build` renames the folder it is in.
         uv("venv", "--no-project", "--relocatable", "--python", sys.executable, venv)
-    files = [part for lock in locks for part in ("-r", lock)]
+    files: list[str | Path] = [part for lock in locks for part in ("-r", lock)]
     uv("pip", "install", "--python", venv / "bin" / "python", "--no-deps", "--require-hashes", *files)
 
 
@@ -286,12 +286,11 @@ def adopt(root: Path) -> Host:
 def check_packages(python: Path) -> None:
     """Ends with what to install where that Python lacks a package the pack imports."""
     modules = ("torch", "aiohttp", "transformers", "open_clip", "safetensors", "numpy", "sklearn")
-    probe = (
-        "import importlib.util as u, sys; print(*[m for m in sys.argv[1:] if u.find_spec(m) is None])"
-    )
-    found = subprocess.run([str(python), "-c", probe, *modules], capture_output=True, text=True)
-    if found.returncode:
-        raise SystemExit(f"{python} does not run: {found.stderr.strip()}")
+    probe = "import importlib.util as u, sys; print(*[m for m in sys.argv[1:] if u.find_spec(m) is None])"
+    try:
+        found = subprocess.run([str(python), "-c", probe, *modules], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SystemExit(f"COMFYUI_PYTHON: expected a Python that runs, got {python}: {error}") from None
     missing = found.stdout.split()
     if {"torch", "aiohttp"} & set(missing):
         raise SystemExit(

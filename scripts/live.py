@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -114,14 +117,14 @@ def serve(root: Path, python: Path, folder: Path) -> Iterator[Server]:
         ServerError: it did not come up.
     """
     folder = folder.resolve()
-    for name in ("images", "user"):
+    for name in ("images", "input", "user"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [
         python, "main.py", "--listen", "127.0.0.1", "--port", port, "--disable-auto-launch",
-        "--output-directory", folder / "images", "--temp-directory", folder,
-        "--user-directory", folder / "user", "--database-url", "sqlite:///:memory:", "--disable-api-nodes",
-        "--disable-all-custom-nodes", "--whitelist-custom-nodes", linked_as(root),
+        "--output-directory", folder / "images", "--input-directory", folder / "input",
+        "--temp-directory", folder, "--user-directory", folder / "user", "--database-url", "sqlite:///:memory:",
+        "--disable-api-nodes", "--disable-all-custom-nodes", "--whitelist-custom-nodes", linked_as(root),
     ]  # fmt: skip
     if not has_cuda():
         command.append("--cpu")
@@ -132,7 +135,7 @@ def serve(root: Path, python: Path, folder: Path) -> Iterator[Server]:
         # A session of its own: Ctrl-C reaches only us, and we stop it.
         process = subprocess.Popen(
             [str(part) for part in command], cwd=root, env=env, stdin=subprocess.DEVNULL,
-            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            stdout=log, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=end_with_parent,
         )  # fmt: skip
         server = Server(f"http://127.0.0.1:{port}", folder, process)
         try:
@@ -153,6 +156,13 @@ def wait_until_ready(server: Server) -> None:
             return
         time.sleep(0.1)
     raise ServerError(f"ComfyUI did not answer for {READY_SECONDS} seconds:\n{server.log_tail()}")
+
+
+def end_with_parent() -> None:
+    """Asks Linux to end the server when we are killed before we can stop it."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Checks everything against every ComfyUI that the pack supports, and sets up what is missing first.
+# Arguments (tests/test_plan.py, -k ...) go to pytest; SAGE_HOSTS="0.30.0" tests one host only.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+read -ra hosts <<<"${SAGE_HOSTS:-0.30.0 0.3.75}"
+python=${PYTHON:-python3}
+
+python_of() { "$python" scripts/host.py setup "$1" --dev | tail -n 1; }
+
+# -P keeps the repository's root off the path, where our nodes/ would hide the host's nodes.py.
+# One thread: the hosts' suites run side by side, each in a process of its own.
+suite() {
+  local host=$1 where=tests arg
+  shift
+  for arg; do [[ -e ${arg%%::*} ]] && where=; done
+  exec env -u PYTHONPATH COMFYUI_PATH="$PWD/.hosts/$host/ComfyUI" OMP_NUM_THREADS=1 \
+    ".hosts/$host/venv/bin/python" -P -m pytest $where "$@"
+}
+
+for host in "${hosts[@]}"; do python_of "$host" >/dev/null; done
+tools=$("$python" scripts/host.py tools)
+failed=0
+
+echo "== ruff"
+"$tools/ruff" check . || failed=1
+
+echo "== mypy"
+# A package needs a name that is one, whatever the folder of the repository is called.
+mkdir -p .hosts/types && ln -sfn ../.. .hosts/types/comfyui_sage
+MYPYPATH=.hosts/types:scripts "$tools/mypy" --python-executable "$(python_of "${hosts[0]}")" \
+  -p comfyui_sage.sage_core -p comfyui_sage.nodes -m host -m live -m workflow -m demo || failed=1
+
+echo "== comfy node validate"
+DO_NOT_TRACK=1 "$tools/comfy" --skip-prompt node validate || failed=1
+
+# The first host's suite is shown while it runs, the others' when they are done.
+trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+declare -A running
+for host in "${hosts[@]:1}"; do
+  suite "$host" "$@" >".hosts/$host/pytest.log" 2>&1 &
+  running[$host]=$!
+done
+echo "== pytest on ComfyUI ${hosts[0]}"
+suite "${hosts[0]}" "$@" 2>&1 | tee ".hosts/${hosts[0]}/pytest.log" || failed=1
+for host in "${hosts[@]:1}"; do
+  wait "${running[$host]}" || failed=1
+  echo "== pytest on ComfyUI $host"
+  cat ".hosts/$host/pytest.log"
+done
+
+echo "== results"
+for host in "${hosts[@]}"; do echo "$host: $(tail -n 1 ".hosts/$host/pytest.log")"; done
+exit "$failed"

@@ -1,0 +1,93 @@
+"""The pack in a real ComfyUI: its loader, its server, its workflow format."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import host
+import pytest
+import tomllib
+from comfyui_sage.nodes import NODES
+from live import Graph, Server, ServerError
+from PIL import Image
+
+import nodes as host_nodes
+
+REPO = host.REPO
+PROMPTS = "a {red|blue} car in the snow\na small boat on the sea"
+
+
+def sage_graph(**sampler: Any) -> Graph:
+    """Three prompts through the demo model to saved images and a shown report, as the API takes it."""
+    settings = {"seed": 1, "steps": 4, "cfg": 4.0, "sampler_name": "euler", "scheduler": "simple",
+                "denoise": 1.0, "share": 0.5}  # fmt: skip
+    wires = {"model": ["1", 0], "groups": ["2", 0], "negative": ["3", 0], "latent_image": ["4", 0]}
+    grouping = {"encoder": "clip", "threshold_mode": "auto", "threshold": 0.8, "max_group_size": 0,
+                "group_condition": "mean"}  # fmt: skip
+    return {
+        "1": {"class_type": "SageDemoModel", "inputs": {}},
+        "2": {
+            "class_type": "SageSemanticGroupPrompts",
+            "inputs": {"clip": ["1", 1], "prompts": PROMPTS, **grouping},
+        },
+        "3": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": ""}},
+        "4": {"class_type": "EmptySD3LatentImage", "inputs": {"width": 128, "height": 64, "batch_size": 2}},
+        "5": {"class_type": "SageKSampler", "inputs": {**wires, **settings, **sampler}},
+        "6": {"class_type": "VAEDecode", "inputs": {"samples": ["5", 0], "vae": ["1", 2]}},
+        "7": {"class_type": "SaveImage", "inputs": {"images": ["6", 0], "filename_prefix": "sage"}},
+        "8": {"class_type": "PreviewAny", "inputs": {"source": ["5", 1]}},
+    }
+
+
+def test_the_hosts_own_loader_takes_the_pack() -> None:
+    before = set(host_nodes.NODE_CLASS_MAPPINGS)
+    assert asyncio.run(host_nodes.load_custom_node(str(REPO)))
+    added = set(host_nodes.NODE_CLASS_MAPPINGS) - before
+    assert added == {node.define_schema().node_id for node in NODES}
+    assert str(REPO / "web") in host_nodes.EXTENSION_WEB_DIRS.values()
+
+
+def test_every_input_and_output_explains_itself() -> None:
+    for node in NODES:
+        schema = node.define_schema()
+        assert schema.description
+        for socket in (*(schema.inputs or ()), *(schema.outputs or ())):
+            assert socket.tooltip, f"{schema.node_id}: {socket.display_name or socket.id}"
+
+
+def test_requirements_are_the_projects_dependencies() -> None:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    assert (REPO / "requirements.txt").read_text().split() == project["dependencies"]
+    assert not [name for name in project["dependencies"] if name.startswith("torch")]
+
+
+class TestServer:
+    def test_it_knows_every_node(self, server: Server) -> None:
+        info = server.get("/object_info")
+        assert {node.define_schema().node_id for node in NODES} <= set(info)
+        assert "IMPORT FAILED" not in server.log.read_text()
+
+    def test_a_workflow_makes_images(self, server: Server) -> None:
+        progress: list[int] = []
+
+        def note(kind: str, data: dict[str, Any]) -> None:
+            if kind == "progress" and data["node"] == "5":
+                progress.append(data["value"])
+
+        outputs = server.queue(sage_graph(), note)
+        images = server.files(outputs["7"])
+        assert len(images) == 3 * 2
+        assert all(Image.open(image).size == (128, 64) for image in images)
+        assert "evaluations" in outputs["8"]["text"][0]
+        assert progress and progress == sorted(progress)
+
+    def test_a_refused_value_names_the_input(self, server: Server) -> None:
+        with pytest.raises(ServerError, match=r"SageKSampler \(node 5\).*share"):
+            server.queue(sage_graph(share=1.5))
+
+    def test_a_failed_node_says_why(self, server: Server) -> None:
+        graph = sage_graph()
+        graph["2"]["inputs"]["prompts"] = "# nothing"
+        with pytest.raises(ServerError, match="SageSemanticGroupPrompts.*prompts: expected at least one"):
+            server.queue(graph)

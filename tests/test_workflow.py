@@ -1,0 +1,69 @@
+"""The converter from the browser's workflow format to the API's, on hand-made cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from workflow import BYPASSED, MUTED, to_api
+
+INFO = {
+    "Source": {"display_name": "A source", "input": {}},
+    "Sampler": {
+        "display_name": "A sampler",
+        "input": {
+            "required": {
+                "model": ["MODEL"],
+                "seed": ["INT", {"default": 0, "control_after_generate": True}],
+                "scheduler": [["simple", "karras"]],
+            },
+            "optional": {
+                "text": ["STRING", {"forceInput": True}],
+                "share": ["FLOAT", {"default": 0.4}],
+            },
+        },
+    },
+    "Patch": {"display_name": "", "input": {"required": {"clip": ["CLIP"], "model": ["MODEL"]}}},
+}
+
+
+def node(number: int, kind: str, values: Any = None, mode: int = 0, **links: int | None) -> dict[str, Any]:
+    """A node whose inputs have the type of their name, and which gives a CLIP and a MODEL."""
+    inputs = [{"name": name, "type": name.upper(), "link": link} for name, link in links.items()]
+    outputs = [{"type": "CLIP"}, {"type": "MODEL"}]
+    return {"id": number, "type": kind, "mode": mode, "inputs": inputs, "outputs": outputs, "widgets_values": values}
+
+
+def convert(*nodes: dict[str, Any], links: list[list[int]]) -> dict[str, Any]:
+    return to_api({"nodes": list(nodes), "links": [[*link, "MODEL"] for link in links]}, INFO)
+
+
+def test_values_and_links() -> None:
+    sampler = node(2, "Sampler", [7, "randomize", "karras", 0.5], model=1)
+    graph = convert(node(1, "Source"), sampler, node(3, "Note", ["hello"]), links=[[1, 1, 1, 2, 0]])
+    assert graph["2"]["inputs"] == {"seed": 7, "scheduler": "karras", "share": 0.5, "model": ["1", 1]}
+    assert graph["2"]["_meta"] == {"title": "A sampler"}
+    assert set(graph) == {"1", "2"}
+
+
+def test_inputs_newer_than_the_workflow_get_their_defaults() -> None:
+    graph = convert(node(2, "Sampler", [7, "fixed"]), links=[])
+    assert graph["2"]["inputs"] == {"seed": 7, "scheduler": "simple", "share": 0.4}
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0, ["2", 1]), (BYPASSED, ["1", 1]), (MUTED, None)])
+def test_modes(mode: int, expected: list[Any] | None) -> None:
+    graph = convert(
+        node(1, "Source"),
+        node(2, "Patch", mode=mode, clip=1, model=2),
+        node(3, "Reroute", model=3),
+        node(4, "Sampler", [7, "fixed", "simple"], model=4),
+        links=[[1, 1, 0, 2, 0], [2, 1, 1, 2, 1], [3, 2, 1, 3, 0], [4, 3, 0, 4, 0]],
+    )
+    assert graph["4"]["inputs"].get("model") == expected
+    assert ("2" in graph) == (mode == 0)
+
+
+def test_an_unknown_class_is_named() -> None:
+    with pytest.raises(ValueError, match="node 5: .*'Unheard'"):
+        convert(node(5, "Unheard"), links=[])
