@@ -34,14 +34,17 @@ class VariationNoise(TorchFunctionMode):
         if func is torch.randn and self._asked_shape(args, kwargs) == self.rows:
             rest = {key: value for key, value in kwargs.items() if key != "size"}
             return self._repeat(func((self.variations, *self.rows[1:]), **rest))
-        if func is torch.randn_like and tuple(args[0].shape) == self.rows:
-            return self._repeat(func(args[0][: self.variations], **kwargs))
+        if func is torch.randn_like:
+            like = args[0] if args else kwargs["input"]
+            if tuple(like.shape) == self.rows:
+                rest = {key: value for key, value in kwargs.items() if key != "input"}
+                return self._repeat(func(like[: self.variations], **rest))
         return func(*args, **kwargs)
 
     @staticmethod
     def _asked_shape(args: tuple, kwargs: dict[str, Any]) -> tuple[int, ...]:
         size = kwargs.get("size", args)
-        if len(size) == 1 and not isinstance(size[0], int):
+        if len(size) == 1 and isinstance(size[0], (tuple, list)):
             size = size[0]
         return tuple(size)
 
