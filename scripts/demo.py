@@ -30,7 +30,7 @@ UNITS = {
     "SageKSampler": "evaluations",
     "SamplerCustomAdvanced": "evaluations",
 }
-TILE, CAPTION_LINES = 256, 3
+TILE, CAPTION_LINES = 256, 2
 
 
 class Progress:
@@ -135,9 +135,9 @@ def show_page(server: Server, root: Path, stay: bool) -> None:
         print(f"\nOpen {server.url} ({place}). Ctrl-C ends the server.", flush=True)
         server.process.wait()
         raise ServerError(f"ComfyUI ended:\n{server.log_tail()}")
-    cpu = "" if has_cuda() else " --cpu"
+    cpu, python = "" if has_cuda() else " --cpu", os.path.relpath(sys.executable, root)
     print("\nTo try it in the browser:  bash scripts/demo.sh --stay")
-    print(f"or, as you start ComfyUI:   cd {short(root)} && {sys.executable} main.py{cpu}")
+    print(f"or, as you start ComfyUI:   cd {short(root)} && {python} main.py{cpu}")
     print(f"Then open {place}")
 
 
