@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,10 @@ def unrelated_embeddings(clip: Any) -> np.ndarray:
 
 
 def _pooled(conditioning: Conditioning) -> np.ndarray:
+    """Encoders that are put together from several (SD3's) give zeros where the one that pools is missing."""
     text, extras = conditioning[0]
     pooled = extras.get("pooled_output")
-    vector = text.mean(dim=1)[0] if pooled is None else pooled.flatten()
+    vector = text.mean(dim=1)[0] if pooled is None or not pooled.any() else pooled.flatten()
     return vector.float().cpu().numpy()
 
 
@@ -87,14 +89,17 @@ def sentence_encoder(folder: Path, *, batch: int = 64) -> Embed:
     """A sentence model (mean pooling over tokens) from a local folder in the transformers format.
 
     Raises:
-        ValueError: the folder does not hold such a model.
+        ValueError: the folder does not hold such a model, or not all of it.
     """
     from transformers import AutoModel, AutoTokenizer  # heavy, and only some people's choice
 
     if not (folder / "config.json").is_file():
         raise ValueError(f"encoder_model: expected a folder with config.json, model and tokenizer, got {folder}.")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+    with _loading(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        if 2 * len(tokenizer) < getattr(model.config, "vocab_size", 0):  # made up where there are no files of it
+            raise FileNotFoundError("the files of its tokenizer are missing")
     # Two less than the table: RoBERTa-type models start counting positions at 2.
     longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 514) - 2)
 
@@ -120,7 +125,7 @@ def open_clip_encoder(path: Path, *, batch: int = 64) -> Embed:
             architecture (``ViT-B-32.safetensors``).
 
     Raises:
-        ValueError: neither of these, or an architecture that open_clip does not know.
+        ValueError: neither of these, an architecture that open_clip does not know, or no usable weights.
     """
     import open_clip  # heavy, and only some people's choice
 
@@ -133,8 +138,9 @@ def open_clip_encoder(path: Path, *, batch: int = 64) -> Embed:
             "encoder_model: expected a folder with open_clip_config.json, or a .safetensors file named after its "
             f"open_clip architecture (ViT-B-32.safetensors), got {path}."
         )
-    model = open_clip.create_model(name, pretrained=weights).eval()
-    tokenizer = open_clip.get_tokenizer(name)
+    with _loading(path):
+        model = open_clip.create_model(name, pretrained=weights, require_pretrained=True).eval()
+        tokenizer = open_clip.get_tokenizer(name)
 
     def embed(texts: Sequence[str]) -> np.ndarray:
         with torch.no_grad():
@@ -145,3 +151,14 @@ def open_clip_encoder(path: Path, *, batch: int = 64) -> Embed:
         return unit(np.concatenate(parts))
 
     return embed
+
+
+@contextmanager
+def _loading(path: Path) -> Iterator[None]:
+    """What goes wrong in the loaders, as one kind of error that names the input."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"encoder_model: expected a complete model, got {path}, which cannot be loaded ({error})."
+        ) from error
