@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from .conditioning import GROUP_CONDITIONS, Conditioning, apply_template, check_template
 from .encoders import UNRELATED_PROMPTS, Embed, clip_embeddings, encode_prompts, unrelated_embeddings
 from .grouping import THRESHOLD_MODES, auto_threshold, group_prompts
@@ -44,6 +46,7 @@ def semantic_groups(
     encoded = encode_prompts(clip, prompts, on_prompt)
     plain = [encoded[text] for text in prompts]
     embeddings = clip_embeddings(plain) if embed is None else embed(prompts)
+    _check_embeddings(prompts, embeddings)
     if threshold_mode == "auto":
         unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
         threshold = auto_threshold(prompts, embeddings, unrelated)
@@ -61,6 +64,13 @@ def semantic_groups(
         group_condition=group_condition,
     )
     return _with_notes(groups)
+
+
+def _check_embeddings(prompts: tuple[str, ...], embeddings: np.ndarray) -> None:
+    """Half precision overflows in some text encoders, and NaN is similar to nothing."""
+    for text, row in zip(prompts, embeddings, strict=True):
+        if not np.isfinite(row).all():
+            raise ValueError(f"encoder: expected finite embeddings, got NaN or infinity for the prompt {text[:80]!r}.")
 
 
 def _with_notes(groups: PromptGroups) -> PromptGroups:

@@ -1,0 +1,100 @@
+"""What travels on a SAGE_GROUPS wire."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from comfyui_sage.sage_core.conditioning import GROUP_CONDITIONS
+from comfyui_sage.sage_core.groups import PromptGroups
+from hypothesis import given
+from hypothesis import strategies as st
+from models import conditioning
+
+ANGLES = (0, 10, 30, 90)
+
+
+def groups(
+    embeddings: np.ndarray | None = None, *, group_condition: str = "mean", tokens: tuple[int, ...] = (77, 77, 77, 77)
+) -> PromptGroups:
+    if embeddings is None:
+        angles = np.radians(ANGLES)
+        embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    count = len(embeddings)
+    lengths = (*tokens, *[77] * count)[:count]
+    return PromptGroups(
+        prompts=tuple(f"prompt {index}" for index in range(count)),
+        conditionings=tuple(conditioning("sd15", seed=index, tokens=length) for index, length in enumerate(lengths)),
+        embeddings=embeddings,
+        partition=(tuple(range(count)),),
+        threshold=0.5,
+        threshold_mode="fixed",
+        encoder="clip",
+        group_condition=group_condition,
+    )
+
+
+class TestCondition:
+    @pytest.mark.parametrize("mode", GROUP_CONDITIONS)
+    def test_one_prompt_is_its_own(self, mode: str) -> None:
+        found = groups(group_condition=mode)
+        assert found.condition((2,)) is found.conditionings[2]
+        assert found.combinable((2,))
+
+    def test_mean(self) -> None:
+        found = groups()
+        expected = torch.stack([found.conditionings[index][0][0] for index in (1, 3)]).mean(0)
+        torch.testing.assert_close(found.condition((1, 3))[0][0], expected)
+
+    def test_concat(self) -> None:
+        found = groups(group_condition="concat")
+        assert found.condition((1, 3))[0][0].shape[1] == 154
+
+    def test_medoid_is_a_prompt_of_the_group_not_of_the_list(self) -> None:
+        found = groups(group_condition="medoid")
+        assert found.condition((1, 2, 3)) is found.conditionings[2]
+
+    def test_what_cannot_be_combined_is_the_medoids(self) -> None:
+        found = groups(tokens=(77, 78, 77, 77))
+        assert not found.combinable((0, 1, 2))
+        assert found.condition((0, 1, 2)) is found.conditionings[1]
+        assert found.combinable((0, 2))
+
+
+class TestMedoid:
+    def test_the_most_central(self) -> None:
+        assert groups().medoid((0, 1, 2)) == 1
+        assert groups().medoid((2, 0)) == 0
+
+    @given(st.integers(0, 10**6), st.integers(1, 8))
+    def test_against_the_definition(self, seed: int, count: int) -> None:
+        vectors = np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        medoid = groups(vectors).medoid(tuple(range(count)))
+        means = [np.mean([float(a @ b) for b in vectors]) for a in vectors]
+        assert means[medoid] == pytest.approx(max(means), abs=1e-5)
+
+    def test_the_first_of_equals(self) -> None:
+        assert groups(np.repeat([[0.6, 0.8]], 5, axis=0).astype(np.float32)).medoid((0, 1, 2, 3, 4)) == 0
+
+
+class TestSimilarityRange:
+    def test_tightest_and_loosest_pair(self) -> None:
+        tightest, loosest = groups().similarity_range((0, 1, 3))
+        assert tightest == pytest.approx(np.cos(np.radians(10)))
+        assert loosest == pytest.approx(np.cos(np.radians(90)), abs=1e-6)
+
+    def test_one_prompt(self) -> None:
+        assert groups().similarity_range((3,)) == (1.0, 1.0)
+
+
+def test_the_wire_cannot_be_changed() -> None:
+    """Other nodes hold the same object."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        groups().threshold = 0.1  # type: ignore[misc]
+
+
+def test_it_prints_without_its_tensors() -> None:
+    assert len(repr(groups())) < 500

@@ -1,0 +1,181 @@
+"""From a prompt list to groups, with the connected CLIP and with a real sentence model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from comfyui_sage.sage_core.encoders import Embed, sentence_encoder
+from comfyui_sage.sage_core.grouping import unit
+from comfyui_sage.sage_core.prompts import parse_prompts
+from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from models import clip_l, conditioning
+from test_encoders import minilm_folder
+
+TOPICS = [
+    ["a red car in the snow", "a crimson car in the snow", "a red automobile on a snowy road"],
+    ["portrait of an elderly fisherman", "a portrait of an old fisherman", "close portrait of an aged fisherman"],
+    ["a bowl of ramen noodles", "a steaming bowl of ramen", "ramen noodles in a bowl"],
+    ["an astronaut on the moon", "astronaut walking on the moon", "an astronaut standing on the lunar surface"],
+]
+PARAPHRASES = tuple(text for number in range(3) for text in (topic[number] for topic in TOPICS))
+
+
+@pytest.fixture(scope="module")
+def minilm() -> Embed:
+    return sentence_encoder(minilm_folder())
+
+
+def texts(groups: Any) -> set[frozenset[str]]:
+    return {frozenset(groups.prompts[index] for index in members) for members in groups.partition}
+
+
+class TestAutoWithASentenceModel:
+    def test_paraphrases_of_four_topics(self, minilm: Embed) -> None:
+        groups = semantic_groups(clip_l(), PARAPHRASES, encoder="sentence", embed=minilm)
+        assert texts(groups) == {frozenset(topic) for topic in TOPICS}
+
+    def test_all_unrelated_stay_alone(self, minilm: Embed) -> None:
+        prompts = tuple(topic[0] for topic in TOPICS) + ("a wedding bouquet", "circuit board, macro", "two wrestlers")
+        assert len(semantic_groups(clip_l(), prompts, embed=minilm).partition) == len(prompts)
+
+    def test_near_copies_are_one_group(self, minilm: Embed) -> None:
+        prompts = parse_prompts("a {|small|very small} dog {on|upon|sitting on} {the|a} lawn")
+        assert len(semantic_groups(clip_l(), prompts, embed=minilm).partition) == 1
+
+    def test_every_prompt_of_a_matrix_has_someone_to_share_with(self, minilm: Embed) -> None:
+        prompts = parse_prompts("a {red|blue|green|white} car in the {snow|rain}")
+        assert min(map(len, semantic_groups(clip_l(), prompts, embed=minilm).partition)) > 1
+
+    @pytest.mark.parametrize("prompts, count", [(tuple(TOPICS[0][:2]), 1), ((TOPICS[0][0], TOPICS[1][0]), 2)])
+    def test_two_prompts(self, minilm: Embed, prompts: tuple[str, ...], count: int) -> None:
+        assert len(semantic_groups(clip_l(), prompts, embed=minilm).partition) == count
+
+    @pytest.mark.parametrize("times", [1, 2, 500])
+    def test_one_text(self, minilm: Embed, times: int) -> None:
+        groups = semantic_groups(clip_l(), ("a dog",) * times, embed=minilm)
+        assert groups.partition == (tuple(range(times)),)
+        assert -1 <= groups.threshold <= 1
+
+    def test_the_order_of_the_prompts_does_not_matter(self, minilm: Embed) -> None:
+        there = semantic_groups(clip_l(), PARAPHRASES, embed=minilm)
+        back = semantic_groups(clip_l(), PARAPHRASES[::-1], embed=minilm)
+        assert texts(there) == texts(back)
+        assert there.threshold == pytest.approx(back.threshold, abs=1e-5)
+
+    def test_every_language_and_length(self, minilm: Embed) -> None:
+        prompts = ("🦊 in the ❄️", "كلب في الثلج", "雪の中の猫", "a very long story, " * 1100)
+        groups = semantic_groups(clip_l(), prompts, embed=minilm)
+        assert sorted(index for members in groups.partition for index in members) == [0, 1, 2, 3]
+
+
+class TestClip:
+    def test_equal_prompts_are_together_and_share_a_conditioning(self) -> None:
+        groups = semantic_groups(clip_l(), ("a dog", "a house", "a dog"), threshold_mode="fixed", threshold=1.0)
+        assert groups.partition == ((0, 2), (1,))
+        assert groups.conditionings[0] is groups.conditionings[2]
+
+    def test_threshold_fixed(self) -> None:
+        prompts = ("a dog", "a house", "a tree")
+        for threshold, count in ((-1.0, 1), (1.0, 3)):
+            groups = semantic_groups(clip_l(), prompts, threshold_mode="fixed", threshold=threshold)
+            assert len(groups.partition) == count
+            assert groups.threshold == threshold
+
+    def test_settings_are_remembered(self) -> None:
+        groups = semantic_groups(
+            clip_l(), ("a dog",), encoder="clip", threshold_mode="fixed", threshold=0.3, group_condition="concat"
+        )
+        assert (groups.encoder, groups.threshold_mode, groups.group_condition) == ("clip", "fixed", "concat")
+        assert groups.embeddings.shape == (1, 768)
+        assert groups.notes == ()
+
+    def test_max_group_size(self) -> None:
+        prompts = tuple(f"prompt {index}" for index in range(7))
+        groups = semantic_groups(clip_l(), prompts, threshold_mode="fixed", threshold=-1.0, max_group_size=3)
+        assert max(map(len, groups.partition)) <= 3
+
+    def test_progress_counts_different_texts(self) -> None:
+        told: list[int] = []
+        semantic_groups(clip_l(), ("a", "b", "a"), on_prompt=told.append)
+        assert told == [1, 2]
+
+    def test_the_conditionings_are_the_clips_whatever_measures(self) -> None:
+        def embed(prompts: Sequence[str]) -> np.ndarray:
+            return unit(np.eye(30)[: len(prompts)])
+
+        prompts = ("a dog", "a house")
+        by_clip, by_other = semantic_groups(clip_l(), prompts), semantic_groups(clip_l(), prompts, embed=embed)
+        assert by_other.embeddings.shape == (2, 30)
+        for a, b in zip(by_clip.conditionings, by_other.conditionings, strict=True):
+            assert torch.equal(a[0][0], b[0][0])
+
+
+class TestTemplate:
+    def test_extras_are_applied_to_every_prompt(self) -> None:
+        template = conditioning("sd15", seed=1)
+        template[0][1] |= {"guidance": 2.0, "strength": 0.5}
+        groups = semantic_groups(clip_l(), ("a dog", "a house"), template=template)
+        plain = semantic_groups(clip_l(), ("a dog", "a house"))
+        for found, own in zip(groups.conditionings, plain.conditionings, strict=True):
+            assert found[0][1]["guidance"] == 2.0
+            assert found[0][1]["strength"] == 0.5
+            assert torch.equal(found[0][0], own[0][0])
+            assert torch.equal(found[0][1]["pooled_output"], own[0][1]["pooled_output"])
+        assert groups.partition == plain.partition
+
+    def test_of_another_encoder(self) -> None:
+        with pytest.raises(ValueError, match=r"template: .*connected CLIP \(text width 768\), got width 2048"):
+            semantic_groups(clip_l(), ("a dog",), template=conditioning("sdxl", seed=1))
+
+
+class TestNotes:
+    LONG = "a very long story, " * 100  # 77 tokens times more than 4
+
+    def test_a_group_that_cannot_have_a_mean(self) -> None:
+        prompts = ("a house", "a dog", self.LONG)
+        groups = semantic_groups(clip_l(), prompts, threshold_mode="fixed", threshold=-1.0)
+        (note,) = groups.notes
+        assert note.startswith("group 1: ")
+        assert "mean is not possible" in note
+        assert any(groups.condition((0, 1, 2)) is own for own in groups.conditionings)
+
+    @pytest.mark.parametrize("mode", ["medoid", "concat"])
+    def test_no_note_where_lengths_do_not_matter(self, mode: str) -> None:
+        groups = semantic_groups(
+            clip_l(), ("a dog", self.LONG), threshold_mode="fixed", threshold=-1.0, group_condition=mode
+        )
+        assert groups.notes == ()
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        "setting, message",
+        [
+            ({"threshold_mode": "automatic"}, "threshold_mode: expected one of auto, fixed, got 'automatic'"),
+            ({"group_condition": "sum"}, "group_condition: expected one of mean, medoid, concat, got 'sum'"),
+            ({"threshold_mode": "fixed", "threshold": 1.5}, "threshold: expected .* from -1 to 1, got 1.5"),
+            ({"max_group_size": -2}, "max_group_size: expected 0 .* got -2"),
+            ({"template": []}, "template: expected a CONDITIONING with at least one entry, got an empty one"),
+        ],
+    )
+    def test_settings(self, setting: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            semantic_groups(clip_l(), ("a dog",), **setting)
+
+    def test_no_clip(self) -> None:
+        with pytest.raises(ValueError, match="clip: expected a text encoder, got None"):
+            semantic_groups(None, ("a dog",))
+
+    @pytest.mark.parametrize("mode", ["auto", "fixed"])
+    def test_an_encoder_that_overflows(self, mode: str) -> None:
+        def broken(prompts: Sequence[str]) -> np.ndarray:
+            rows = np.eye(30, dtype=np.float32)[: len(prompts)].copy()
+            rows[-1, 0] = np.nan
+            return rows
+
+        with pytest.raises(ValueError, match="encoder: expected finite embeddings, got NaN .* prompt 'a house'"):
+            semantic_groups(clip_l(), ("a dog", "a house"), embed=broken, threshold_mode=mode)
