@@ -1,0 +1,66 @@
+"""Renders the example workflows and saves, beside each, its pictures in one square as a .jpg.
+
+Run by scripts/make_thumbnails.sh with the Python of the host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from host import REPO
+from live import Server, serve
+from PIL import Image, ImageDraw, ImageFont
+from workflow import to_api
+
+WORKFLOWS = REPO / "example_workflows"
+SIDE = 640
+PAPER, INK = "#f4f1ea", "#333333"
+
+
+def square(images: Sequence[Path], caption: str) -> Image.Image:
+    """The pictures row by row, as large as fits; the caption stands in the first free cell."""
+    columns = math.ceil(math.sqrt(len(images)))
+    cell = SIDE // columns
+    picture = Image.new("RGB", (columns * cell, columns * cell), PAPER)
+    for index, path in enumerate(images):
+        with Image.open(path) as image:
+            tile = image.convert("RGB").resize((cell, cell), Image.Resampling.LANCZOS)
+        picture.paste(tile, (index % columns * cell, index // columns * cell))
+    if len(images) < columns**2:
+        middle = [(part + 0.5) * cell for part in (len(images) % columns, len(images) // columns)]
+        font = ImageFont.load_default(cell // 7)
+        ImageDraw.Draw(picture).multiline_text(middle, caption, INK, font, anchor="mm", align="center", spacing=8)
+    return picture
+
+
+def thumbnail(server: Server, workflow: Path) -> Image.Image:
+    """Runs the workflow and draws what it saved."""
+    graph = to_api(json.loads(workflow.read_text("utf-8")), server.get("/object_info"))
+    outputs = server.queue(graph)
+    images = [path for output in outputs.values() for path in server.files(output)]
+    # The first line of the grouping report begins "24 prompts in 6 groups (".
+    reports = [text for output in outputs.values() for text in output.get("text", [])]
+    counts = next(text for text in reports if " prompts in " in text).partition(" (")[0]
+    return square(images, counts.replace(" in ", "\n"))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path, help="the folder of ComfyUI")
+    root = parser.parse_args().root
+    with tempfile.TemporaryDirectory() as folder, serve(root, Path(sys.executable), Path(folder)) as server:
+        for workflow in sorted(WORKFLOWS.glob("*.json")):
+            target = workflow.with_suffix(".jpg")
+            thumbnail(server, workflow).save(target, quality=90, optimize=True)
+            print(f"{target.relative_to(REPO)}: {target.stat().st_size // 1024} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
