@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
+import unicodedata
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ _INK, _PAPER = (32, 32, 32), (255, 255, 255)
 _STOPS = np.array([[247, 251, 255], [158, 202, 225], [49, 130, 189], [8, 48, 107]], dtype=np.float32)
 """Light to dark blue: readable in print and for the colour-blind."""
 _FRAME = (214, 96, 77)
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def similarity_image(groups: PromptGroups) -> torch.Tensor:
@@ -34,7 +36,7 @@ def similarity_image(groups: PromptGroups) -> torch.Tensor:
     left = _MARGIN + (_LABEL_WIDTH if named else 0)
     similarity = _at_most(vectors, _SIDE)
     low = float(min(similarity.min(), groups.threshold))
-    heat = Image.fromarray(_colours((similarity - low) / max(1 - low, 1e-6)))
+    heat = Image.fromarray(_colours(1 - (1 - similarity) / max(1 - low, 1e-6)))
     picture = Image.new("RGB", (left + _SIDE + _MARGIN, _MARGIN + _SIDE + _LEGEND), _PAPER)
     picture.paste(heat.resize((_SIDE, _SIDE), Image.Resampling.NEAREST), (left, _MARGIN))
     draw = ImageDraw.Draw(picture)
@@ -47,9 +49,9 @@ def similarity_image(groups: PromptGroups) -> torch.Tensor:
         start += len(members)
     if named:
         for row, index in enumerate(order):
-            label = f"{index + 1}. " + textwrap.shorten(groups.prompts[index], 46, placeholder="...")
             middle = (left - 8, _MARGIN + (row + 0.5) * cell)
-            draw.text(middle, _drawable(label), fill=_INK, font=font, anchor="rm")
+            label = _shortened(f"{index + 1}. {groups.prompts[index]}", draw, font, _LABEL_WIDTH - 8)
+            draw.text(middle, label, fill=_INK, font=font, anchor="rm")
     _legend(draw, font, left, low, groups.threshold)
     return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)[None]
 
@@ -67,7 +69,7 @@ def _colours(values: np.ndarray) -> np.ndarray:
     return (_STOPS[low] * (1 - part) + _STOPS[low + 1] * part).astype(np.uint8)
 
 
-def _legend(draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont, left: int, low: float, threshold: float) -> None:
+def _legend(draw: ImageDraw.ImageDraw, font: Font, left: int, low: float, threshold: float) -> None:
     top = _MARGIN + _SIDE + 16
     for x, colour in enumerate(_colours(np.linspace(0, 1, 300))):
         draw.line([left + x, top, left + x, top + 14], fill=tuple(int(part) for part in colour))
@@ -76,6 +78,17 @@ def _legend(draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont, left: int, low
     draw.text((left + 330, top - 1), f"cosine similarity, threshold {threshold:.3f}", fill=_INK, font=font)
 
 
+def _shortened(text: str, draw: ImageDraw.ImageDraw, font: Font, width: int) -> str:
+    """The start of a text that fits in `width` pixels."""
+    text = _drawable(" ".join(text[:200].split()))  # no 200 letters fit
+    if draw.textlength(text, font) <= width:
+        return text
+    while text and draw.textlength(f"{text}...", font) > width:
+        text = text[:-1]
+    return f"{text.rstrip()}..."
+
+
 def _drawable(text: str) -> str:
-    """The built-in font has Latin letters only; the rest is shown as a box."""
-    return "".join(character if ord(character) < 0x250 else "\u25a1" for character in text)
+    """The built-in font has the letters of ASCII only: accents are dropped, the rest is shown as a box."""
+    plain = (c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c)[0] not in "CM")
+    return "".join(c if c.isascii() else "\u25a1" for c in plain)
