@@ -14,7 +14,7 @@ from .checks import check_cfg, check_latent, check_model, check_text_width
 from .conditioning import Conditioning
 from .engine import Engine, Job, random_state, run_levels, run_plan
 from .groups import PromptGroups
-from .plan import Cost, Level, SharePlan, branch_index
+from .plan import Cost, SharePlan, branch_index
 from .probe import sampler_calls
 from .progress import Progress, StepCallback
 from .report import Outcome

@@ -63,7 +63,8 @@ class SharePlan:
         if self.levels[-1].branch_sigma is not None:
             raise ValueError("plan: the last level must run to the end (branch_sigma None).")
         sigmas = [level.branch_sigma for level in self.levels[:-1]]
-        if any(sigma is None for sigma in sigmas) or any(a <= b for a, b in zip(sigmas, sigmas[1:], strict=False)):
+        known = [sigma for sigma in sigmas if sigma is not None]
+        if len(known) < len(sigmas) or any(a <= b for a, b in zip(known, known[1:], strict=False)):
             raise ValueError(f"plan: branch sigmas must fall from level to level, got {sigmas}.")
         prompts = range(self.n_prompts)
         for level in self.levels:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from comfyui_sage.sage_core.plan import Cost, Level, SharePlan, branch_index, is_past, parents_of
 from hypothesis import given
@@ -126,7 +128,12 @@ class TestFromGroups:
         )
 
     def test_it_is_plain_data(self) -> None:
-        assert eval(repr(SharePlan.from_groups([(0, 1)], 3.0))) == SharePlan.from_groups([(0, 1)], 3.0)
+        assert asdict(SharePlan.from_groups([(0, 1)], 3.0)) == {
+            "levels": (
+                {"clusters": ((0, 1),), "branch_sigma": 3.0},
+                {"clusters": ((0,), (1,)), "branch_sigma": None},
+            )
+        }
 
 
 class TestInvariants:

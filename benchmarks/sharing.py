@@ -1,0 +1,205 @@
+"""What sharing saves: evaluations and wall clock, against the ways people render a prompt list today.
+
+    python benchmarks/sharing.py                 the demo model, on a CPU a few minutes
+    python benchmarks/sharing.py --model sdxl    SDXL's UNet with random weights, 1024 x 1024, for a GPU
+
+Rivals: (a) one KSampler a prompt; (b) a chain of KSampler (Advanced) nodes built by hand, one for the shared
+steps of a group, then one a prompt. All render the same prompts from the same noise in one process, in turns;
+each time is the median of the repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import host
+
+host.load()
+
+import comfy.model_management  # noqa: E402
+import comfy.samplers  # noqa: E402
+import comfy.supported_models  # noqa: E402
+import comfy.utils  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from comfyui_sage.sage_core import sampling  # noqa: E402
+from comfyui_sage.sage_core.demo_model import load_demo_model  # noqa: E402
+from comfyui_sage.sage_core.groups import PromptGroups  # noqa: E402
+
+import nodes as host_nodes  # noqa: E402
+
+SHARES = (0.0, 0.2, 0.4, 0.6)
+SIZES = (2, 4, 8)
+STEPS, CFG, SEED, SAMPLER, SCHEDULER = 20, 4.0, 1, "euler", "simple"
+
+
+Case = tuple[Any, list, list, dict[str, Any]]
+
+
+def demo_case(prompts: int) -> Case:
+    """Model, positives, negative and latent of the demo model."""
+    model, clip, _ = load_demo_model()
+    colours = ("red", "blue", "green", "yellow", "white", "black", "pink", "orange")
+    texts = [f"a {colours[index % 8]} {('car', 'house')[index // 8 % 2]} in the snow" for index in range(prompts)]
+    positives = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in texts]
+    negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+    return model, positives, negative, {"samples": torch.zeros(1, 16, 16, 16)}
+
+
+def sdxl_case(prompts: int, side: int) -> Case:
+    """SDXL's UNet (2.6B parameters) with random weights: the time is that of the real one, the picture is not."""
+    config = comfy.supported_models.SDXL({
+        "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 320, "channel_mult": [1, 2, 4],
+        "num_res_blocks": [2, 2, 2], "transformer_depth": [0, 0, 2, 2, 10, 10],
+        "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10], "transformer_depth_middle": 10,
+        "context_dim": 2048, "adm_in_channels": 2816, "num_classes": "sequential", "use_linear_in_transformer": True,
+        "num_head_channels": 64, "num_heads": -1, "use_spatial_transformer": True, "use_checkpoint": False,
+        "legacy": False, "use_temporal_resblock": False, "use_temporal_attention": False,
+    })  # fmt: skip
+    device = comfy.model_management.get_torch_device()
+    config.set_inference_dtype(torch.float16 if device.type == "cuda" else torch.bfloat16, None)
+    model = config.get_model({}, device=device)
+    generator = torch.Generator(device).manual_seed(0)
+    for parameter in model.diffusion_model.parameters():
+        parameter.requires_grad_(False).normal_(0, 0.02, generator=generator)
+    patcher = comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=torch.device("cpu"))
+    made = torch.Generator().manual_seed(1)
+    texts = [
+        [[torch.randn(1, 77, 2048, generator=made), {"pooled_output": torch.randn(1, 1280, generator=made)}]]
+        for _ in range(prompts + 1)
+    ]
+    return patcher, texts[:-1], texts[-1], {"samples": torch.zeros(1, 4, side // 8, side // 8)}
+
+
+@contextmanager
+def counted(model: Any):  # noqa: ANN201
+    """Rows that reach the network."""
+    network, rows = model.model.diffusion_model, [0]
+    original = network.forward
+
+    def forward(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        rows[0] += x.shape[0]
+        return original(x, *args, **kwargs)
+
+    network.forward = forward
+    try:
+        yield rows
+    finally:
+        del network.forward
+
+
+def groups_of(positives: list, size: int) -> PromptGroups:
+    count = len(positives)
+    return PromptGroups(
+        prompts=tuple(f"prompt {index}" for index in range(count)), conditionings=tuple(positives),
+        embeddings=np.ones((count, 1), dtype=np.float32),
+        partition=tuple(tuple(range(start, start + size)) for start in range(0, count, size)),
+        threshold=0.0, threshold_mode="fixed", encoder="benchmark", group_condition="mean",
+    )  # fmt: skip
+
+
+def one_ksampler_a_prompt(model: Any, positives: list, negative: list, latent: dict) -> None:
+    for positive in positives:
+        host_nodes.common_ksampler(model, SEED, STEPS, CFG, SAMPLER, SCHEDULER, positive, negative, latent)
+
+
+def chain_by_hand(model: Any, groups: PromptGroups, negative: list, latent: dict, share: float) -> None:
+    """Right for euler, which keeps no history; wrong for most samplers (see tests/test_laws.py)."""
+    advanced, at = host_nodes.KSamplerAdvanced(), round(share * STEPS)
+    common = (SEED, STEPS, CFG, SAMPLER, SCHEDULER)
+    for members in groups.partition:
+        half, noise = latent, "enable"
+        if at:
+            shared = groups.condition(members)
+            half = advanced.sample(model, noise, *common, shared, negative, latent, 0, at, "enable")[0]
+            noise = "disable"
+        for index in members:
+            advanced.sample(model, noise, *common, groups.conditionings[index], negative, half, at, STEPS, "disable")
+
+
+def sage(model: Any, groups: PromptGroups, negative: list, latent: dict, share: float) -> None:
+    sampling.sample(
+        model, groups, negative, latent, seed=SEED, steps=STEPS, cfg=CFG, sampler_name=SAMPLER, scheduler=SCHEDULER,
+        denoise=1.0, share=share,
+    )  # fmt: skip
+
+
+def timed(run: Callable[[], None]) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def measure(model: Any, runs: dict[str, Callable[[], None]], repeats: int) -> dict[str, tuple[int, float]]:
+    """Evaluations and median seconds of each run; one warm-up, then turns, so that drift hits all alike."""
+    evaluations, seconds = {}, {name: [] for name in runs}
+    for name, run in runs.items():
+        with counted(model) as rows:
+            run()
+        evaluations[name] = rows[0]
+    for _ in range(repeats):
+        for name, run in runs.items():
+            seconds[name].append(timed(run))
+    return {name: (evaluations[name], statistics.median(seconds[name])) for name in runs}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=("demo", "sdxl"), default="demo")
+    parser.add_argument("--prompts", type=int, default=16, help="a multiple of 8")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--side", type=int, default=1024, help="pixels, for sdxl")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+    comfy.utils.PROGRESS_BAR_ENABLED = False
+    case = demo_case(options.prompts) if options.model == "demo" else sdxl_case(options.prompts, options.side)
+    model, positives, negative, latent = case
+    print(f"{options.model} on {model.load_device}, {torch.get_num_threads()} threads; {len(positives)} prompts, "
+          f"{SAMPLER}, {STEPS} steps, CFG {CFG:g}; median of {options.repeats}")  # fmt: skip
+    print("group  share | evaluations saved | time saved against (a)  ratio | time saved against (b) | SAGE (a) (b), s")
+    lines = []
+    with torch.inference_mode():
+        for size in SIZES:
+            groups = groups_of(positives, size)
+            for share in SHARES:
+                runs = {
+                    "sage": partial(sage, model, groups, negative, latent, share),
+                    "a": partial(one_ksampler_a_prompt, model, positives, negative, latent),
+                    "b": partial(chain_by_hand, model, groups, negative, latent, share),
+                }
+                found = measure(model, runs, options.repeats)
+                lines.append(line(size, share, found))
+                sys.stdout.flush()
+    if options.json:
+        options.json.write_text(json.dumps(lines, indent=1))
+
+
+def line(size: int, share: float, found: dict[str, tuple[int, float]]) -> dict[str, float]:
+    evaluations = {name: value[0] for name, value in found.items()}
+    seconds = {name: value[1] for name, value in found.items()}
+    saved = 1 - evaluations["sage"] / evaluations["a"]
+    time_saved = 1 - seconds["sage"] / seconds["a"]
+    ratio = f"{time_saved / saved:6.2f}" if saved else "     -"
+    print(f"{size:5d}  {share:5.0%} | {saved:17.1%} | {time_saved:22.1%} {ratio} | "
+          f"{1 - seconds['sage'] / seconds['b']:22.1%} | "
+          f"{seconds['sage']:.2f} {seconds['a']:.2f} {seconds['b']:.2f}")  # fmt: skip
+    return {"group size": size, "share": share, "evaluations saved": saved, "time saved": time_saved,
+            **{f"{name} seconds": value for name, value in seconds.items()},
+            **{f"{name} evaluations": value for name, value in evaluations.items()}}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
