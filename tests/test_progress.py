@@ -1,0 +1,128 @@
+"""Progress: evaluations counted, and every row of a level in one preview."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from comfyui_sage.sage_core.progress import Progress
+from comfyui_sage.sage_core.sheet import contact_sheet
+
+
+class Host:
+    """Stands where the host's sampler callback stands, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, torch.Tensor, torch.Tensor, int]] = []
+
+    def __call__(self, step: int, denoised: Any, x: Any, total: int) -> None:
+        self.told.append((step, denoised.clone(), x.clone(), total))
+
+
+def rows(*values: float) -> torch.Tensor:
+    return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, 4, 8, 8).clone()
+
+
+def test_steps_are_evaluations() -> None:
+    host = Host()
+    progress = Progress(host, total=8)
+    progress.start_level(2)
+    for _ in range(2):
+        progress.add(4)
+        progress.show(rows(1, 2), clusters=[0, 1])
+    assert [(step, total) for step, _, _, total in host.told] == [(3, 8), (7, 8)]
+
+
+def test_the_total_grows_when_more_is_needed() -> None:
+    progress = Progress(None, total=4)
+    progress.add(3)
+    assert (progress.done, progress.total) == (3, 4)
+    progress.add(3)
+    assert (progress.done, progress.total) == (6, 6)
+
+
+def test_a_second_part_goes_on_counting() -> None:
+    host = Host()
+    progress = Progress(host, total=10, done=6)
+    progress.start_level(1)
+    progress.add(1)
+    progress.show(rows(1), clusters=[0])
+    assert host.told[0][0] == 6
+
+
+class TestPreview:
+    def test_all_rows_of_the_level(self) -> None:
+        host = Host()
+        progress = Progress(host, total=8)
+        progress.start_level(4)
+        progress.add(4)
+        progress.show(rows(1, 2, 3, 4), clusters=[0, 1])
+        assert torch.equal(host.told[0][1], contact_sheet(rows(1, 2, 3, 4)))
+        assert torch.equal(host.told[0][1], host.told[0][2])
+
+    def test_chunks_fill_their_places_and_leave_the_rest(self) -> None:
+        """Three clusters of two variations: the last runs first."""
+        host = Host()
+        progress = Progress(host, total=8)
+        progress.start_level(6)
+        progress.show(rows(5, 6), clusters=[2])
+        progress.show(rows(1, 2, 3, 4), clusters=[0, 1])
+        progress.show(rows(7, 8), clusters=[1])
+        assert torch.equal(host.told[0][1], contact_sheet(rows(0, 0, 0, 0, 5, 6)))
+        assert torch.equal(host.told[1][1], contact_sheet(rows(1, 2, 3, 4, 5, 6)))
+        assert torch.equal(host.told[2][1], contact_sheet(rows(1, 2, 7, 8, 5, 6)))
+
+    def test_a_new_level_starts_empty(self) -> None:
+        host = Host()
+        progress = Progress(host, total=8)
+        progress.start_level(1)
+        progress.show(rows(9), clusters=[0])
+        progress.start_level(2)
+        progress.show(rows(1), clusters=[1])
+        assert torch.equal(host.told[1][1], contact_sheet(rows(0, 1)))
+
+    def test_what_the_sampler_does_with_its_rows_later_does_not_show(self) -> None:
+        host = Host()
+        progress = Progress(host, total=8)
+        progress.start_level(2)
+        first = rows(1)
+        progress.show(first, clusters=[0])
+        first.zero_()
+        progress.show(rows(2), clusters=[1])
+        assert torch.equal(host.told[1][1], contact_sheet(rows(1, 2)))
+
+    @pytest.mark.parametrize("shape", [(2, 16, 3, 8, 8), (2, 64, 10)])
+    def test_video_and_audio(self, shape: tuple[int, ...]) -> None:
+        host = Host()
+        progress = Progress(host, total=8)
+        progress.start_level(2)
+        latents = torch.randn(shape)
+        progress.show(latents, clusters=[0, 1])
+        assert torch.equal(host.told[0][1], contact_sheet(latents))
+
+    def test_nobody_watches(self) -> None:
+        progress = Progress(None, total=8)
+        progress.start_level(2)
+        progress.show(rows(1, 2), clusters=[0, 1])
+
+
+class TestBar:
+    def test_it_shows_what_is_done(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with Progress(None, total=8, done=2, bar=True) as progress:
+            progress.add(6)
+        assert "8/8" in capsys.readouterr().err
+
+    def test_it_is_silent_if_not_wanted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with Progress(None, total=8) as progress:
+            progress.add(8)
+        assert capsys.readouterr().err == ""
+
+    def test_a_repeated_chunk_turns_it_back(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Out of memory: the engine sets `done` back to where the chunk began."""
+        with Progress(None, total=8, bar=True) as progress:
+            progress.add(4)
+            progress.done = 2
+            progress.add(2)
+            assert progress.tqdm.n == 4
+        assert "4/8" in capsys.readouterr().err
