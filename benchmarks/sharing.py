@@ -4,7 +4,8 @@
     python benchmarks/sharing.py --model sdxl    SDXL's UNet with random weights, 1024 x 1024, for a GPU
 
 Rivals: (a) one KSampler a prompt; (b) a chain of KSampler (Advanced) nodes built by hand, one for the shared
-steps of a group, then one a prompt. All render the same prompts from the same noise in one process, in turns;
+steps of a group, then one a prompt; (0) SAGE itself at share 0, which tells the saving by sharing from the saving
+by rendering many prompts in one batch. All render the same prompts from the same noise in one process, in turns;
 each time is the median of the repeats.
 """
 
@@ -45,14 +46,14 @@ STEPS, CFG, SEED, SAMPLER, SCHEDULER = 20, 4.0, 1, "euler", "simple"
 Case = tuple[Any, list, list, dict[str, Any]]
 
 
-def demo_case(prompts: int) -> Case:
+def demo_case(prompts: int, side: int) -> Case:
     """Model, positives, negative and latent of the demo model."""
     model, clip, _ = load_demo_model()
     colours = ("red", "blue", "green", "yellow", "white", "black", "pink", "orange")
     texts = [f"a {colours[index % 8]} {('car', 'house')[index // 8 % 2]} in the snow" for index in range(prompts)]
     positives = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in texts]
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
-    return model, positives, negative, {"samples": torch.zeros(1, 16, 16, 16)}
+    return model, positives, negative, {"samples": torch.zeros(1, 16, side // 8, side // 8)}
 
 
 def sdxl_case(prompts: int, side: int) -> Case:
@@ -161,15 +162,16 @@ def main() -> None:
     parser.add_argument("--model", choices=("demo", "sdxl"), default="demo")
     parser.add_argument("--prompts", type=int, default=16, help="a multiple of 8")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--side", type=int, default=1024, help="pixels, for sdxl")
+    parser.add_argument("--side", type=int, help="pixels; 128 for demo, 1024 for sdxl")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     comfy.utils.PROGRESS_BAR_ENABLED = False
-    case = demo_case(options.prompts) if options.model == "demo" else sdxl_case(options.prompts, options.side)
-    model, positives, negative, latent = case
+    make, side = (demo_case, 128) if options.model == "demo" else (sdxl_case, 1024)
+    model, positives, negative, latent = make(options.prompts, options.side or side)
     print(f"{options.model} on {model.load_device}, {torch.get_num_threads()} threads; {len(positives)} prompts, "
           f"{SAMPLER}, {STEPS} steps, CFG {CFG:g}; median of {options.repeats}")  # fmt: skip
-    print("group  share | evaluations saved | time saved against (a)  ratio | time saved against (b) | SAGE (a) (b), s")
+    print("             | evaluations |          time saved (its ratio to the evaluations saved)           |")
+    print("group  share |       saved | against (0)           against (a)           against (b)           | seconds")
     lines = []
     with torch.inference_mode():
         for size in SIZES:
@@ -179,6 +181,7 @@ def main() -> None:
                     "sage": partial(sage, model, groups, negative, latent, share),
                     "a": partial(one_ksampler_a_prompt, model, positives, negative, latent),
                     "b": partial(chain_by_hand, model, groups, negative, latent, share),
+                    "0": partial(sage, model, groups, negative, latent, 0.0),
                 }
                 found = measure(model, runs, options.repeats)
                 lines.append(line(size, share, found))
@@ -188,17 +191,20 @@ def main() -> None:
 
 
 def line(size: int, share: float, found: dict[str, tuple[int, float]]) -> dict[str, float]:
-    evaluations = {name: value[0] for name, value in found.items()}
-    seconds = {name: value[1] for name, value in found.items()}
-    saved = 1 - evaluations["sage"] / evaluations["a"]
-    time_saved = 1 - seconds["sage"] / seconds["a"]
-    ratio = f"{time_saved / saved:6.2f}" if saved else "     -"
-    print(f"{size:5d}  {share:5.0%} | {saved:17.1%} | {time_saved:22.1%} {ratio} | "
-          f"{1 - seconds['sage'] / seconds['b']:22.1%} | "
-          f"{seconds['sage']:.2f} {seconds['a']:.2f} {seconds['b']:.2f}")  # fmt: skip
-    return {"group size": size, "share": share, "evaluations saved": saved, "time saved": time_saved,
-            **{f"{name} seconds": value for name, value in seconds.items()},
-            **{f"{name} evaluations": value for name, value in evaluations.items()}}  # fmt: skip
+    """Print one case, and give its figures."""
+    saved = 1 - found["sage"][0] / found["a"][0]
+    result = {"group size": size, "share": share, "evaluations saved": saved}
+    cells = []
+    for rival in ("0", "a", "b"):
+        evaluations = 1 - found["sage"][0] / found[rival][0]
+        result[f"time saved against {rival}"] = time_saved = 1 - found["sage"][1] / found[rival][1]
+        ratio = f"({time_saved / evaluations:.2f})" if evaluations > 0 else ""
+        cells.append(f"{time_saved:8.1%} {ratio:12}")
+    for name, (rows, seconds) in found.items():
+        result |= {f"{name} evaluations": rows, f"{name} seconds": seconds}
+    times = ", ".join(f"{name} {seconds:.2f}" for name, (_, seconds) in found.items())
+    print(f"{size:5d}  {share:5.0%} | {saved:11.1%} | {' '.join(cells)} | {times}")
+    return result
 
 
 if __name__ == "__main__":
