@@ -7,7 +7,7 @@ from typing import Any
 
 import comfy.utils
 import folder_paths
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..sage_core.conditioning import GROUP_CONDITIONS
 from ..sage_core.encoders import ENCODERS, Embed, open_clip_encoder, sentence_encoder
@@ -97,8 +97,7 @@ class SemanticGroupPrompts(io.ComfyNode):
             threshold=threshold, max_group_size=max_group_size, group_condition=group_condition, template=template,
             on_prompt=bar.update_absolute,
         )  # fmt: skip
-        report = grouping_report(groups)
-        return io.NodeOutput(groups, report, similarity_image(groups), ui=ui.PreviewText(report))
+        return io.NodeOutput(groups, grouping_report(groups), similarity_image(groups))
 
 
 def _embed(encoder: str, name: str) -> Embed | None:

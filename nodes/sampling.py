@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.samplers
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..sage_core.guider import SageGuider
 from ..sage_core.sampling import sample, sample_branch, sample_prefix
@@ -111,7 +111,7 @@ class BranchKSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, prefix: Any) -> io.NodeOutput:
-        return _row_output(*sample_branch(model, prefix))
+        return io.NodeOutput(*sample_branch(model, prefix))
 
 
 class OneNodeKSampler(io.ComfyNode):
@@ -128,7 +128,7 @@ class OneNodeKSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
-        return _row_output(*sample(model, groups, negative, latent_image, **settings))
+        return io.NodeOutput(*sample(model, groups, negative, latent_image, **settings))
 
 
 class Guider(io.ComfyNode):
@@ -155,7 +155,3 @@ def _row_outputs() -> list[Any]:
         ),
         io.String.Output(display_name="report", tooltip="Evaluations planned, done and saved."),
     ]
-
-
-def _row_output(samples: Any, report: str) -> io.NodeOutput:
-    return io.NodeOutput(samples, report, ui=ui.PreviewText(report))
