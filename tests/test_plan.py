@@ -97,6 +97,7 @@ class TestLevelOfCalls:
     def test_rounding_through_a_logarithm_is_tolerated(self) -> None:
         assert is_past(2.0 * (1 + 5e-6), 2.0)
         assert not is_past(2.0 * (1 + 1e-4), 2.0)
+        assert is_past(0.0, 0.0), "everything is shared: a call at 0 is the branch's"
         assert not is_past(0.0, None)
 
     @given(plans(), st.lists(st.floats(0.01, 25), max_size=20))
