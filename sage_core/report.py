@@ -39,10 +39,10 @@ class Outcome:
 def sampling_report(outcome: Outcome) -> str:
     """Evaluations planned, done and saved, level by level."""
     plan, cost = outcome.plan, outcome.cost
-    groups = len(plan.levels[0].clusters) if len(plan.levels) > 1 else plan.n_prompts
+    shared = _count(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
     lines = [
         f"{_count(plan.n_prompts, 'prompt')} x {_count(outcome.variations, 'variation')}, "
-        f"{_count(groups, 'group')}, {_count(outcome.steps, 'step')}"
+        f"{shared}, {_count(outcome.steps, 'step')}"
     ]
     above = "start"
     for index, level in enumerate(plan.levels):
@@ -56,13 +56,12 @@ def sampling_report(outcome: Outcome) -> str:
     if cost is None:
         lines.append(f"evaluations: {outcome.evaluations} done (this sampler's number cannot be planned)")
     else:
-        saved = 1 - outcome.evaluations / cost.independent if cost.independent else 0.0
-        lines.append(
-            f"evaluations: {outcome.evaluations} done, {cost.total} planned, {cost.independent} for every prompt "
-            f"alone: {saved:.1%} saved"
-        )
+        done = f"evaluations: {outcome.evaluations} done, {cost.total} planned"
         if outcome.evaluations > cost.total:
-            lines.append("More than planned: another node evaluates the model too, or memory ran out on the way.")
+            lines.append(f"{done}: something evaluates the model more often, or steps had to be done again")
+        else:
+            saved = 1 - outcome.evaluations / cost.independent if cost.independent else 0.0
+            lines.append(f"{done}, {cost.independent} for every prompt alone: {saved:.1%} saved")
     return "\n".join([*lines, *(f"Warning: {warning}" for warning in outcome.warnings)])
 
 

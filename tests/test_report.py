@@ -59,12 +59,12 @@ class TestSampling:
 
     def test_one_of_everything_is_singular(self) -> None:
         single = Outcome(SharePlan.from_groups([(0,)], None), None, steps=1, variations=1, evaluations=1)
-        assert "1 prompt x 1 variation, 1 group, 1 step" in sampling_report(single)
+        assert "1 prompt x 1 variation, nothing to share, 1 step" in sampling_report(single)
 
     def test_more_than_planned_is_said(self) -> None:
         report = sampling_report(outcome().finished(53, []))
-        assert "53 done, 52 planned" in report
-        assert "More than planned" in report
+        assert "53 done, 52 planned: something evaluates the model more often" in report
+        assert "saved" not in report
 
     def test_a_sampler_that_cannot_be_planned(self) -> None:
         report = sampling_report(outcome(cost=False).finished(77, []))
