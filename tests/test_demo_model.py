@@ -65,6 +65,15 @@ class TestLoaded:
         assert red @ blue < 0.9999
         assert zebra @ giraffe == pytest.approx(1, abs=1e-6)
 
+    def test_every_word_has_its_own_row_of_the_stored_table(self) -> None:
+        stored = safetensors.torch.load_file(WEIGHTS)
+        (known,) = (value for key, value in stored.items() if key.endswith("token_embedding.weight"))
+        ids = stored["te_ids"].long()
+        table = demo()[1].cond_stage_model.clip_l.transformer.get_input_embeddings().weight
+        assert torch.equal(table[ids].float(), known[1:].float())
+        unknown = next(index for index in range(len(table)) if index not in ids)
+        assert torch.equal(table[unknown].float(), known[0].float())
+
     def test_the_vae_gives_a_picture_back(self) -> None:
         vae, image = demo()[2], picture(PROMPTS[0])
         again = vae.decode(vae.encode(image[None]))[0]

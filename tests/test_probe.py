@@ -84,6 +84,14 @@ class TestNothingIsTouched:
         probe("sd15", sampler_name)
         assert torch.equal(torch.get_rng_state(), before)
 
+    def test_random_numbers_of_a_sampler_that_ignores_the_seed(self) -> None:
+        def careless(model: Any, x: torch.Tensor, sigmas: torch.Tensor, extra_args: Any, **kwargs: Any) -> torch.Tensor:
+            return model(x + torch.randn_like(x), sigmas[:1].expand(len(x)), **extra_args)
+
+        before = torch.get_rng_state()
+        assert probe("sd15", "euler", sampler=comfy.samplers.KSAMPLER(careless)) is not None
+        assert torch.equal(torch.get_rng_state(), before)
+
     def test_the_model_is_not_evaluated(self) -> None:
         with count_evaluations(MODELS["sd15"]()) as evaluations:
             probe("sd15", "heun")
