@@ -1,0 +1,52 @@
+"""Starts each host's server, lets tests/browser/check.mjs drive its page, and adds up the results.
+
+Run by scripts/browser.sh with the Python of a host.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from host import HOSTS, REPO, Host
+from live import serve
+
+BROWSER = REPO / "tests" / "browser"
+RENDERERS = {"0.30.0": ("classic", "vue")}  # Nodes 2.0 of the older page still moves nodes about
+
+
+def check(version: str) -> tuple[int, int]:
+    """Cases passed and failed in that host's page."""
+    host = Host(HOSTS / version / "ComfyUI", HOSTS / version / "venv" / "bin" / "python")
+    artifacts = BROWSER / "artifacts" / version
+    shutil.rmtree(artifacts, ignore_errors=True)
+    artifacts.mkdir(parents=True)
+    print(f"== ComfyUI {version}", flush=True)
+    with tempfile.TemporaryDirectory() as folder, serve(host.root, host.python, Path(folder)) as server:
+        command = ["node", BROWSER / "check.mjs", server.url, artifacts, *RENDERERS.get(version, ("classic",))]
+        results = {"ok": 0, "FAIL": 0}
+        with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                print(line, end="", flush=True)
+                result = line.partition(" ")[0]
+                if result in results:
+                    results[result] += 1
+        shutil.copy(server.log, artifacts)
+    # A check that dies without a word is a failure too.
+    return results["ok"], results["FAIL"] or int(process.returncode != 0)
+
+
+def main() -> int:
+    """The command line: versions of hosts that are set up."""
+    results = [check(version) for version in sys.argv[1:]]
+    passed, failed = (sum(column) for column in zip(*results, strict=True))
+    print(f"Screenshots: {(BROWSER / 'artifacts').relative_to(REPO)}")
+    print(f"{passed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

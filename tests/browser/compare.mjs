@@ -1,0 +1,48 @@
+// Compares what the page holds with what it should hold; each problem is a line of text.
+
+const SLACK = 2; // canvas units
+
+/** What the page would save otherwise than the file has it. */
+export function differences(file, saved) {
+  const problems = [];
+  const compare = (what, before, after) => {
+    const [a, b] = [before, after].map((value) => JSON.stringify(value));
+    if (a !== b) problems.push(`${what}: the file has ${a}, the page saves ${b}`);
+  };
+  const links = (slots = []) => slots.map(({ name, type, link, links }) => ({ name, type, link: link ?? links ?? null }));
+  const nodes = new Map(saved.nodes.map((node) => [node.id, node]));
+  compare("node ids", file.nodes.map(({ id }) => id).sort(), [...nodes.keys()].sort());
+  for (const node of file.nodes) {
+    const now = nodes.get(node.id);
+    if (!now) continue;
+    const name = `${node.type} (${node.id})`;
+    compare(`${name} type`, node.type, now.type);
+    compare(`${name} mode`, node.mode, now.mode);
+    compare(`${name} place`, node.pos, [...now.pos].map(Math.round));
+    compare(`${name} size`, node.size, [...now.size].map(Math.round));
+    compare(`${name} values`, node.widgets_values ?? [], now.widgets_values ?? []);
+    compare(`${name} inputs`, links(node.inputs), links(now.inputs));
+    compare(`${name} outputs`, links(node.outputs), links(now.outputs));
+  }
+  compare("links", file.links, saved.links);
+  compare("groups", file.groups.map(({ title }) => title), saved.groups.map(({ title }) => title));
+  return problems;
+}
+
+/** Nodes that lie over each other or over the edge of a group. */
+export function layoutProblems({ nodes, groups }) {
+  const apart = ([, l, t, r, b], [, left, top, right, bottom]) =>
+    r <= left + SLACK || right <= l + SLACK || b <= top + SLACK || bottom <= t + SLACK;
+  const within = ([, l, t, r, b], [, left, top, right, bottom]) =>
+    l >= left - SLACK && t >= top - SLACK && r <= right + SLACK && b <= bottom + SLACK;
+  const problems = [];
+  nodes.forEach((node, index) => {
+    for (const other of nodes.slice(index + 1)) {
+      if (!apart(node, other)) problems.push(`${node[0]} lies over ${other[0]}`);
+    }
+    for (const group of groups) {
+      if (!apart(node, group) && !within(node, group)) problems.push(`${node[0]} sticks out of ${group[0]}`);
+    }
+  });
+  return problems;
+}

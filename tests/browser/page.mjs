@@ -1,0 +1,140 @@
+// A person's view of the page: what to click, and what would look wrong.
+
+const RUN_TIMEOUT = 240_000;
+const ENDINGS = ["execution_success", "execution_error", "execution_interrupted"];
+// The host's own complaints: files that a new user does not have, and a look-up of packs on the
+// network, which the server forbids its page.
+const NOISE = [/Failed to load resource: .* 404 /, /violates the following Content Security Policy/];
+
+export class WorkflowPage {
+  /** A tab that remembers what the console says. */
+  static async open(browser, url) {
+    const tab = await browser.newPage({ viewport: { width: 1920, height: 1080 } });
+    const self = new WorkflowPage(tab);
+    await tab.goto(url);
+    await tab.waitForFunction(() => window.app?.graph && window.app.extensionManager?.command, null, { timeout: 120_000 });
+    return self;
+  }
+
+  constructor(tab) {
+    this.tab = tab;
+    this.console = [];
+    this.opened = 0;
+    tab.on("pageerror", (error) => this.console.push(`uncaught ${error.stack ?? error.message}`));
+    tab.on("console", (message) => {
+      if (!["error", "warning"].includes(message.type())) return;
+      this.console.push(`${message.type()}: ${message.text()} (${message.location().url})`);
+    });
+  }
+
+  /** Picks the workflow in the template browser, which a first visit opens by itself. */
+  async pickTemplate(pack, name, shot) {
+    const card = this.tab.getByTestId(`template-workflow-${name}`);
+    await this.tab.getByText(pack, { exact: true }).first().click({ timeout: 60_000 });
+    await card.locator("img").first().waitFor();
+    await this.tab.waitForTimeout(500); // pictures fade in
+    await shot("templates");
+    this.opened = this.console.length;
+    await card.click();
+    await this.tab.waitForFunction(() => window.app.graph.nodes.length > 0);
+    await card.waitFor({ state: "hidden" });
+    await this.settle();
+  }
+
+  /** Lets animations, the layout of the widgets and late messages come to an end. */
+  async settle() {
+    await this.tab.waitForTimeout(1500);
+  }
+
+  /** Presses Run and waits for the end; `midway` is called when live previews have come. */
+  async run(midway) {
+    await this.tab.evaluate((endings) => {
+      const seen = (window.seen = { images: [], previews: [], ending: null });
+      const { api } = window.app;
+      api.addEventListener("executed", ({ detail }) => seen.images.push(...(detail.output?.images ?? [])));
+      api.addEventListener("b_preview", async ({ detail }) => {
+        const { width, height } = await createImageBitmap(detail);
+        seen.previews.push([width, height]);
+      });
+      for (const kind of endings) {
+        api.addEventListener(kind, ({ detail }) => (seen.ending = { kind, message: detail?.exception_message }));
+      }
+    }, ENDINGS);
+    await this.tab.getByTestId("queue-button").click();
+    const ended = () => window.seen.ending || window.seen.previews.length > 12;
+    await this.tab.waitForFunction(ended, null, { timeout: RUN_TIMEOUT });
+    await midway();
+    await this.tab.waitForFunction(() => window.seen.ending, null, { timeout: RUN_TIMEOUT });
+    await this.settle();
+    const { ending, ...seen } = await this.tab.evaluate(() => window.seen);
+    if (ending.kind !== "execution_success") throw new Error(`${ending.kind}: ${ending.message ?? ""}`);
+    return seen;
+  }
+
+  /** What the console said of our pack, and all it said since the workflow was picked. */
+  complaints(pack) {
+    const heard = this.console.filter((text, index) => index >= this.opened || text.includes(pack));
+    return heard.filter((text) => !NOISE.some((pattern) => pattern.test(text))).map((text) => text.slice(0, 400));
+  }
+
+  /** Dialogs, error messages and nodes marked as faulty. */
+  alarms() {
+    return this.tab.evaluate(() => {
+      const boxes = '[role="dialog"], [data-testid="error-overlay"], .p-toast-message-error, .p-toast-message-warn';
+      const shown = [...document.querySelectorAll(boxes)].filter((box) => box.checkVisibility());
+      const texts = shown.map((box) => `on the page: ${box.innerText.replace(/\s+/g, " ").slice(0, 200)}`);
+      const { graph } = window.app;
+      const faulty = graph.nodes.filter((node) => node.has_errors || !(node.type in window.LiteGraph.registered_node_types));
+      return [...texts, ...faulty.map((node) => `faulty or missing node: ${node.type}`)];
+    });
+  }
+
+  /** The graph as it would be saved now. */
+  saved() {
+    return this.tab.evaluate(() => window.app.graph.serialize());
+  }
+
+  /** Where nodes and groups lie on the canvas: [title, left, top, right, bottom]. */
+  boxes() {
+    return this.tab.evaluate(() => {
+      const { graph, canvas } = window.app;
+      const { scale, offset } = canvas.ds;
+      const origin = canvas.canvas.getBoundingClientRect();
+      const nodes = graph.nodes.map((node) => {
+        const box = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
+        const title = `${node.title} (${node.id})`;
+        if (!box) {
+          const [left, top, width, height] = node.boundingRect ?? node.getBounding();
+          return [title, left, top, left + width, top + height];
+        }
+        const x = (value) => (value - origin.left) / scale - offset[0];
+        const y = (value) => (value - origin.top) / scale - offset[1];
+        return [title, x(box.left), y(box.top), x(box.right), y(box.bottom)];
+      });
+      const groups = graph.groups.map(({ title, pos, size }) => [title, ...pos, pos[0] + size[0], pos[1] + size[1]]);
+      return { nodes, groups, drawn: document.querySelectorAll("[data-node-id]").length };
+    });
+  }
+
+  /** Whether a person can switch live previews on in this page's settings. */
+  canPreview() {
+    return this.tab.evaluate(() => "Comfy.Execution.PreviewMethod" in window.app.ui.settings.settingsLookup);
+  }
+
+  /** How many images the page shows on nodes. */
+  shownImages() {
+    return this.tab.evaluate(() => {
+      const html = document.querySelectorAll("[data-node-id] img").length;
+      return html || window.app.graph.nodes.reduce((sum, node) => sum + (node.imgs?.length ?? 0), 0);
+    });
+  }
+
+  /** The widths of saved images, loaded as the page loads them. */
+  widths(images) {
+    const width = async (image) => {
+      const answer = await window.app.api.fetchApi(`/view?${new URLSearchParams(image)}`);
+      return answer.ok ? (await createImageBitmap(await answer.blob())).width : 0;
+    };
+    return this.tab.evaluate(`Promise.all(${JSON.stringify(images)}.map(${width}))`);
+  }
+}
