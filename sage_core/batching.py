@@ -60,6 +60,8 @@ def _can_batch(a: dict[str, Processed], b: dict[str, Processed], variations: int
 def _can_concat(a: dict[str, Any], b: dict[str, Any], variations: int) -> bool:
     if any(not _same(a.get(key), b.get(key)) for key in _DECIDES_EVALUATION):
         return False
+    if not _hints_repeat(a.get("control"), variations):
+        return False
     rows_a, rows_b = _rows(a, variations), _rows(b, variations)
     return rows_a.keys() == rows_b.keys() and all(rows_a[key].can_concat(rows_b[key]) for key in rows_a)
 
@@ -76,7 +78,20 @@ def _concat(conds: list[dict[str, Any]], variations: int) -> dict[str, Any]:
     model_conds = {}
     for key, first in rows[0].items():
         model_conds[key] = first._copy_with(first.concat([other[key] for other in rows[1:]]))
-    return {**conds[0], "model_conds": model_conds, "uuid": uuid.uuid4()}
+    merged = {**conds[0], "model_conds": model_conds, "uuid": uuid.uuid4()}
+    if "mask" in merged:
+        merged["mask"] = merged["mask"][:variations]  # the host cuts masks to the rows of a run
+    return merged
+
+
+def _hints_repeat(control: Any, variations: int) -> bool:
+    """Whether a ControlNet's images, which the host deals out over all rows, come out the same for every cluster."""
+    while control is not None:
+        for image in (control.cond_hint_original, *control.extra_concat_orig):
+            if image is not None and variations % image.shape[0]:
+                return False
+        control = control.previous_controlnet
+    return True
 
 
 def _same(a: Any, b: Any) -> bool:

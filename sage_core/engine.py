@@ -73,7 +73,7 @@ class Engine:
         Raises:
             ReplayMismatch: the sampler does not repeat itself.
         """
-        size = 1 if alone else self._clusters_at_once(job)
+        size = 1 if alone or self._looks_at_the_whole_batch() else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
         pending = [indices[start : start + size] for start in range(0, len(indices), size)]
         done: dict[int, RunResult] = {}
@@ -119,13 +119,21 @@ class Engine:
             on_denoised=lambda denoised: progress.show(denoised, chunk),
         )
         mask = job.denoise_mask
-        if mask is not None and rows.count(mask) > 1:
-            mask = rows.tile(rows.fit(mask, job.variations), len(chunk))
+        if mask is not None:
+            mask = rows.tile(rows.fit_mask(mask, job.latent_image), len(chunk))
         with _random_state(job.rng, self.model_patcher.load_device):
             return guider.run(
                 rows.tile(job.noise, len(chunk)), rows.tile(job.latent_image, len(chunk)), job.sampler, job.sigmas,
                 denoise_mask=mask, disable_pbar=True, seed=job.seed,
             )  # fmt: skip
+
+    def _looks_at_the_whole_batch(self) -> bool:
+        """Whether a patch decides for all rows at once, so that other prompts must not be among them.
+
+        EasyCache and LazyCache skip a step for all; the host's context windows cannot tell rows from frames.
+        """
+        options = self.model_options
+        return "context_handler" in options or "easycache" in options.get("transformer_options", {})
 
     def _clusters_at_once(self, job: Job) -> int:
         """How many clusters fit in free memory by the host's own estimate, at least one."""

@@ -31,15 +31,19 @@ class VariationNoise(TorchFunctionMode):
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is torch.randn and self._asked_shape(args, kwargs) == self.rows:
+        if func is torch.randn and self._is_rows(shape := self._asked_shape(args, kwargs)):
             rest = {key: value for key, value in kwargs.items() if key != "size"}
-            return self._repeat(func((self.variations, *self.rows[1:]), **rest))
+            return self._repeat(func((self.variations, *shape[1:]), **rest))
         if func is torch.randn_like:
             like = args[0] if args else kwargs["input"]
-            if tuple(like.shape) == self.rows:
+            if self._is_rows(tuple(like.shape)):
                 rest = {key: value for key, value in kwargs.items() if key != "input"}
                 return self._repeat(func(like[: self.variations], **rest))
         return func(*args, **kwargs)
+
+    def _is_rows(self, shape: tuple[int, ...]) -> bool:
+        """Latents of all rows, of any size: some samplers enlarge them on the way."""
+        return len(shape) == len(self.rows) and shape[:2] == self.rows[:2]
 
     @staticmethod
     def _asked_shape(args: tuple, kwargs: dict[str, Any]) -> tuple[int, ...]:

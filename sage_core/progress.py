@@ -48,7 +48,7 @@ class Progress:
         """
         if self.callback is None:
             return
-        if self._latents is None:
+        if self._latents is None or self._latents.shape[1:] != denoised.shape[1:]:  # some samplers enlarge them
             self._latents = denoised.new_zeros((self._rows, *denoised.shape[1:]))
         for cluster, part in zip(clusters, denoised.chunk(len(clusters)), strict=True):
             self._latents[cluster * len(part) : (cluster + 1) * len(part)] = part

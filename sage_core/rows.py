@@ -26,9 +26,25 @@ def tile(batch: Any, times: int) -> Any:
     return _map(lambda part: noise.tile(part, times), batch)
 
 
-def fit(batch: Any, size: int) -> Any:
-    """Repeat or cut a batch to `size` rows, as the host does with masks."""
-    return _map(lambda part: comfy.utils.repeat_to_batch_size(part, size), batch)
+def fit_mask(mask: Any, batch: Any) -> Any:
+    """A denoise mask a row of a batch, as the host reads it: a stack is rows in images, frames in videos.
+
+    With one channel: the host would take more for masks of their own when it reads the result again.
+    """
+    pairs = zip(_parts(mask), _parts(batch), strict=False)  # sound may have no mask
+    return _like(mask, [
+        comfy.utils.reshape_mask(part, (latent.shape[0], 1, *latent.shape[2:])) for part, latent in pairs
+    ])
+
+
+def tile_mask(mask: Any, batch: Any, times: int) -> Any:
+    """A denoise mask of a batch as one of the batch tiled, in its own resolution; what holds for every row stays."""
+    def tiled(part: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+        holds_for_all = part.ndim < latent.ndim and not (part.ndim == 3 and latent.ndim == 4)
+        return part if holds_for_all else noise.tile(comfy.utils.repeat_to_batch_size(part, len(latent)), times)
+
+    pairs = zip(_parts(mask), _parts(batch), strict=False)
+    return _like(mask, [tiled(part, latent) for part, latent in pairs])
 
 
 def chunk(batch: Any, count: int) -> list[Any]:

@@ -26,6 +26,12 @@ class BranchReached(Exception):
     """The sampler asks below the level's branch sigma: the level's work is done."""
 
 
+_NOT_OF_A_PATCH = (
+    BranchReached, ReplayMismatch,
+    comfy.model_management.InterruptProcessingException, comfy.model_management.OOM_EXCEPTION,
+)  # fmt: skip
+
+
 class CannotBatch(Exception):
     """The clusters' conditions do not fit in one batch; `classes` are those that do."""
 
@@ -87,6 +93,8 @@ class RunGuider(comfy.samplers.CFGGuider):
         self.traces: list[ClusterTrace] = [[] for _ in conditionings]
         self.calls = 0
         self.evaluated = False
+        self.replayed = False
+        self.reached = False
         self.denoised: torch.Tensor | None = None
         self.step_denoised: Any = None
 
@@ -96,7 +104,10 @@ class RunGuider(comfy.samplers.CFGGuider):
         def on_step(step: int, x0: Any, x: Any, total_steps: int) -> None:
             self.step_denoised = x0
 
-        samples = self.sample(noise, latent_image, sampler, sigmas, callback=on_step, **kwargs)
+        try:
+            samples = self.sample(noise, latent_image, sampler, sigmas, callback=on_step, **kwargs)
+        finally:
+            self.model_options = {}  # its wrappers hold this guider: a cycle would keep the conditions in memory
         return RunResult(samples, self.step_denoised, self.traces)
 
     # What the host calls, in order.
@@ -129,14 +140,18 @@ class RunGuider(comfy.samplers.CFGGuider):
 
     def predict_noise(self, x: torch.Tensor, timestep: Any, model_options: Any = None, seed: Any = None) -> Any:
         self.conds = self.batched
-        self.evaluated = False
+        self.evaluated = self.replayed = False
         try:
             denoised = super().predict_noise(x, timestep, model_options or {}, seed)
-        except RuntimeError as error:
-            if self._recorded() is None or self.evaluated or isinstance(error, ReplayMismatch):
+        except Exception as error:
+            if self.reached:
+                raise BranchReached from error
+            if not self.replayed or self.evaluated or isinstance(error, _NOT_OF_A_PATCH):
                 raise
             # A patch (self-attention guidance, say) needs something of an evaluation that was not made.
             raise ReplayMismatch(f"a patch of the model fails on a recorded answer: {error}") from error
+        if self.reached:
+            raise BranchReached
         self.denoised = denoised
         if self.evaluated:
             nested = len(self.latent_shapes) > 1  # packed by the host; the first part is the picture
@@ -186,9 +201,14 @@ class RunGuider(comfy.samplers.CFGGuider):
         recorded = self._recorded()
         if recorded is not None:
             answer = replay(recorded, sigma, x)
+            self.replayed = True
+            self._advance_hooks(model, conds, timestep, model_options)
             outputs = [torch.zeros_like(x) if output is None else output for output in answer]
         elif is_past(sigma, self.branch_sigma):
-            raise BranchReached
+            # Guidance that remembers (APG's momentum) has to see the noise fall, or it takes the next run for
+            # a part of this one. So the call gets some answer, and the run ends after the guidance.
+            self.reached = True
+            return [x.clone() for _ in conds]
         else:
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
         self.calls += 1
@@ -197,6 +217,15 @@ class RunGuider(comfy.samplers.CFGGuider):
             for trace, call in zip(self.traces, record(sigma, x, asked, len(self.entries)), strict=True):
                 trace.append(call)
         return outputs
+
+    @staticmethod
+    def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:
+        """Keyframes of hooks count the steps they see; the host shows them a step where it evaluates."""
+        for entry in (entry for cond in conds for entry in cond or ()):
+            early = "timestep_start" in entry and timestep[0] > entry["timestep_start"]
+            late = "timestep_end" in entry and timestep[0] < entry["timestep_end"]
+            if entry.get("hooks") is not None and not early and not late:
+                model.current_patcher.prepare_hook_patches_current_keyframe(timestep, entry["hooks"], model_options)
 
     def _recorded(self) -> list[Call] | None:
         if self.parents is None or self.calls >= len(self.parents[0]):

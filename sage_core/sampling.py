@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
-import comfy.utils
 import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 
+from . import rows
 from .checks import check_choice
 from .conditioning import Conditioning
 from .groups import PromptGroups
@@ -67,15 +67,12 @@ def _run(guider: SageGuider, latent: Latent, seed: int, sampler: Any, sigmas: to
 
 def _rows_of(out: Latent, latent: Latent, clusters: int) -> Latent:
     """The output LATENT, with what the input says of its V variations said of clusters x V rows."""
-    variations = latent["samples"].shape[0]
-    rows = {**out}
+    said = {**out}
     if latent.get("noise_mask") is not None:
-        rows["noise_mask"] = comfy.utils.repeat_to_batch_size(latent["noise_mask"], variations).repeat(
-            clusters, *[1] * (latent["noise_mask"].ndim - 1)
-        )
+        said["noise_mask"] = rows.tile_mask(latent["noise_mask"], latent["samples"], clusters)
     if "batch_index" in latent:
-        rows["batch_index"] = list(latent["batch_index"]) * clusters
-    return rows
+        said["batch_index"] = list(latent["batch_index"]) * clusters
+    return said
 
 
 def _report(guider: SageGuider) -> str:

@@ -144,6 +144,16 @@ class TestApart:
         one, other = controlnet(), copy.copy(controlnet())
         assert classes({"control": one}, {"control": other}) == [[0], [1]]
 
+    @pytest.mark.parametrize(
+        "hints, variations, together", [(1, 1, True), (1, 2, True), (2, 2, True), (2, 1, False), (3, 2, False)]
+    )
+    def test_controlnet_images_that_the_host_would_deal_out_otherwise(
+        self, hints: int, variations: int, together: bool
+    ) -> None:
+        control = controlnet().copy().set_cond_hint(torch.rand(hints, 3, 64, 64))
+        conds = [processed("sd15", [[text, {**extras, "control": control}]], variations) for text, extras in prompts(2)]
+        assert batchable_classes(conds, variations) == ([[0, 1]] if together else [[0], [1]])
+
     def test_lengths_that_need_too_much_repeating(self) -> None:
         conds = [processed("sd15", conditioning("sd15", seed=n, tokens=n)) for n in (77, 78, 77)]
         assert batchable_classes(conds, 1) == [[0, 2], [1]]

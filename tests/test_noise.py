@@ -66,6 +66,14 @@ def test_any_number_of_clusters_variations_and_dimensions(clusters: int, variati
     assert torch.equal(found, torch.cat([plain] * clusters))
 
 
+@pytest.mark.parametrize("size", [(12, 10), (6, 9)])
+def test_a_sampler_that_enlarges_its_latents(size: tuple[int, int]) -> None:
+    plain = torch.randn(VARIATIONS, ROW[0], *size, generator=generator())
+    with mode():
+        found = torch.randn(CLUSTERS * VARIATIONS, ROW[0], *size, generator=generator())
+    assert torch.equal(found, torch.cat([plain] * CLUSTERS))
+
+
 @pytest.mark.parametrize("cpu", [True, False])
 @pytest.mark.parametrize("seed", [5, None])
 def test_the_hosts_brownian_tree(seed: int | None, cpu: bool) -> None:
@@ -86,7 +94,7 @@ def test_the_hosts_brownian_tree(seed: int | None, cpu: bool) -> None:
 
 class TestWhatIsLeftAlone:
     @pytest.mark.parametrize(
-        "shape", [PLAIN, ROW, (CLUSTERS * VARIATIONS, 4), (7, *ROW), (3,), (), (CLUSTERS * VARIATIONS, *ROW[:2], 9)]
+        "shape", [PLAIN, ROW, (CLUSTERS * VARIATIONS, 4), (7, *ROW), (3,), (), (CLUSTERS * VARIATIONS, 5, *ROW[1:])]
     )
     def test_other_shapes(self, shape: tuple[int, ...]) -> None:
         plain = torch.randn(shape, generator=generator())

@@ -101,6 +101,15 @@ class TestPreview:
         progress.show(latents, clusters=[0, 1])
         assert torch.equal(host.told[0][1], contact_sheet(latents))
 
+    def test_a_sampler_that_enlarges_its_latents(self) -> None:
+        host = Host()
+        progress = Progress(host, total=8)
+        progress.start_level(2)
+        progress.show(rows(1, 2), clusters=[0, 1])
+        larger = torch.ones(2, 4, 16, 16)
+        progress.show(larger, clusters=[0, 1])
+        assert torch.equal(host.told[1][1], contact_sheet(larger))
+
     def test_nobody_watches(self) -> None:
         progress = Progress(None, total=8)
         progress.start_level(2)

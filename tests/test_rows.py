@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import comfy.utils
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
@@ -44,12 +45,6 @@ class TestEveryKind:
         for part, tiled in zip(parts(batch), parts(rows.tile(batch, 3)), strict=True):
             assert torch.equal(tiled, torch.cat([part] * 3))
 
-    @pytest.mark.parametrize("size, expected", [(1, [0]), (2, [0, 1]), (3, [0, 1, 0]), (5, [0, 1, 0, 1, 0])])
-    def test_fit_repeats_or_cuts(self, make: Any, size: int, expected: list[int]) -> None:
-        batch = make(2)
-        for part, fitted in zip(parts(batch), parts(rows.fit(batch, size)), strict=True):
-            assert torch.equal(fitted, part[expected])
-
     def test_chunk_and_concat_are_inverse(self, make: Any) -> None:
         batch = make(6)
         for count in (1, 2, 3, 6):
@@ -72,3 +67,51 @@ def test_chunks_of_a_tiled_batch_are_the_batch(variations: int, clusters: int) -
     batch = plain(variations)
     for piece in rows.chunk(rows.tile(batch, clusters), clusters):
         assert torch.equal(piece, batch)
+
+
+LAYOUTS = {"image": (4, 6, 5), "video": (16, 3, 6, 5), "audio": (8, 9)}
+"""Latents of one row."""
+MASKS = [
+    ("image", (6, 5)), ("image", (1, 48, 40)), ("image", (2, 6, 5)), ("image", (1, 1, 6, 5)), ("image", (2, 1, 12, 10)),
+    ("image", (3, 6, 5)),
+    ("video", (1, 6, 5)), ("video", (3, 6, 5)), ("video", (1, 1, 3, 6, 5)), ("video", (2, 1, 3, 12, 10)),
+    ("audio", (1, 1, 9)), ("audio", (2, 1, 9)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layout, shape", MASKS)
+class TestMasks:
+    VARIATIONS = 2
+
+    def as_the_host_reads(self, mask: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        return comfy.utils.reshape_mask(mask.clone(), latents.shape)
+
+    def batch(self, layout: str) -> torch.Tensor:
+        return torch.zeros(self.VARIATIONS, *LAYOUTS[layout])
+
+    @pytest.mark.parametrize("times", [1, 3])
+    def test_a_tiled_mask_is_read_as_the_mask_tiled(self, layout: str, shape: tuple[int, ...], times: int) -> None:
+        mask, latents = randn(*shape, seed=1), self.batch(layout)
+        tiled = rows.tile_mask(mask, latents, times)
+        found = self.as_the_host_reads(tiled, rows.tile(latents, times))
+        assert_equal(found, rows.tile(self.as_the_host_reads(mask, latents), times))
+
+    def test_a_fitted_mask_is_one_a_row_and_read_the_same(self, layout: str, shape: tuple[int, ...]) -> None:
+        mask, latents = randn(*shape, seed=1), self.batch(layout)
+        fitted = rows.fit_mask(mask, latents)
+        assert fitted.shape[:2] == (self.VARIATIONS, 1)
+        assert_equal(self.as_the_host_reads(fitted, latents), self.as_the_host_reads(mask, latents))
+
+    def test_it_is_left_alone(self, layout: str, shape: tuple[int, ...]) -> None:
+        mask, latents = randn(*shape, seed=1), self.batch(layout)
+        before = mask.clone()
+        rows.tile_mask(mask, latents, 2)
+        rows.fit_mask(mask, latents)
+        assert torch.equal(mask, before)
+
+
+def test_masks_of_nested_latents() -> None:
+    latents = nested(2)
+    mask = NestedTensor([randn(2, 1, 2, 3, 3, seed=1), randn(2, 1, 5, seed=2)])
+    for part, tiled in zip(parts(mask), parts(rows.tile_mask(mask, latents, 3)), strict=True):
+        assert torch.equal(tiled, torch.cat([part] * 3))

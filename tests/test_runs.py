@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
+import comfy.context_windows as windows
+import comfy.hooks
+import comfy.samplers
 import comfy.sd
 import comfy.utils
 import pytest
 import torch
-from comfy_extras import nodes_easycache, nodes_freelunch, nodes_pag, nodes_sag, nodes_slg
+from comfy_extras import (
+    nodes_advanced_samplers,
+    nodes_apg,
+    nodes_easycache,
+    nodes_freelunch,
+    nodes_pag,
+    nodes_sag,
+    nodes_slg,
+)
+from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 from comfyui_sage.sage_core import sampling
 from comfyui_sage.sage_core.conditioning import apply_template
 from comfyui_sage.sage_core.guider import SageGuider
@@ -52,6 +65,20 @@ class TestLatents:
         for index in range(masks):
             mask[index, :, : 24 + 16 * index, 16:] = 1.0
         check("sd15", {**image, "noise_mask": mask}, sampler_name=sampler_name, denoise=0.8)
+
+    @pytest.mark.parametrize("shape", [(64, 64), (3, 64, 64)])
+    def test_other_masks_that_the_host_takes(self, sampler_name: str, shape: tuple[int, ...]) -> None:
+        mask = torch.zeros(shape)
+        for index, layer in enumerate(mask.view(-1, 64, 64)):
+            layer[: 24 + 16 * index, 16:] = 1.0
+        image = {**small("sd15", batch=2, seed=3), "noise_mask": mask}
+        check("sd15", image, sampler_name=sampler_name, denoise=0.8)
+
+    def test_video_masks_are_frames(self, sampler_name: str) -> None:
+        mask = torch.zeros(2, 8, 8)
+        mask[0, :4], mask[1, :, 4:] = 1.0, 1.0
+        image = {**small("video", batch=2, seed=3), "noise_mask": mask}
+        check("video", image, sampler_name=sampler_name, denoise=0.8)
 
     def test_noise_of_chosen_batch_indices(self, sampler_name: str) -> None:
         check("sd15", {**small("sd15", batch=3), "batch_index": [4, 0, 4]}, sampler_name=sampler_name)
@@ -161,7 +188,92 @@ class TestPatches:
         assert_equal(sage("sd15", groups, image, share=0.0, model=model, **settings), torch.cat([expected] * 2))
 
 
+    @pytest.mark.parametrize("cache", ["EasyCacheNode", "LazyCacheNode"])
+    def test_caches_decide_for_each_prompt(self, cache: str) -> None:
+        """They skip a step for the whole batch, so other prompts must not be in it."""
+        model = getattr(nodes_easycache, cache).execute(MODELS["sd15"](), 0.2, 0.0, 1.0, False).args[0]
+        image, prompts, settings = small("sd15"), different("sd15", 4), {"steps": 16}
+        with count_evaluations(model) as evaluations:
+            alone = torch.cat([ksampler("sd15", prompt, image, model, **settings) for prompt in prompts])
+        assert evaluations.rows < 4 * 2 * 16, "nothing was skipped: the case would prove nothing"
+        groups = grouped(prompts, [(0, 1), (2, 3)])
+        assert_equal(sage("sd15", groups, image, share=0.0, model=model, **settings), alone)
+
+    def test_self_attention_guidance_made_anew_for_the_branch(self) -> None:
+        """It has seen no attention yet, and what it then raises is not the person's problem."""
+        prompts, image, negative = different("sd15", 2), small("sd15"), conditioning("sd15", seed=1)
+        first, second = (
+            nodes_sag.SelfAttentionGuidance.execute(middle_block_unet(), 0.5, 2.0).args[0] for _ in range(2)
+        )
+        alone = torch.cat([ksampler("sd15", prompt, image, first) for prompt in prompts])
+        groups = grouped(prompts, [(0, 1)])
+        prefix, _ = sampling.sample_prefix(first, groups, negative, image, share=0.25, **SETTINGS)
+        out, report = sampling.sample_branch(second, prefix)
+        assert_equal(out["samples"], alone)
+        assert "Warning: Nothing was shared" in report
+
+    @pytest.mark.parametrize("shared", [1, 4])
+    def test_guidance_with_momentum(self, shared: int) -> None:
+        """APG starts afresh when the noise rises: every run has to end where it has seen it fall."""
+        model = nodes_apg.APG.execute(MODELS["sd15"](), 1.0, 5.0, 0.5).args[0]
+        image, prompts = small("sd15"), different("sd15", 1)
+        expected = ksampler("sd15", prompts[0], image, model)
+        images = sage("sd15", grouped(prompts * 2, [(0, 1)]), image, share=shared / 8, model=model)
+        assert_equal(images, torch.cat([expected] * 2))
+
+    @pytest.mark.parametrize("freenoise", [False, True])
+    def test_context_windows(self, freenoise: bool) -> None:
+        """Videos longer than a window; the host itself takes only one video at a time here."""
+        model = MODELS["video"]().clone()
+        names = {"cond_retain_index_list": "", "latent_retain_index_list": "", "freenoise": freenoise}
+        known = inspect.signature(windows.IndexListContextHandler).parameters
+        if "freenoise" not in known and freenoise:
+            pytest.skip("this host has no FreeNoise")
+        model.model_options["context_handler"] = windows.IndexListContextHandler(
+            windows.get_matching_context_schedule(windows.ContextSchedules.STATIC_STANDARD),
+            windows.get_matching_fuse_method(windows.ContextFuseMethods.PYRAMID),
+            context_length=4, context_overlap=2, dim=2,
+            **{name: value for name, value in names.items() if name in known},
+        )  # fmt: skip
+        windows.create_prepare_sampling_wrapper(model)
+        if freenoise:
+            windows.create_sampler_sample_wrapper(model)
+        check("video", {"samples": torch.zeros(1, 16, 8, 8, 8)}, model=model)
+
+
 class TestConditions:
+    @pytest.mark.parametrize(("masks", "variations"), [(2, 1), (3, 2), (2, 2)])
+    def test_masks_go_by_variation(self, masks: int, variations: int) -> None:
+        """The host cuts masks to the batch: further prompts of a run must not get the masks it cuts off."""
+        mask = torch.zeros(masks, 64, 64)
+        for index in range(masks):
+            mask[index, 16 * index : 16 * index + 24] = 1.0
+        append = host_nodes.ConditioningSetMask().append
+        negative = (
+            append(conditioning("sd15", seed=50), mask, "default", 1.0)[0]
+            + append(conditioning("sd15", seed=51), 1 - mask, "default", 1.0)[0]
+        )
+        check("sd15", small("sd15", batch=variations), negative=negative)
+
+    @pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+    def test_keyframes_of_lora_hooks(self, share: float) -> None:
+        """They count the steps they see, also those that are answered from the record."""
+        keyframes = comfy.hooks.HookKeyframeGroup()
+        for strength, start in ((0.0, 0.0), (1.0, 0.2), (0.3, 0.4), (2.0, 0.6), (0.0, 0.8)):
+            keyframes.add(comfy.hooks.HookKeyframe(strength=strength, start_percent=start))
+        weights = MODELS["sd15"]().model.state_dict()
+        key = next(name for name in weights if name.endswith("attn2.to_q.weight"))
+        name = "lora_unet_" + key.removeprefix("diffusion_model.").removesuffix(".weight").replace(".", "_")
+        up, down = weights[key].shape
+        lora = {f"{name}.lora_up.weight": randn(up, 4, seed=1), f"{name}.lora_down.weight": randn(4, down, seed=2)}
+        hooks = comfy.hooks.create_hook_lora(lora=lora, strength_model=1.0, strength_clip=0.0)
+        hooks.set_keyframes_on_hooks(hook_kf=keyframes)
+        plain, image = conditioning("sd15", seed=10), small("sd15")
+        one = comfy.hooks.set_hooks_for_conditioning(plain, hooks)
+        expected = ksampler("sd15", one, image)
+        assert difference(expected, ksampler("sd15", plain, image)) > 1e-3
+        assert_equal(sage("sd15", grouped([one] * 2, [(0, 1)]), image, share=share), torch.cat([expected] * 2))
+
     def test_negative_prompt_counts(self) -> None:
         image, groups = small("sd15"), grouped(different("sd15", 2), [(0, 1)])
         other = conditioning("sd15", seed=99)
@@ -201,9 +313,9 @@ class TestConditions:
         assert difference(ksampler("flux", prompts[0], image), ksampler("flux", plain, image)) > 1e-3
         check("flux", image, prompts=prompts)
 
-    @pytest.mark.parametrize("variations", [1, 2])
-    def test_template_controlnet(self, variations: int) -> None:
-        hint = torch.rand(variations, 64, 64, 3, generator=torch.Generator().manual_seed(2))
+    @pytest.mark.parametrize(("hints", "variations"), [(1, 1), (2, 2), (2, 1), (3, 2), (2, 3)])
+    def test_template_controlnet(self, hints: int, variations: int) -> None:
+        hint = torch.rand(hints, 64, 64, 3, generator=torch.Generator().manual_seed(2))
         apply = host_nodes.ControlNetApply().apply_controlnet
         template = apply(conditioning("sd15", seed=50), controlnet(), hint, 1.0)[0]
         prompts = [apply_template(prompt, template) for prompt in different("sd15", 2)]
@@ -250,6 +362,28 @@ def test_a_sampler_with_its_own_noise_falls_back_to_sampling_alone() -> None:
     samples = guider.sample(noise, torch.zeros_like(noise), comfy.samplers.KSAMPLER(restless), sigmas, seed=1)
     assert samples.shape[0] == 2 and torch.isfinite(samples).all()
     assert "does not repeat itself" in guider.outcome.warnings[0]
+
+
+def test_a_sampler_that_enlarges_the_latent() -> None:
+    model, prompts, negative = MODELS["sd15"](), different("sd15", 2), conditioning("sd15", seed=1)
+    sampler = comfy.samplers.KSAMPLER(nodes_advanced_samplers.sample_lcm_upscale, {"upscale_method": "nearest-exact"})
+    sigmas = comfy.samplers.KSampler(model, 8, model.load_device, "euler", "normal").sigmas
+
+    def run(guider: Any) -> torch.Tensor:
+        image = small("sd15", batch=2)
+        return SamplerCustomAdvanced.execute(Noise_RandomNoise(5), guider, sampler, sigmas, image).args[0]["samples"]
+
+    alone = []
+    for prompt in prompts:
+        guider = comfy.samplers.CFGGuider(model)
+        guider.set_conds(prompt, negative)
+        guider.set_cfg(3.0)
+        alone.append(run(guider))
+    assert alone[0].shape == (2, 4, 16, 16)
+    assert_equal(run(SageGuider(model, grouped(prompts, [(0, 1)]), negative, 3.0, 0.0)), torch.cat(alone))
+    twins = SageGuider(model, grouped(prompts[:1] * 2, [(0, 1)]), negative, 3.0, 0.5)
+    assert_equal(run(twins), torch.cat(alone[:1] * 2))
+    assert twins.outcome.warnings == ()
 
 
 def test_noise_from_the_global_generator_is_shared_too() -> None:
