@@ -33,7 +33,8 @@ def square(images: Sequence[Path], caption: str) -> Image.Image:
             tile = image.convert("RGB").resize((cell, cell), Image.Resampling.LANCZOS)
         picture.paste(tile, (index % columns * cell, index // columns * cell))
     if len(images) < columns**2:
-        middle = [(part + 0.5) * cell for part in (len(images) % columns, len(images) // columns)]
+        row, column = divmod(len(images), columns)
+        middle = ((column + 0.5) * cell, (row + 0.5) * cell)
         font = ImageFont.load_default(cell // 7)
         ImageDraw.Draw(picture).multiline_text(middle, caption, INK, font, anchor="mm", align="center", spacing=8)
     return picture
