@@ -52,7 +52,8 @@ class SharePlan:
     Every cluster runs once a variation, so a row is a (cluster, variation).
 
     Raises:
-        ValueError: the partitions are not nested, miss a prompt, or their sigmas do not fall.
+        ValueError: the partitions are not nested, miss a prompt or do not end with every prompt alone, or their
+            sigmas do not fall.
     """
 
     levels: tuple[Level, ...]
@@ -70,6 +71,8 @@ class SharePlan:
         for level in self.levels:
             if sorted(index for cluster in level.clusters for index in cluster) != list(prompts):
                 raise ValueError(f"plan: every level must hold prompts 0 to {len(prompts) - 1} once each.")
+        if self.levels[-1].clusters != tuple((prompt,) for prompt in prompts):
+            raise ValueError("plan: the last level must be every prompt alone, in the prompts' order.")
         for coarse, fine in zip(self.levels, self.levels[1:], strict=False):
             parents_of(fine.clusters, coarse.clusters)
 

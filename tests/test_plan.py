@@ -140,6 +140,11 @@ class TestFromGroups:
 class TestInvariants:
     ALONE = Level(((0,), (1,)), None)
 
+    @pytest.mark.parametrize("clusters", [((0, 1),), ((1,), (0,))])
+    def test_the_last_level_is_every_prompt_alone_in_order(self, clusters: tuple) -> None:
+        with pytest.raises(ValueError, match="every prompt alone, in the prompts' order"):
+            SharePlan((Level(clusters, None),))
+
     def test_no_level(self) -> None:
         with pytest.raises(ValueError, match="plan: expected at least one level, got none"):
             SharePlan(())
