@@ -99,8 +99,12 @@ class SageGuider(comfy.samplers.CFGGuider):
         return result.samples
 
     def _report_denoised(self, callback: StepCallback | None, progress: Progress, result: RunResult) -> None:
-        """The last callback carries the denoised rows: there SamplerCustomAdvanced takes its output from."""
-        if self.gives_denoised and callback is not None and result.denoised is not None:
+        """The last callback carries the denoised rows: there SamplerCustomAdvanced takes its output from.
+
+        It takes no contact sheet for nested latents, wanted or not.
+        """
+        wanted = self.gives_denoised or result.samples.is_nested
+        if wanted and callback is not None and result.denoised is not None:
             callback(progress.total - 1, result.denoised, result.denoised, progress.total)
 
     def _engine(self) -> Engine:
@@ -150,6 +154,8 @@ class PrefixGuider(SageGuider):
             if shared:
                 result = run_levels(self._engine(), job, shared, progress, alone=outcome.cost is None)
                 traces, preview = result.traces, result.samples
+                if preview.is_nested:
+                    self._report_denoised(callback, progress, result)
         self.prefix = Prefix(
             job, plan, traces, self.groups, self.negative, self.cfg, model_identity(self.model_patcher),
             outcome.finished(progress.done, []),

@@ -12,6 +12,7 @@ import comfy.sd
 import comfy.utils
 import pytest
 import torch
+from comfy.nested_tensor import NestedTensor
 from comfy_extras import (
     nodes_advanced_samplers,
     nodes_apg,
@@ -384,6 +385,38 @@ def test_a_sampler_that_enlarges_the_latent() -> None:
     twins = SageGuider(model, grouped(prompts[:1] * 2, [(0, 1)]), negative, 3.0, 0.5)
     assert_equal(run(twins), torch.cat(alone[:1] * 2))
     assert twins.outcome.warnings == ()
+
+
+@pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_sde"])
+def test_nested_latents(sampler_name: str) -> None:
+    """Video with sound. The host's models for it are large, so that a formula stands in for one."""
+    model, negative = MODELS["sd15"]().clone(), conditioning("sd15", seed=1)
+
+    def formula(apply_model: Any, args: dict[str, Any]) -> torch.Tensor:
+        prompt = args["c"]["c_crossattn"].mean((1, 2)).view(-1, 1, 1)
+        return 0.3 * args["input"] + 0.5 * torch.sin(2 * args["input"] + 50 * prompt)
+
+    model.set_model_unet_function_wrapper(formula)
+    latents = NestedTensor([torch.zeros(2, 4, 3, 8, 8), torch.zeros(2, 8, 16)])
+    settings = {**SETTINGS, "sampler_name": sampler_name}
+    sampler, sigmas = sampling._sampler(model, 8, sampler_name, "normal", 1.0)
+    host = comfy.samplers.CFGGuider(model)
+    host.set_conds(conditioning("sd15", seed=10), negative)
+    host.set_cfg(3.0)
+    expected = host.sample(Noise_RandomNoise(5).generate_noise({"samples": latents}), latents, sampler, sigmas, seed=5)
+
+    twins, groups = (grouped(prompts, [(0, 1)]) for prompts in (different("sd15", 1) * 2, different("sd15", 2)))
+    image = {"samples": latents}
+    found = sampling.sample(model, twins, negative, image, share=0.5, **settings)[0]["samples"]
+    for part, plain in zip(found.unbind(), expected.unbind(), strict=True):
+        assert_equal(part, torch.cat([plain] * 2))
+    one = sampling.sample(model, groups, negative, image, share=0.5, **settings)[0]["samples"]
+    prefix, preview = sampling.sample_prefix(model, groups, negative, image, share=0.5, **settings)
+    assert [part.shape[0] for part in preview["samples"].unbind()] == [2, 2]
+    two = sampling.sample_branch(model, prefix)[0]["samples"]
+    for part, other, plain in zip(two.unbind(), one.unbind(), expected.unbind(), strict=True):
+        assert_equal(part, other)
+        assert difference(part[:2], plain) > 1e-3
 
 
 def test_noise_from_the_global_generator_is_shared_too() -> None:
