@@ -1,4 +1,4 @@
-"""Reports as text: what was grouped, what was planned, what was done."""
+"""Reports as text that also reads well as Markdown: what was grouped, what was planned, what was done."""
 
 from __future__ import annotations
 
@@ -42,28 +42,27 @@ def sampling_report(outcome: Outcome) -> str:
     shared = _count(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
     lines = [
         f"{_count(plan.n_prompts, 'prompt')} x {_count(outcome.variations, 'variation')}, "
-        f"{shared}, {_count(outcome.steps, 'step')}"
+        f"{shared}, {_count(outcome.steps, 'step')}",
+        "",
     ]
     above = "start"
     for index, level in enumerate(plan.levels):
         below = "end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}"
         evaluations = "" if cost is None else f", {_count(cost.per_level[index], 'evaluation')}"
         name = "branch" if level.branch_sigma is None else "shared"
-        lines.append(
-            f"{name}: sigma {above} to {below}, {_count(len(level.clusters) * outcome.variations, 'row')}{evaluations}"
-        )
+        rows = _count(len(level.clusters) * outcome.variations, "row")
+        lines.append(f"- {name}: sigma {above} to {below}, {rows}{evaluations}")
         above = below
     if cost is None:
-        lines.append(f"evaluations: {outcome.evaluations} done (this sampler's number cannot be planned)")
+        lines.append(f"- evaluations: {outcome.evaluations} done (this sampler's number cannot be planned)")
     else:
-        done = f"evaluations: {outcome.evaluations} done, {cost.total} planned"
+        done = f"- evaluations: {outcome.evaluations} done, {cost.total} planned"
         if outcome.evaluations > cost.total:
             lines.append(f"{done}: something evaluates the model more often, or steps had to be done again")
         else:
             saved = 1 - outcome.evaluations / cost.independent if cost.independent else 0.0
             lines.append(f"{done}, {cost.independent} for every prompt alone: {saved:.1%} saved")
-    return "\n".join([*lines, *(f"Warning: {warning}" for warning in outcome.warnings)])
-
+    return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in outcome.warnings)])
 
 
 def grouping_report(groups: PromptGroups, *, share: float = 0.4) -> str:
@@ -78,8 +77,8 @@ def grouping_report(groups: PromptGroups, *, share: float = 0.4) -> str:
     for number, members in enumerate(groups.partition, start=1):
         tightest, loosest = groups.similarity_range(members)
         pairs = "" if len(members) == 1 else f", pairs {loosest:.3f} to {tightest:.3f}"
-        lines += ["", f"Group {number}: {_count(len(members), 'prompt')}{pairs}"]
-        lines += [f"  {index + 1}. {_short(groups.prompts[index])}" for index in members]
+        lines += ["", f"Group {number}: {_count(len(members), 'prompt')}{pairs}", ""]
+        lines += [f"- {index + 1}: {_short(groups.prompts[index])}" for index in members]
     return "\n".join([*lines, *(f"\nNote: {note}" for note in groups.notes)])
 
 

@@ -47,9 +47,10 @@ class TestSampling:
     def test_the_whole_report(self) -> None:
         assert sampling_report(outcome().finished(52, [])).splitlines() == [
             "3 prompts x 2 variations, 2 groups, 5 steps",
-            "shared: sigma start to 4, 4 rows, 16 evaluations",
-            "branch: sigma 4 to end, 6 rows, 36 evaluations",
-            "evaluations: 52 done, 52 planned, 60 for every prompt alone: 13.3% saved",
+            "",
+            "- shared: sigma start to 4, 4 rows, 16 evaluations",
+            "- branch: sigma 4 to end, 6 rows, 36 evaluations",
+            "- evaluations: 52 done, 52 planned, 60 for every prompt alone: 13.3% saved",
         ]
 
     def test_the_levels_add_up_to_the_plan(self) -> None:
@@ -88,11 +89,13 @@ class TestGrouping:
             "predicted: 13.3% of the evaluations saved at share 0.4",
             "",
             "Group 1: 2 prompts, pairs 0.800 to 0.800",
-            "  1. a dog",
-            "  3. a cat",
+            "",
+            "- 1: a dog",
+            "- 3: a cat",
             "",
             "Group 2: 1 prompt",
-            "  2. a house",
+            "",
+            "- 2: a house",
         ]
 
     def test_tightest_and_loosest_pair(self) -> None:
@@ -107,7 +110,7 @@ class TestGrouping:
 
     def test_every_prompt_is_listed_by_its_own_number(self) -> None:
         prompts = tuple(f"text {index}" for index in range(4))
-        found = re.findall(r"^  (\d+)\. text (\d+)$", grouping_report(groups(((0, 3), (1, 2)), prompts)), re.M)
+        found = re.findall(r"^- (\d+): text (\d+)$", grouping_report(groups(((0, 3), (1, 2)), prompts)), re.M)
         assert [(int(number) - 1) for number, _ in found] == [int(text) for _, text in found] == [0, 3, 1, 2]
 
     def test_long_and_foreign_prompts(self) -> None:
