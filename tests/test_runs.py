@@ -243,6 +243,19 @@ class TestPatches:
 
 
 class TestConditions:
+    @pytest.mark.parametrize(("pictures", "variations"), [(0, 2), (1, 2), (2, 2), (2, 1), (3, 2)])
+    def test_inpainting_models(self, pictures: int, variations: int) -> None:
+        """They see the mask and the masked picture as channels: the latent's own, or those in the conditioning."""
+        model = unet(in_channels=9)
+        mask = torch.zeros(variations, 1, 64, 64)
+        for index in range(variations):
+            mask[index, :, : 24 + 16 * index] = 1.0
+        extras = {"concat_latent_image": randn(pictures, 4, 8, 8, seed=7), "concat_mask": mask[:1]} if pictures else {}
+        prompts = [[[text, {**own, **extras}]] for ((text, own),) in different("sd15", 2)]
+        ((text, own),) = conditioning("sd15", seed=1)
+        image = {**small("sd15", batch=variations, seed=3), "noise_mask": mask}
+        check("sd15", image, model=model, prompts=prompts, negative=[[text, {**own, **extras}]])
+
     @pytest.mark.parametrize(("masks", "variations"), [(2, 1), (3, 2), (2, 2)])
     def test_masks_go_by_variation(self, masks: int, variations: int) -> None:
         """The host cuts masks to the batch: further prompts of a run must not get the masks it cuts off."""
