@@ -21,6 +21,12 @@ from .trace import ClusterTrace, ReplayMismatch
 
 log = logging.getLogger(__name__)
 
+_SEES_ALL_ROWS = (
+    "context_handler", "model_function_wrapper", "sampler_calc_cond_batch_function", "sampler_cfg_function",
+    "sampler_pre_cfg_function", "sampler_post_cfg_function",
+)  # fmt: skip
+"""Model options through which a patch gets the whole batch of an evaluation."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -128,12 +134,15 @@ class Engine:
             )  # fmt: skip
 
     def _looks_at_the_whole_batch(self) -> bool:
-        """Whether a patch decides for all rows at once, so that other prompts must not be among them.
+        """Whether a patch may decide for all rows at once, so that other prompts must not be among them.
 
-        EasyCache and LazyCache skip a step for all; the host's context windows cannot tell rows from frames.
+        Caches skip a step for all rows, some guidance averages over them, context windows cannot tell rows from
+        frames. From outside they look like every other patch of the evaluation, so any of these counts.
         """
-        options = self.model_options
-        return "context_handler" in options or "easycache" in options.get("transformer_options", {})
+        transformer = self.model_options.get("transformer_options", {})
+        return any(self.model_options.get(key) for key in _SEES_ALL_ROWS) or bool(
+            transformer.get("easycache") or any(transformer.get("wrappers", {}).values())
+        )
 
     def _clusters_at_once(self, job: Job) -> int:
         """How many clusters fit in free memory by the host's own estimate, at least one."""
@@ -185,8 +194,8 @@ def run_plan(
         result = run_levels(engine, job, plan.levels[done:], progress, alone=alone, above=above, traces=traces)
     except ReplayMismatch as mismatch:
         warning = (
-            f"Nothing was shared: the sampler does not repeat itself ({mismatch}). It probably draws noise of "
-            "its own without the seed. Every prompt was sampled alone instead."
+            f"Nothing was shared: the run does not repeat itself ({mismatch}). A sampler that draws noise without "
+            "the seed does that, or a patch that needs every evaluation. Every prompt was sampled alone instead."
         )
         log.warning("SAGE: %s", warning)
         return run_levels(engine, job, plan.levels[-1:], progress, alone=alone), [warning]

@@ -18,6 +18,7 @@ from comfy_extras import (
     nodes_apg,
     nodes_easycache,
     nodes_freelunch,
+    nodes_mahiro,
     nodes_pag,
     nodes_sag,
     nodes_slg,
@@ -221,6 +222,10 @@ class TestPatches:
         expected = ksampler("sd15", prompts[0], image, model)
         images = sage("sd15", grouped(prompts * 2, [(0, 1)]), image, share=shared / 8, model=model)
         assert_equal(images, torch.cat([expected] * 2))
+
+    def test_guidance_that_averages_over_the_batch(self) -> None:
+        """Other prompts must not be in that average."""
+        check("sd15", small("sd15", batch=2), model=nodes_mahiro.Mahiro.execute(MODELS["sd15"]()).args[0])
 
     @pytest.mark.parametrize("freenoise", [False, True])
     def test_context_windows(self, freenoise: bool) -> None:
