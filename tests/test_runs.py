@@ -26,7 +26,7 @@ from comfy_extras import (
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 from comfyui_sage.sage_core import sampling
 from comfyui_sage.sage_core.conditioning import apply_template
-from comfyui_sage.sage_core.guider import SageGuider
+from comfyui_sage.sage_core.guider import BranchGuider, PrefixGuider, SageGuider
 from comfyui_sage.sage_core.semantic_groups import semantic_groups
 from models import MODELS, UNET, clip_l, conditioning, controlnet, count_evaluations, randn
 from reference import SETTINGS, assert_equal, difference, different, grouped, ksampler, sage, sage_in_two, small
@@ -451,6 +451,22 @@ def test_noise_from_the_global_generator_is_shared_too() -> None:
     guider = SageGuider(model, grouped([one] * 3, [(0, 1, 2)]), negative, 3.0, 0.5)
     assert_equal(guider.sample(noise, image, sampler, sigmas, seed=5), expected.repeat(3, 1, 1, 1))
     assert guider.outcome.warnings == ()
+
+
+def test_the_branch_starts_from_the_random_state_of_the_prefix() -> None:
+    """Between the two nodes anything may draw random numbers."""
+    model, groups = MODELS["sd15"](), grouped(different("sd15", 2), [(0, 1)])
+    sampler = comfy.samplers.ksampler("euler", {"s_churn": 3.0})
+    sigmas = comfy.samplers.KSampler(model, 8, model.load_device, "euler", "normal").sigmas
+    image, negative = torch.zeros(1, 4, 8, 8), conditioning("sd15", seed=1)
+    noise = torch.randn(image.shape, generator=torch.manual_seed(5))
+    whole = SageGuider(model, groups, negative, 3.0, 0.5).sample(noise, image, sampler, sigmas, seed=5)
+    first = PrefixGuider(model, groups, negative, 3.0, 0.5)
+    first.sample(noise, image, sampler, sigmas, seed=5)
+    torch.manual_seed(99)
+    second = BranchGuider(model, first.prefix)
+    assert_equal(second.sample(), whole)
+    assert second.outcome.warnings == ()
 
 
 def two_level_unet() -> Any:
