@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from . import rows
 from .conditioning import Conditioning, text_width
 from .groups import PromptGroups
 
@@ -28,8 +27,10 @@ def check_finite(latent: Any, name: str) -> None:
 def check_latent(model_patcher: Any, latent: Any) -> None:
     """The host stretches an empty latent to the model's channels, but not one with a picture in it."""
     check_finite(latent, "latent_image")
-    expected, got = model_patcher.get_model_object("latent_format").latent_channels, rows.shape(latent)[1]
-    if not latent.is_nested and got != expected and torch.count_nonzero(latent) > 0:
+    if latent.is_nested:
+        return
+    expected, got = model_patcher.get_model_object("latent_format").latent_channels, latent.shape[1]
+    if got != expected and torch.count_nonzero(latent) > 0:
         raise ValueError(f"latent_image: expected {expected} channels, got {got}. Encode it with the model's VAE.")
 
 

@@ -100,7 +100,7 @@ class Engine:
             else:
                 done.update(_split(result, chunk))
                 continue
-            comfy.model_management.soft_empty_cache()
+            comfy.model_management.soft_empty_cache()  # here, where the error no longer holds the run's tensors
         results = [done[index] for index in indices]
         return RunResult(
             rows.concat([result.samples for result in results]),

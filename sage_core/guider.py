@@ -91,10 +91,18 @@ class SageGuider(comfy.samplers.CFGGuider):
             return rows.tile(latent_image, len(self.groups.prompts))
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
         plan = self._plan(sigmas)
-        outcome = self._planned(plan, job)
-        with Progress(callback, outcome.expected(), bar=not disable_pbar) as progress:
-            result, warnings = run_plan(self._engine(), job, plan, progress, alone=outcome.cost is None)
-        self.outcome = outcome.finished(progress.done, warnings)
+        return self._run_to_the_end(job, plan, self._planned(plan, job), callback, disable_pbar)
+
+    def _run_to_the_end(
+        self, job: Job, plan: SharePlan, before: Outcome, callback: StepCallback | None, disable_pbar: bool, *,
+        done: int = 0, traces: list[ClusterTrace] | None = None,
+    ) -> Any:  # fmt: skip
+        """Run what is left of a plan after `before`; `done` and `traces` as in `run_plan`."""
+        with Progress(callback, before.expected(), done=before.evaluations, bar=not disable_pbar) as progress:
+            result, warnings = run_plan(
+                self._engine(), job, plan, progress, alone=before.cost is None, done=done, traces=traces
+            )
+        self.outcome = before.finished(progress.done, warnings)
         self._report_denoised(callback, progress, result)
         return result.samples
 
@@ -186,16 +194,10 @@ class BranchGuider(SageGuider):
         prefix, job = self.prefix, self.prefix.job
         if len(job.sigmas) == 0:
             return rows.tile(job.latent_image, len(self.groups.prompts))
-        before = prefix.outcome
-        shared = len(prefix.plan.levels) - 1
-        with Progress(callback, before.expected(), done=before.evaluations, bar=not disable_pbar) as progress:
-            result, warnings = run_plan(
-                self._engine(), job, prefix.plan, progress, alone=before.cost is None, done=shared,
-                traces=prefix.traces,
-            )  # fmt: skip
-        self.outcome = before.finished(progress.done, warnings)
-        self._report_denoised(callback, progress, result)
-        return result.samples
+        return self._run_to_the_end(
+            job, prefix.plan, prefix.outcome, callback, disable_pbar,
+            done=len(prefix.plan.levels) - 1, traces=prefix.traces,
+        )  # fmt: skip
 
 
 def model_identity(model_patcher: comfy.model_patcher.ModelPatcher) -> dict[str, Any]:

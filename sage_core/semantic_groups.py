@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .checks import check_choice
 from .conditioning import GROUP_CONDITIONS, Conditioning, apply_template, check_template
 from .encoders import UNRELATED_PROMPTS, Embed, clip_embeddings, encode_prompts, unrelated_embeddings
 from .grouping import THRESHOLD_MODES, auto_threshold, group_prompts
@@ -41,8 +42,8 @@ def semantic_groups(
     Raises:
         ValueError: an input is out of range or does not fit.
     """
-    _choose("threshold_mode", threshold_mode, THRESHOLD_MODES)
-    _choose("group_condition", group_condition, GROUP_CONDITIONS)
+    check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
+    check_choice("group_condition", group_condition, GROUP_CONDITIONS)
     encoded = encode_prompts(clip, prompts, on_prompt)
     plain = [encoded[text] for text in prompts]
     embeddings = clip_embeddings(plain) if embed is None else embed(prompts)
@@ -86,8 +87,3 @@ def _with_notes(groups: PromptGroups) -> PromptGroups:
         f"{groups.group_condition} is not possible; the most central prompt's own condition is used"
     )
     return replace(groups, notes=(*groups.notes, note))
-
-
-def _choose(name: str, value: str, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
