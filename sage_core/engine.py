@@ -139,9 +139,11 @@ class Engine:
         Caches skip a step for all rows, some guidance averages over them, context windows cannot tell rows from
         frames. From outside they look like every other patch of the evaluation, so any of these counts.
         """
-        transformer = self.model_options.get("transformer_options", {})
-        return any(self.model_options.get(key) for key in _SEES_ALL_ROWS) or bool(
-            transformer.get("easycache") or any(transformer.get("wrappers", {}).values())
+        by_option = self.model_options.get("transformer_options", {}).get("wrappers", {})
+        return (
+            any(self.model_options.get(key) for key in _SEES_ALL_ROWS)
+            or any(by_option.values())
+            or any(self.model_patcher.wrappers.values())
         )
 
     def _clusters_at_once(self, job: Job) -> int:
