@@ -36,8 +36,7 @@ def check_latent(model_patcher: Any, latent: Any) -> None:
 
 def check_text_width(model_patcher: Any, groups: PromptGroups, negative: Conditioning) -> None:
     """The groups, the negative prompt and the model have to come from the same kind of text encoder."""
-    if not isinstance(groups, PromptGroups):
-        raise ValueError(f"groups: expected the output of Semantic Group Prompts, got {type(groups).__name__}.")
+    check_groups(groups)
     if not negative:
         raise ValueError("negative: expected a CONDITIONING with at least one entry, got an empty one.")
     width, other = text_width(groups.conditionings[0]), text_width(negative)
@@ -52,6 +51,31 @@ def check_text_width(model_patcher: Any, groups: PromptGroups, negative: Conditi
             f"groups: the model expects text width {expected}, the prompts have {width}. "
             "Connect the CLIP that belongs to the model to Semantic Group Prompts."
         )
+
+
+def check_groups(groups: object) -> None:
+    if not isinstance(groups, PromptGroups):
+        raise ValueError(f"groups: expected the output of Semantic Group Prompts, got {type(groups).__name__}.")
+
+
+def images_a_prompt(images: torch.Tensor, n_prompts: int, name: str = "images") -> int:
+    """How many variations of every prompt a batch of images has.
+
+    Args:
+        images: (N * V, height, width, channels), prompt-major.
+
+    Raises:
+        ValueError: it is no such batch.
+    """
+    if images.ndim != 4:
+        raise ValueError(f"{name}: expected a batch of images (4 dimensions), got {images.ndim} dimensions.")
+    variations, rest = divmod(len(images), n_prompts)
+    if rest or not variations:
+        raise ValueError(
+            f"{name}: expected an image a prompt, or the same number for each of the {n_prompts} prompts, got "
+            f"{len(images)} images."
+        )
+    return variations
 
 
 def check_model(model: dict[str, Any], prefix: dict[str, Any]) -> None:

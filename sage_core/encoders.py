@@ -118,29 +118,8 @@ def sentence_encoder(folder: Path, *, batch: int = 64) -> Embed:
 
 
 def open_clip_encoder(path: Path, *, batch: int = 64) -> Embed:
-    """The text tower of an open_clip model.
-
-    Args:
-        path: a folder with open_clip_config.json and weights, or a .safetensors file named after its
-            architecture (``ViT-B-32.safetensors``).
-
-    Raises:
-        ValueError: neither of these, an architecture that open_clip does not know, or no usable weights.
-    """
-    import open_clip  # heavy, and only some people's choice
-
-    if (path / "open_clip_config.json").is_file():
-        name, weights = f"local-dir:{path}", None
-    elif path.suffix == ".safetensors" and path.stem in open_clip.list_models():
-        name, weights = path.stem, str(path)
-    else:
-        raise ValueError(
-            "encoder_model: expected a folder with open_clip_config.json, or a .safetensors file named after its "
-            f"open_clip architecture (ViT-B-32.safetensors), got {path}."
-        )
-    with _loading(path):
-        model = open_clip.create_model(name, pretrained=weights, require_pretrained=True).eval()
-        tokenizer = open_clip.get_tokenizer(name)
+    """The text tower of an open_clip model; errors and paths as `load_open_clip`."""
+    model, tokenizer = load_open_clip(path)
 
     def embed(texts: Sequence[str]) -> np.ndarray:
         with torch.no_grad():
@@ -153,12 +132,39 @@ def open_clip_encoder(path: Path, *, batch: int = 64) -> Embed:
     return embed
 
 
+def load_open_clip(path: Path, name: str = "encoder_model") -> tuple[Any, Any]:
+    """An open_clip model from local files, and its tokenizer.
+
+    Args:
+        path: a folder with open_clip_config.json and weights, or a .safetensors file named after its
+            architecture (``ViT-B-32.safetensors``).
+        name: the input that the path came from, for errors.
+
+    Raises:
+        ValueError: neither of these, an architecture that open_clip does not know, or no usable weights.
+    """
+    import open_clip  # heavy, and only some people's choice
+
+    if (path / "open_clip_config.json").is_file():
+        kind, weights = f"local-dir:{path}", None
+    elif path.suffix == ".safetensors" and path.stem in open_clip.list_models():
+        kind, weights = path.stem, str(path)
+    else:
+        raise ValueError(
+            f"{name}: expected a folder with open_clip_config.json, or a .safetensors file named after its "
+            f"open_clip architecture (ViT-B-32.safetensors), got {path}."
+        )
+    with _loading(path, name):
+        model = open_clip.create_model(kind, pretrained=weights, require_pretrained=True).eval()
+        return model, open_clip.get_tokenizer(kind)
+
+
 @contextmanager
-def _loading(path: Path) -> Iterator[None]:
+def _loading(path: Path, name: str = "encoder_model") -> Iterator[None]:
     """What goes wrong in the loaders, as one kind of error that names the input."""
     try:
         yield
     except Exception as error:
         raise ValueError(
-            f"encoder_model: expected a complete model, got {path}, which cannot be loaded ({error})."
+            f"{name}: expected a complete model, got {path}, which cannot be loaded ({error})."
         ) from error

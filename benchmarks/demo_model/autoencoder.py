@@ -1,0 +1,112 @@
+"""The autoencoder of the demo model: the host's TAESD with 16 channels, trained on crops of drawings."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from comfy.taesd.taesd import TAESD
+from steps import Checkpoint, log, to_tensor
+from torch import nn
+from torch.nn import functional as F
+
+STEPS, BATCH, CROP, RATE, LATENT_NOISE = 2600, 8, 64, 5e-4, 0.05
+"""A little noise on the latents in training makes the decoder forgive what a denoiser gets slightly wrong."""
+FORMAT_SCALE, FORMAT_SHIFT = 1.5305, 0.0609
+"""What the host multiplies and subtracts for latents of the SD3 family."""
+
+
+def new_autoencoder() -> TAESD:
+    """The host's class, which leaves its weights uninitialised, with fresh ones."""
+    model = TAESD(latent_channels=16)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for name, block in model.named_modules():
+        if hasattr(block, "fuse"):  # a residual branch starts small, as deep stacks of them explode otherwise
+            block.conv[-1].weight.data.mul_(0.2)
+    return model
+
+
+def train_autoencoder(
+    pictures: np.ndarray, folder: Path, device: torch.device, init: dict[str, torch.Tensor] | None = None, seed: int = 0
+) -> TAESD:
+    """Trains, or loads what is already trained; resumes in between.
+
+    Args:
+        pictures: (N, height, width, 3) uint8.
+        init: weights to start from; from nothing it takes about four times the steps.
+    """
+    torch.manual_seed(seed)
+    model = new_autoencoder()
+    if init:
+        model.load_state_dict(init)
+    model = model.to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / STEPS)))
+    )
+    checkpoint = Checkpoint(folder / "autoencoder.pt", model=model, optimiser=optimiser, schedule=schedule)
+    rng = np.random.default_rng(seed)
+    began = time.monotonic()
+    for step in range(checkpoint.load(), STEPS):
+        crops = to_tensor(_crops(pictures, rng), device)
+        with torch.autocast(device.type, torch.bfloat16):
+            latents = model.taesd_encoder(crops)
+            noisy = latents + LATENT_NOISE * torch.randn_like(latents)
+            restored = model.taesd_decoder(noisy).float()
+        loss = _loss(restored, crops) + 1e-3 * latents.float().square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 100 == 99:
+            psnr = -10 * math.log10(F.mse_loss(restored, crops).item())
+            log(folder, "autoencoder", step=step + 1, loss=loss.item(), psnr=psnr, seconds=time.monotonic() - began)
+        if step % 600 == 599 or step + 1 == STEPS:
+            checkpoint.save(step + 1)
+    return model.eval()
+
+
+def normalise(model: TAESD, latents: torch.Tensor) -> None:
+    """Sets scale and shift so that the denoiser sees latents of zero mean and unit variance."""
+    mean, deviation = latents.mean().item(), latents.std().item()
+    model.vae_scale.data.fill_(FORMAT_SCALE * deviation)
+    model.vae_shift.data.fill_(FORMAT_SHIFT - mean / (FORMAT_SCALE * deviation))
+
+
+@torch.no_grad()
+def encode(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device) -> np.ndarray:
+    """Raw latents of all pictures, (N, 16, 16, 16) float16, kept in a file."""
+    if not path.exists():
+        parts = []
+        for start in range(0, len(pictures), 64):
+            with torch.autocast(device.type, torch.bfloat16):
+                latents = model.taesd_encoder(to_tensor(pictures[start : start + 64], device))
+            parts.append(latents.float().cpu().numpy().astype(np.float16))
+        part = path.with_suffix(".part.npy")
+        np.save(part, np.concatenate(parts))
+        part.rename(path)
+    return np.load(path)
+
+
+def _loss(restored: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
+    """Pixels, and edges, where drawings have all their detail."""
+    edges = sum(
+        (restored.diff(dim=dim) - crops.diff(dim=dim)).abs().mean() for dim in (-1, -2)
+    )
+    return (restored - crops).abs().mean() + 2 * F.mse_loss(restored, crops) + edges
+
+
+def _crops(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    crops = []
+    for _ in range(BATCH):
+        x, y = 8 * rng.integers(0, (pictures.shape[2] - CROP) // 8 + 1, 2)
+        crops.append(pictures[rng.integers(len(pictures)), y : y + CROP, x : x + CROP])
+    return np.stack(crops)

@@ -1,0 +1,64 @@
+"""Drawings on disk: which scene and which spots a picture has follows from its number alone."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from drawing import SIZE, STYLES, Spot, draw_at, layout
+from scenes import Scene, random_scene
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """
+    Attributes:
+        name: of the file, and part of the seed.
+        number: of pictures.
+        held_out: as in `random_scene`.
+        styles: shares of the STYLES.
+        seed: another seed, other pictures.
+    """
+
+    name: str
+    number: int
+    held_out: bool | None
+    styles: tuple[float, ...] = (1.0, 0.0)
+    seed: int = 0
+
+    def scene(self, index: int) -> tuple[Scene, list[Spot], str, np.random.Generator]:
+        """Scene, spots, style, and the generator to go on with."""
+        rng = np.random.default_rng([self.seed, *self.name.encode(), index])
+        scene = random_scene(rng, held_out=self.held_out)
+        style = str(rng.choice(STYLES, p=self.styles))
+        return scene, layout(scene, rng), style, rng
+
+    def picture(self, index: int) -> np.ndarray:
+        """(128, 128, 3) uint8."""
+        scene, spots, style, rng = self.scene(index)
+        return draw_at(scene, spots, rng, style)
+
+    def pictures(self, folder: Path, workers: int = 2) -> np.ndarray:
+        """All pictures, (number, 128, 128, 3) uint8, drawn once and kept in the folder."""
+        path = folder / f"{self.name}.npy"
+        if not path.exists():
+            part = path.with_suffix(".part.npy")
+            shape = (self.number, SIZE, SIZE, 3)
+            pages = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+            with ProcessPoolExecutor(workers) as pool:
+                for index, picture in enumerate(pool.map(partial(self.picture), range(self.number), chunksize=64)):
+                    pages[index] = picture
+            pages.flush()
+            part.rename(path)
+        return np.load(path, mmap_mode="r")
+
+
+TRAIN = Dataset("train", 36_000, held_out=False)
+"""What the demo model learns from."""
+JUDGE = Dataset("judge", 20_000, held_out=None, styles=(0.5, 0.5))
+"""What the judge learns from besides: the pairs kept from the model, and the second style."""
+TEST = Dataset("test", 2_000, held_out=True, styles=(0.5, 0.5))
+"""What the autoencoder and the judge are tested on."""

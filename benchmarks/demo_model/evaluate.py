@@ -1,0 +1,56 @@
+"""How faithful the demo model is: prompts it was never trained on, rendered by the host, looked at by the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import comfy.sample
+import comfy.samplers
+import numpy as np
+import torch
+from comfyui_sage.sage_core.demo_judge import DemoJudge
+from comfyui_sage.sage_core.demo_model import load_demo_model
+from judging import agreement, judge_pictures, rates
+from scenes import Scene, caption, random_scene
+
+CFG, STEPS = 4.0, 20
+
+
+def unseen_scenes(number: int, seed: int = 0) -> list[Scene]:
+    """Scenes with a pair of subject and colour that was kept from training."""
+    return [random_scene(np.random.default_rng([seed, index]), held_out=True) for index in range(number)]
+
+
+def render(
+    parts: tuple[Any, Any, Any], prompts: Sequence[str], *, sampler: str = "euler", steps: int = STEPS,
+    scheduler: str = "simple", seed: int = 0, batch: int = 50,
+) -> torch.Tensor:  # fmt: skip
+    """A picture a prompt, each with noise of its own: (N, 3, 128, 128) from 0 to 1."""
+    model, clip, vae = parts
+    negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
+    pictures = []
+    with torch.no_grad():
+        for start in range(0, len(prompts), batch):
+            chosen = prompts[start : start + batch]
+            each = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in chosen]
+            latent = torch.zeros(len(chosen), 16, 16, 16)
+            pooled = {**each[0][0][1], "pooled_output": torch.cat([c[0][1]["pooled_output"] for c in each])}
+            positive = [[torch.cat([c[0][0] for c in each]), pooled]]
+            noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed + start))
+            samples = comfy.sample.sample(
+                model, noise, steps, CFG, sampler, scheduler, positive, negative, latent, seed=seed, disable_pbar=True
+            )
+            pictures.append(vae.decode(samples).movedim(-1, 1).clamp(0, 1))
+    return torch.cat(pictures)
+
+
+def fidelity(
+    weights: Path, judge: DemoJudge, scenes: Sequence[Scene], *, sampler: str = "euler", steps: int = STEPS
+) -> tuple[dict[str, float], torch.Tensor, list[dict[str, bool]]]:
+    """Rates for every attribute, the pictures, and what was right in each."""
+    pictures = render(load_demo_model(weights), [caption(scene) for scene in scenes], sampler=sampler, steps=steps)
+    verdicts, _, _ = judge_pictures(judge, pictures)
+    judged = [agreement(scene, verdict) for scene, verdict in zip(scenes, verdicts, strict=True)]
+    return rates(judged), pictures, judged

@@ -1,0 +1,69 @@
+"""SageSaveImages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import comfy.utils
+import folder_paths
+from comfy.cli_args import args
+from comfy_api.latest import io, ui
+from PIL import Image
+
+from ..sage_core.checks import check_groups
+from ..sage_core.provenance import sampler_settings
+from ..sage_core.saving import image_records, save_images
+from .types import CATEGORY, Groups
+
+
+class SaveImages(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageSaveImages",
+            display_name="SAGE Save Images",
+            category=CATEGORY,
+            description=(
+                "Saves one PNG a prompt, named after it. Each has its own prompt, group, seed and settings in its "
+                "metadata, so that galleries show the right prompt, and the workflow."
+            ),
+            inputs=[
+                io.Image.Input("images", tooltip="What a SAGE sampler made, decoded: all variations of prompt 1 first."),
+                Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
+                io.String.Input(
+                    "filename_prefix", default="SAGE/image",
+                    tooltip="How every file's name starts; a / makes folders in the output folder. Number, group and "
+                    "prompt follow. As in Save Image, %year%, %month%, %day% and %width% can be used.",
+                ),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
+            is_output_node=True,
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, images: Any, groups: Any, filename_prefix: str) -> io.NodeOutput:
+        check_groups(groups)
+        graph, extra = cls.hidden.prompt, cls.hidden.extra_pnginfo or {}
+        records = image_records(groups, images, sampler_settings(graph, cls.hidden.unique_id))
+        folder, stem, first, subfolder = _place(filename_prefix, images)
+        texts = None if args.disable_metadata else {**({"prompt": graph} if graph else {}), **extra}
+        bar = comfy.utils.ProgressBar(len(records))
+
+        def on_saved(done: int, picture: Image.Image) -> None:
+            bar.update_absolute(done, len(records), ("PNG", picture, 512))
+
+        names = save_images(images, records, folder, stem, first, texts, on_saved)
+        results = [ui.SavedResult(name, subfolder, io.FolderType.output) for name in names]
+        return io.NodeOutput(ui=ui.SavedImages(results))
+
+
+def _place(prefix: str, images: Any) -> tuple[Path, str, int, str]:
+    """Folder, start of the names, first number and subfolder, by the host's own rules."""
+    output = folder_paths.get_output_directory()
+    inside = Path(output).resolve()
+    if not (inside / prefix).resolve().is_relative_to(inside) or not prefix.strip("/\\. "):
+        raise ValueError(f"filename_prefix: expected a name inside the output folder, got {prefix!r}.")
+    height, width = images.shape[1:3]
+    folder, stem, first, subfolder, _ = folder_paths.get_save_image_path(prefix, output, width, height)
+    return Path(folder), stem, first, subfolder

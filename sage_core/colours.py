@@ -1,0 +1,16 @@
+"""One colour a group, the same everywhere a group is shown."""
+
+from __future__ import annotations
+
+_PALETTE = (
+    (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (213, 94, 0), (86, 180, 233), (148, 103, 189),
+    (140, 86, 75), (188, 189, 34), (23, 190, 207),
+)  # fmt: skip
+"""Okabe and Ito's colours for the colour-blind (without black and yellow), then some of Tableau's."""
+ALONE = (150, 150, 150)
+"""Prompts that share with nobody."""
+
+
+def group_colour(number: int, size: int) -> tuple[int, int, int]:
+    """RGB of the group at position `number` of the partition, with `size` members; colours repeat after ten."""
+    return ALONE if size == 1 else _PALETTE[number % len(_PALETTE)]
