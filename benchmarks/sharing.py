@@ -17,7 +17,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ import torch  # noqa: E402
 from comfyui_sage.sage_core import sampling  # noqa: E402
 from comfyui_sage.sage_core.demo_model import load_demo_model  # noqa: E402
 from comfyui_sage.sage_core.groups import PromptGroups  # noqa: E402
+from counting import counted  # noqa: E402
 
 import nodes as host_nodes  # noqa: E402
 
@@ -79,23 +79,6 @@ def sdxl_case(prompts: int, side: int) -> Case:
         for _ in range(prompts + 1)
     ]
     return patcher, texts[:-1], texts[-1], {"samples": torch.zeros(1, 4, side // 8, side // 8)}
-
-
-@contextmanager
-def counted(model: Any):  # noqa: ANN201
-    """Rows that reach the network."""
-    network, rows = model.model.diffusion_model, [0]
-    original = network.forward
-
-    def forward(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        rows[0] += x.shape[0]
-        return original(x, *args, **kwargs)
-
-    network.forward = forward
-    try:
-        yield rows
-    finally:
-        del network.forward
 
 
 def groups_of(positives: list, size: int) -> PromptGroups:

@@ -3,8 +3,11 @@
 from comfy_api.latest import io
 
 from .demo_model import DemoModel
+from .grid import ComparisonGrid
 from .grouping import SemanticGroupPrompts
+from .metrics import Metrics
 from .sampling import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
+from .saving import SaveImages
 
 NODES: list[type[io.ComfyNode]] = [
     SemanticGroupPrompts,
@@ -12,5 +15,8 @@ NODES: list[type[io.ComfyNode]] = [
     BranchKSampler,
     OneNodeKSampler,
     Guider,
+    ComparisonGrid,
+    Metrics,
+    SaveImages,
     DemoModel,
 ]

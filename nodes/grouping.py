@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import comfy.utils
-import folder_paths
 from comfy_api.latest import io
 
 from ..sage_core.conditioning import GROUP_CONDITIONS
@@ -16,10 +14,8 @@ from ..sage_core.heatmap import similarity_image
 from ..sage_core.prompts import parse_prompts
 from ..sage_core.report import grouping_report
 from ..sage_core.semantic_groups import semantic_groups
+from .encoder_models import FOLDER, encoder_model
 from .types import CATEGORY, Groups
-
-_ENCODER_FOLDER = "sage_encoders"
-folder_paths.add_model_folder_path(_ENCODER_FOLDER, str(Path(folder_paths.models_dir) / _ENCODER_FOLDER))
 
 _EXAMPLE = """# a prompt a line; {a|b} makes every combination
 a {red|blue|green} car in the {snow|desert}
@@ -47,7 +43,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                 io.Combo.Input(
                     "encoder", options=list(ENCODERS), default="clip",
                     tooltip="What measures how alike prompts are: the connected CLIP, or a sentence or open_clip "
-                    f"model in models/{_ENCODER_FOLDER}.",
+                    f"model in models/{FOLDER}.",
                 ),
                 io.Combo.Input(
                     "threshold_mode", options=list(THRESHOLD_MODES), default="auto",
@@ -74,7 +70,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                 ),
                 io.String.Input(
                     "encoder_model", default="", optional=True,
-                    tooltip=f"For sentence and open_clip: a folder or file in models/{_ENCODER_FOLDER}. Empty takes "
+                    tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty takes "
                     "the only one there.",
                 ),
             ],
@@ -104,18 +100,4 @@ def _embed(encoder: str, name: str) -> Embed | None:
     if encoder == "clip":
         return None
     make = {"sentence": sentence_encoder, "open_clip": open_clip_encoder}[encoder]
-    return make(_encoder_path(name))
-
-
-def _encoder_path(name: str) -> Path:
-    """A model in the encoder folders, by name; the only one there if no name is given."""
-    roots = [Path(root) for root in folder_paths.get_folder_paths(_ENCODER_FOLDER)]
-    found = {entry.name: entry for root in reversed(roots) if root.is_dir() for entry in sorted(root.iterdir())}
-    if not name and len(found) == 1:
-        return next(iter(found.values()))
-    if name not in found:
-        raise ValueError(
-            f"encoder_model: expected one of {', '.join(sorted(found)) or '(nothing there yet)'} in {roots[0]}, "
-            f"got {name!r}."
-        )
-    return found[name]
+    return make(encoder_model(name, "encoder_model"))

@@ -29,7 +29,7 @@ class SaveImages(io.ComfyNode):
                 "metadata, so that galleries show the right prompt, and the workflow."
             ),
             inputs=[
-                io.Image.Input("images", tooltip="What a SAGE sampler made, decoded: all variations of prompt 1 first."),
+                io.Image.Input("images", tooltip="What a SAGE sampler made, decoded: prompt 1 first."),
                 Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
                 io.String.Input(
                     "filename_prefix", default="SAGE/image",

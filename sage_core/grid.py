@@ -15,7 +15,7 @@ from .groups import PromptGroups
 from .lettering import Lettering
 
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
-_GAP, _FRAME, _MARGIN = 6, 4, 16
+_GAP, _CELL_GAP, _FRAME, _MARGIN = 6, 18, 4, 16
 _ASPECT = 1.5
 _MOST_PIXELS = 16e6
 """Of all pictures together, unless a size is asked for: what a browser shows without complaint."""
@@ -29,7 +29,6 @@ class _Cell:
     caption: list[str]
     pictures: list[list[int]]
     """Indices, by batch."""
-    height: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,8 @@ class _Sheet:
         self.cell_width = max(sum(self.strips) + _GAP * (len(batches) - 1), 11 * self.text.size)
         self.cells_a_line = max(1, 4 // sum(self.variations))
         self.titles_height = self.text.line + _GAP if any(self.titles) else 0
-        inside = self.cells_a_line * (self.cell_width + _GAP) + _GAP
+        self.tallest = max(height for _, height in self.tiles)
+        inside = self.cells_a_line * (self.cell_width + _CELL_GAP) - _CELL_GAP + 2 * _GAP
         self.column_width = inside + 2 * _FRAME
 
     def drawn(self) -> torch.Tensor:
@@ -120,7 +120,8 @@ class _Sheet:
             cells = [self._cell(index) for index in members]
             lines = [cells[at : at + self.cells_a_line] for at in range(0, len(cells), self.cells_a_line)]
             tightest, loosest = self.groups.similarity_range(members)
-            alike = "alone" if len(members) == 1 else f"{len(members)} prompts, {loosest:.2f} to {tightest:.2f}"
+            pairs = f"{len(members)} prompts, similarity {loosest:.2f} to {tightest:.2f}"
+            alike = pairs if len(members) > 1 else "alone"
             colour = group_colour(number, len(members))
             for start in range(0, len(lines), 12):
                 goes_on = ", continued" if start else ""
@@ -132,17 +133,19 @@ class _Sheet:
     def _cell(self, prompt: int) -> _Cell:
         caption = self.text.wrap(f"{prompt + 1}. {self.groups.prompts[prompt]}", self.cell_width, _MOST_LINES)
         pictures = [list(range(prompt * v, (prompt + 1) * v)) for v in self.variations]
-        tallest = max(height for _, height in self.tiles)
-        return _Cell(caption, pictures, len(caption) * self.text.line + tallest)
+        return _Cell(caption, pictures)
 
     def _line_height(self, line: list[_Cell]) -> int:
-        return max(cell.height for cell in line)
+        return self._caption_height(line) + self.tallest
+
+    def _caption_height(self, line: list[_Cell]) -> int:
+        return max(len(cell.caption) for cell in line) * self.text.line
 
     # --------------------------------------------------------------------------------------- drawing
 
     def _draw_titles(self, pen: ImageDraw.ImageDraw, left: int, top: int) -> None:
         for place in range(self.cells_a_line if any(self.titles) else 0):
-            x = left + _FRAME + _GAP + place * (self.cell_width + _GAP)
+            x = left + _FRAME + _GAP + place * (self.cell_width + _CELL_GAP)
             for title, strip in zip(self.titles, self.strips, strict=True):
                 self.text.draw(pen, (x, top), title, _INK)
                 x += strip + _GAP
@@ -152,19 +155,21 @@ class _Sheet:
         pen.rectangle([left, top, right, bottom], outline=block.colour, width=_FRAME)
         pen.rectangle([left, top, right, top + self.text.line + _FRAME], fill=block.colour)
         heading = self.text.shortened(block.heading, self.column_width - 2 * _GAP)
-        self.text.draw(pen, (left + _FRAME + _GAP, top + _FRAME // 2), heading, _PAPER)
+        ink = _PAPER if _luminance(block.colour) < 140 else _INK
+        self.text.draw(pen, (left + _FRAME + _GAP, top + _FRAME // 2), heading, ink)
         y = top + self.text.line + _FRAME + _GAP
         for line in block.lines:
             for place, cell in enumerate(line):
-                x = left + _FRAME + _GAP + place * (self.cell_width + _GAP)
-                self._draw_cell(picture, pen, cell, x, y)
+                x = left + _FRAME + _GAP + place * (self.cell_width + _CELL_GAP)
+                self._draw_cell(picture, pen, cell, x, y, self._caption_height(line))
             y += self._line_height(line) + _GAP
 
-    def _draw_cell(self, picture: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, left: int, top: int) -> None:
+    def _draw_cell(
+        self, picture: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, left: int, top: int, caption_height: int
+    ) -> None:
         for number, line in enumerate(cell.caption):
             self.text.draw(pen, (left, top + number * self.text.line), line, _INK)
-        y = top + len(cell.caption) * self.text.line
-        x = left
+        x, y = left, top + caption_height
         for batch, chosen, (width, height) in zip(self.batches, cell.pictures, self.tiles, strict=True):
             for index in chosen:
                 picture.paste(_image(batch[index], (width, height)), (x, y))
@@ -190,6 +195,11 @@ def _cut(heights: list[int], most: int) -> list[tuple[int, int]]:
             start, height = index, 0
         height += each
     return [*ranges, (start, len(heights))]
+
+
+def _luminance(colour: tuple[int, int, int]) -> float:
+    """0 to 255 (Rec. 709)."""
+    return 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
 
 
 def _scale(batches: Sequence[torch.Tensor], size: int) -> float:

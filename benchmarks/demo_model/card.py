@@ -73,7 +73,7 @@ def _wrapped(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont 
 def _text(
     table: dict[str, dict[str, float]], kinds: dict[str, tuple[int, float]], judge: dict[str, dict[str, float]]
 ) -> str:
-    rows = [f"- {name}: {rate:.1%} of {number} pictures with everything right" for name, (number, rate) in kinds.items()]
+    rows = [f"- {name}: everything right in {rate:.1%} of {number} pictures" for name, (number, rate) in kinds.items()]
     return "\n".join([
         "# The demo model", "",
         "A text-to-image model for trying things without a download: drawn scenes at 128 x 128, rectified flow, Stable "
@@ -95,14 +95,15 @@ def _text(
         "A small network trained on drawings of both styles. Right on real drawings that it has not seen, all of them "
         "with a pair of subject and colour that the demo model was never shown (sticker is the style that only the "
         "judge knows):", "", _table(judge), "",
-        "`text_of_100`: of 100 captions, how often its own is the nearest to a drawing. The judge tells sizes of single "
-        "things only; it knows no shapes but these and takes what it sees for the nearest of them; it sees middles on "
-        "a grid of 8 pixels. A figure from it can be wrong by as much as its own errors on drawings.", "",
+        "`text_of_100`: of 100 captions, how often its own is the nearest to a drawing. The judge tells sizes of "
+        "single things only; it knows no shapes but these and takes what it sees for the nearest of them; it sees "
+        "middles on a grid of 8 pixels. A figure from it can be wrong by as much as its own errors on drawings.", "",
     ])  # fmt: skip
 
 
 def _table(rows: dict[str, dict[str, float]]) -> str:
     columns = list(dict.fromkeys(key for row in rows.values() for key in row))
     lines = [["", *columns], ["---"] * (len(columns) + 1)]
-    lines += [[name, *(f"{100 * row[key]:.1f}%" if key in row else "" for key in columns)] for name, row in rows.items()]
+    for name, row in rows.items():
+        lines.append([name, *(f"{100 * row[key]:.1f}%" if key in row else "" for key in columns)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

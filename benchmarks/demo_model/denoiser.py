@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import comfy.clip_model
@@ -50,7 +50,7 @@ class Vocabulary:
     def _clip_ids(self, text: str) -> list[int]:
         return [token for word in text.replace(",", " ,").split() for token in self._word(word)]
 
-    @lru_cache(maxsize=None)  # noqa: B019 - one vocabulary a run
+    @cache  # noqa: B019 - one vocabulary a run
     def _word(self, word: str) -> tuple[int, ...]:
         return tuple(self.tokenizer.tokenizer(word)["input_ids"][1:-1])
 
@@ -165,7 +165,9 @@ def export(weights: dict[str, torch.Tensor], autoencoder: TAESD, path: Path) -> 
     part.replace(path)
 
 
-def _loss(run: Callable[..., torch.Tensor], data: torch.Tensor, tokens: torch.Tensor, device: torch.device) -> torch.Tensor:
+def _loss(
+    run: Callable[..., torch.Tensor], data: torch.Tensor, tokens: torch.Tensor, device: torch.device
+) -> torch.Tensor:
     """|v - (noise - latent)|^2 at x = (1 - sigma) latent + sigma noise (rectified flow, Esser et al. 2024, eq. 1)."""
     chosen = torch.randint(len(data), (BATCH,))
     clean = data[chosen].float().to(device)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import time
 from pathlib import Path
 
@@ -208,9 +207,8 @@ def _losses(
     judge: DemoJudge, logits: dict[str, torch.Tensor], features: torch.Tensor, targets: dict[str, torch.Tensor],
     texts: list[str],
 ) -> dict[str, torch.Tensor]:  # fmt: skip
-    terms = {
-        name: F.cross_entropy(logits[name], targets[name]) for name in ("colour", "material", "size", "setting", "weather")
-    }  # fmt: skip
+    plain = ("colour", "material", "size", "setting", "weather")
+    terms = {name: F.cross_entropy(logits[name], targets[name]) for name in plain}
     each = F.cross_entropy(logits["subject"], targets["subject"], reduction="none")
     middle = (targets["subject"] >= 0) & (targets["subject"] < len(SUBJECTS))
     empty = targets["subject"] == len(SUBJECTS)
@@ -219,8 +217,3 @@ def _losses(
     own = torch.arange(len(texts), device=similarity.device)
     terms["text"] = 0.15 * (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own))
     return terms
-
-
-def log_two(value: float) -> float:
-    """For the model card."""
-    return round(100 * value, 1) if not math.isnan(value) else value

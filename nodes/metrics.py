@@ -1,0 +1,80 @@
+"""SageMetrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.utils
+from comfy_api.latest import io
+
+from ..sage_core.checks import check_choice, check_groups
+from ..sage_core.eyes import Eyes, demo_eyes, inception_eyes, open_clip_eyes
+from ..sage_core.measuring import measure, measures_plot, measures_report
+from .encoder_models import FOLDER, encoder_model
+from .types import CATEGORY, Groups
+
+_SCORERS = ("demo", "open_clip")
+
+
+class Metrics(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageMetrics",
+            display_name="SAGE Metrics",
+            category=CATEGORY,
+            description=(
+                "How well images fit their prompts, how different the images of a group are, and how far all of them "
+                "are from reference images. Nothing is downloaded."
+            ),
+            inputs=[
+                io.Image.Input("images", tooltip="What a SAGE sampler made, decoded: prompt 1 first."),
+                Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
+                io.Combo.Input(
+                    "scorer", options=list(_SCORERS), default="demo", optional=True,
+                    tooltip="What looks at the images: demo knows the drawings of the SAGE Demo Model only; open_clip "
+                    "is for everything else and needs a model file.",
+                ),
+                io.String.Input(
+                    "open_clip_model", default="", optional=True,
+                    tooltip=f"For open_clip: a folder or file in models/{FOLDER}. Empty takes the only one there.",
+                ),
+                io.Image.Input(
+                    "reference", optional=True,
+                    tooltip="Other images to measure the distance to, for example of the same prompts one by one.",
+                ),
+                io.String.Input(
+                    "inception_weights", default="", optional=True,
+                    tooltip=f"For a real FID: torch-fidelity's Inception weights, a file in models/{FOLDER}. Empty "
+                    "measures the distance on the scorer's own features.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="Every figure, with network, number and definition."),
+                io.Image.Output(display_name="plot", tooltip="Score and diversity of every group."),
+                io.Float.Output(display_name="score", tooltip="Mean image-text score, 0 to 100."),
+                io.Float.Output(display_name="diversity", tooltip="Mean diversity within groups; 0 without any."),
+                io.Float.Output(display_name="distance", tooltip="Fréchet distance to the reference; 0 without one."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, images: Any, groups: Any, scorer: str = "demo", open_clip_model: str = "", reference: Any = None,
+        inception_weights: str = "",
+    ) -> io.NodeOutput:  # fmt: skip
+        check_groups(groups)
+        check_choice("scorer", scorer, _SCORERS)
+        if inception_weights and reference is None:
+            raise ValueError("inception_weights: a distance needs reference images, got none.")
+        eyes = demo_eyes() if scorer == "demo" else open_clip_eyes(encoder_model(open_clip_model, "open_clip_model"))
+        inception = _inception(inception_weights)
+        looks = len(images) * (2 if inception else 1) + (0 if reference is None else len(reference))
+        bar = comfy.utils.ProgressBar(looks)
+        told = measure(groups, images, eyes, reference, inception, bar.update_absolute)
+        numbers = told.score, told.diversity, told.distance.frechet if told.distance else 0.0
+        return io.NodeOutput(measures_report(told), measures_plot(told), *(0.0 if x != x else x for x in numbers))
+
+
+def _inception(name: str) -> Eyes | None:
+    return inception_eyes(encoder_model(name, "inception_weights")) if name else None
