@@ -2,11 +2,10 @@
 
     python benchmarks/fidelity.py --out DIR [--scale 1] [--samplers euler dpmpp_2m uni_pc]
 
-The same prompts from the same noise, rendered with the demo model and looked at by its judge: (a) alone at 20 steps, (b)
-alone with fewer steps, (c) shared at 20, 40 and 60% with each group condition, (d) shared at 20 and 40% with fewer steps.
-Groups of 2, 4 and 8 prompts of three kinds: one colour differs, the subject differs, or subject, colour and setting
-differ. Resumable: what is in DIR/fidelity.json is not rendered again. Writes a table (fidelity.md) and a plot
-(fidelity.png).
+The same prompts from the same noise, rendered with the demo model and looked at by its judge: (a) alone at 20 steps,
+(b) alone with fewer steps, (c) shared at 20, 40 and 60% with each group condition, (d) shared with fewer steps. Groups
+of 2, 4 and 8 prompts of three kinds: the colour differs, the subject differs, or subject, colour and setting differ.
+Resumable: what is in DIR/fidelity.json is not rendered again. Writes a table (fidelity.md) and a plot (fidelity.png).
 """
 
 from __future__ import annotations
@@ -233,8 +232,8 @@ def _is(key: str, share: float) -> bool:
 def table(results: dict[str, dict[str, Any]]) -> str:
     """Everything as Markdown."""
     columns = ("all", "subject", "colour", "setting")
-    lines = ["| sampler | steps | share | condition | paid | all right | subject | colour | setting | score | diversity |"
-             " distance |", "|" + "---|" * 12]  # fmt: skip
+    named = ("sampler", "steps", "share", "condition", "paid", "all right", *columns[1:], "score", "diversity")
+    lines = [f"| {' | '.join(named)} | distance |", "|" + "---|" * 12]
     for key, each in results.items():
         sampler, steps, share, condition = key.split("/")
         rates = [f"{100 * each[name]:.1f}" for name in columns]

@@ -67,6 +67,8 @@ def _clip(text: dict[str, torch.Tensor], token_ids: torch.Tensor) -> Any:
     table[token_ids.long()] = known[1 : len(token_ids) + 1]
     text[key] = table
     options = {"model_config": dict(_TEXT_CONFIG)}
-    return comfy.sd.load_text_encoder_state_dicts(
+    clip = comfy.sd.load_text_encoder_state_dicts(
         [text], clip_type=comfy.sd.CLIPType.SD3, model_options=options
     )
+    clip.tokenizer.sage_known_tokens = frozenset(token_ids.tolist())
+    return clip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,6 +64,15 @@ def encode_prompts(
         found[text] = clip.encode_from_tokens_scheduled(clip.tokenize(text))
         on_prompt(done)
     return found
+
+
+def unknown_words(clip: Any, prompts: Sequence[str]) -> list[str]:
+    """Words of the prompts that the demo model has never read; none for any other text encoder."""
+    known = getattr(getattr(clip, "tokenizer", None), "sage_known_tokens", None)
+    if known is None:
+        return []
+    words = sorted({word for text in prompts for word in re.findall(r"\w+", text.lower())})
+    return [word for word in words if not known.issuperset(token for token, _ in clip.tokenize(word)["l"][0])]
 
 
 def clip_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:

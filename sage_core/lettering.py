@@ -116,7 +116,7 @@ def _file(letter: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _file_of_all(text: str) -> str | None:
     """The first font that has every letter of a text, as `_file`."""
-    odd = set(text) - set(filter(str.isascii, text)) - set("\u2026\u25a1")
+    odd = {letter for letter in text if not letter.isascii()} - set("\u2026\u25a1")
     if not odd:
         return ""
     return next((path for path in _system_fonts() if all(_has(path, letter) for letter in odd)), None)

@@ -93,7 +93,8 @@ def _mean_distance(features: np.ndarray, pairs: list[tuple[int, int]]) -> float:
 
 def _factor(rows: np.ndarray) -> np.ndarray:
     """R with R^T R the covariance of the rows."""
-    return (rows - rows.mean(0, dtype=np.float64)) / np.sqrt(len(rows) - 1)
+    centred = (rows - rows.mean(0, dtype=np.float64)) / np.sqrt(len(rows) - 1)
+    return linalg.qr(centred, mode="r")[0][: rows.shape[1]] if len(rows) > rows.shape[1] else centred
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -10,7 +10,14 @@ import numpy as np
 
 from .checks import check_choice
 from .conditioning import GROUP_CONDITIONS, Conditioning, apply_template, check_template
-from .encoders import UNRELATED_PROMPTS, Embed, clip_embeddings, encode_prompts, unrelated_embeddings
+from .encoders import (
+    UNRELATED_PROMPTS,
+    Embed,
+    clip_embeddings,
+    encode_prompts,
+    unknown_words,
+    unrelated_embeddings,
+)
 from .grouping import THRESHOLD_MODES, auto_threshold, group_prompts
 from .groups import PromptGroups
 
@@ -64,7 +71,7 @@ def semantic_groups(
         encoder=encoder,
         group_condition=group_condition,
     )
-    return _with_notes(groups)
+    return _with_notes(groups, unknown_words(clip, prompts))
 
 
 def _check_embeddings(prompts: tuple[str, ...], embeddings: np.ndarray) -> None:
@@ -74,16 +81,23 @@ def _check_embeddings(prompts: tuple[str, ...], embeddings: np.ndarray) -> None:
             raise ValueError(f"encoder: expected finite embeddings, got NaN or infinity for the prompt {text[:80]!r}.")
 
 
-def _with_notes(groups: PromptGroups) -> PromptGroups:
+def _with_notes(groups: PromptGroups, unknown: list[str]) -> PromptGroups:
+    notes = []
+    if unknown:
+        notes.append(f"the demo model does not know these words and skips them: {_first(unknown, 20)}")
     medoid = [
         str(number)
         for number, members in enumerate(groups.partition, start=1)
         if len(members) > 1 and not groups.combinable(members)
     ]
-    if not medoid:
-        return groups
-    note = (
-        f"group {', '.join(medoid)}: the members' embeddings differ in length or mask, so that "
-        f"{groups.group_condition} is not possible; the most central prompt's own condition is used"
-    )
-    return replace(groups, notes=(*groups.notes, note))
+    if medoid:
+        notes.append(
+            f"group {', '.join(medoid)}: the members' embeddings differ in length or mask, so that "
+            f"{groups.group_condition} is not possible; the most central prompt's own condition is used"
+        )
+    return replace(groups, notes=(*groups.notes, *notes))
+
+
+def _first(words: list[str], most: int) -> str:
+    rest = len(words) - most
+    return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")
