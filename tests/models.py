@@ -22,10 +22,12 @@ Use it so::
 from __future__ import annotations
 
 import functools
+import json
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import comfy.cldm.cldm
@@ -38,6 +40,8 @@ import comfy.sd1_clip
 import comfy.supported_models as configs
 import comfy.supported_models_base
 import comfy.taesd.taesd
+import open_clip
+import safetensors.torch
 import torch
 
 CPU = torch.device("cpu")
@@ -449,3 +453,26 @@ def count_evaluations(patcher: comfy.model_patcher.ModelPatcher) -> Iterator[Eva
         yield evaluations
     finally:
         delattr(network, name)
+
+
+# --- open_clip -------------------------------------------------------------------------------------------
+
+OPEN_CLIP: dict[str, Any] = {
+    "model_cfg": {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
+        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+    },
+    "preprocess_cfg": {},
+}
+
+
+def write_open_clip(folder: Path) -> Path:
+    """A tiny open_clip model with random weights, as a folder that open_clip loads."""
+    (folder / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    weights = {name: weight.contiguous() for name, weight in model.state_dict().items()}
+    safetensors.torch.save_file(weights, folder / "open_clip_model.safetensors")
+    return folder

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import open_clip
@@ -22,18 +21,9 @@ from comfyui_sage.sage_core.encoders import (
     sentence_encoder,
     unrelated_embeddings,
 )
-from models import clip_l, randn
+from models import OPEN_CLIP, clip_l, randn, write_open_clip
 
 import nodes as host_nodes
-
-OPEN_CLIP_CONFIG: dict[str, Any] = {
-    "model_cfg": {
-        "embed_dim": 16,
-        "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
-        "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
-    },
-    "preprocess_cfg": {},
-}
 
 
 def minilm_folder() -> Path:
@@ -50,15 +40,7 @@ def minilm() -> Embed:
 
 @pytest.fixture(scope="module")
 def open_clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("open_clip")
-    (folder / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP_CONFIG))
-    torch.manual_seed(0)
-    model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
-    safetensors.torch.save_file(
-        {name: weight.contiguous() for name, weight in model.state_dict().items()},
-        folder / "open_clip_model.safetensors",
-    )
-    return folder
+    return write_open_clip(tmp_path_factory.mktemp("open_clip"))
 
 
 def assert_unit_rows(embeddings: np.ndarray, count: int) -> None:
@@ -157,7 +139,7 @@ class TestOpenClip:
     ) -> None:
         configs = tmp_path / "configs"
         configs.mkdir()
-        (configs / "tiny-test.json").write_text(json.dumps(OPEN_CLIP_CONFIG["model_cfg"]))
+        (configs / "tiny-test.json").write_text(json.dumps(OPEN_CLIP["model_cfg"]))
         registry = open_clip.factory
         request.addfinalizer(registry._rescan_model_configs)
         request.addfinalizer(lambda: registry._MODEL_CONFIG_PATHS.remove(configs))
@@ -176,13 +158,13 @@ class TestOpenClipErrors:
         assert str(tmp_path / name) in str(error.value)
 
     def test_a_folder_without_weights_is_not_random_weights(self, tmp_path: Path) -> None:
-        (tmp_path / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP_CONFIG))
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP))
         with pytest.raises(ValueError, match="encoder_model: expected a complete model.*weights"):
             open_clip_encoder(tmp_path)
 
     @pytest.mark.parametrize("content", [b"", b"not a safetensors file"])
     def test_damaged_weights(self, tmp_path: Path, content: bytes) -> None:
-        (tmp_path / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP_CONFIG))
+        (tmp_path / "open_clip_config.json").write_text(json.dumps(OPEN_CLIP))
         (tmp_path / "open_clip_model.safetensors").write_bytes(content)
         with pytest.raises(ValueError, match="encoder_model: expected a complete model"):
             open_clip_encoder(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import host
@@ -81,6 +82,60 @@ class TestServer:
         assert all(Image.open(image).size == (128, 64) for image in images)
         assert "evaluations" in outputs["8"]["text"][0]
         assert progress and progress == sorted(progress)
+
+    def test_grid_metrics_and_files_of_a_workflow(self, server: Server) -> None:
+        graph = sage_graph()
+        graph["7"] = {
+            "class_type": "SageSaveImages",
+            "inputs": {"images": ["6", 0], "groups": ["2", 0], "filename_prefix": "sage/own"},
+        }
+        graph["9"] = {
+            "class_type": "SageComparisonGrid",
+            "inputs": {"images": ["6", 0], "groups": ["2", 0], "images_5": ["6", 0], "titles": "one\nother"},
+        }
+        graph["10"] = {"class_type": "SaveImage", "inputs": {"images": ["9", 0], "filename_prefix": "sage/grid"}}
+        graph["11"] = {
+            "class_type": "SageMetrics",
+            "inputs": {"images": ["6", 0], "groups": ["2", 0], "reference": ["6", 0]},
+        }
+        graph["12"] = {"class_type": "PreviewAny", "inputs": {"source": ["11", 0]}}
+        graph["13"] = {"class_type": "SaveImage", "inputs": {"images": ["11", 1], "filename_prefix": "sage/plot"}}
+        outputs = server.queue(graph)
+        files = server.files(outputs["7"])
+        assert [path.name for path in files] == [
+            f"own_{row + 1:05}_g0{group}_{name}_v{row % 2 + 1}.png"
+            for row, (group, name) in enumerate(
+                each
+                for each in ((1, "a-red-car-in-the-snow"), (1, "a-blue-car-in-the-snow"), (2, "a-small-boat-on-the-sea"))
+                for _ in range(2)
+            )
+        ]
+        with Image.open(files[2]) as file:
+            assert json.loads(file.text["prompt"]) == graph
+            told = json.loads(file.text["sage"])
+        assert (told["prompt"], told["seed"], told["share"]) == ("a blue car in the snow", 1, 0.5)
+        assert "text score" in outputs["12"]["text"][0]
+        assert all(server.files(outputs[node]) for node in ("10", "13"))
+        again = server.queue({**graph, "5": sage_graph(seed=2)["5"]})
+        assert server.files(again["7"])[0].name.startswith("own_00007_"), "nothing is written over"
+
+    @pytest.mark.parametrize("prefix", ["../outside", "/tmp/outside", "", ".."])
+    def test_files_stay_in_the_output_folder(self, server: Server, prefix: str) -> None:
+        graph = sage_graph()
+        graph["7"] = {
+            "class_type": "SageSaveImages",
+            "inputs": {"images": ["6", 0], "groups": ["2", 0], "filename_prefix": prefix},
+        }
+        with pytest.raises(ServerError, match="filename_prefix: expected a name inside the output folder"):
+            server.queue(graph)
+
+    def test_words_that_the_demo_model_does_not_know(self, server: Server) -> None:
+        graph = sage_graph()
+        graph["2"]["inputs"]["prompts"] = "a chartreuse zeppelin in the snow\na blue car in the snow"
+        graph["9"] = {"class_type": "PreviewAny", "inputs": {"source": ["2", 1]}}
+        outputs = server.queue(graph)
+        assert "does not know these words and skips them: chartreuse, zeppelin" in outputs["9"]["text"][0]
+        assert len(server.files(outputs["7"])) == 4
 
     def test_a_refused_value_names_the_input(self, server: Server) -> None:
         with pytest.raises(ServerError, match=r"SageKSampler \(node 5\).*share"):

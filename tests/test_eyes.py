@@ -1,0 +1,115 @@
+"""Networks that look at images."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from comfyui_sage.sage_core.demo_judge import load_demo_judge
+from comfyui_sage.sage_core.eyes import demo_eyes, inception_eyes, open_clip_eyes
+from models import write_open_clip
+from PIL import Image
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.utils import create_feature_extractor
+
+TEXTS = ["a red star at night", "a blue car in the snow", "a red star at night"]
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("shape", [(3, 128, 128, 3), (3, 200, 90, 3), (3, 64, 64, 4), (3, 128, 128, 1)])
+def test_the_demo_judge_takes_any_picture(shape: tuple[int, ...]) -> None:
+    done: list[int] = []
+    sight = demo_eyes().look(images(*shape), TEXTS, done.append)
+    assert sight.features.shape == (3, 224)
+    assert sight.images is not None and sight.texts is not None
+    np.testing.assert_allclose(np.linalg.norm(sight.images, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(sight.texts[0], sight.texts[2], atol=1e-6)
+    assert np.isfinite(sight.features).all()
+    assert done == [3]
+    assert sight.notes == ()
+
+
+def test_batches_do_not_matter_and_are_counted() -> None:
+    many, done = images(70, 128, 128, 3), []
+    whole = demo_eyes().look(many, None, done.append).features
+    assert done == [32, 64, 70]
+    np.testing.assert_allclose(whole[40:43], demo_eyes().look(many[40:43], None, done.append).features, atol=1e-4)
+
+
+def test_the_demo_judge_says_which_words_it_does_not_know() -> None:
+    sight = demo_eyes().look(images(1, 128, 128, 3), ["a chartreuse Zeppelin, at night"], lambda done: None)
+    assert sight.notes == ("the demo judge does not know these words: chartreuse, zeppelin",)
+
+
+def test_damaged_judge_weights(tmp_path: Path) -> None:
+    broken = tmp_path / "judge.safetensors"
+    broken.write_bytes(b"no weights")
+    with pytest.raises(ValueError, match=r"judge\.safetensors are missing or damaged"):
+        load_demo_judge(broken)
+
+
+def test_open_clip_sees_as_open_clip_does(tmp_path: Path) -> None:
+    folder = write_open_clip(tmp_path)
+    batch = (images(2, 32, 32, 3) * 255).round() / 255
+    sight = open_clip_eyes(folder).look(batch, TEXTS[:2], lambda done: None)
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    pictures = [Image.fromarray((each * 255).round().to(torch.uint8).numpy()) for each in batch]
+    with torch.no_grad():
+        expected = model.eval().encode_image(torch.stack([preprocess(picture) for picture in pictures]))
+        texts = model.encode_text(open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS[:2]))
+    np.testing.assert_allclose(sight.features, expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(sight.texts, texts.numpy(), atol=1e-4)
+
+
+def test_open_clip_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="open_clip_model: expected a folder"):
+        open_clip_eyes(tmp_path / "nothing")
+
+
+@pytest.fixture(scope="module")
+def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The right shape, random numbers: nothing is downloaded."""
+    path = tmp_path_factory.mktemp("inception") / "weights.pth"
+    torch.manual_seed(0)
+    network = FeatureExtractorInceptionV3.__new__(FeatureExtractorInceptionV3)
+    original = FeatureExtractorInceptionV3.load_state_dict
+    FeatureExtractorInceptionV3.load_state_dict = lambda self, state, *args, **kwargs: None
+    try:
+        torch.save({}, path)
+        network.__init__("inception-v3-compat", ["2048"], str(path))
+    finally:
+        FeatureExtractorInceptionV3.load_state_dict = original
+    torch.save(network.state_dict(), path)
+    return path
+
+
+def test_inception_features_are_those_of_torch_fidelity(inception_weights: Path) -> None:
+    batch = (images(2, 40, 40, 3) * 255).round() / 255
+    features = inception_eyes(inception_weights).look(batch, None, lambda done: None).features
+    network = create_feature_extractor(
+        "inception-v3-compat", ["2048"], cuda=False, feature_extractor_weights_path=str(inception_weights)
+    )
+    with torch.no_grad():
+        expected = network((batch.movedim(-1, 1) * 255).round().to(torch.uint8))[0]
+    assert features.shape == (2, 2048)
+    np.testing.assert_allclose(features, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_inception_weights_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"no weights")
+    with pytest.raises(ValueError, match=r"inception_weights: expected .* got .*weights\.pth"):
+        inception_eyes(path)
+
+
+def test_no_torch_fidelity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.raises(ValueError, match="inception_weights: needs the package torch-fidelity"):
+        inception_eyes(tmp_path / "weights.pth")
