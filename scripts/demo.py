@@ -10,18 +10,15 @@ import json
 import os
 import signal
 import sys
-import textwrap
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from host import REPO
 from live import Graph, Server, ServerError, has_cuda, serve
-from PIL import Image, ImageDraw, ImageFont
-from workflow import to_api
+from workflow import saves_grid, to_api
 
-WORKFLOW = REPO / "example_workflows" / "sage_text_to_image.json"
+WORKFLOW = REPO / "example_workflows" / "Try SAGE (no download).json"
 OUTPUT = REPO / "demo_output"
 UNITS = {
     "SageSemanticGroupPrompts": "prompts",
@@ -29,8 +26,9 @@ UNITS = {
     "SageBranchKSampler": "evaluations",
     "SageKSampler": "evaluations",
     "SamplerCustomAdvanced": "evaluations",
+    "SageMetrics": "images",
+    "SageSaveImages": "images",
 }
-TILE, CAPTION_LINES = 256, 2
 
 
 class Progress:
@@ -70,39 +68,6 @@ class Progress:
         print(f"{over}  {title:<28} {self.count:<24}", end=end, flush=True)
 
 
-def prompts_of(graph: Graph) -> Sequence[str]:
-    """The prompts that the workflow spells out, in the order of its images."""
-    # Not earlier: scripts/ comes first on the path, and nothing else here needs the pack.
-    sys.path.append(str(REPO))
-    from sage_core.prompts import parse_prompts
-
-    texts = [node["inputs"].get("prompts") for node in graph.values() if "prompts" in node["inputs"]]
-    return parse_prompts(texts[0]) if texts and isinstance(texts[0], str) else ()
-
-
-def draw_grid(images: Sequence[Path], prompts: Sequence[str], target: Path) -> None:
-    """One picture of all images, each with its prompt below."""
-    font = ImageFont.load_default(14)
-    line = 18
-    columns = min(len(images), 4 if len(images) <= 12 else 6)
-    rows = -(-len(images) // columns)
-    height = TILE + CAPTION_LINES * line + 8
-    grid = Image.new("RGB", (columns * TILE, rows * height), "white")
-    pen = ImageDraw.Draw(grid)
-    for index, path in enumerate(images):
-        left, top = index % columns * TILE, index // columns * height
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-            scale = TILE / max(image.size)
-            size = (round(image.width * scale), round(image.height * scale))
-            grid.paste(image.resize(size, Image.Resampling.LANCZOS), (left, top))
-        if prompts:
-            text = prompts[index * len(prompts) // len(images)]
-            wrapped = textwrap.wrap(text, width=TILE // 8, max_lines=CAPTION_LINES, placeholder=" …")
-            pen.multiline_text((left + 4, top + TILE + 2), "\n".join(wrapped), "black", font, spacing=4)
-    grid.save(target)
-
-
 def short(path: Path) -> str:
     """A path as seen from where the person is."""
     return os.path.relpath(path)
@@ -114,17 +79,18 @@ def render(server: Server, workflow: dict[str, Any]) -> None:
     start = time.monotonic()
     outputs = server.queue(graph, Progress(graph))
     seconds = time.monotonic() - start
-    images = [path for output in outputs.values() for path in server.files(output)]
+    files = {node: server.files(output) for node, output in outputs.items()}
+    grids = [path for node, saved in files.items() if saves_grid(graph, node) for path in saved]
+    images = [path for saved in files.values() for path in saved if path not in grids]
     if not images:
         raise ServerError("the workflow saved no image")
-    grid = server.folder / "grid.png"
-    draw_grid(images, prompts_of(graph), grid)
     # Samplers show their report themselves, and a preview node may show it again.
     for text in dict.fromkeys(text for output in outputs.values() for text in output.get("text", [])):
         print(f"\n{text}")
     print(f"\n{len(images)} images in {seconds:.1f} s:")
     print(*(f"  {short(path)}" for path in images), sep="\n")
-    print(f"All in one picture: {short(grid)}")
+    for path in grids:
+        print(f"All in one picture: {short(path)}")
 
 
 def show_page(server: Server, root: Path, stay: bool) -> None:

@@ -1,4 +1,4 @@
-"""Renders the example workflows and saves, beside each, its pictures in one square as a .jpg.
+"""Renders the example workflows and saves, beside each, what it makes as one .jpg: its thumbnail.
 
 Run by scripts/make_thumbnails.sh with the Python of the host.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from host import REPO
 from live import Server, serve
 from PIL import Image, ImageDraw, ImageFont
-from workflow import to_api
+from workflow import saves_grid, to_api
 
 WORKFLOWS = REPO / "example_workflows"
 SIDE = 640
@@ -41,9 +41,12 @@ def square(images: Sequence[Path], caption: str) -> Image.Image:
 
 
 def thumbnail(server: Server, workflow: Path) -> Image.Image:
-    """Runs the workflow and draws what it saved."""
+    """Runs the workflow and draws what it saved: its comparison grid, or else its pictures in a square."""
     graph = to_api(json.loads(workflow.read_text("utf-8")), server.get("/object_info"))
     outputs = server.queue(graph)
+    for node, output in outputs.items():
+        if saves_grid(graph, node):
+            return Image.open(server.files(output)[0]).convert("RGB")
     images = [path for output in outputs.values() for path in server.files(output)]
     # The first line of the grouping report begins "24 prompts in 6 groups (".
     reports = [text for output in outputs.values() for text in output.get("text", [])]

@@ -39,6 +39,12 @@ def to_api(workflow: dict[str, Any], info: Info) -> dict[str, Node]:
     return graph
 
 
+def saves_grid(graph: dict[str, Node], node: str) -> bool:
+    """Whether a node of a graph in the API format saves a comparison grid, and not single images."""
+    origin = graph[node]["inputs"].get("images", [None])[0]
+    return origin in graph and graph[origin]["class_type"] == "SageComparisonGrid"
+
+
 def widget_values(node: Node, info: Info) -> Node:
     """The values of a node's widgets by name; defaults for inputs that are newer than the workflow.
 

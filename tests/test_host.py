@@ -102,13 +102,9 @@ class TestServer:
         graph["13"] = {"class_type": "SaveImage", "inputs": {"images": ["11", 1], "filename_prefix": "sage/plot"}}
         outputs = server.queue(graph)
         files = server.files(outputs["7"])
+        stems = ("g01_a-red-car-in-the-snow", "g01_a-blue-car-in-the-snow", "g02_a-small-boat-on-the-sea")
         assert [path.name for path in files] == [
-            f"own_{row + 1:05}_g0{group}_{name}_v{row % 2 + 1}.png"
-            for row, (group, name) in enumerate(
-                each
-                for each in ((1, "a-red-car-in-the-snow"), (1, "a-blue-car-in-the-snow"), (2, "a-small-boat-on-the-sea"))
-                for _ in range(2)
-            )
+            f"own_{row + 1:05}_{stems[row // 2]}_v{row % 2 + 1}.png" for row in range(6)
         ]
         with Image.open(files[2]) as file:
             assert json.loads(file.text["prompt"]) == graph

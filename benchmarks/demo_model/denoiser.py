@@ -152,6 +152,7 @@ def train_denoiser(
             recent.clear()
         if step % 1000 == 999 or step + 1 == steps:
             checkpoint.save(step + 1)
+        if step % 2500 == 2499:
             report(_weights(average.module, vocabulary), step + 1)
     return _weights(average.module, vocabulary)
 

@@ -1,6 +1,6 @@
 """Trains the demo model and its judge from nothing: draws scenes, learns, writes weights, card and sample grid.
 
-    python benchmarks/demo_model/train.py --out DIR [--steps 20000] [--install]
+    python benchmarks/demo_model/train.py --out DIR [--steps 15000] [--install]
 
 Seeded; every stage is kept in DIR and goes on where it was stopped. About two and a half hours on two cores with bf16
 instructions, minutes on a GPU. The autoencoder starts from the one in the pack, unless `--fresh` is given (then it
@@ -38,7 +38,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoints and results")
-    parser.add_argument("--steps", type=int, default=20_000, help="of the denoiser")
+    parser.add_argument("--steps", type=int, default=15_000, help="of the denoiser")
     parser.add_argument("--fresh", action="store_true", help="do not start from the pack's own autoencoder")
     parser.add_argument("--install", action="store_true", help="put the weights into the pack")
     options = parser.parse_args()

@@ -14,7 +14,8 @@ import { WorkflowPage } from "./page.mjs";
 
 const EXAMPLES = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../example_workflows");
 // Images that each workflow saves.
-const IMAGES = { sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24 };
+// The first one: 24 and the grid.
+const IMAGES = { "Try SAGE (no download)": 25, sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24 };
 // No sandbox, because CI runs as root; the rest keeps the browser from talking to anybody else.
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -59,7 +60,7 @@ async function templatesAreListed(problems) {
   const pack = await packName();
   if (!pack) return problems.push(`no pack lists ${names.join(", ")}`);
   for (const name of names) {
-    const route = `/api/workflow_templates/${pack}/${name}`;
+    const route = `/api/workflow_templates/${pack}/${encodeURIComponent(name)}`;
     await (await get(`${route}.json`)).json();
     const type = (await get(`${route}.jpg`)).headers.get("content-type");
     if (type !== "image/jpeg") problems.push(`${route}.jpg is served as ${type}`);
