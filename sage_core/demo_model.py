@@ -17,16 +17,6 @@ _TEXT_CONFIG = {
     "projection_dim": 128,
 }  # fmt: skip
 
-_PREVIEW_FACTORS = [
-    [-0.327, -0.259, -0.230], [0.264, 0.501, 0.385], [-0.165, -0.051, -0.276], [0.323, 0.285, -0.067],
-    [0.258, 0.131, -0.088], [0.202, 0.056, 0.008], [-0.091, -0.203, -0.064], [0.211, 0.481, 0.109],
-    [0.377, 0.118, 0.149], [-0.100, -0.244, -0.125], [0.131, 0.137, 0.070], [0.567, 0.292, 0.233],
-    [0.036, -0.127, -0.243], [-0.114, -0.120, 0.072], [0.035, -0.042, 0.073], [0.120, 0.169, 0.022],
-]  # fmt: skip
-_PREVIEW_BIAS = [0.135, 0.040, -0.026]
-"""Latent to RGB for live previews: a least-squares fit over 250 pictures (the host's are of SD3's autoencoder)."""
-
-
 def load_demo_model(weights: Path = WEIGHTS) -> tuple[Any, Any, Any]:
     """MODEL (rectified flow, MMDiT), CLIP and VAE for 128 x 128 pictures of drawn scenes.
 
@@ -35,10 +25,11 @@ def load_demo_model(weights: Path = WEIGHTS) -> tuple[Any, Any, Any]:
     """
     try:
         state = comfy.utils.load_torch_file(str(weights), safe_load=True)
-        parts = {name: _part(state, f"{name}.") for name in ("dit", "te", "vae")}
+        parts = {name: _part(state, f"{name}.") for name in ("dit", "te", "vae", "preview")}
         if not all(parts.values()):
             raise KeyError("a part of the model")
-        return _model(parts["dit"]), _clip(parts["te"], state["te_ids"]), comfy.sd.VAE(sd=parts["vae"])
+        model = _model(parts["dit"], **parts["preview"])
+        return model, _clip(parts["te"], state["te_ids"]), comfy.sd.VAE(sd=parts["vae"])
     except Exception as error:
         raise ValueError(
             f"demo model: the weights at {weights} are missing or damaged ({error}). Install the pack again."
@@ -49,13 +40,18 @@ def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _model(dit: dict[str, torch.Tensor]) -> Any:
-    """Columns for the text the demo encoder does not have are zero, and not stored."""
+def _model(dit: dict[str, torch.Tensor], factors: torch.Tensor, bias: torch.Tensor) -> Any:
+    """Columns for the text the demo encoder does not have are zero, and not stored.
+
+    Args:
+        factors, bias: (16, 3) and (3,), latent to RGB for live previews; the host's are of SD3's autoencoder.
+    """
     for key, width in (("context_embedder.weight", _TEXT_WIDTH), ("y_embedder.mlp.0.weight", _POOLED_WIDTH)):
         dit[key] = torch.nn.functional.pad(dit[key], (0, width - dit[key].shape[1]))
     model = comfy.sd.load_diffusion_model_state_dict(dit)
     latent_format = model.model.latent_format
-    latent_format.latent_rgb_factors, latent_format.latent_rgb_factors_bias = _PREVIEW_FACTORS, _PREVIEW_BIAS
+    latent_format.latent_rgb_factors = factors.tolist()
+    latent_format.latent_rgb_factors_bias = bias.tolist()
     return model
 
 

@@ -81,6 +81,23 @@ def normalise(model: TAESD, latents: torch.Tensor) -> None:
     model.vae_shift.data.fill_(FORMAT_SHIFT - mean / (FORMAT_SCALE * deviation))
 
 
+def preview_fit(latents: np.ndarray, pictures: np.ndarray) -> dict[str, torch.Tensor]:
+    """Latent to RGB for the host's live previews, by least squares.
+
+    Args:
+        latents: (N, 16, 16, 16) as the denoiser sees them.
+        pictures: (N, 128, 128, 3) uint8, the same.
+
+    Returns:
+        preview.factors (16, 3) and preview.bias (3,), for RGB from -1 to 1.
+    """
+    rgb = pictures.reshape(-1, 16, 8, 16, 8, 3).mean((2, 4)).reshape(-1, 3) / 127.5 - 1
+    rows = latents.astype(np.float64).transpose(0, 2, 3, 1).reshape(-1, latents.shape[1])
+    found = np.linalg.lstsq(np.column_stack([rows, np.ones(len(rows))]), rgb, rcond=None)[0]
+    *factors, bias = torch.from_numpy(found).float()
+    return {"preview.factors": torch.stack(factors), "preview.bias": bias}
+
+
 @torch.no_grad()
 def encode(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device) -> np.ndarray:
     """Raw latents of all pictures, (N, 16, 16, 16) float16, kept in a file."""

@@ -23,7 +23,7 @@ import host  # noqa: E402
 host.load()
 
 import torch  # noqa: E402
-from autoencoder import encode, normalise, train_autoencoder  # noqa: E402
+from autoencoder import encode, normalise, preview_fit, train_autoencoder  # noqa: E402
 from card import write_card  # noqa: E402
 from comfyui_sage.sage_core import demo_judge, demo_model  # noqa: E402
 from dataset import JUDGE, TEST, TRAIN  # noqa: E402
@@ -58,16 +58,17 @@ def main() -> None:
 
     raw = encode(autoencoder, drawings, folder / "latents.npy", device)
     normalise(autoencoder, torch.from_numpy(raw[:5000]).float())
-    latents = (raw - raw[:5000].mean(dtype="f4")) / raw[:5000].std(dtype="f4")
+    latents = ((raw - raw[:5000].mean(dtype="f4")) / raw[:5000].std(dtype="f4")).astype("f2")
+    preview = preview_fit(latents[:500], drawings[:500])
     weights_file = folder / demo_model.WEIGHTS.name
     scenes = unseen_scenes(100, seed=1)
 
     def report(weights: dict[str, torch.Tensor], step: int) -> None:
-        export(weights, autoencoder, weights_file)
+        export({**weights, **preview}, autoencoder, weights_file)
         log(folder, "fidelity", step=step, **fidelity(weights_file, judge, scenes)[0])
 
-    weights = train_denoiser(TRAIN, latents.astype("f2"), folder, device, options.steps, report)
-    export(weights, autoencoder, weights_file)
+    weights = train_denoiser(TRAIN, latents, folder, device, options.steps, report)
+    export({**weights, **preview}, autoencoder, weights_file)
     write_card(folder, weights_file, judge, TEST, TEST.pictures(folder))
     if options.install:
         for name in (weights_file.name, judge_file.name, "demo_model.md", "demo_model.jpg"):
