@@ -133,13 +133,13 @@ class DemoJudge(nn.Module):
 
     def verdicts(self, logits: dict[str, torch.Tensor]) -> list[Verdict]:
         """Reads the heads: a thing is where the chance of a middle peaks above one half."""
-        chance = logits["subject"].float().softmax(1)
-        middle = 1 - chance[:, -1:]
-        peak = (middle == F.max_pool2d(middle, 5, 1, 2)) & (middle > 0.5)
+        subject = logits["subject"].float()
+        odds = subject[:, :-1].logsumexp(1, keepdim=True) - subject[:, -1:]  # logs: chances near one would be equal
+        peak = (odds == F.max_pool2d(odds, 5, 1, 2)) & (odds > 0)
         best = {name: logits[name].argmax(1) for name in ("colour", "material", "size")}
-        best["subject"] = chance[:, :-1].argmax(1)
+        best["subject"] = subject[:, :-1].argmax(1)
         wholes = {name: logits[name].argmax(1).tolist() for name in ("setting", "weather")}
-        things: list[list[Seen]] = [[] for _ in range(len(chance))]
+        things: list[list[Seen]] = [[] for _ in range(len(subject))]
         for index, _, y, x in peak.nonzero().tolist():
             told = {name: self.labels[name][int(of[index, y, x])] for name, of in best.items()}
             things[index].append(Seen(x=(x + 0.5) * _CELL, y=(y + 0.5) * _CELL, **told))

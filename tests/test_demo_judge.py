@@ -58,7 +58,7 @@ def test_a_word_that_does_not_fit_lowers_the_score() -> None:
     texts = ["a red boat on the sea", "a blue boat on the sea", "a red house on the sea", "a red boat at night"]
     scores = (image @ judge.embed_text(texts).T)[0]
     assert int(scores.argmax()) == 0
-    assert float(scores[0] - scores[1:].max()) > 0.05
+    assert float(scores[0] - scores[1:].max()) > 0.03
 
 
 def test_nothing_is_seen_on_an_empty_page() -> None:
