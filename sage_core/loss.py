@@ -1,0 +1,100 @@
+"""L_SAGE: the terms that teach a model to be sampled with shared steps, as pure functions of tensors.
+
+The paper (Zhao et al. 2025) names soft-target alignment and dual-phase consistency; the formulas here are ours.
+
+D(x; sigma, c) is the denoised prediction, z a clean latent, n its noise, sigma the host's own. Epsilon and v models see
+x = z + sigma n; rectified flow sees x = (1 - sigma) z + sigma n. A group has members z_m, weights w_m that sum to 1, a
+branch sigma s_b and one noise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+Objective = Literal["epsilon", "v", "flow"]
+
+
+def noised(clean: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor, objective: Objective) -> torch.Tensor:
+    """The state x of a clean latent.
+
+    Args:
+        clean, noise: (B, ...).
+        sigma: (B,).
+    """
+    at = _like(sigma, clean)
+    return (1 - at) * clean + at * noise if objective == "flow" else clean + at * noise
+
+
+def weighting(sigma: torch.Tensor, objective: Objective, min_snr: float = 0.0) -> torch.Tensor:
+    """lambda(sigma), with which lambda |D - z|^2 is the objective that the model was trained with.
+
+    Args:
+        sigma: (B,), above 0.
+        min_snr: gamma, above which signal-to-noise ratio weight is taken away (Min-SNR, Hang et al. 2023); 0 for none.
+
+    Returns:
+        (B,).
+    """
+    snr = ((1 - sigma) / sigma) ** 2 if objective == "flow" else sigma**-2
+    weight = snr + 1 if objective == "v" else sigma**-2
+    return weight * (min_snr / snr).clamp(max=1) if min_snr else weight
+
+
+def mean_target(members: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """z_bar = sum_m w_m z_m.
+
+    Args:
+        members: (M, ...).
+        weights: (M,), summing to 1.
+    """
+    return torch.tensordot(weights, members, dims=1)
+
+
+def posterior_target(
+    state: torch.Tensor, members: torch.Tensor, weights: torch.Tensor, sigma: torch.Tensor, objective: Objective
+) -> torch.Tensor:
+    """E[z | x] for a clean latent that is one of the members: sum_m p_m z_m with p_m ~ w_m N(x; z_m, sigma^2).
+
+    This is the exact denoiser of the group's mixture.
+
+    Args:
+        state: (B, ...), any states.
+        members: (M, ...).
+        weights: (M,), summing to 1.
+        sigma: (B,), above 0.
+
+    Returns:
+        (B, ...).
+    """
+    at = _like(sigma, state).unsqueeze(1)
+    centres = (1 - at) * members if objective == "flow" else members.expand(len(state), *members.shape)
+    squares = ((state.unsqueeze(1) - centres) / at).square().flatten(2).sum(2)
+    return torch.tensordot((weights.log() - squares / 2).softmax(1), members, dims=1)
+
+
+def bridge(
+    member: torch.Tensor, branch_state: torch.Tensor, sigma: torch.Tensor, branch_sigma: torch.Tensor
+) -> torch.Tensor:
+    """The state at sigma of a sampler that leaves the shared state at s_b and predicts a member all the way.
+
+    dx / dsigma = (x - D) / sigma with D = z_m gives x = z_m + (sigma / s_b) (x_b - z_m), for every objective.
+
+    Args:
+        member, branch_state: (B, ...): z_m, x_b.
+        sigma, branch_sigma: (B,), sigma at most s_b.
+    """
+    return member + _like(sigma / branch_sigma, member) * (branch_state - member)
+
+
+def weighted_error(denoised: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """lambda |D - target|^2, the mean over everything but the batch: (B,).
+
+    In fp32: squares of half precision overflow.
+    """
+    return weight.float() * (denoised.float() - target.float()).square().flatten(1).mean(1)
+
+
+def _like(sigma: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+    return sigma.reshape(-1, *[1] * (latent.ndim - 1))
