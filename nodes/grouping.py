@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import comfy.utils
+import folder_paths
 from comfy_api.latest import io
 
 from ..sage_core.conditioning import GROUP_CONDITIONS
 from ..sage_core.encoders import ENCODERS, Embed, open_clip_encoder, sentence_encoder
 from ..sage_core.grouping import THRESHOLD_MODES
 from ..sage_core.heatmap import similarity_image
-from ..sage_core.prompts import parse_prompts
+from ..sage_core.prompt_files import SUFFIXES, read_prompts
+from ..sage_core.prompts import has_prompts, parse_prompts
 from ..sage_core.report import grouping_report
 from ..sage_core.semantic_groups import semantic_groups
 from .encoder_models import FOLDER, encoder_model
 from .types import CATEGORY, Groups
 
+_NO_FILE = "none"
 _EXAMPLE = """# a prompt a line; {a|b} makes every combination
 a {red|blue|green} car in the {snow|desert}
-a small {white|yellow} boat on the sea at sunset"""
+a small {white|yellow} boat on the sea"""
 
 
 class SemanticGroupPrompts(io.ComfyNode):
@@ -73,6 +77,11 @@ class SemanticGroupPrompts(io.ComfyNode):
                     tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty takes "
                     "the only one there.",
                 ),
+                io.Combo.Input(
+                    "prompt_file", options=[_NO_FILE, *_prompt_files()], default=_NO_FILE, optional=True,
+                    tooltip="More prompts, after those above: a .txt file (written as above) or a .csv file (column "
+                    "'prompt', or the first one, as it is) in the input folder. Press R if it is new there.",
+                ),
             ],
             outputs=[
                 Groups.Output(display_name="groups", tooltip="For the SAGE samplers and the SAGE Guider."),
@@ -82,11 +91,17 @@ class SemanticGroupPrompts(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    def fingerprint_inputs(cls, prompt_file: str = _NO_FILE, **inputs: Any) -> Any:
+        """A file that was changed is another input, though its name is the same."""
+        path = None if prompt_file == _NO_FILE else _input_folder() / prompt_file
+        return path.stat().st_mtime_ns if path is not None and path.is_file() else ""
+
+    @classmethod
     def execute(
         cls, clip: Any, prompts: str, encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
-        group_condition: str, template: Any = None, encoder_model: str = "",
+        group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = _NO_FILE,
     ) -> io.NodeOutput:  # fmt: skip
-        parsed = parse_prompts(prompts)
+        parsed = all_prompts(prompts, prompt_file)
         bar = comfy.utils.ProgressBar(len(set(parsed)))
         groups = semantic_groups(
             clip, parsed, encoder=encoder, embed=_embed(encoder, encoder_model), threshold_mode=threshold_mode,
@@ -94,6 +109,23 @@ class SemanticGroupPrompts(io.ComfyNode):
             on_prompt=bar.update_absolute,
         )  # fmt: skip
         return io.NodeOutput(groups, grouping_report(groups), similarity_image(groups))
+
+
+def _input_folder() -> Path:
+    return Path(folder_paths.get_input_directory())
+
+
+def _prompt_files() -> list[str]:
+    folder = _input_folder()
+    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+
+
+def all_prompts(prompts: str, file: str) -> tuple[str, ...]:
+    """What is typed, then what is in the file; with a file nothing has to be typed."""
+    if file == _NO_FILE:
+        return parse_prompts(prompts)
+    typed = parse_prompts(prompts) if has_prompts(prompts) else ()
+    return (*typed, *read_prompts(_input_folder() / Path(file).name))
 
 
 def _embed(encoder: str, name: str) -> Embed | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
-from typing import TypeAlias
-
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from .groups import PromptGroups
+from .lettering import Lettering
 
 _SIDE = 960
 _MARGIN = 24
@@ -20,7 +18,6 @@ _INK, _PAPER = (32, 32, 32), (255, 255, 255)
 _STOPS = np.array([[247, 251, 255], [158, 202, 225], [49, 130, 189], [8, 48, 107]], dtype=np.float32)
 """Light to dark blue: readable in print and for the colour-blind."""
 _FRAME = (214, 96, 77)
-Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def similarity_image(groups: PromptGroups) -> torch.Tensor:
@@ -40,7 +37,7 @@ def similarity_image(groups: PromptGroups) -> torch.Tensor:
     picture = Image.new("RGB", (left + _SIDE + _MARGIN, _MARGIN + _SIDE + _LEGEND), _PAPER)
     picture.paste(heat.resize((_SIDE, _SIDE), Image.Resampling.NEAREST), (left, _MARGIN))
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(_TEXT)
+    text = Lettering(_TEXT)
     start = 0
     for members in groups.partition:
         a, b = start * cell, (start + len(members)) * cell
@@ -49,10 +46,11 @@ def similarity_image(groups: PromptGroups) -> torch.Tensor:
         start += len(members)
     if named:
         for row, index in enumerate(order):
-            middle = (left - 8, _MARGIN + (row + 0.5) * cell)
-            label = _shortened(f"{index + 1}. {groups.prompts[index]}", draw, font, _LABEL_WIDTH - 8)
-            draw.text(middle, label, fill=_INK, font=font, anchor="rm")
-    _legend(draw, font, left, low, groups.threshold)
+            prompt = " ".join(groups.prompts[index][:200].split())  # no 200 letters fit
+            label = text.shortened(f"{index + 1}. {prompt}", _LABEL_WIDTH - 8)
+            at = left - 8 - text.width(label), _MARGIN + (row + 0.5) * cell - text.line / 2
+            text.draw(draw, at, label, _INK)
+    _legend(draw, text, left, low, groups.threshold)
     return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)[None]
 
 
@@ -69,26 +67,10 @@ def _colours(values: np.ndarray) -> np.ndarray:
     return (_STOPS[low] * (1 - part) + _STOPS[low + 1] * part).astype(np.uint8)
 
 
-def _legend(draw: ImageDraw.ImageDraw, font: Font, left: int, low: float, threshold: float) -> None:
+def _legend(draw: ImageDraw.ImageDraw, text: Lettering, left: int, low: float, threshold: float) -> None:
     top = _MARGIN + _SIDE + 16
     for x, colour in enumerate(_colours(np.linspace(0, 1, 300))):
         draw.line([left + x, top, left + x, top + 14], fill=tuple(int(part) for part in colour))
-    draw.text((left, top + 18), f"{low:.2f}", fill=_INK, font=font)
-    draw.text((left + 300, top + 18), "1.00", fill=_INK, font=font, anchor="ra")
-    draw.text((left + 330, top - 1), f"cosine similarity, threshold {threshold:.3f}", fill=_INK, font=font)
-
-
-def _shortened(text: str, draw: ImageDraw.ImageDraw, font: Font, width: int) -> str:
-    """The start of a text that fits in `width` pixels."""
-    text = _drawable(" ".join(text[:200].split()))  # no 200 letters fit
-    if draw.textlength(text, font) <= width:
-        return text
-    while text and draw.textlength(f"{text}...", font) > width:
-        text = text[:-1]
-    return f"{text.rstrip()}..."
-
-
-def _drawable(text: str) -> str:
-    """The built-in font has the letters of ASCII only: accents are dropped, the rest is shown as a box."""
-    plain = (c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c)[0] not in "CM")
-    return "".join(c if c.isascii() else "\u25a1" for c in plain)
+    text.draw(draw, (left, top + 16), f"{low:.2f}", _INK)
+    text.draw(draw, (left + 300 - text.width("1.00"), top + 16), "1.00", _INK)
+    text.draw(draw, (left + 330, top - 2), f"cosine similarity, threshold {threshold:.3f}", _INK)

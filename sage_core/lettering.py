@@ -127,6 +127,7 @@ def _load(path: str, size: int) -> Font:
     return ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
 
 
+@lru_cache(maxsize=65536)
 def _has(path: str, letter: str) -> bool:
     try:
         font = _load(path, 24)

@@ -23,7 +23,7 @@ def parse_prompts(text: str) -> tuple[str, ...]:
     prompts: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         line = line.strip()
-        if not line or line.startswith("#"):
+        if not has_prompts(line):
             continue
         try:
             prompts.extend(expand_braces(line, limit=MAX_PROMPTS - len(prompts)))
@@ -35,6 +35,11 @@ def parse_prompts(text: str) -> tuple[str, ...]:
             "got none."
         )
     return tuple(prompts)
+
+
+def has_prompts(text: str) -> bool:
+    """Whether any line is more than blank or a comment."""
+    return any(line.strip() and not line.strip().startswith("#") for line in text.splitlines())
 
 
 def expand_braces(text: str, *, limit: int = MAX_PROMPTS) -> list[str]:

@@ -99,8 +99,3 @@ def test_long_prompts_show_their_start() -> None:
     assert np.array_equal(name_column(start * 5), name_column(start * 6))
     assert not np.array_equal(name_column(start * 5), name_column("a blue car" + start * 5))
     assert not np.array_equal(name_column("W" * 60), name_column("V" * 60)), "a long word is cut, not dropped"
-
-
-def test_accents_are_dropped_rather_than_letters() -> None:
-    with_accents, without = (pixels(groups([text]))[:, :NAMES_END] for text in ("naïve café", "naive cafe"))
-    assert np.array_equal(with_accents, without)
