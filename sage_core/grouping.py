@@ -1,4 +1,4 @@
-"""Grouping by meaning: complete linkage on cosine similarity, with a threshold that the data gives."""
+"""Grouping by meaning: complete linkage on cosine similarity."""
 
 from __future__ import annotations
 
@@ -19,12 +19,6 @@ _HAIR = 1e-6
 """What rounding may take from a similarity that is exactly at the threshold."""
 _LARGEST_TREE = 4096
 """Prompts in one dendrogram: 64 MB of distances. A larger connected set is cut in two first."""
-_SAMPLE = 1024
-"""Prompts that the automatic threshold looks at, at most."""
-_UNRELATED_MARGIN = 2.0
-"""Standard deviations above the mean similarity of unrelated prompts, below which nothing is merged."""
-_BLIND, _NEUTRAL = 0.98, 0.5
-"""A floor this high means that the encoder does not know the unrelated prompts; what stands in for it."""
 
 
 def unit(embeddings: np.ndarray) -> np.ndarray:
@@ -73,47 +67,12 @@ def group_prompts(
     return tuple(sorted(groups))
 
 
-def auto_threshold(prompts: Sequence[str], embeddings: np.ndarray, unrelated: np.ndarray) -> float:
-    """A threshold that fits these prompts and this encoder.
-
-    Encoders differ in how alike they find unrelated texts, so a small set of unrelated prompts, seen through
-    the same encoder, sets the floor: below it nothing is related. Above it, the cut is in the widest gap
-    between the similarities at which complete linkage merges (the floor counts as the last one). Ours.
-
-    Args:
-        embeddings: (N, D), unit rows.
-        unrelated: (M, D), unit rows of prompts that have nothing to do with each other.
-    """
-    floor = unrelated_similarity(unrelated)
-    first = {text: index for index, text in reversed(list(enumerate(prompts)))}
-    vectors = _sample(embeddings[[first[text] for text in sorted(first)]])
-    if len(vectors) < 2:
-        return floor
-    merges = 1 - linkage(_condensed(vectors), "complete")[:, 2]
-    related = np.append(np.sort(merges[merges >= floor])[::-1], floor)
-    if len(related) == 1:
-        return floor
-    widest = int(np.argmax(related[:-1] - related[1:]))
-    return float((related[widest] + related[widest + 1]) / 2)
-
-
-def _sample(vectors: np.ndarray) -> np.ndarray:
-    """At most `_SAMPLE` rows: some from all over the list, each with those next to it, so that groups are seen."""
-    if len(vectors) <= _SAMPLE:
-        return vectors
-    spread = np.linspace(0, len(vectors) - 1, _SAMPLE // 4).round().astype(int)
-    nearest = np.argpartition(-(vectors[spread] @ vectors.T), 4, axis=1)[:, :4]
-    return vectors[np.unique(nearest)]
-
-
-def unrelated_similarity(unrelated: np.ndarray) -> float:
-    """The similarity that unrelated prompts hardly ever reach with this encoder.
-
-    An encoder that cannot tell them apart (a small vocabulary) says nothing about it; then it is neutral.
-    """
-    pairs = (unrelated @ unrelated.T)[np.triu_indices(len(unrelated), 1)]
-    floor = float(pairs.mean() + _UNRELATED_MARGIN * pairs.std())
-    return floor if floor < _BLIND else _NEUTRAL
+def condensed(vectors: np.ndarray) -> np.ndarray:
+    """1 - cosine of all pairs, in scipy's condensed form."""
+    distance = np.clip(1 - vectors @ vectors.T, 0, 2)
+    distance = (distance + distance.T) / 2
+    np.fill_diagonal(distance, 0)
+    return squareform(distance, checks=False)
 
 
 def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> list[list[int]]:
@@ -128,7 +87,7 @@ def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> l
         elif len(component) == 1:
             clusters.append([int(component[0])])
         else:
-            root = to_tree(linkage(_condensed(vectors[component]), "complete"))
+            root = to_tree(linkage(condensed(vectors[component]), "complete"))
             clusters += [[int(component[leaf]) for leaf in leaves] for leaves in _cut(root, threshold, max_size)]
     return clusters
 
@@ -173,10 +132,3 @@ def _halves(vectors: np.ndarray, component: np.ndarray) -> list[np.ndarray]:
     quarter = len(order) // 4
     middle = quarter + 1 + int(np.argmax(np.diff(along[order])[quarter:-quarter]))
     return [component[order[:middle]], component[order[middle:]]]
-
-
-def _condensed(vectors: np.ndarray) -> np.ndarray:
-    distance = np.clip(1 - vectors @ vectors.T, 0, 2)
-    distance = (distance + distance.T) / 2
-    np.fill_diagonal(distance, 0)
-    return squareform(distance, checks=False)

@@ -18,8 +18,9 @@ from .encoders import (
     unknown_words,
     unrelated_embeddings,
 )
-from .grouping import THRESHOLD_MODES, auto_threshold, group_prompts
+from .grouping import THRESHOLD_MODES, group_prompts
 from .groups import PromptGroups
+from .threshold import auto_threshold
 
 
 def semantic_groups(
@@ -41,7 +42,7 @@ def semantic_groups(
         clip: the host's text encoder; makes the conditionings, whatever measures similarity.
         encoder: name of what measures similarity, for the report.
         embed: measures similarity; None for the CLIP's own embeddings.
-        threshold_mode: "auto" (see `grouping.auto_threshold`) or "fixed".
+        threshold_mode: "auto" (see `threshold.auto_threshold`) or "fixed".
         threshold: cosine similarity of the loosest pair in a group, for "fixed".
         template: conditioning whose extras go to every prompt.
         on_prompt: told how many prompts are encoded.

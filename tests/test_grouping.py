@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 from comfyui_sage.sage_core import grouping
-from comfyui_sage.sage_core.grouping import auto_threshold, group_prompts, unit, unrelated_similarity
+from comfyui_sage.sage_core.grouping import group_prompts, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -192,76 +192,6 @@ class TestManyPrompts:
         embeddings = unit(clusters(3, [5, 5, 5], spread=0.1) + 0.15)
         partition = group_prompts(names(15), embeddings, threshold=0.05)
         assert all(any(set(range(5 * at, 5 * at + 5)) <= set(group) for group in partition) for at in range(3))
-
-
-class TestAutoThreshold:
-    def test_between_the_clusters_and_everything_else(self) -> None:
-        embeddings = clusters(4, [3, 3, 3, 3])
-        threshold = auto_threshold(names(12), embeddings, UNRELATED)
-        assert sets(group_prompts(names(12), embeddings, threshold=threshold)) == {
-            frozenset(range(at, at + 3)) for at in (0, 3, 6, 9)
-        }
-
-    def test_all_unrelated_is_not_merged(self) -> None:
-        embeddings = np.eye(8, dtype=np.float32)
-        threshold = auto_threshold(names(8), embeddings, UNRELATED)
-        assert len(group_prompts(names(8), embeddings, threshold=threshold)) == 8
-
-    def test_all_alike_is_one_group(self) -> None:
-        embeddings = clusters(5, [9], spread=0.05)
-        threshold = auto_threshold(names(9), embeddings, UNRELATED)
-        assert len(group_prompts(names(9), embeddings, threshold=threshold)) == 1
-
-    @pytest.mark.parametrize("spread, groups", [(0.1, 1), (5.0, 2)])
-    def test_two_prompts(self, spread: float, groups: int) -> None:
-        embeddings = clusters(6, [2], spread=spread)
-        threshold = auto_threshold(names(2), embeddings, UNRELATED)
-        assert len(group_prompts(names(2), embeddings, threshold=threshold)) == groups
-
-    @pytest.mark.parametrize("prompts", [["a"], ["a", "a", "a"]])
-    def test_one_text_gives_the_floor(self, prompts: list[str]) -> None:
-        embeddings = np.repeat(vectors(0, 1, 64), len(prompts), axis=0)
-        assert auto_threshold(prompts, embeddings, UNRELATED) == unrelated_similarity(UNRELATED)
-
-    @given(st.integers(0, 10**6), st.integers(1, 25), st.randoms())
-    def test_the_order_of_the_prompts_does_not_matter(self, seed: int, count: int, order: random.Random) -> None:
-        prompts, embeddings = names(count), vectors(seed, count)
-        shuffled = list(range(count))
-        order.shuffle(shuffled)
-        after = auto_threshold([prompts[i] for i in shuffled], embeddings[shuffled], UNRELATED[:, :6])
-        assert after == pytest.approx(auto_threshold(prompts, embeddings, UNRELATED[:, :6]), abs=1e-6)
-
-    @given(st.integers(0, 10**6), st.integers(1, 25))
-    def test_a_cosine_not_below_the_floor(self, seed: int, count: int) -> None:
-        embeddings = vectors(seed, count)
-        floor = unrelated_similarity(unit(UNRELATED[:, :6]))
-        threshold = auto_threshold(names(count), embeddings, unit(UNRELATED[:, :6]))
-        assert floor <= threshold <= 1
-
-    def test_repeats_change_nothing(self) -> None:
-        embeddings = clusters(7, [3, 3])
-        once = auto_threshold(names(6), embeddings, UNRELATED)
-        assert auto_threshold(names(6) * 5, np.tile(embeddings, (5, 1)), UNRELATED) == once
-
-    @pytest.mark.parametrize("neighbours_in_the_list", [True, False])
-    def test_a_long_list_is_judged_by_its_groups_too(self, neighbours_in_the_list: bool) -> None:
-        """Only some prompts of a long list are looked at; their groups have to be among them."""
-        count = 4000
-        embeddings = clusters(8, [4] * (count // 4), spread=0.2)
-        if not neighbours_in_the_list:
-            embeddings = embeddings[np.random.default_rng(9).permutation(count)]
-        threshold = auto_threshold(names(count), embeddings, UNRELATED)
-        assert 0.6 < threshold < 0.95
-        assert len(group_prompts(names(count), embeddings, threshold=threshold)) == count // 4
-
-
-class TestUnrelatedSimilarity:
-    def test_two_deviations_above_the_mean(self) -> None:
-        pairs = (UNRELATED @ UNRELATED.T)[np.triu_indices(24, 1)]
-        assert unrelated_similarity(UNRELATED) == pytest.approx(pairs.mean() + 2 * pairs.std())
-
-    def test_an_encoder_that_does_not_know_them_is_neutral(self) -> None:
-        assert unrelated_similarity(np.ones((24, 1), dtype=np.float32)) == 0.5
 
 
 class TestUnit:
