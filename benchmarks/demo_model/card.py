@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from comfyui_sage.sage_core.demo_judge import DemoJudge
+from comfyui_sage.sage_core.lettering import Lettering
 from dataset import Dataset
 from drawing import STYLES
 from evaluate import fidelity, unseen_scenes
 from judging import drawing_accuracy
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from scenes import COLOURS, MATERIALS, SCENERIES, SUBJECTS, WEATHERS, Scene, caption
 
 NUMBER = 1000
@@ -40,34 +41,23 @@ def write_card(folder: Path, weights: Path, judge: DemoJudge, test: Dataset, dra
 def _sheet(scenes: list[Scene], pictures: torch.Tensor, judged: list[dict[str, bool]]) -> Image.Image:
     """The first pictures as they come, then the first failures, with what was wrong."""
     wrong = [index for index, each in enumerate(judged) if not all(each.values())]
-    lines = [(list(range(32)), "as they come"), (wrong[:16], "failures")]
-    height = _TILE + 4 * (_TEXT + 3)
+    parts = [(list(range(32)), "as they come"), (wrong[:16], "failures")]
+    height = _TILE + 6 * Lettering(_TEXT).line
     sheet = Image.new("RGB", (_COLUMNS * (_TILE + 8), 6 * height + 60), "white")
-    draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT), 0
-    for chosen, title in lines:
-        draw.text((4, top + 4), title, "black", ImageFont.load_default(16))
+    draw, text, title_text, top = ImageDraw.Draw(sheet), Lettering(_TEXT), Lettering(16), 0
+    for chosen, title in parts:
+        title_text.draw(draw, (4, top + 2), title, "black")
         for place, index in enumerate(chosen):
             x, y = place % _COLUMNS * (_TILE + 8) + 4, top + 28 + place // _COLUMNS * height
             array = (pictures[index].movedim(0, -1) * 255).round().byte().numpy()
             sheet.paste(Image.fromarray(array), (x, y))
             bad = ", ".join(name for name, right in judged[index].items() if not right)
-            text = _wrapped(caption(scenes[index]), draw, font) + ([f"wrong: {bad}"] if bad else [])
-            for line, words in enumerate(text[:4]):
+            lines = text.wrap(caption(scenes[index]), _TILE) + ([f"wrong: {bad}"] if bad else [])
+            for line, words in enumerate(lines):
                 colour = (190, 30, 30) if words.startswith("wrong") else (30, 30, 30)
-                draw.text((x, y + _TILE + 2 + line * (_TEXT + 2)), words, colour, font)
+                text.draw(draw, (x, y + _TILE + 2 + line * text.line), words, colour)
         top += 28 + -(-len(chosen) // _COLUMNS) * height
     return sheet.crop((0, 0, sheet.width, top))
-
-
-def _wrapped(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if draw.textlength(longer, font) <= _TILE:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
 
 
 def _text(
