@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,6 +31,23 @@ class PromptGroups:
     encoder: str
     group_condition: str
     notes: tuple[str, ...] = ()
+
+    def distinct(self) -> tuple[PromptGroups, list[int]]:
+        """The groups without repeats, and for every prompt the one of them that stands for it.
+
+        Equal prompts get equal images (they start from the same noise), so that one of them is enough.
+        """
+        number: dict[str, int] = {}
+        stands_for = [number.setdefault(text, len(number)) for text in self.prompts]
+        if len(number) == len(self.prompts):
+            return self, stands_for
+        first = [self.prompts.index(text) for text in number]
+        partition = tuple(tuple(sorted({stands_for[index] for index in members})) for members in self.partition)
+        conditionings = tuple(self.conditionings[index] for index in first)
+        return replace(
+            self, prompts=tuple(number), conditionings=conditionings, embeddings=self.embeddings[first],
+            partition=partition,
+        ), stands_for  # fmt: skip
 
     def condition(self, cluster: Cluster) -> Conditioning:
         """The conditioning of a cluster: its only member's own, or the group condition."""

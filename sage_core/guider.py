@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import comfy.model_patcher
@@ -78,7 +78,8 @@ class SageGuider(comfy.samplers.CFGGuider):
         check_text_width(model_patcher, groups, negative)
         branch_index(share, 1)
         self.set_cfg(cfg)
-        self.groups = groups
+        self.all_groups = groups
+        self.groups, self.stands_for = groups.distinct()
         self.negative = negative
         self.share = share
         self.outcome: Outcome | None = None
@@ -88,7 +89,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         callback: StepCallback | None = None, disable_pbar: bool = False, seed: int | None = None,
     ) -> Any:  # fmt: skip
         if sigmas.shape[-1] == 0:
-            return rows.tile(latent_image, len(self.groups.prompts))
+            return rows.tile(latent_image, len(self.stands_for))
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
         plan = self._plan(sigmas)
         return self._run_to_the_end(job, plan, self._planned(plan, job), callback, disable_pbar)
@@ -103,8 +104,15 @@ class SageGuider(comfy.samplers.CFGGuider):
                 self._engine(), job, plan, progress, alone=before.cost is None, done=done, traces=traces
             )
         self.outcome = before.finished(progress.done, warnings)
+        result = replace(result, samples=self._every_prompt(result.samples))
+        if result.denoised is not None:
+            result = replace(result, denoised=self._every_prompt(result.denoised))
         self._report_denoised(callback, progress, result)
         return result.samples
+
+    def _every_prompt(self, batch: Any) -> Any:
+        """Rows of the distinct prompts as rows of all of them."""
+        return rows.pick(batch, self.stands_for, len(self.groups.prompts))
 
     def _report_denoised(self, callback: StepCallback | None, progress: Progress, result: RunResult) -> None:
         """The last callback carries the denoised rows: there SamplerCustomAdvanced takes its output from.
@@ -136,7 +144,8 @@ class SageGuider(comfy.samplers.CFGGuider):
             cost = plan.cost(
                 calls.sigmas, variations=job.variations, evaluations_a_row=calls.evaluations_a_row
             )
-        return Outcome(plan, cost, steps=len(job.sigmas) - 1, variations=job.variations)
+        repeats = len(self.stands_for) - len(self.groups.prompts)
+        return Outcome(plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, repeats=repeats)
 
 
 class PrefixGuider(SageGuider):
@@ -165,7 +174,7 @@ class PrefixGuider(SageGuider):
                 if preview.is_nested:
                     self._report_denoised(callback, progress, result)
         self.prefix = Prefix(
-            job, plan, traces, self.groups, self.negative, self.cfg, model_identity(self.model_patcher),
+            job, plan, traces, self.all_groups, self.negative, self.cfg, model_identity(self.model_patcher),
             outcome.finished(progress.done, []),
         )  # fmt: skip
         return preview
@@ -193,7 +202,7 @@ class BranchGuider(SageGuider):
         """The job is the prefix's own; only `callback` and `disable_pbar` are read."""
         prefix, job = self.prefix, self.prefix.job
         if len(job.sigmas) == 0:
-            return rows.tile(job.latent_image, len(self.groups.prompts))
+            return rows.tile(job.latent_image, len(self.stands_for))
         return self._run_to_the_end(
             job, prefix.plan, prefix.outcome, callback, disable_pbar,
             done=len(prefix.plan.levels) - 1, traces=prefix.traces,

@@ -16,6 +16,7 @@ class Outcome:
     Attributes:
         cost: predicted evaluations; None where the sampler's calls depend on the image.
         evaluations: those that reached the model so far.
+        repeats: prompts that another one stands for; they are not in the plan.
         warnings: what the person should know.
     """
 
@@ -24,6 +25,7 @@ class Outcome:
     steps: int
     variations: int
     evaluations: int = 0
+    repeats: int = 0
     warnings: tuple[str, ...] = field(default=())
 
     def expected(self, *, shared_only: bool = False) -> int:
@@ -41,7 +43,7 @@ def sampling_report(outcome: Outcome) -> str:
     plan, cost = outcome.plan, outcome.cost
     shared = _count(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
     lines = [
-        f"{_count(plan.n_prompts, 'prompt')} x {_count(outcome.variations, 'variation')}, "
+        f"{_count(plan.n_prompts + outcome.repeats, 'prompt')} x {_count(outcome.variations, 'variation')}, "
         f"{shared}, {_count(outcome.steps, 'step')}",
         "",
     ]
@@ -60,19 +62,23 @@ def sampling_report(outcome: Outcome) -> str:
         if outcome.evaluations > cost.total:
             lines.append(f"{done}: something evaluates the model more often, or steps had to be done again")
         else:
-            saved = 1 - outcome.evaluations / cost.independent if cost.independent else 0.0
-            lines.append(f"{done}, {cost.independent} for every prompt alone: {saved:.1%} saved")
+            alone = cost.independent * (plan.n_prompts + outcome.repeats) // plan.n_prompts
+            saved = 1 - outcome.evaluations / alone if alone else 0.0
+            lines.append(f"{done}, {alone} for every prompt alone: {saved:.1%} saved")
+    if outcome.repeats:
+        lines.append(f"- {_count(outcome.repeats, 'repeated prompt')}: no evaluations of their own")
     return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in outcome.warnings)])
 
 
 def grouping_report(groups: PromptGroups, *, share: float = 0.4) -> str:
     """Each group with its prompts and its tightest and loosest pair, and what sharing it would save."""
-    n, count = len(groups.prompts), len(groups.partition)
+    n, count, different = len(groups.prompts), len(groups.partition), len(set(groups.prompts))
+    paid = share * count + (1 - share) * different
     lines = [
         f"{_count(n, 'prompt')} in {_count(count, 'group')} "
         f"(encoder {groups.encoder}, threshold {groups.threshold:.3f} {groups.threshold_mode}, "
         f"group condition {groups.group_condition})",
-        f"predicted: {share * (1 - count / n):.1%} of the evaluations saved at share {share:g}",
+        f"predicted: {1 - paid / n:.1%} of the evaluations saved at share {share:g}",
     ]
     for number, members in enumerate(groups.partition, start=1):
         tightest, loosest = groups.similarity_range(members)

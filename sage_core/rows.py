@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import comfy.nested_tensor
@@ -45,6 +45,13 @@ def tile_mask(mask: Any, batch: Any, times: int) -> Any:
 
     pairs = zip(_parts(mask), _parts(batch), strict=False)
     return _like(mask, [tiled(part, latent) for part, latent in pairs])
+
+
+def pick(batch: Any, clusters: Sequence[int], number: int) -> Any:
+    """The rows of some clusters, in that order, of a cluster-major batch of `number` clusters."""
+    if list(clusters) == list(range(number)):
+        return batch
+    return _map(lambda part: part.reshape(number, -1, *part.shape[1:])[list(clusters)].flatten(0, 1), batch)
 
 
 def chunk(batch: Any, count: int) -> list[Any]:

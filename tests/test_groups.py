@@ -63,6 +63,21 @@ class TestCondition:
         assert found.combinable((0, 2))
 
 
+class TestDistinct:
+    def test_without_repeats_it_is_itself(self) -> None:
+        found = groups()
+        assert found.distinct() == (found, [0, 1, 2, 3])
+
+    def test_the_first_of_equal_prompts_stands_for_all(self) -> None:
+        found = dataclasses.replace(groups(), prompts=("b", "a", "b", "c"), partition=((0, 2, 3), (1,)))
+        distinct, stands_for = found.distinct()
+        assert distinct.prompts == ("b", "a", "c")
+        assert stands_for == [0, 1, 0, 2]
+        assert distinct.partition == ((0, 2), (1,))
+        assert [id(each) for each in distinct.conditionings] == [id(found.conditionings[index]) for index in (0, 1, 3)]
+        assert np.array_equal(distinct.embeddings, found.embeddings[[0, 1, 3]])
+
+
 class TestMedoid:
     def test_the_most_central(self) -> None:
         assert groups().medoid((0, 1, 2)) == 1
