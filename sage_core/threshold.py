@@ -15,8 +15,9 @@ _CANDIDATES = 64
 """Thresholds that are compared, at most: those in the widest gaps."""
 _UNRELATED_MARGIN = 2.0
 """Standard deviations above the mean similarity of unrelated prompts, below which nothing is merged."""
-_BLIND, _NEUTRAL = 0.98, 0.5
-"""A floor this high means that the encoder does not know the unrelated prompts; what stands in for it."""
+_BLIND, _NEUTRAL = 0.98, 0.8
+"""A floor this high means that the encoder does not know the unrelated prompts. What stands in for it is high, so that
+only what is clearly alike is merged."""
 _NO_STRUCTURE = 0.25
 """A silhouette below this is no structure (Kaufman and Rousseeuw 1990, table 4)."""
 _NEARLY = 0.04

@@ -132,6 +132,7 @@ def train_denoiser(
     )
     run = torch.compile(student) if compiled else student
     data = torch.from_numpy(latents)
+    captions = tokens[:4096, 0].to(device)
     start, began, recent = checkpoint.load(), time.monotonic(), []
     for step in range(start, steps):
         rate = RATE * _schedule(step, steps)
@@ -153,8 +154,8 @@ def train_denoiser(
         if step % 1000 == 999 or step + 1 == steps:
             checkpoint.save(step + 1)
         if step % 2500 == 2499:
-            report(_weights(average.module, vocabulary), step + 1)
-    return _weights(average.module, vocabulary)
+            report(_weights(average.module, vocabulary, captions), step + 1)
+    return _weights(average.module, vocabulary, captions)
 
 
 def export(weights: dict[str, torch.Tensor], autoencoder: TAESD, path: Path) -> None:
@@ -205,5 +206,16 @@ def _tokens(dataset: Dataset, folder: Path) -> tuple[torch.Tensor, Vocabulary]:
     return torch.tensor(rows, dtype=torch.long), vocabulary
 
 
-def _weights(student: nn.Module, vocabulary: Vocabulary) -> dict[str, torch.Tensor]:
-    return {**student.state_dict(), "te_ids": torch.tensor(vocabulary.ids, dtype=torch.int32)}
+def _weights(student: Student, vocabulary: Vocabulary, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The pooled text is moved so that its mean over the captions is zero, and what reads it makes up for that: the
+    pictures stay what they are, and the cosine between two prompts says how alike they are.
+
+    Args:
+        tokens: (N, POSITIONS), captions.
+    """
+    state = {name: value.clone() for name, value in student.state_dict().items()}
+    with torch.no_grad():
+        mean = student.te(tokens, intermediate_output=-2, final_layer_norm_intermediate=False)[3].mean(0)
+    state["te.text_model.final_layer_norm.bias"] -= mean
+    state["dit.y_embedder.mlp.0.bias"] += state["dit.y_embedder.mlp.0.weight"] @ mean
+    return {**state, "te_ids": torch.tensor(vocabulary.ids, dtype=torch.int32)}
