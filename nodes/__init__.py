@@ -8,6 +8,7 @@ from .grouping import SemanticGroupPrompts
 from .metrics import Metrics
 from .sampling import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
 from .saving import SaveImages
+from .training import SaveLora, TrainLora
 
 NODES: list[type[io.ComfyNode]] = [
     SemanticGroupPrompts,
@@ -18,5 +19,7 @@ NODES: list[type[io.ComfyNode]] = [
     ComparisonGrid,
     Metrics,
     SaveImages,
+    TrainLora,
+    SaveLora,
     DemoModel,
 ]

@@ -24,7 +24,7 @@ _NEARLY = 0.04
 """Silhouettes this close are taken for equal."""
 
 
-def auto_threshold(prompts: Sequence[str], embeddings: np.ndarray, unrelated: np.ndarray) -> float:
+def auto_threshold(prompts: Sequence[str], embeddings: np.ndarray, unrelated: np.ndarray | None = None) -> float:
     """A threshold that fits these prompts and this encoder.
 
     Encoders differ in how alike they find unrelated texts, so a small set of unrelated prompts, seen through the same
@@ -34,9 +34,9 @@ def auto_threshold(prompts: Sequence[str], embeddings: np.ndarray, unrelated: np
 
     Args:
         embeddings: (N, D), unit rows.
-        unrelated: (M, D), unit rows of prompts that have nothing to do with each other.
+        unrelated: (M, D), unit rows of prompts that have nothing to do with each other; None if nobody knows any.
     """
-    mean, floor = _of_unrelated(unrelated)
+    mean, floor = (_NEUTRAL, _NEUTRAL) if unrelated is None else _of_unrelated(unrelated)
     first = {text: index for index, text in reversed(list(enumerate(prompts)))}
     vectors = _sample(embeddings[[first[text] for text in sorted(first)]])
     if len(vectors) < 2:

@@ -1,0 +1,1 @@
+"""Trains a LoRA with L_SAGE on the host's model patcher."""

@@ -1,0 +1,111 @@
+"""A copy of the model that can learn: frozen weights, adapters, and the host's own evaluation with gradients."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import comfy.model_management
+import comfy.sampler_helpers
+import comfy.samplers
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from ..batching import batch_conds, batchable_classes
+from .objective import Batch
+
+
+class Student:
+    """
+    Attributes:
+        patcher: the copy's ModelPatcher; whoever samples with it sees what is learnt so far.
+    """
+
+    def __init__(self, model: Any, *, bf16: bool, gradient_checkpointing: bool, offloading: bool) -> None:
+        """
+        Args:
+            model: the user's ModelPatcher, which stays as it is.
+            offloading: keep only a part of the weights on the device at a time.
+        """
+        self.patcher = private_copy(model)
+        self.patcher.model.requires_grad_(False)
+        self.device = self.patcher.load_device
+        self.dtype = torch.bfloat16 if bf16 else torch.float32
+        self.patcher.set_model_compute_dtype(self.dtype)
+        self.offloading = offloading
+        if gradient_checkpointing:
+            _recompute(self.patcher.model.diffusion_model)
+
+    @contextlib.contextmanager
+    def loaded(self) -> Iterator[None]:
+        """The model on its device, as long as it lasts."""
+        self._load()
+        try:
+            yield
+        finally:
+            self.patcher.cleanup()
+
+    @contextlib.contextmanager
+    def sampling(self) -> Iterator[None]:
+        """Inside `loaded`, for whatever else needs the device: afterwards all is as it was."""
+        with torch.no_grad(), torch.random.fork_rng():
+            yield
+        self._load()
+
+    def unload(self) -> None:
+        """Takes the copy out of the host's memory."""
+        comfy.model_management.unload_all_models()
+
+    def latents_in(self, latents: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Latents as the VAE gives them, in the model's own scale."""
+        return [self.patcher.model.process_latent_in(latent.float()) for latent in latents]
+
+    def denoised(self, batch: Batch) -> torch.Tensor:
+        """D(x; sigma, c), (B, channels, ...), with gradients; inside `loaded` only."""
+        model = self.patcher.model
+        states, sigma = batch.states.to(self.device), batch.sigma.to(self.device)
+        conds = [self._processed(condition, states[:1]) for condition in batch.conditions]
+        out: list[torch.Tensor | None] = [None] * len(conds)
+        options = self.patcher.model_options
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32):
+            for rows in batchable_classes(conds, 1):
+                together = batch_conds([conds[row] for row in rows], 1)["positive"]
+                found = comfy.samplers.calc_cond_batch(model, [together], states[rows], sigma[rows], options)[0]
+                for row, one in zip(rows, found.split(1), strict=True):
+                    out[row] = one
+        return torch.cat([one for one in out if one is not None])
+
+    def _load(self) -> None:
+        comfy.model_management.load_models_gpu(
+            [self.patcher], memory_required=1e20 if self.offloading else 0, force_full_load=not self.offloading
+        )
+        self.patcher.pre_run()
+
+    def _processed(self, condition: Any, state: torch.Tensor) -> dict[str, Any]:
+        return comfy.samplers.process_conds(
+            self.patcher.model, state, {"positive": comfy.sampler_helpers.convert_cond(condition)}, self.device, state
+        )
+
+
+def private_copy(model: Any) -> Any:
+    """A ModelPatcher with weights of its own, which are no tensors of inference mode: those have no gradients."""
+    if getattr(model, "is_dynamic", lambda: False)():
+        return model.clone(disable_dynamic=True)  # the host loads the file once more
+    comfy.model_management.unload_all_models()  # so that no LoRA is in the weights, and all memory is free
+    patcher = model.clone()
+    shared = model.model.model_config  # plain settings, which Python cannot copy
+    patcher.model = copy.deepcopy(model.model, {id(shared): shared})
+    patcher.backup, patcher.object_patches_backup, patcher.parent = {}, {}, None
+    return patcher
+
+
+def _recompute(module: torch.nn.Module) -> None:
+    """Every block forgets its inner results and computes them again in the backward pass."""
+    for block in module.children():
+        if isinstance(block, (torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ModuleDict)):
+            _recompute(block)
+        else:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)

@@ -1,0 +1,271 @@
+"""The training itself: steps of L_SAGE on a LoRA, which can stop at any of them and go on exactly there."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import torch
+
+from ..conditioning import Conditioning
+from ..loss import weighted_error
+from .adapters import add_adapters
+from .examples import Examples
+from .objective import TERMS, LossSettings, Objectives
+from .optimising import make_optimiser, make_schedule
+from .state import load_state, save_state
+from .student import Student
+
+log = logging.getLogger(__name__)
+_MAY_CHANGE = ("steps", "save_every", "gradient_checkpointing", "offloading")
+"""Settings that a training may go on with other values of."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """
+    Attributes:
+        steps: updates of the weights, each of `batch_size` images `accumulation` times.
+        warmup: steps in which the learning rate rises.
+        clip: largest norm of the gradient; 0 for none.
+        ema: how much of the average of the weights a step keeps; 0 for the weights themselves.
+        save_every: steps from one saved state to the next.
+    """
+
+    steps: int = 500
+    batch_size: int = 4
+    accumulation: int = 1
+    learning_rate: float = 1e-4
+    lr_schedule: str = "cosine"
+    warmup: int = 20
+    optimizer: str = "AdamW"
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    rank: int = 16
+    alpha: float = 16.0
+    adapter: str = "LoRA"
+    layers: str = "attention and feed-forward"
+    ema: float = 0.0
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    offloading: bool = False
+    seed: int = 0
+    save_every: int = 100
+    loss: LossSettings = field(default_factory=LossSettings)
+
+
+class Trainer:
+    """
+    Attributes:
+        done: steps that are done.
+        losses: a row a step: the mean error of all rows, then of each term (NaN where a step had none of it).
+        rates: learning rate of every step.
+    """
+
+    def __init__(
+        self, model: Any, examples: Examples, empty: Conditioning | None, settings: TrainSettings
+    ) -> None:
+        _check(settings)
+        self.settings, self.examples = settings, examples
+        self.student = Student(
+            model, bf16=settings.bf16, gradient_checkpointing=settings.gradient_checkpointing,
+            offloading=settings.offloading,
+        )  # fmt: skip
+        self.base = fingerprint(self.student.patcher.model.state_dict())
+        self.weights = add_adapters(
+            self.student.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
+            layers=settings.layers, seed=settings.seed,
+        )  # fmt: skip
+        sampling = self.student.patcher.get_model_object("model_sampling")
+        latents = self.student.latents_in(list(examples.latents))
+        self.objectives = Objectives(examples, latents, sampling, settings.loss, empty)
+        self.learning = [tensor for tensor in self.weights.values() if tensor.requires_grad]
+        self.optimiser = make_optimiser(
+            settings.optimizer, self.learning, settings.learning_rate, settings.weight_decay
+        )
+        self.schedule = make_schedule(settings.lr_schedule, self.optimiser, settings.warmup, settings.steps)
+        self.average = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.done = 0
+        self.losses: list[list[float]] = []
+        self.rates: list[float] = []
+
+    def step(self) -> None:
+        """One update; inside the student's `loaded` only.
+
+        Raises:
+            ValueError: a loss or the gradient is not finite; the weights are those of the step before.
+        """
+        errors, terms = [], []
+        self.optimiser.zero_grad(set_to_none=True)
+        for _ in range(self.settings.accumulation):
+            batch = self.objectives.draw(self.settings.batch_size, self.generator)
+            denoised = self.student.denoised(batch)
+            error = weighted_error(denoised, batch.targets.to(denoised.device), batch.weights.to(denoised.device))
+            self._check_finite(error, batch.terms)
+            _backward(error.mean() / self.settings.accumulation)
+            errors.append(error.detach().cpu())
+            terms += batch.terms
+        norm = torch.nn.utils.clip_grad_norm_(self.learning, self.settings.clip or math.inf)
+        if not torch.isfinite(norm):
+            raise ValueError(f"The gradient is not finite at step {self.done + 1}. Try a lower learning_rate, or fp32.")
+        self.rates.append(self.schedule.get_last_lr()[0])
+        self.optimiser.step()
+        self.schedule.step()
+        for name, tensor in self.weights.items():
+            self.average[name].lerp_(tensor.detach().to(self.average[name].device), 1 - self.settings.ema)
+        self.losses.append(_means(torch.cat(errors), torch.tensor(terms)))
+        self.done += 1
+
+    def lora(self) -> dict[str, torch.Tensor]:
+        """What is learnt so far, as the host's LORA_MODEL."""
+        source = self.average if self.settings.ema else self.weights
+        return {name: tensor.detach().cpu().clone() for name, tensor in source.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "base": self.base,
+            "data": fingerprint({str(index): latent for index, latent in enumerate(self.examples.latents)}),
+            "groups": [list(members) for members in self.examples.groups.partition],
+            "settings": asdict(self.settings),
+            "done": self.done,
+            "weights": dict(self.weights),
+            "average": self.average,
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": {"last_epoch": self.schedule.last_epoch},
+            "generator": self.generator.get_state(),
+            "losses": torch.tensor(self.losses, dtype=torch.float64),
+            "rates": torch.tensor(self.rates, dtype=torch.float64),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """
+        Raises:
+            ValueError: it is the state of another training; says what differs.
+        """
+        now = self.state()
+        names = {"base": "model", "data": "images", "groups": "groups"}
+        different = [name for key, name in names.items() if state[key] != now[key]]
+        before, here = _flat(state["settings"]), _flat(now["settings"])
+        different += [
+            f"{key} {before.get(key)} then, {here[key]} now"
+            for key in here if key not in _MAY_CHANGE and before.get(key) != here[key]
+        ]  # fmt: skip
+        if different:
+            raise ValueError(
+                f"run_name: a training of this name was begun with something else ({'; '.join(different)}). Choose "
+                "another name, or what it was begun with."
+            )
+        with torch.no_grad():
+            for name, tensor in self.weights.items():
+                tensor.copy_(state["weights"][name])
+                self.average[name].copy_(state["average"][name])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.last_epoch = state["schedule"]["last_epoch"]
+        self.generator.set_state(state["generator"])
+        self.done, self.losses = state["done"], state["losses"].tolist()
+        self.rates = state["rates"].tolist()
+        for group, rate in zip(self.optimiser.param_groups, self._rates_now(), strict=True):
+            group["lr"] = rate
+
+    def _rates_now(self) -> list[float]:
+        at = self.schedule.last_epoch
+        rates = [base * part(at) for base, part in zip(self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True)]
+        self.schedule._last_lr = rates
+        return rates
+
+    def _check_finite(self, error: torch.Tensor, terms: list[int]) -> None:
+        for value, term in zip(error.tolist(), terms, strict=True):
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"The loss is {value} at step {self.done + 1}, in the {TERMS[term]} term. The state before it is "
+                    "kept. Try a lower learning_rate, fp32, or look for damaged images."
+                )
+
+
+def train(
+    trainer: Trainer, path: Path, on_step: Callable[[Trainer], None] = lambda trainer: None
+) -> list[str]:
+    """Goes on from the state in `path`, if there is one, to the last step. The state is saved every now and then, at
+    the end, and whenever it stops: by an error, or by the host's stop button.
+
+    Returns:
+        What the person should know.
+    """
+    notes: list[str] = []
+    if path.exists():
+        trainer.restore(load_state(path))
+        notes.append(f"went on from step {trainer.done}, saved in {path}")
+    if trainer.done >= trainer.settings.steps:
+        return notes
+    saved = trainer.done
+    with trainer.student.loaded(), torch.enable_grad():
+        try:
+            while trainer.done < trainer.settings.steps:
+                comfy.model_management.throw_exception_if_processing_interrupted()
+                trainer.step()
+                on_step(trainer)
+                if trainer.done % trainer.settings.save_every == 0:
+                    _save(trainer, path, notes)
+                    saved = trainer.done
+        finally:
+            if trainer.done > saved:
+                save_state(path, trainer.state())
+    return notes
+
+
+def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
+    """Names, shapes and some of the values: enough to tell one model or set of images from another."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        some = tensor.detach().flatten()[:: max(1, tensor.numel() // 16)][:16]
+        digest.update(some.to("cpu", torch.float32).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _save(trainer: Trainer, path: Path, notes: list[str]) -> None:
+    """In the middle, a full disk is no reason to stop: what is learnt so far is in memory."""
+    try:
+        save_state(path, trainer.state())
+    except OSError as error:
+        log.warning("SAGE: %s", error)
+        notes.append(str(error))
+
+
+def _backward(loss: torch.Tensor) -> None:
+    try:
+        loss.backward()
+    except (NotImplementedError, RuntimeError) as error:
+        if "derivative" in str(error) or "does not require grad" in str(error):
+            raise ValueError(
+                f"model: its weights' format has no gradients ({error}). Load the model in fp16, bf16 or fp8 without "
+                "fast matrix multiplication."
+            ) from error
+        raise
+
+
+def _means(errors: torch.Tensor, terms: torch.Tensor) -> list[float]:
+    return [float(errors.mean()), *(float(errors[terms == index].mean()) for index in range(len(TERMS)))]
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    return {**{key: value for key, value in settings.items() if key != "loss"}, **settings["loss"]}
+
+
+def _check(settings: TrainSettings) -> None:
+    for name in ("steps", "batch_size", "accumulation", "rank", "save_every"):
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name}: expected at least 1, got {getattr(settings, name)}.")
+    for name in ("learning_rate", "alpha"):
+        value = getattr(settings, name)
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name}: expected a number above 0, got {value}.")
+    if not 0 <= settings.ema < 1:
+        raise ValueError(f"ema: expected 0 to less than 1, got {settings.ema}.")

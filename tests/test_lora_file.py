@@ -1,0 +1,90 @@
+"""LoRA files load in the host with every key matched, whatever the model's family."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import comfy.sd
+import comfy.utils
+import pytest
+import safetensors
+import torch
+from comfyui_sage.sage_core.training.examples import make_examples
+from comfyui_sage.sage_core.training.lora_file import SageLora, save_lora, trained_lora
+from comfyui_sage.sage_core.training.trainer import Trainer, train
+from models import conditioning, latent
+from test_trainer import FAMILIES, SETTINGS
+
+
+@functools.lru_cache
+def lora(name: str, folder: Path) -> SageLora:
+    with torch.inference_mode(False):
+        given = make_examples([latent(name, seed=at) for at in range(2)], [conditioning(name, at) for at in range(2)])
+        trainer = Trainer(FAMILIES[name](), given, None, replace(SETTINGS, steps=2, layers="all"))
+        train(trainer, folder / "state.safetensors")
+        return trained_lora(trainer)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_key_is_matched(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made, path = lora(name, tmp_path), tmp_path / "x.safetensors"
+    save_lora(made, path, "fp32")
+    with caplog.at_level(logging.WARNING):
+        loaded = comfy.utils.load_torch_file(str(path), safe_load=True)
+        patched, _ = comfy.sd.load_lora_for_models(FAMILIES[name](), None, loaded, 1.0, 0)
+        direct, _ = comfy.sd.load_lora_for_models(FAMILIES[name](), None, dict(made), 1.0, 0)
+    assert "not loaded" not in caplog.text
+    assert set(patched.patches) == set(direct.patches) == {f"{layer}.weight" for layer in made.layers}
+    for key, (value,) in patched.patches.items():
+        for a, b in zip(value[1].weights, direct.patches[key][0][1].weights, strict=True):
+            if isinstance(a, torch.Tensor):
+                torch.testing.assert_close(a.flatten(), b.flatten())
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("sd15", "lora_unet_down_blocks_0_"), ("sdxl", "lora_unet_input_blocks_1_"),
+        ("sd3", "diffusion_model.joint_blocks.0"), ("flux", "diffusion_model.double_blocks.0"),
+    ],
+)  # fmt: skip
+def test_names(name: str, start: str, tmp_path: Path) -> None:
+    save_lora(lora(name, tmp_path), tmp_path / "x.safetensors", "fp16")
+    with safetensors.safe_open(tmp_path / "x.safetensors", "pt") as file:
+        keys = list(file.keys())
+        assert any(key.startswith(start) for key in keys)
+        assert file.get_tensor(keys[0]).dtype == torch.float16
+        said = file.metadata()
+    assert (said["ss_network_dim"], said["ss_network_alpha"], said["ss_steps"]) == ("4", "4.0", "2")
+    assert said["ss_num_train_images"] == "2"
+    assert json.loads(said["sage_loss"])["soft_weight"] == 1.0
+    assert said["modelspec.architecture"].endswith("/lora")
+    assert len(said["sage_base_fingerprint"]) == 64
+
+
+def test_convolutions_have_their_kernels(tmp_path: Path) -> None:
+    save_lora(lora("sd15", tmp_path), tmp_path / "x.safetensors", "fp16")
+    with safetensors.safe_open(tmp_path / "x.safetensors", "pt") as file:
+        shapes = [file.get_slice(key).get_shape() for key in file.keys() if key.endswith("down.weight")]  # noqa: SIM118
+    assert any(shape[2:] == [3, 3] for shape in shapes)
+
+
+def test_another_trainers_lora_keeps_its_names(tmp_path: Path) -> None:
+    save_lora({"diffusion_model.x.lora_up.weight": torch.ones(2, 1)}, tmp_path / "x.safetensors", "bf16")
+    with safetensors.safe_open(tmp_path / "x.safetensors", "pt") as file:
+        assert list(file.keys()) == ["diffusion_model.x.lora_up.weight"]
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tensors: object, target: Path, metadata: object) -> None:
+        Path(target).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("comfyui_sage.sage_core.training.lora_file.save_file", full)
+    with pytest.raises(OSError, match=r"LoRA cannot be written to .*x.safetensors: No space left"):
+        save_lora({"x": torch.ones(1)}, tmp_path / "x.safetensors", "fp16")
+    assert not list(tmp_path.iterdir())
