@@ -99,14 +99,18 @@ class TestLearning:
         before, after = error(model), error(patched)
         assert after < 0.5 * before, (before, after)
 
+    @pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
     @pytest.mark.parametrize("name", FAMILIES)
-    def test_every_layer_learns_in_every_family(self, name: str, tmp_path: Path) -> None:
+    def test_every_layer_learns_in_every_family(self, name: str, recompute: bool, tmp_path: Path) -> None:
         model = FAMILIES[name]()
         before = {key: value.clone() for key, value in model.model.state_dict().items()}
         given = make_examples(
             [latent(name, seed=seed) for seed in range(3)], [conditioning(name, seed) for seed in range(3)]
         )
-        learnt = Trainer(model, given, conditioning(name, 9), replace(SETTINGS, layers="all"))
+        learnt = Trainer(
+            model, given, conditioning(name, 9),
+            replace(SETTINGS, layers="all", gradient_checkpointing=recompute)
+        )
         train(learnt, tmp_path / "state.safetensors")
         still = [key for key, tensor in learnt.weights.items() if tensor.requires_grad and not tensor.grad.any()]
         assert learnt.learning and not still

@@ -44,13 +44,16 @@ class Student:
         """The model on its device, as long as it lasts."""
         self._load()
         try:
-            yield
+            with torch.autograd.graph.allow_mutation_on_saved_tensors():  # the host's models add in place (Flux)
+                yield
         finally:
+            comfy.model_management.in_training = False
             self.patcher.cleanup()
 
     @contextlib.contextmanager
     def sampling(self) -> Iterator[None]:
         """Inside `loaded`, for whatever else needs the device: afterwards all is as it was."""
+        comfy.model_management.in_training = False
         with torch.no_grad(), torch.random.fork_rng():
             yield
         self._load()
@@ -83,6 +86,7 @@ class Student:
             [self.patcher], memory_required=1e20 if self.offloading else 0, force_full_load=not self.offloading
         )
         self.patcher.pre_run()
+        comfy.model_management.in_training = True  # the host then takes operations that have gradients
 
     def _processed(self, condition: Any, state: torch.Tensor) -> dict[str, Any]:
         return comfy.samplers.process_conds(
