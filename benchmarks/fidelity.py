@@ -101,7 +101,11 @@ def _members(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...
 
 
 class Rendering:
-    """Renders groups in a setting: those of one seed in one run, since they start from one noise."""
+    """Renders groups in a setting: those of one seed in one run, since they start from one noise.
+
+    Attributes:
+        model: the demo model; may be replaced by one with a LoRA.
+    """
 
     def __init__(self, judge: DemoJudge) -> None:
         self.model, self.clip, self.vae = load_demo_model()
@@ -162,8 +166,14 @@ def settings(samplers: Sequence[str]) -> list[Setting]:
     return made
 
 
-def summary(groups: Sequence[Group], found: list[list[dict[str, Any]]], evaluations: int) -> dict[str, Any]:
-    """Figures of one setting, over all groups and by kind and size."""
+def summary(
+    groups: Sequence[Group], found: list[list[dict[str, Any]]], evaluations: int, style: str = "flat"
+) -> dict[str, Any]:
+    """Figures of one setting, over all groups and by kind and size.
+
+    Args:
+        style: of the drawings that the distance is measured to.
+    """
     images = sum(len(group.scenes) for group in groups)
     everything = [[all(each["right"].values()) for each in members] for members in found]
     features = np.stack([each["features"] for members in found for each in members])
@@ -190,20 +200,20 @@ def summary(groups: Sequence[Group], found: list[list[dict[str, Any]]], evaluati
         },
         "score": float(np.mean([each["score"] for members in found for each in members])),
         "diversity": float(np.nanmean(diversity_within(features[:, None], clusters))),
-        "distance": frechet_distance(features, drawn_features(groups)),
+        "distance": frechet_distance(features, drawn_features(groups, style)),
         "parts": parts,
     }  # fmt: skip
 
 
 @lru_cache(maxsize=1)
-def _drawn(scenes: tuple[Scene, ...]) -> np.ndarray:
-    pictures = np.stack([draw(scene, np.random.default_rng(index)) for index, scene in enumerate(scenes)])
+def _drawn(scenes: tuple[Scene, ...], style: str) -> np.ndarray:
+    pictures = np.stack([draw(scene, np.random.default_rng(index), style) for index, scene in enumerate(scenes)])
     return judge_pictures(load_demo_judge(), to_tensor(pictures, torch.device("cpu")))[1].numpy()
 
 
-def drawn_features(groups: Sequence[Group]) -> np.ndarray:
+def drawn_features(groups: Sequence[Group], style: str = "flat") -> np.ndarray:
     """Features of a real drawing of every scene."""
-    return _drawn(tuple(scene for group in groups for scene in group.scenes))
+    return _drawn(tuple(scene for group in groups for scene in group.scenes), style)
 
 
 def crossing(results: dict[str, dict[str, Any]], sampler: str, share: float) -> float | None:

@@ -1,0 +1,194 @@
+"""Does a LoRA trained with L_SAGE make shared sampling better than one trained as usual?
+
+    python benchmarks/sage_table.py --out DIR [--seeds 3] [--scale 10] [--steps 600]
+
+A style that the demo model has never seen, of things that it knows: 400 drawings in groups of 4. LoRAs of the same
+size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they were
+trained on, at 0, 20, 40 and 60% shared steps, and alone with fewer steps, all from the same noise, seen by the demo
+model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/sage_table.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fidelity import Group, Rendering, Setting, drawn_features, make_groups, summary  # first: it loads the host
+
+import comfy.sd  # isort: skip
+import numpy as np
+import torch
+from comfyui_sage.sage_core.demo_judge import load_demo_judge
+from comfyui_sage.sage_core.encoders import clip_embeddings, encode_prompts
+from comfyui_sage.sage_core.metrics import frechet_distance
+from comfyui_sage.sage_core.training.examples import Examples, make_examples
+from comfyui_sage.sage_core.training.objective import LossSettings
+from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings, train
+from drawing import draw
+from scenes import caption
+from scipy import stats
+
+STYLE = "sticker"
+SHARES = (0.0, 0.2, 0.4, 0.6)
+FEWER = (14, 11, 8, 6, 4)
+SAMPLER, STEPS = "euler", 20
+LORAS: dict[str, LossSettings | None] = {
+    "none": None,
+    "plain": LossSettings(soft_weight=0, consistency_weight=0),
+    "L_SAGE": LossSettings(),
+    "L_SAGE, posterior": LossSettings(soft_target="posterior"),
+    "L_SAGE, no soft": LossSettings(soft_weight=0),
+    "L_SAGE, no consistency": LossSettings(consistency_weight=0),
+}
+MAIN = ("none", "plain", "L_SAGE")
+BANDS = ("loosest third", "middle third", "tightest third")
+
+
+def training_groups(number: int, seed: int, unseen: Sequence[Group]) -> list[Group]:
+    """Groups of 4, none with a prompt that is tested."""
+    tested = {caption(scene) for group in unseen for scene in group.scenes}
+    made = [group for group in make_groups(2 * number // 18 + 2, seed=100 + seed) if len(group.scenes) == 4]
+    fresh = [group for group in made if not tested & {caption(scene) for scene in group.scenes}]
+    order = np.random.default_rng(seed).permutation(len(fresh))
+    return [fresh[at] for at in order[:number]]
+
+
+def training_examples(rendering: Rendering, groups: Sequence[Group]) -> Examples:
+    """Drawings of the groups in the style to learn."""
+    scenes = [scene for group in groups for scene in group.scenes]
+    texts = [caption(scene) for scene in scenes]
+    pictures = np.stack([draw(scene, np.random.default_rng([7, at]), STYLE) for at, scene in enumerate(scenes)])
+    encoded = encode_prompts(rendering.clip, texts)
+    with torch.no_grad():
+        latents = rendering.vae.encode(torch.from_numpy(pictures).float() / 255)
+    given = make_examples([{"samples": latents}], [encoded[text] for text in texts])
+    ends = np.cumsum([len(group.scenes) for group in groups])
+    known = tuple(tuple(range(end - len(group.scenes), end)) for end, group in zip(ends, groups, strict=True))
+    return replace(given, groups=replace(given.groups, prompts=tuple(texts), partition=known))
+
+
+def with_lora(rendering: Rendering, loss: LossSettings, examples: Examples, state: Path, steps: int, seed: int) -> Any:
+    """The demo model with a LoRA, trained now or before."""
+    settings = TrainSettings(
+        steps=steps, batch_size=16, learning_rate=1e-3, rank=16, alpha=16.0, ema=0.99, seed=seed, loss=loss
+    )
+    trainer = Trainer(rendering.model, examples, rendering.negative, settings)
+
+    def shown(trainer: Trainer) -> None:
+        if trainer.done % 100 == 0:
+            recent = np.mean([row[0] for row in trainer.losses[-100:]])
+            print(f"  {state.stem} step {trainer.done} loss {recent:.4f}", flush=True)
+
+    train(trainer, state, shown)
+    trainer.student.unload()
+    return comfy.sd.load_lora_for_models(rendering.model, None, trainer.lora(), 1.0, 0)[0]
+
+
+def measured(
+    rendering: Rendering, groups: Sequence[Group], setting: Setting, band_of: np.ndarray
+) -> dict[str, Any]:
+    """Figures over all groups, and by how alike a group's prompts are (`band_of` each group)."""
+    found, evaluations = rendering(groups, setting)
+    result = summary(groups, found, evaluations, STYLE)
+    features = np.stack([each["features"] for members in found for each in members])
+    drawn = drawn_features(groups, STYLE)
+    rows = np.repeat(band_of, [len(group.scenes) for group in groups])
+    right = np.array([all(each["right"].values()) for members in found for each in members])
+    result["bands"] = {
+        name: {
+            "all": float(right[rows == band].mean()),
+            "distance": frechet_distance(features[rows == band], drawn[rows == band]),
+        }
+        for band, name in enumerate(BANDS)
+    }
+    return result
+
+
+def bands(rendering: Rendering, groups: Sequence[Group]) -> np.ndarray:
+    """0 to 2 a group, by the similarity of its loosest pair."""
+    loosest = []
+    for group in groups:
+        vectors = clip_embeddings(list(encode_prompts(rendering.clip, [caption(s) for s in group.scenes]).values()))
+        loosest.append(float((vectors @ vectors.T).min()))
+    return np.digitize(loosest, np.quantile(loosest, [1 / 3, 2 / 3]))
+
+
+def table(results: dict[str, dict[str, Any]], settings: Sequence[Setting], loras: Sequence[str], seeds: int) -> str:
+    """Mean and 95% interval over the seeds (Student's t; none with a single seed)."""
+    columns = ("all", "subject", "colour", "setting", "score", "diversity", "distance")
+    lines = ["| LoRA | steps | share | saved | all right | subject | colour | setting | text score | diversity | "
+             "distance | " + " | ".join(f"distance, {band}" for band in BANDS) + " |", "|" + "---|" * 14]  # fmt: skip
+    for setting in settings:
+        for lora in loras:
+            runs = [results.get(f"{lora}/{seed}/{setting.key}") for seed in range(seeds)]
+            done = [each for each in runs if each is not None]
+            if not done:
+                continue
+            saved = 1 - np.mean([each["paid"] for each in done]) / STEPS
+            cells = [_cell([each[name] for each in done], 100 if at < 4 else 1) for at, name in enumerate(columns)]
+            by_band = [_cell([each["bands"][band]["distance"] for each in done], 1) for band in BANDS]
+            shown = [lora, str(setting.steps), f"{setting.share:.0%}", f"{saved:.1%}", *cells, *by_band]
+            lines.append(f"| {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
+def _cell(values: list[float], times: float) -> str:
+    mean = times * float(np.mean(values))
+    digits = 1 if abs(mean) >= 10 else 3
+    if len(values) == 1:
+        return f"{mean:.{digits}f}"
+    half = times * float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+    return f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for LoRAs and results")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--scale", type=int, default=10, help="times 216 pictures a cell")
+    parser.add_argument("--steps", type=int, default=600, help="of every training")
+    parser.add_argument("--groups", type=int, default=100, help="of 4 drawings, to train on")
+    parser.add_argument("--loras", nargs="+", default=list(MAIN), choices=list(LORAS))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "sage_table.json"
+    results: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    rendering = Rendering(load_demo_judge())
+    base, unseen = rendering.model, make_groups(options.scale)
+    band_of = bands(rendering, unseen)
+    shared = [Setting(SAMPLER, STEPS, share) for share in SHARES]
+    settings = [*shared, *(Setting(SAMPLER, steps) for steps in FEWER)]
+    for seed in range(options.seeds):
+        examples = training_examples(rendering, training_groups(options.groups, seed, unseen))
+        for lora in options.loras:
+            loss, rendering.model = LORAS[lora], base
+            if loss is not None:
+                name = f"{lora}-{seed}".replace(", ", "-").replace(" ", "-")
+                state = options.out / f"{name}.safetensors"
+                rendering.model = with_lora(rendering, loss, examples, state, options.steps, seed)
+            for setting in settings:
+                key = f"{lora}/{seed}/{setting.key}"
+                if key not in results:
+                    groups = [replace(group, seed=group.seed + 100_000 * seed) for group in unseen]
+                    results[key] = measured(rendering, groups, setting, band_of)
+                    part = path.with_suffix(".part")
+                    part.write_text(json.dumps(results, indent=1))
+                    part.replace(path)
+                    told = results[key]
+                    print(f"{key:<40} all {told['all']:.1%}  diversity {told['diversity']:.3f}  distance "
+                          f"{told['distance']:.2f}", flush=True)  # fmt: skip
+            rendering.model = base
+    images = sum(len(group.scenes) for group in unseen)
+    rows = table(results, settings, options.loras, options.seeds)
+    text = f"{images} pictures a cell and seed, {options.seeds} seeds\n\n{rows}\n"
+    (options.out / "sage_table.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
