@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from .demo_images import DemoImages
 from .demo_model import DemoModel
 from .grid import ComparisonGrid
 from .grouping import SemanticGroupPrompts
@@ -22,4 +23,5 @@ NODES: list[type[io.ComfyNode]] = [
     TrainLora,
     SaveLora,
     DemoModel,
+    DemoImages,
 ]
