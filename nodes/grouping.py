@@ -85,7 +85,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     "'prompt', or the first one, as it is) in the input folder. Press R if it is new there.",
                 ),
                 io.String.Input(
-                    "pinned", default="", optional=True, socketless=True,
+                    "pinned", default="", optional=True,
                     tooltip="Prompts that you moved to another group in the panel, as JSON: "
                     '{"a prompt": "the prompt it stays with"}. One that stays with itself has its own group.',
                 ),
