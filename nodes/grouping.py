@@ -39,6 +39,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                 "Encodes a list of prompts and groups those that mean nearly the same, so that a SAGE sampler can "
                 "run the first steps once a group."
             ),
+            is_output_node=True,  # can be run alone; and a cached run fills the panel of a page that was just opened
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
                 io.String.Input(

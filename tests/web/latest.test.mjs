@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Latest } from "../../web/panel/latest.js";
+import { load } from "./module.mjs";
+
+const { Latest } = await load("panel/latest.js");
 
 /** A panel's end of it: what was asked, what was shown, and the answers to give. */
 function start() {

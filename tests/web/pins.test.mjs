@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatPins, movePrompt, neighbourGroup, parsePins } from "../../web/panel/pins.js";
+import { load } from "./module.mjs";
+
+const { formatPins, movePrompt, neighbourGroup, parsePins } = await load("panel/pins.js");
 
 const CARS = ["red car", "blue car"];
 const BOATS = ["red boat", "blue boat"];

@@ -33,7 +33,7 @@ export const textsOf = (prompts, group) => [...new Set(group.members.map((index)
 export function cardsOf(prompts, grouping, pins) {
   const repeats = new Map();
   for (const text of prompts) repeats.set(text, (repeats.get(text) ?? 0) + 1);
-  const row = (text) => promptRow(text, repeats.get(text), pins.has(text));
+  const row = (text) => promptRow(text, repeats.get(text), repeats.has(pins.get(text)));
   const low = Math.min(grouping.threshold, ...grouping.groups.map(({ loosest }) => loosest));
   const cards = [];
   const alone = [];
@@ -56,7 +56,7 @@ function card(title, about, colour, number, details, rows) {
   const made = element("section", "sage-card", heading, ...details, element("ul", "", ...rows));
   if (colour) made.style.setProperty("--sage-group", colour);
   made.dataset.group = String(number);
-  made.ariaLabel = `${title}, ${about}`;
+  made.setAttribute("aria-label", `${title}, ${about}`);
   return made;
 }
 
@@ -65,7 +65,8 @@ function promptRow(text, times, pinned) {
   made.dataset.prompt = text;
   made.tabIndex = 0;
   made.draggable = true;
-  made.title = `${text}\n\nDrag to another group, or press ← → to move, Enter for a group of its own.`;
+  const state = pinned ? "Pinned to this group. " : "";
+  made.title = `${text}\n\n${state}Drag to another group, or press ← → to move, Enter for a group of its own.`;
   return made;
 }
 

@@ -30,7 +30,7 @@ export class GroupsPanel {
     this.reset = element("button", "", "Reset");
     this.reset.onclick = () => this.pin(new Map());
     this.message = element("div", "sage-message");
-    this.message.role = "status";
+    this.message.setAttribute("role", "status");
     this.cards = element("div", "sage-cards");
     this.cards.tabIndex = -1; // a click gives it the focus, and with it the wheel
     this.cards.dataset.captureWheel = "true";
@@ -124,7 +124,7 @@ export class GroupsPanel {
   render() {
     const { pins, run, grouping } = this;
     this.say("");
-    this.reset.hidden = !pins.size;
+    this.reset.hidden = !this.widget("pinned").value; // damaged text can be reset too
     this.reset.textContent = `Reset ${count(pins.size, "pin")}`;
     this.reset.title = "Put all prompts back into the groups that the threshold gives.";
     this.summary.textContent = grouping ? summary(run.prompts, grouping, this.settings()) : EMPTY;
