@@ -13,8 +13,10 @@ from ..sage_core.conditioning import GROUP_CONDITIONS
 from ..sage_core.encoders import ENCODERS, Embed, open_clip_encoder, sentence_encoder
 from ..sage_core.grouping import THRESHOLD_MODES
 from ..sage_core.heatmap import similarity_image
+from ..sage_core.pins import parse_pins
 from ..sage_core.prompt_files import SUFFIXES, read_prompts
 from ..sage_core.prompts import has_prompts, parse_prompts
+from ..sage_core.regrouping import panel
 from ..sage_core.report import grouping_report
 from ..sage_core.semantic_groups import semantic_groups
 from .encoder_models import FOLDER, encoder_model
@@ -37,6 +39,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                 "Encodes a list of prompts and groups those that mean nearly the same, so that a SAGE sampler can "
                 "run the first steps once a group."
             ),
+            is_output_node=True,  # can be run alone; and a cached run fills the panel of a page that was just opened
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
                 io.String.Input(
@@ -82,6 +85,11 @@ class SemanticGroupPrompts(io.ComfyNode):
                     tooltip="More prompts, after those above: a .txt file (written as above) or a .csv file (column "
                     "'prompt', or the first one, as it is) in the input folder. Press R if it is new there.",
                 ),
+                io.String.Input(
+                    "pinned", default="", optional=True,
+                    tooltip="Prompts that you moved to another group in the panel, as JSON: "
+                    '{"a prompt": "the prompt it stays with"}. One that stays with itself has its own group.',
+                ),
             ],
             outputs=[
                 Groups.Output(display_name="groups", tooltip="For the SAGE samplers and the SAGE Guider."),
@@ -100,15 +108,20 @@ class SemanticGroupPrompts(io.ComfyNode):
     def execute(
         cls, clip: Any, prompts: str, encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
         group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = _NO_FILE,
+        pinned: str = "",
     ) -> io.NodeOutput:  # fmt: skip
+        pins = parse_pins(pinned)
         parsed = all_prompts(prompts, prompt_file)
         bar = comfy.utils.ProgressBar(len(set(parsed)))
         groups = semantic_groups(
             clip, parsed, encoder=encoder, embed=_embed(encoder, encoder_model), threshold_mode=threshold_mode,
-            threshold=threshold, max_group_size=max_group_size, group_condition=group_condition, template=template,
-            on_prompt=bar.update_absolute,
+            threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
+            template=template, on_prompt=bar.update_absolute,
         )  # fmt: skip
-        return io.NodeOutput(groups, grouping_report(groups), similarity_image(groups))
+        settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
+                    "pinned": pinned}  # fmt: skip
+        ui = {"sage_groups": [panel(groups, settings)]}
+        return io.NodeOutput(groups, grouping_report(groups), similarity_image(groups), ui=ui)
 
 
 def _input_folder() -> Path:

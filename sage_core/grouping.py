@@ -10,7 +10,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
-from .plan import Partition
+from .pins import Pins, keepers, with_pinned
+from .plan import Cluster, Partition
 
 THRESHOLD_MODES = ("auto", "fixed")
 _BLOCK = 256
@@ -29,18 +30,25 @@ def unit(embeddings: np.ndarray) -> np.ndarray:
 
 
 def group_prompts(
-    prompts: Sequence[str], embeddings: np.ndarray, *, threshold: float, max_group_size: int = 0
+    prompts: Sequence[str],
+    embeddings: np.ndarray,
+    *,
+    threshold: float,
+    max_group_size: int = 0,
+    pins: Pins | None = None,
 ) -> Partition:
     """Groups in which every pair is at least `threshold` similar.
 
     Complete linkage, so no chain of neighbours joins what is unlike. Equal texts are always together, and
-    count as one towards the size. Deterministic, and independent of the order of the prompts.
+    count as one towards the size. Deterministic, and independent of the order of the prompts. Pinned prompts
+    are where the person put them, whatever the threshold and the size; the others are grouped without them.
 
     Args:
         prompts: N texts.
         embeddings: (N, D), unit rows (see `unit`).
         threshold: cosine similarity, -1 to 1.
         max_group_size: most different texts in a group; 0 for no limit.
+        pins: see `pins`; none by default.
 
     Returns:
         Groups of prompt indices, each in prompt order, the groups by their first prompt.
@@ -54,17 +62,24 @@ def group_prompts(
         raise ValueError(f"max_group_size: expected 0 (no limit) or more, got {max_group_size}.")
     if len(prompts) != len(embeddings):
         raise ValueError(f"embeddings: expected {len(prompts)}, one a prompt, got {len(embeddings)}.")
-    texts = sorted(set(prompts))
-    first = {text: index for index, text in reversed(list(enumerate(prompts)))}
-    vectors = embeddings[[first[text] for text in texts]]
-    members: dict[str, list[int]] = {text: [] for text in texts}
+    members: dict[str, list[int]] = {}
     for index, text in enumerate(prompts):
-        members[text].append(index)
-    groups = [
-        tuple(sorted(index for at in cluster for index in members[texts[at]]))
-        for cluster in _complete_linkage(vectors, threshold, max_group_size)
-    ]
-    return tuple(sorted(groups))
+        members.setdefault(text, []).append(index)
+    pinned = keepers(members, pins or {})
+    free = sorted(members.keys() - pinned.keys())
+    vectors = embeddings[[members[text][0] for text in free]]
+    clusters = [[free[at] for at in cluster] for cluster in _complete_linkage(vectors, threshold, max_group_size)]
+    groups = [sorted(index for text in cluster for index in members[text]) for cluster in with_pinned(clusters, pinned)]
+    return tuple(sorted(map(tuple, groups)))
+
+
+def similarity_range(embeddings: np.ndarray, cluster: Cluster) -> tuple[float, float]:
+    """Cosine similarity of the tightest and the loosest pair; (1, 1) for a group of one."""
+    if len(cluster) == 1:
+        return 1.0, 1.0
+    vectors = embeddings[list(cluster)]
+    pairs = (vectors @ vectors.T)[np.triu_indices(len(cluster), 1)]
+    return float(pairs.max()), float(pairs.min())
 
 
 def condensed(vectors: np.ndarray) -> np.ndarray:
@@ -79,7 +94,7 @@ def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> l
     """Clusters of row indices. Rows that no chain of similar pairs connects can never meet, so each connected
     set has a tree of its own: memory stays far from N x N."""
     clusters: list[list[int]] = []
-    pending = _connected(vectors, threshold)
+    pending = _connected(vectors, threshold) if len(vectors) else []
     while pending:
         component = pending.pop()
         if len(component) > _LARGEST_TREE:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from .conditioning import Conditioning, group_conditioning
+from .grouping import similarity_range
 from .plan import Cluster, Partition
 
 
@@ -20,6 +21,7 @@ class PromptGroups:
         partition: groups of prompt indices.
         threshold, threshold_mode, encoder, group_condition: how they were made.
         notes: what the person should know.
+        auto_threshold: what `auto` finds for these prompts, whatever the mode; None where nobody looked.
     """
 
     prompts: tuple[str, ...]
@@ -31,6 +33,7 @@ class PromptGroups:
     encoder: str
     group_condition: str
     notes: tuple[str, ...] = ()
+    auto_threshold: float | None = None
 
     def distinct(self) -> tuple[PromptGroups, list[int]]:
         """The groups without repeats, and for every prompt the one of them that stands for it.
@@ -64,11 +67,7 @@ class PromptGroups:
 
     def similarity_range(self, cluster: Cluster) -> tuple[float, float]:
         """Cosine similarity of the tightest and the loosest pair; (1, 1) for a group of one."""
-        if len(cluster) == 1:
-            return 1.0, 1.0
-        vectors = self.embeddings[list(cluster)]
-        pairs = (vectors @ vectors.T)[np.triu_indices(len(cluster), 1)]
-        return float(pairs.max()), float(pairs.min())
+        return similarity_range(self.embeddings, cluster)
 
     def _combined(self, cluster: Cluster) -> tuple[Conditioning, bool]:
         members = [self.conditionings[index] for index in cluster]

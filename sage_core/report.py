@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from .groups import PromptGroups
 from .plan import Cost, SharePlan
 
+SHARE = 0.4
+"""What savings are predicted for where no share has been chosen yet."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -70,15 +73,20 @@ def sampling_report(outcome: Outcome) -> str:
     return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in outcome.warnings)])
 
 
-def grouping_report(groups: PromptGroups, *, share: float = 0.4) -> str:
+def predicted_saving(prompts: Sequence[str], groups: int, *, share: float) -> float:
+    """Fraction of the evaluations that a share saves; repeats cost nothing."""
+    paid = share * groups + (1 - share) * len(set(prompts))
+    return 1 - paid / len(prompts)
+
+
+def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
     """Each group with its prompts and its tightest and loosest pair, and what sharing it would save."""
-    n, count, different = len(groups.prompts), len(groups.partition), len(set(groups.prompts))
-    paid = share * count + (1 - share) * different
+    saved = predicted_saving(groups.prompts, len(groups.partition), share=share)
     lines = [
-        f"{_count(n, 'prompt')} in {_count(count, 'group')} "
+        f"{_count(len(groups.prompts), 'prompt')} in {_count(len(groups.partition), 'group')} "
         f"(encoder {groups.encoder}, threshold {groups.threshold:.3f} {groups.threshold_mode}, "
         f"group condition {groups.group_condition})",
-        f"predicted: {1 - paid / n:.1%} of the evaluations saved at share {share:g}",
+        f"predicted: {saved:.1%} of the evaluations saved at share {share:g}",
     ]
     for number, members in enumerate(groups.partition, start=1):
         tightest, loosest = groups.similarity_range(members)

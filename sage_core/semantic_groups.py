@@ -20,6 +20,7 @@ from .encoders import (
 )
 from .grouping import THRESHOLD_MODES, group_prompts
 from .groups import PromptGroups
+from .pins import Pins, keepers
 from .threshold import auto_threshold
 
 
@@ -32,6 +33,7 @@ def semantic_groups(
     threshold_mode: str = "auto",
     threshold: float = 0.8,
     max_group_size: int = 0,
+    pins: Pins | None = None,
     group_condition: str = "mean",
     template: Conditioning | None = None,
     on_prompt: Callable[[int], None] = lambda done: None,
@@ -44,6 +46,7 @@ def semantic_groups(
         embed: measures similarity; None for the CLIP's own embeddings.
         threshold_mode: "auto" (see `threshold.auto_threshold`) or "fixed".
         threshold: cosine similarity of the loosest pair in a group, for "fixed".
+        pins: prompts that were put into a group by hand.
         template: conditioning whose extras go to every prompt.
         on_prompt: told how many prompts are encoded.
 
@@ -56,9 +59,11 @@ def semantic_groups(
     plain = [encoded[text] for text in prompts]
     embeddings = clip_embeddings(plain) if embed is None else embed(prompts)
     _check_embeddings(prompts, embeddings)
+    # In fixed mode too: the panel lets people switch between the two without another run.
+    unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
+    automatic = auto_threshold(prompts, embeddings, unrelated)
     if threshold_mode == "auto":
-        unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
-        threshold = auto_threshold(prompts, embeddings, unrelated)
+        threshold = automatic
     if template is not None:
         check_template(template, plain[0])
         plain = [apply_template(conditioning, template) for conditioning in plain]
@@ -66,13 +71,14 @@ def semantic_groups(
         prompts=prompts,
         conditionings=tuple(plain),
         embeddings=embeddings,
-        partition=group_prompts(prompts, embeddings, threshold=threshold, max_group_size=max_group_size),
+        partition=group_prompts(prompts, embeddings, threshold=threshold, max_group_size=max_group_size, pins=pins),
         threshold=threshold,
         threshold_mode=threshold_mode,
         encoder=encoder,
         group_condition=group_condition,
+        auto_threshold=automatic,
     )
-    return _with_notes(groups, unknown_words(clip, prompts))
+    return _with_notes(groups, unknown_words(clip, prompts), len(keepers(prompts, pins or {})))
 
 
 def _check_embeddings(prompts: tuple[str, ...], embeddings: np.ndarray) -> None:
@@ -82,8 +88,10 @@ def _check_embeddings(prompts: tuple[str, ...], embeddings: np.ndarray) -> None:
             raise ValueError(f"encoder: expected finite embeddings, got NaN or infinity for the prompt {text[:80]!r}.")
 
 
-def _with_notes(groups: PromptGroups, unknown: list[str]) -> PromptGroups:
+def _with_notes(groups: PromptGroups, unknown: list[str], pinned: int) -> PromptGroups:
     notes = []
+    if pinned:
+        notes.append(f"{pinned} of the prompts are where they were put by hand, whatever the threshold")
     if unknown:
         notes.append(f"the demo model does not know these words and skips them: {_first(unknown, 20)}")
     medoid = [

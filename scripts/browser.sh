@@ -24,6 +24,9 @@ if ! cmp -s "$here/package-lock.json" "$here/node_modules/.installed"; then
   cp "$here/package-lock.json" "$here/node_modules/.installed"
 fi
 
+echo "== the page's modules"
+node --test --test-reporter=spec tests/web/*.test.mjs
+
 for host in "${hosts[@]}"; do "${PYTHON:-python3}" scripts/host.py setup "$host" >/dev/null; done
 export CHROMIUM
 CHROMIUM=$(command -v "${CHROMIUM:-chromium}")

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { differences, layoutProblems } from "./compare.mjs";
 import { WorkflowPage } from "./page.mjs";
+import { PanelUser, changeGroups, findPins, groupingOnly } from "./panel.mjs";
 
 const EXAMPLES = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../example_workflows");
 // Images that each workflow saves.
@@ -106,6 +107,28 @@ async function runWorkflow(name, renderer, problems) {
   }
 }
 
+/** Groups, thresholds and pins on the panel; what was saved is opened in a second tab. */
+async function checkPanel(renderer, problems) {
+  await post("/api/settings/Comfy.TutorialCompleted", true);
+  await post("/api/settings/Comfy.VueNodes.Enabled", renderer === "vue");
+  const workflow = groupingOnly(path.join(EXAMPLES, "sage_text_to_image.json"));
+  const changed = await inTab("first", (user, shot) => changeGroups(user, workflow, shot, problems));
+  await inTab("second", (user) => findPins(user, changed, workflow, problems));
+
+  async function inTab(moment, use) {
+    const page = await WorkflowPage.open(browser, url);
+    page.opened = page.console.length;
+    const shot = (when) => page.tab.screenshot({ path: path.join(folder, `panel-${renderer}-${when}.png`) });
+    try {
+      return await use(new PanelUser(page, renderer), shot);
+    } finally {
+      await shot(moment);
+      problems.push(...(await page.alarms()), ...page.complaints(await packName()));
+      await page.tab.close();
+    }
+  }
+}
+
 async function imageProblems(page, images, expected) {
   const saved = images.filter(({ type }) => type === "output");
   const problems = [];
@@ -120,6 +143,7 @@ async function imageProblems(page, images, expected) {
 fs.mkdirSync(folder, { recursive: true });
 await check("the server lists the workflows with their thumbnails", templatesAreListed);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+for (const renderer of renderers) await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
 for (const name of names) {
   for (const renderer of renderers) {
     await check(`${name}, ${renderer}`, (problems) => runWorkflow(name, renderer, problems));

@@ -1,0 +1,117 @@
+"""The groups of a run, once more under other settings: what the panel shows while a person tries them out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from .checks import check_choice
+from .colours import group_colour
+from .grouping import THRESHOLD_MODES, group_prompts, similarity_range
+from .groups import PromptGroups
+from .pins import parse_pins
+from .plan import Partition
+from .report import SHARE, predicted_saving
+
+_MOST_PROMPTS, _MOST_CHARACTERS = 2_000, 500_000
+"""A list beyond this is not for a panel."""
+_MOST_RUNS, _MOST_BYTES = 8, 64 * 2**20
+"""What is remembered at most: runs, and embeddings of all of them."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Prompts whose similarities are known: all that grouping them again takes.
+
+    Attributes:
+        prompts: N texts, in the person's order.
+        embeddings: (N, D), unit rows.
+        auto_threshold: see `threshold.auto_threshold`.
+    """
+
+    prompts: tuple[str, ...]
+    embeddings: np.ndarray
+    auto_threshold: float
+
+    @property
+    def key(self) -> str:
+        """The same for the same prompts and embeddings, so that a run with other settings takes no more room."""
+        content = hashlib.sha256(repr((self.prompts, self.auto_threshold)).encode(errors="surrogatepass"))
+        content.update(self.embeddings.tobytes())
+        return content.hexdigest()[:32]
+
+    def regrouped(
+        self, *, threshold_mode: str, threshold: float, max_group_size: int, pinned: str
+    ) -> dict[str, Any]:
+        """What `cards` tells of the groups under these settings.
+
+        Raises:
+            ValueError: a setting is out of range.
+        """
+        check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
+        if threshold_mode == "auto":
+            threshold = self.auto_threshold
+        pins = parse_pins(pinned)
+        partition = group_prompts(
+            self.prompts, self.embeddings, threshold=threshold, max_group_size=max_group_size, pins=pins
+        )
+        return cards(self.prompts, self.embeddings, partition, threshold)
+
+
+class Memory:
+    """The runs that were grouped last; runs and pages use it from different threads."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, Measured] = OrderedDict()
+        self._lock = Lock()
+
+    def keep(self, measured: Measured) -> str:
+        """Remembers a run under its key, and forgets those that were not used for longest."""
+        key = measured.key
+        with self._lock:
+            self._runs[key] = measured
+            self._runs.move_to_end(key)
+            while len(self._runs) > 1 and (len(self._runs) > _MOST_RUNS or self._bytes() > _MOST_BYTES):
+                self._runs.popitem(last=False)
+        return key
+
+    def recall(self, key: str) -> Measured | None:
+        with self._lock:
+            if key in self._runs:
+                self._runs.move_to_end(key)
+            return self._runs.get(key)
+
+    def _bytes(self) -> int:
+        return sum(measured.embeddings.nbytes for measured in self._runs.values())
+
+
+MEMORY = Memory()
+
+
+def panel(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, Any]:
+    """What the page needs to show a run's groups and to ask for others."""
+    prompts = groups.prompts
+    if len(prompts) > _MOST_PROMPTS or sum(map(len, prompts)) > _MOST_CHARACTERS:
+        return {"too_many": len(prompts)}
+    assert groups.auto_threshold is not None
+    key = MEMORY.keep(Measured(prompts, groups.embeddings, groups.auto_threshold))
+    grouping = cards(prompts, groups.embeddings, groups.partition, groups.threshold)
+    return {"key": key, "prompts": prompts, "settings": settings, "grouping": grouping}
+
+
+def cards(
+    prompts: tuple[str, ...], embeddings: np.ndarray, partition: Partition, threshold: float
+) -> dict[str, Any]:
+    """A partition as plain data: every group's members, colour, tightest and loosest pair, and what sharing saves."""
+    groups = []
+    for number, members in enumerate(partition):
+        tightest, loosest = similarity_range(embeddings, members)
+        colour = "#{:02x}{:02x}{:02x}".format(*group_colour(number, len(members)))
+        groups.append({"members": members, "colour": colour, "tightest": tightest, "loosest": loosest})
+    saved = predicted_saving(prompts, len(partition), share=SHARE)
+    return {"threshold": threshold, "share": SHARE, "saved": saved, "groups": groups}

@@ -1,0 +1,127 @@
+// A person at the panel of Semantic Group Prompts: sees the groups, tries thresholds, moves prompts.
+
+import fs from "node:fs";
+
+const GROUPING = "SageSemanticGroupPrompts";
+const NODES = ["SageDemoModel", GROUPING, "PreviewAny"];
+const RED = "a red car in the snow";
+const BLUE = "a blue car in the snow";
+
+/** The start of an example workflow, up to the report, at a threshold that one step up makes too high for all. */
+export function groupingOnly(file) {
+  const workflow = JSON.parse(fs.readFileSync(file, "utf-8"));
+  const grouping = workflow.nodes.find(({ type }) => type === GROUPING);
+  const linked = new Set(grouping.outputs.flatMap(({ links }) => links ?? []));
+  const shows = ({ type, inputs }) => type !== "PreviewAny" || inputs.some(({ link }) => linked.has(link));
+  workflow.nodes = workflow.nodes.filter((node) => NODES.includes(node.type) && shows(node));
+  const ids = workflow.nodes.map(({ id }) => id);
+  workflow.links = workflow.links.filter(([, from, , to]) => ids.includes(from) && ids.includes(to));
+  workflow.groups = [];
+  grouping.widgets_values.splice(2, 2, "fixed", 0.99);
+  return workflow;
+}
+
+export class PanelUser {
+  /** @param {import("./page.mjs").WorkflowPage} page @param {string} renderer */
+  constructor(page, renderer) {
+    Object.assign(this, { page, renderer, tab: page.tab, panel: page.tab.locator(".sage-panel") });
+  }
+
+  async load(workflow) {
+    await this.tab.evaluate((graph) => window.app.loadGraphData(graph), workflow);
+    await this.page.settle();
+  }
+
+  /** The texts on each card by its title, pinned ones with a star. */
+  async cards() {
+    const cards = await this.panel.locator(".sage-card").evaluateAll((found) =>
+      found.map((card) => [
+        card.querySelector("b").textContent,
+        [...card.querySelectorAll("li")].map((row) => row.textContent + (row.className === "sage-pinned" ? "*" : "")),
+      ]),
+    );
+    return Object.fromEntries(cards);
+  }
+
+  /** Waits for a summary that says so. */
+  async says(text) {
+    await this.panel.locator(".sage-summary", { hasText: text }).waitFor({ timeout: 10_000 });
+  }
+
+  row(text) {
+    return this.panel.locator("li").filter({ hasText: text });
+  }
+
+  card(title) {
+    return this.panel.locator(".sage-card").filter({ has: this.tab.locator("b", { hasText: new RegExp(`^${title}$`) }) });
+  }
+
+  /** Clicks the arrow beside the threshold. @param {1 | -1} step */
+  async stepThreshold(step) {
+    if (this.renderer === "vue") {
+      const row = this.tab.getByTestId("node-widget").filter({ hasText: /^threshold$/ });
+      return row.getByTestId(step > 0 ? "increment" : "decrement").click();
+    }
+    const [x, y] = await this.tab.evaluate(([type, up]) => {
+      const { graph, canvas } = window.app;
+      const node = graph.nodes.find((each) => each.type === type);
+      const widget = node.widgets.find(({ name }) => name === "threshold");
+      const { left, top } = canvas.canvas.getBoundingClientRect();
+      const { scale, offset } = canvas.ds;
+      const x = node.pos[0] + (up ? node.size[0] - 22 : 22);
+      return [left + (x + offset[0]) * scale, top + (node.pos[1] + widget.last_y + 10 + offset[1]) * scale];
+    }, [GROUPING, step > 0]);
+    await this.tab.mouse.click(x, y);
+  }
+}
+
+/** A problem where something else is shown than wanted. */
+function compare(problems, what, found, wanted) {
+  const [a, b] = [found, wanted].map((value) => JSON.stringify(value));
+  if (a !== b) problems.push(`${what}: ${a} is shown, not ${b}`);
+}
+
+const groupingValues = ({ nodes }) => nodes.find(({ type }) => type === GROUPING).widgets_values;
+
+/** Runs, tries a threshold and moves two prompts. What would be saved then, and what the cards show. */
+export async function changeGroups(user, workflow, shot, problems) {
+  await user.load(workflow);
+  await user.page.run(() => {});
+  await user.says("24 prompts in 6 groups, threshold 0.990 (fixed), saves 30.0%");
+  const sizes = Object.values(await user.cards()).map((rows) => rows.length);
+  compare(problems, "the groups after a run", sizes, [4, 4, 4, 4, 4, 4, 0]);
+  const colour = await user.card("Group 1").evaluate((card) => getComputedStyle(card).borderLeftColor);
+  compare(problems, "the colour of group 1", colour, "rgb(0, 114, 178)");
+  await shot("run");
+
+  await user.stepThreshold(1);
+  await user.says("24 groups, threshold 1.000 (fixed), saves 0.0%");
+  compare(problems, "alone at the highest threshold", (await user.cards()).Alone.length, 24);
+  await shot("threshold");
+  await user.stepThreshold(-1);
+  await user.says("6 groups");
+
+  await user.row(RED).dragTo(user.card("Group 2"));
+  await user.says("Reset 1 pin");
+  await user.row(BLUE).focus();
+  await user.tab.keyboard.press("Enter");
+  await user.says("7 groups");
+  await shot("moved");
+  const cards = await user.cards();
+  compare(problems, "the group that a prompt was dragged to", cards["Group 1"].includes(`${RED}*`), true);
+  compare(problems, "alone after Enter", cards.Alone, [`${BLUE}*`]);
+  return { saved: await user.page.saved(), cards };
+}
+
+/** Opens what was saved: the pins are there, before and after a run, until they are reset. */
+export async function findPins(user, { saved, cards }, workflow, problems) {
+  await user.load(saved);
+  await user.says("Reset 2 pins");
+  await user.page.run(() => {});
+  await user.says("7 groups");
+  compare(problems, "the cards after saving and loading", await user.cards(), cards);
+  await user.panel.getByRole("button", { name: "Reset 2 pins" }).click();
+  await user.says("6 groups");
+  compare(problems, "alone after the reset", (await user.cards()).Alone, []);
+  compare(problems, "what is saved then", groupingValues(await user.page.saved()), groupingValues(workflow));
+}

@@ -1,0 +1,166 @@
+"""Groups of an earlier run under other settings: what is remembered, what is told, and the server's route."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import numpy as np
+import pytest
+from comfyui_sage.nodes.regroup import add_route
+from comfyui_sage.sage_core import regrouping
+from comfyui_sage.sage_core.colours import ALONE
+from comfyui_sage.sage_core.grouping import unit
+from comfyui_sage.sage_core.regrouping import Measured, Memory, panel
+from comfyui_sage.sage_core.report import grouping_report
+from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from live import Server
+from models import clip_l
+from test_host import sage_graph
+
+PROMPTS = ("red car", "blue car", "moon")
+MEASURED = Measured(PROMPTS, unit(np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 0, 1]])), 0.7)
+FIXED = {"threshold_mode": "fixed", "threshold": 0.9, "max_group_size": 0, "pinned": ""}
+
+
+def members(told: dict[str, Any]) -> list[list[int]]:
+    return [list(group["members"]) for group in told["groups"]]
+
+
+class TestMeasured:
+    def test_auto_uses_its_own_threshold(self) -> None:
+        told = MEASURED.regrouped(**FIXED | {"threshold_mode": "auto"})
+        assert (members(told), told["threshold"]) == ([[0, 1], [2]], 0.7)
+
+    def test_fixed_size_and_pins(self) -> None:
+        assert members(MEASURED.regrouped(**FIXED)) == [[0], [1], [2]]
+        assert members(MEASURED.regrouped(**FIXED | {"threshold": 0.5, "max_group_size": 1})) == [[0], [1], [2]]
+        assert members(MEASURED.regrouped(**FIXED | {"pinned": '{"moon": "red car"}'})) == [[0, 2], [1]]
+
+    def test_what_is_told_of_a_group(self) -> None:
+        together, alone = MEASURED.regrouped(**FIXED | {"threshold": 0.5})["groups"]
+        assert (together["tightest"], together["loosest"]) == pytest.approx((0.8, 0.8))
+        assert together["colour"] == "#0072b2"
+        assert alone["colour"] == "#{:02x}{:02x}{:02x}".format(*ALONE)
+
+    def test_the_key_is_of_the_content(self) -> None:
+        assert MEASURED.key == Measured(PROMPTS, MEASURED.embeddings.copy(), 0.7).key
+        assert MEASURED.key != Measured(("a", "b", "c"), MEASURED.embeddings, 0.7).key
+        assert MEASURED.key != Measured(PROMPTS, MEASURED.embeddings[::-1], 0.7).key
+
+    def test_a_run_and_its_panel_agree_with_the_report(self) -> None:
+        groups = semantic_groups(clip_l(), ("a dog", "a house", "a dog"), threshold_mode="fixed", threshold=-1.0)
+        told = json.loads(json.dumps(panel(groups, FIXED)))
+        assert told["prompts"] == list(groups.prompts)
+        assert members(told["grouping"]) == [[0, 1, 2]]
+        assert f"{told['grouping']['saved']:.1%} of the evaluations" in grouping_report(groups)
+        assert regrouping.MEMORY.recall(told["key"]) is not None
+
+    def test_a_very_long_list_has_no_panel(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(regrouping, "_MOST_PROMPTS", 2)
+        groups = semantic_groups(clip_l(), ("a dog", "a house", "a dog"))
+        assert panel(groups, FIXED) == {"too_many": 3}
+
+
+class TestMemory:
+    def runs(self, count: int, width: int = 3) -> list[Measured]:
+        return [Measured((str(number),), np.ones((1, width), np.float32), 0.5) for number in range(count)]
+
+    def test_the_oldest_is_forgotten(self) -> None:
+        memory = Memory()
+        keys = [memory.keep(run) for run in self.runs(8)]
+        memory.recall(keys[0])
+        memory.keep(MEASURED)
+        assert memory.recall(keys[1]) is None
+        assert memory.recall(keys[0]) is not None and memory.recall(MEASURED.key) is MEASURED
+
+    def test_its_size_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(regrouping, "_MOST_BYTES", 1000)
+        memory = Memory()
+        keys = [memory.keep(run) for run in self.runs(3, width=100)]
+        assert [memory.recall(key) is not None for key in keys] == [False, True, True]
+
+    def test_equal_runs_take_one_place(self) -> None:
+        memory = Memory()
+        first = memory.keep(self.runs(1)[0])
+        for _ in range(20):
+            memory.keep(MEASURED)
+        assert memory.recall(first) is not None
+
+
+def test_without_a_server_nothing_is_registered() -> None:
+    add_route()
+
+
+class TestRoute:
+    @pytest.fixture(scope="class")
+    def told(self, server: Server) -> dict[str, Any]:
+        """What a run shows on the panel."""
+        return server.queue(self.graph())["2"]["sage_groups"][0]
+
+    def graph(self, **settings: Any) -> dict[str, Any]:
+        graph = sage_graph()
+        graph["2"]["inputs"] |= settings
+        shown = {"class_type": "PreviewAny", "inputs": {"source": ["2", 1]}}
+        return {"1": graph["1"], "2": graph["2"], "8": shown}
+
+    def post(self, server: Server, body: Any) -> tuple[int, Any]:
+        """Status and answer."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(f"{server.url}/sage/regroup", data, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def test_a_run_tells_its_groups(self, told: dict[str, Any]) -> None:
+        assert told["prompts"] == ["a red car in the snow", "a blue car in the snow", "a small boat on the sea"]
+        assert members(told["grouping"]) == [[0, 1], [2]]
+        assert told["settings"] == FIXED | {"threshold_mode": "auto", "threshold": 0.8}
+
+    def test_other_settings(self, server: Server, told: dict[str, Any]) -> None:
+        body = {**told["settings"], "key": told["key"]}
+        assert self.post(server, body) == (200, told["grouping"]), "as the run"
+        status, answer = self.post(server, body | {"threshold_mode": "fixed", "threshold": -1})
+        assert (status, members(answer)) == (200, [[0, 1, 2]])
+        pinned = json.dumps({told["prompts"][0]: told["prompts"][2]})
+        status, answer = self.post(server, body | {"pinned": pinned})
+        assert (status, members(answer)) == (200, [[0, 2], [1]])
+
+    def test_the_node_groups_as_the_route_told(self, server: Server, told: dict[str, Any]) -> None:
+        pinned = json.dumps({told["prompts"][0]: told["prompts"][2]})
+        outputs = server.queue(self.graph(pinned=pinned))
+        assert members(outputs["2"]["sage_groups"][0]["grouping"]) == [[0, 2], [1]]
+        assert "1 of the prompts are where they were put by hand" in outputs["8"]["text"][0]
+
+    @pytest.mark.parametrize(
+        "change, status, message",
+        [
+            ({"key": "unheard"}, 404, "key: these prompts are no longer remembered"),
+            ({"key": ["a"]}, 400, "key: got a value of the wrong type"),
+            ({"threshold_mode": "never"}, 400, "threshold_mode: expected one of auto, fixed"),
+            ({"threshold_mode": "fixed", "threshold": 1.01}, 400, "threshold: expected a cosine"),
+            ({"threshold_mode": "fixed", "threshold": float("nan")}, 400, "threshold: expected a cosine"),
+            ({"threshold": "0.5"}, 400, "threshold: got a value of the wrong type"),
+            ({"threshold": True}, 400, "threshold: got a value of the wrong type"),
+            ({"max_group_size": -1}, 400, "max_group_size: expected 0"),
+            ({"max_group_size": 1.5}, 400, "max_group_size: got a value of the wrong type"),
+            ({"pinned": "{"}, 400, "pinned: expected a JSON object"),
+            ({"pinned": "x" * 2**20}, 413, "expected at most 1048576 bytes"),
+            ({"more": 1}, 400, "body: expected a JSON object with key, threshold_mode"),
+        ],
+    )
+    def test_a_refused_value(
+        self, server: Server, told: dict[str, Any], change: dict[str, Any], status: int, message: str
+    ) -> None:
+        code, answer = self.post(server, {**told["settings"], "key": told["key"], **change})
+        assert code == status
+        assert answer["error"].startswith(message)
+
+    @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b"\xff", b"[" * 100_000])
+    def test_a_damaged_body(self, server: Server, body: bytes) -> None:
+        code, answer = self.post(server, body)
+        assert (code, answer["error"].startswith("body: expected")) == (400, True)

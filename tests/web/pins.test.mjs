@@ -1,0 +1,67 @@
+// Pins as the panel makes them.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { load } from "./module.mjs";
+
+const { formatPins, movePrompt, neighbourGroup, parsePins } = await load("panel/pins.js");
+
+const CARS = ["red car", "blue car"];
+const BOATS = ["red boat", "blue boat"];
+const GROUPS = [CARS, BOATS, ["moon"]];
+const move = (pins, groups, text, target) => Object.fromEntries(movePrompt(new Map(Object.entries(pins)), groups, text, target));
+
+test("the format, there and back, whatever the texts", () => {
+  const pins = new Map([["__proto__", "a \"b\"\n"], ["ü", "ü"]]);
+  assert.deepEqual(parsePins(formatPins(pins)), pins);
+  assert.equal(formatPins(new Map()), "");
+  assert.deepEqual(parsePins(""), new Map());
+  assert.deepEqual(parsePins("{damaged"), new Map());
+});
+
+test("a prompt stays with one of the group that is not pinned itself", () => {
+  assert.deepEqual(move({}, GROUPS, "moon", CARS), { moon: "red car" });
+  assert.deepEqual(move({ "red car": "blue car" }, GROUPS, "moon", CARS), { "red car": "blue car", moon: "blue car" });
+});
+
+test("a prompt on its own", () => {
+  assert.deepEqual(move({}, GROUPS, "red car", null), { "red car": "red car" });
+  assert.deepEqual(move({ moon: "moon" }, GROUPS, "red car", ["moon"]), { moon: "moon", "red car": "moon" });
+});
+
+test("moved again, it leaves its old place", () => {
+  const groups = [[...CARS, "moon"], BOATS];
+  assert.deepEqual(move({ moon: "red car" }, groups, "moon", BOATS), { moon: "red boat" });
+});
+
+test("those that stayed with it stay behind, with another one of their group", () => {
+  const groups = [[...CARS, "moon"], BOATS];
+  assert.deepEqual(move({ moon: "red car" }, groups, "red car", BOATS), { moon: "blue car", "red car": "red boat" });
+});
+
+test("those that stayed with it stay together where nobody else is left", () => {
+  const groups = [["red car", "moon", "sun"], BOATS];
+  const pins = { moon: "red car", sun: "red car" };
+  assert.deepEqual(move(pins, groups, "red car", BOATS), { moon: "moon", sun: "moon", "red car": "red boat" });
+});
+
+test("steps go through all groups and back home, whichever way", () => {
+  const prompts = [...CARS, ...BOATS, "moon"];
+  for (const step of [1, -1]) {
+    let groups = GROUPS;
+    const seen = [];
+    for (let turn = 0; turn < 4; turn += 1) {
+      const target = neighbourGroup(prompts, groups, "red car", step);
+      seen.push(target?.[0] ?? "own");
+      const others = groups.map((group) => group.filter((text) => text !== "red car")).filter((group) => group.length);
+      const moved = target ? others.map((group) => (group[0] === target[0] ? ["red car", ...group] : group)) : [["red car"], ...others];
+      groups = moved.sort(([a], [b]) => prompts.indexOf(a) - prompts.indexOf(b));
+    }
+    const round = ["red boat", "moon", "own", "blue car"];
+    assert.deepEqual(seen, step === 1 ? round : ["own", "moon", "red boat", "blue car"]);
+  }
+});
+
+test("the only prompt has nowhere to go", () => {
+  assert.equal(neighbourGroup(["moon"], [["moon"]], "moon", 1), null);
+});

@@ -1,0 +1,77 @@
+// The panel of Semantic Group Prompts: its groups as cards, which follow the settings and can be changed by hand.
+
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+import { GroupsPanel } from "./panel/panel.js";
+
+const NODE = "SageSemanticGroupPrompts";
+/** @type {WeakMap<object, GroupsPanel>} */
+const panels = new WeakMap();
+
+async function ask(question) {
+  const answer = await api.fetchApi("/sage/regroup", { method: "POST", body: JSON.stringify(question) });
+  const told = await answer.json();
+  if (!answer.ok) throw new Error(told.error);
+  return told;
+}
+
+function commit(change) {
+  app.canvas.emitBeforeChange();
+  change();
+  app.canvas.emitAfterChange();
+}
+
+/** Runs `after` whenever a method of a node has run. */
+function extend(node, name, after) {
+  const before = node[name];
+  node[name] = function (...args) {
+    const result = before?.apply(this, args);
+    after(...args);
+    return result;
+  };
+}
+
+function addPanel(node) {
+  // The panel shows the pins and changes them: their JSON would only be in the way.
+  const pinned = node.widgets.find(({ name }) => name === "pinned");
+  pinned.hidden = pinned.options.hidden = true;
+  const socket = node.findInputSlot("pinned");
+  if (socket >= 0) node.removeInput(socket);
+
+  const panel = new GroupsPanel(node, ask, commit);
+  const options = { serialize: false, hideOnZoom: false, getMinHeight: () => 180 };
+  node.addDOMWidget("groups_panel", "sage_groups_panel", panel.element, options).serialize = false;
+  panels.set(node, panel);
+  extend(node, "onExecuted", (output) => show(node, output));
+  extend(node, "onConfigure", () => panel.render());
+  extend(node, "onRemoved", () => panel.latest.cancel());
+}
+
+function show(node, output) {
+  const run = output?.sage_groups?.[0];
+  if (run) panels.get(node)?.fill(run);
+}
+
+/** A node by the name that outputs are kept under: its id, after its subgraph's where it is in one. */
+function nodeAt(locator) {
+  const [id, subgraph] = locator.split(":").reverse();
+  const root = app.rootGraph ?? app.graph;
+  return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
+}
+
+const style = document.createElement("link");
+style.rel = "stylesheet";
+style.href = new URL("./panel/panel.css", import.meta.url).href;
+document.head.append(style);
+
+app.registerExtension({
+  name: "SAGE.GroupsPanel",
+  nodeCreated(node) {
+    if (node.comfyClass === NODE) addPanel(node);
+  },
+  onNodeOutputsUpdated(outputs) {
+    for (const [locator, output] of Object.entries(outputs)) {
+      if (output?.sage_groups) show(nodeAt(locator), output);
+    }
+  },
+});

@@ -1,0 +1,149 @@
+import { cardsOf, count, element, textsOf } from "./cards.js";
+import { Latest } from "./latest.js";
+import { moving } from "./moving.js";
+import { formatPins, movePrompt, neighbourGroup, parsePins } from "./pins.js";
+
+const SETTINGS = ["threshold_mode", "threshold", "max_group_size", "pinned"];
+const EMPTY = "Run the workflow to see the groups of your prompts here.";
+
+/**
+ * What a run tells, see `panel` in sage_core/regrouping.py.
+ *
+ * @typedef {import("./cards.js").Grouping} Grouping
+ * @typedef {{key: string, prompts: string[], settings: Object<string, any>, grouping: Grouping}} Run
+ */
+
+/** The groups of a node's last run, and what the node's settings would make of them now. */
+export class GroupsPanel {
+  /**
+   * @param {object} node
+   * @param {(question: object) => Promise<Grouping>} ask the server
+   * @param {(change: () => void) => void} commit does a change that can be undone and makes the workflow a changed one
+   */
+  constructor(node, ask, commit) {
+    Object.assign(this, { node, commit });
+    /** @type {Run | null} */
+    this.run = null;
+    /** @type {Grouping | null} */
+    this.grouping = null;
+    this.summary = element("span", "");
+    this.reset = element("button", "", "Reset");
+    this.reset.onclick = () => this.pin(new Map());
+    this.message = element("div", "sage-message");
+    this.message.setAttribute("role", "status");
+    this.cards = element("div", "sage-cards");
+    this.cards.tabIndex = -1; // a click gives it the focus, and with it the wheel
+    this.cards.dataset.captureWheel = "true";
+    const header = element("div", "sage-summary", this.summary, this.reset);
+    this.element = element("div", "sage-panel", header, this.message, this.cards);
+    this.latest = new Latest(ask, (grouping) => this.show(grouping), (message) => this.say(message));
+    moving(this.cards, {
+      move: (text, target) => this.move(text, target),
+      step: (text, step) => this.move(text, neighbourGroup(this.run.prompts, this.groups, text, step)),
+      groupOf: (number) => this.groups[number],
+    });
+    for (const name of SETTINGS) this.watch(this.widget(name));
+    this.render();
+  }
+
+  widget(name) {
+    return this.node.widgets.find((widget) => widget.name === name);
+  }
+
+  /** Hears of a widget's changes, in both renderers. */
+  watch(widget) {
+    const before = widget.callback;
+    widget.callback = (...args) => {
+      const result = before?.apply(widget, args);
+      this.changed();
+      return result;
+    };
+  }
+
+  get pins() {
+    return parsePins(this.widget("pinned").value);
+  }
+
+  /** The texts of each group, as they are shown. */
+  get groups() {
+    return this.grouping.groups.map((group) => textsOf(this.run.prompts, group));
+  }
+
+  /** The node's settings; of what another node decides, its last value. */
+  settings() {
+    const linked = (name) => this.node.inputs?.some(({ widget, link }) => widget?.name === name && link != null);
+    const value = (name) => (linked(name) ? this.run.settings[name] : this.widget(name).value);
+    return Object.fromEntries(SETTINGS.map((name) => [name, value(name)]));
+  }
+
+  /** Takes what a run told. @param {Run | {too_many: number}} run */
+  fill(run) {
+    this.latest.cancel();
+    if ("too_many" in run) {
+      this.run = this.grouping = null;
+      this.render();
+      return this.say(`${count(run.too_many, "prompt")}: too many to show here. The report has all of them.`);
+    }
+    this.run = run;
+    this.show(run.grouping);
+    const now = this.settings();
+    if (SETTINGS.some((name) => now[name] !== run.settings[name])) this.changed();
+  }
+
+  /** Asks for the groups under other settings. */
+  changed() {
+    if (this.run) this.latest.request({ key: this.run.key, ...this.settings() });
+  }
+
+  /** @param {Grouping} grouping */
+  show(grouping) {
+    this.grouping = grouping;
+    this.render();
+  }
+
+  /** @param {string} message */
+  say(message) {
+    this.message.textContent = message;
+  }
+
+  /** @param {string} text @param {string[] | null} target */
+  move(text, target) {
+    this.pin(movePrompt(this.pins, this.groups, text, target));
+  }
+
+  /** @param {import("./pins.js").Pins} pins */
+  pin(pins) {
+    const widget = this.widget("pinned");
+    this.commit(() => {
+      widget.value = formatPins(pins);
+      widget.callback(widget.value);
+    });
+    this.render();
+  }
+
+  render() {
+    const { pins, run, grouping } = this;
+    this.say("");
+    this.reset.hidden = !this.widget("pinned").value; // damaged text can be reset too
+    this.reset.textContent = `Reset ${count(pins.size, "pin")}`;
+    this.reset.title = "Put all prompts back into the groups that the threshold gives.";
+    this.summary.textContent = grouping ? summary(run.prompts, grouping, this.settings()) : EMPTY;
+    const focused = this.cards.querySelector("li:focus")?.dataset.prompt;
+    const { scrollTop } = this.cards;
+    this.cards.replaceChildren(...(grouping ? cardsOf(run.prompts, grouping, pins) : []));
+    this.cards.scrollTop = scrollTop;
+    if (focused !== undefined) this.row(focused)?.focus();
+  }
+
+  /** @param {string} text */
+  row(text) {
+    return [...this.cards.querySelectorAll("li")].find((row) => row.dataset.prompt === text);
+  }
+}
+
+/** @param {string[]} prompts @param {Grouping} grouping @param {Object<string, any>} settings */
+function summary(prompts, { groups, threshold, share, saved }, { threshold_mode }) {
+  const how = `threshold ${threshold.toFixed(3)} (${threshold_mode})`;
+  const cost = `saves ${(100 * saved).toFixed(1)}% at share ${share}`;
+  return `${count(prompts.length, "prompt")} in ${count(groups.length, "group")}, ${how}, ${cost}`;
+}
