@@ -15,7 +15,7 @@ class DemoImages(io.ComfyNode):
             category=CATEGORY,
             description=(
                 "32 small captioned pictures that come with the pack, in a style that the demo model does not know: "
-                "something to train on. For your own, take Load Image-Text Dataset from Folder."
+                "something to train on. For your own, take Load Image-Text (from Folder)."
             ),
             outputs=[
                 io.Image.Output(
