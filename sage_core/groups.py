@@ -38,18 +38,19 @@ class PromptGroups:
     def distinct(self) -> tuple[PromptGroups, list[int]]:
         """The groups without repeats, and for every prompt the one of them that stands for it.
 
-        Equal prompts get equal images (they start from the same noise), so that one of them is enough.
+        Equal prompts of a group get equal images (they start from the same noise), so that one of them is enough.
         """
-        number: dict[str, int] = {}
-        stands_for = [number.setdefault(text, len(number)) for text in self.prompts]
+        home = {index: group for group, members in enumerate(self.partition) for index in members}
+        number: dict[tuple[str, int], int] = {}
+        stands_for = [number.setdefault((text, home[index]), len(number)) for index, text in enumerate(self.prompts)]
         if len(number) == len(self.prompts):
             return self, stands_for
-        first = [self.prompts.index(text) for text in number]
+        first = [int(index) for index in np.unique(stands_for, return_index=True)[1]]
         partition = tuple(tuple(sorted({stands_for[index] for index in members})) for members in self.partition)
         conditionings = tuple(self.conditionings[index] for index in first)
         return replace(
-            self, prompts=tuple(number), conditionings=conditionings, embeddings=self.embeddings[first],
-            partition=partition,
+            self, prompts=tuple(self.prompts[index] for index in first), conditionings=conditionings,
+            embeddings=self.embeddings[first], partition=partition,
         ), stands_for  # fmt: skip
 
     def condition(self, cluster: Cluster) -> Conditioning:

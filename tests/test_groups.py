@@ -113,3 +113,9 @@ def test_the_wire_cannot_be_changed() -> None:
 
 def test_it_prints_without_its_tensors() -> None:
     assert len(repr(groups())) < 500
+
+    def test_in_another_group_an_equal_prompt_is_another(self) -> None:
+        found = dataclasses.replace(groups(), prompts=("a", "b", "a", "a"), partition=((0, 1), (2, 3)))
+        distinct, stands_for = found.distinct()
+        assert (distinct.prompts, distinct.partition) == (("a", "b", "a"), ((0, 1), (2,)))
+        assert stands_for == [0, 1, 2, 2]
