@@ -16,7 +16,9 @@ import { PanelUser, changeGroups, findPins, groupingOnly } from "./panel.mjs";
 const EXAMPLES = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../example_workflows");
 // Images that each workflow saves.
 // The first one: 24 and the grid.
-const IMAGES = { "Try SAGE (no download)": 25, sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24 };
+const IMAGES = {
+  "Try SAGE (no download)": 25, "Train a SAGE LoRA": 1, sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24,
+};
 // No sandbox, because CI runs as root; the rest keeps the browser from talking to anybody else.
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -1,0 +1,24 @@
+"""The bundled model draws what prompts say that it was never trained on."""
+
+from __future__ import annotations
+
+import sys
+
+import host
+
+sys.path.append(str(host.REPO / "benchmarks" / "demo_model"))
+
+from comfyui_sage.sage_core.demo_judge import load_demo_judge
+from comfyui_sage.sage_core.demo_model import WEIGHTS
+from evaluate import fidelity, unseen_scenes
+
+NUMBER = 32
+
+
+def test_unseen_prompts() -> None:
+    """The card (data/demo_model.md) has the figures of 1000 prompts; these bounds are three standard errors below."""
+    rates, pictures, _ = fidelity(WEIGHTS, load_demo_judge(), unseen_scenes(NUMBER, seed=5), steps=12)
+    assert pictures.shape == (NUMBER, 3, 128, 128)
+    assert rates["all"] >= 0.6
+    for attribute in ("subject", "colour", "setting"):
+        assert rates[attribute] >= 0.8, (attribute, rates)
