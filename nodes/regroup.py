@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 from aiohttp import web
-from server import PromptServer
 
 from ..sage_core.regrouping import MEMORY
 
@@ -18,8 +18,11 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 
 
 def add_route() -> None:
-    """Registers the route where there is a server; the pack is also loaded without one."""
-    server = getattr(PromptServer, "instance", None)
+    """Registers the route where there is a server.
+
+    The pack is also loaded without one, and then the host's module is better not imported: it wants to be the first.
+    """
+    server = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
     if server is not None:
         server.routes.post("/sage/regroup")(regroup)
 

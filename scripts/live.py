@@ -77,7 +77,10 @@ class Server:
             aiohttp.ClientSession() as session,
             session.ws_connect(f"{self.url}/ws?clientId={client}", max_msg_size=0) as socket_,
         ):
-            prompt = self.get("/prompt", {"prompt": graph, "client_id": client})["prompt_id"]
+            answer = self.get("/prompt", {"prompt": graph, "client_id": client})
+            if answer["node_errors"]:  # it runs only what does not depend on these
+                raise ServerError(_refusal(json.dumps({"error": {"message": "refused in part"}, **answer})))
+            prompt = answer["prompt_id"]
             failure = ""
             async for message in socket_:
                 if message.type is not aiohttp.WSMsgType.TEXT:
