@@ -12,9 +12,9 @@ import torch
 from . import rows
 from .checks import check_cfg, check_latent, check_model, check_text_width
 from .conditioning import Conditioning
-from .engine import Engine, Job, random_state, run_levels, run_plan
+from .engine import Engine, Job, random_state, run_plan, run_shared
 from .groups import PromptGroups
-from .plan import Cost, SharePlan, branch_index
+from .plan import Cost, Partition, SharePlan, branch_index, parents_of
 from .probe import sampler_calls
 from .progress import Progress, StepCallback
 from .report import Outcome
@@ -144,8 +144,9 @@ class SageGuider(comfy.samplers.CFGGuider):
             cost = plan.cost(
                 calls.sigmas, variations=job.variations, evaluations_a_row=calls.evaluations_a_row
             )
-        repeats = len(self.stands_for) - len(self.groups.prompts)
-        return Outcome(plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, repeats=repeats)
+        return Outcome(
+            plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, stands_for=tuple(self.stands_for)
+        )
 
 
 class PrefixGuider(SageGuider):
@@ -164,20 +165,26 @@ class PrefixGuider(SageGuider):
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
         plan = self._plan(sigmas)
         outcome = self._planned(plan, job)
-        shared = plan.levels[:-1]
         traces: list[ClusterTrace] = []
         preview = rows.tile(latent_image, len(self.groups.partition))
         with Progress(callback, outcome.expected(shared_only=True), bar=not disable_pbar) as progress:
-            if shared:
-                result = run_levels(self._engine(), job, shared, progress, alone=outcome.cost is None)
-                traces, preview = result.traces, result.samples
+            plan, result, warnings = run_shared(
+                self._engine(), job, plan, progress, alone=outcome.cost is None
+            )
+            if result is not None:
+                traces, preview = result.traces, self._a_row_a_group(result.samples, plan.levels[-2].clusters)
                 if preview.is_nested:
                     self._report_denoised(callback, progress, result)
         self.prefix = Prefix(
             job, plan, traces, self.all_groups, self.negative, self.cfg, model_identity(self.model_patcher),
-            outcome.finished(progress.done, []),
+            outcome.finished(progress.done, warnings),
         )  # fmt: skip
         return preview
+
+    def _a_row_a_group(self, batch: Any, clusters: Partition) -> Any:
+        """Of every group the row its most central prompt is in: groups may be in parts by the end of the prefix."""
+        central = [members[self.groups.medoid(members)] for members in self.groups.partition]
+        return rows.pick(batch, parents_of(tuple((prompt,) for prompt in central), clusters), len(clusters))
 
 
 class BranchGuider(SageGuider):

@@ -30,7 +30,18 @@ from comfyui_sage.sage_core.conditioning import apply_template
 from comfyui_sage.sage_core.guider import BranchGuider, PrefixGuider, SageGuider
 from comfyui_sage.sage_core.semantic_groups import semantic_groups
 from models import MODELS, UNET, clip_l, conditioning, controlnet, count_evaluations, randn
-from reference import SETTINGS, assert_equal, difference, different, grouped, ksampler, sage, sage_in_two, small
+from reference import (
+    SETTINGS,
+    assert_equal,
+    difference,
+    different,
+    grouped,
+    ksampler,
+    plan_levels,
+    sage,
+    sage_in_two,
+    small,
+)
 
 import nodes as host_nodes
 
@@ -363,25 +374,42 @@ class TestConditions:
         check("sd15", small("sd15"), prompts=list(groups.conditionings))
 
 
-def test_a_sampler_with_its_own_noise_falls_back_to_sampling_alone() -> None:
+class TestASamplerWithItsOwnNoise:
     """A third-party sampler may draw unseeded noise: never a silently wrong image."""
-    entropy = torch.Generator()
-    entropy.seed()
 
-    def restless(model, x, sigmas, extra_args=None, callback=None, disable=None):  # noqa: ANN001, ANN202
+    @staticmethod
+    def restless(model, x, sigmas, extra_args=None, callback=None, disable=None):  # noqa: ANN001, ANN205
+        entropy = torch.Generator()
+        entropy.seed()
         for sigma, following in zip(sigmas, sigmas[1:], strict=False):
             x = x + 0.3 * sigma * torch.zeros_like(x).normal_(generator=entropy)
             denoised = model(x, sigma * x.new_ones(len(x)), **extra_args)
             x = x + (x - denoised) / sigma * (following - sigma)
         return x
 
-    model, groups = MODELS["sd15"](), grouped(different("sd15", 2), [(0, 1)])
-    guider = SageGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
-    sigmas = comfy.samplers.KSampler(model, 8, model.load_device, "euler", "normal").sigmas
-    noise = randn(1, 4, 8, 8, seed=1)
-    samples = guider.sample(noise, torch.zeros_like(noise), comfy.samplers.KSAMPLER(restless), sigmas, seed=1)
-    assert samples.shape[0] == 2 and torch.isfinite(samples).all()
-    assert "does not repeat itself" in guider.outcome.warnings[0]
+    def run(self, guider: SageGuider) -> torch.Tensor:
+        sigmas = comfy.samplers.KSampler(MODELS["sd15"](), 8, "cpu", "euler", "normal").sigmas
+        noise = randn(1, 4, 8, 8, seed=1)
+        sampler = comfy.samplers.KSAMPLER(self.restless)
+        return guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=1)
+
+    def test_every_prompt_is_sampled_alone(self) -> None:
+        groups = grouped(different("sd15", 2), [(0, 1)])
+        guider = SageGuider(MODELS["sd15"](), groups, conditioning("sd15", seed=1), 3.0, 0.5)
+        samples = self.run(guider)
+        assert samples.shape[0] == 2 and torch.isfinite(samples).all()
+        assert "does not repeat itself" in guider.outcome.warnings[0]
+
+    def test_a_prefix_that_notices_leaves_everything_to_the_branch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        plan_levels(monkeypatch, [((0, 1, 2), 2), ((0, 1), 5)], 3)
+        model, groups = MODELS["sd15"](), grouped(different("sd15", 3), [(0, 1, 2)])
+        guider = PrefixGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
+        assert self.run(guider).shape[0] == 1
+        assert guider.prefix.traces == [] and len(guider.prefix.plan.levels) == 1
+        branch = BranchGuider(model, guider.prefix)
+        samples = branch.sample()
+        assert samples.shape[0] == 3 and torch.isfinite(samples).all()
+        assert len(branch.outcome.warnings) == 1 and "does not repeat itself" in branch.outcome.warnings[0]
 
 
 def test_a_sampler_that_enlarges_the_latent() -> None:
