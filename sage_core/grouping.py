@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 
-from .plan import Partition
+from .plan import Cluster, Partition
 
 THRESHOLD_MODES = ("auto", "fixed")
 _BLOCK = 256
@@ -65,6 +65,27 @@ def group_prompts(
         for cluster in _complete_linkage(vectors, threshold, max_group_size)
     ]
     return tuple(sorted(groups))
+
+
+def nested_clusters(vectors: np.ndarray) -> list[tuple[Cluster, float]]:
+    """Every cluster that complete linkage makes of some vectors on its way to one.
+
+    Args:
+        vectors: (N, D), unit rows, N up to a few thousand.
+
+    Returns:
+        Clusters of two or more row indices, nested or disjoint, the whole set first, each with the cosine similarity
+        of its least similar pair.
+    """
+    if len(vectors) < 2:
+        return []
+    found, stack = [], [to_tree(linkage(condensed(vectors), "complete"))]
+    while stack:
+        node = stack.pop()
+        if not node.is_leaf():
+            found.append((tuple(sorted(node.pre_order())), 1 - float(node.dist)))
+            stack += [node.get_left(), node.get_right()]
+    return found
 
 
 def condensed(vectors: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import comfy.hooks
 import comfy.samplers
 import comfy.sd
 import comfy.utils
+import numpy as np
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
@@ -27,6 +29,7 @@ from comfy_extras import (
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 from comfyui_sage.sage_core import sampling
 from comfyui_sage.sage_core.conditioning import apply_template
+from comfyui_sage.sage_core.groups import PromptGroups
 from comfyui_sage.sage_core.guider import BranchGuider, PrefixGuider, SageGuider
 from comfyui_sage.sage_core.semantic_groups import semantic_groups
 from models import MODELS, UNET, clip_l, conditioning, controlnet, count_evaluations, randn
@@ -514,6 +517,35 @@ def unet(**changes: Any) -> Any:
 
     config = configs.SD15({**UNET, "context_dim": 768, "num_heads": -1, "num_head_channels": 64, **changes})
     return _patcher(config)
+
+
+class TestTree:
+    """Prompts that are more alike than the rest of their group go on together."""
+
+    def groups(self, prompts: list) -> PromptGroups:
+        angles = np.radians([0, 60, 2, 70])
+        embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        return replace(grouped(prompts, [(0, 1, 2, 3)]), embeddings=embeddings)
+
+    @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
+    def test_it_is_the_host_where_it_has_to_be(self, sampler_name: str) -> None:
+        image, prompts = small("sd15", batch=2), different("sd15", 4)
+        settings = {"share_mode": "tree", "sampler_name": sampler_name}
+        alone = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        assert_equal(sage("sd15", self.groups(prompts), image, share=0.0, **settings), alone)
+        equal = sage("sd15", self.groups(prompts[:1] * 4), image, share=0.5, **settings)
+        assert_equal(equal, alone[:2].repeat(4, 1, 1, 1))
+        shared = sage("sd15", self.groups(prompts), image, share=0.4, **settings)
+        assert_equal(sage_in_two("sd15", self.groups(prompts), image, share=0.4, **settings), shared)
+
+    def test_who_went_on_together_is_reported(self) -> None:
+        model, image, negative = MODELS["sd15"](), small("sd15"), conditioning("sd15", seed=1)
+        with count_evaluations(model) as evaluations:
+            _, report = sampling.sample(
+                model, self.groups(different("sd15", 4)), negative, image, share=0.25, share_mode="tree", **SETTINGS
+            )
+        assert evaluations.rows == 2 * (2 * 1 + 2 * 2 + 4 * 4), "2 steps the group, 2 the pairs, 4 every prompt"
+        assert re.findall(r"together to sigma \S+: prompts (.*)", report) == ["1, 2, 3, 4", "1, 3", "2, 4"]
 
 
 class TestRepeats:
