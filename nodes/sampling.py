@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..sage_core.guider import SageGuider
 from ..sage_core.sampling import sample, sample_branch, sample_prefix
+from ..sage_core.sharing import SHARE_MODES
 from .types import CATEGORY, Groups, Prefix
 
 
@@ -36,6 +37,14 @@ def _share() -> io.Float.Input:
         "share", default=0.4, min=0.0, max=1.0, step=0.01,
         tooltip="Fraction of the steps that each group runs once for all its prompts. More saves more and makes "
         "the images of a group more alike; subjects suffer before colours and settings do.",
+    )  # fmt: skip
+
+
+def _share_mode() -> io.Combo.Input:
+    return io.Combo.Input(
+        "share_mode", options=list(SHARE_MODES), default="fixed", optional=True,
+        tooltip="fixed: every group shares as many steps. tree: prompts that are more alike than the rest of their "
+        "group go on together, up to twice the share.",
     )  # fmt: skip
 
 
@@ -68,6 +77,7 @@ def _sampler_inputs() -> list[Any]:
             tooltip="Below 1 keeps part of the latent's own picture (image to image).",
         ),
         _share(),
+        _share_mode(),
     ]  # fmt: skip
 
 
@@ -139,13 +149,15 @@ class Guider(io.ComfyNode):
             display_name="SAGE Guider",
             category=CATEGORY,
             description="Shared sampling for SamplerCustomAdvanced: any sampler, any sigmas, any noise.",
-            inputs=[_model(), _groups(), _negative(), _cfg(), _share()],
+            inputs=[_model(), _groups(), _negative(), _cfg(), _share(), _share_mode()],
             outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
         )
 
     @classmethod
-    def execute(cls, model: Any, groups: Any, negative: Any, cfg: float, share: float) -> io.NodeOutput:
-        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share))
+    def execute(
+        cls, model: Any, groups: Any, negative: Any, cfg: float, share: float, share_mode: str = "fixed"
+    ) -> io.NodeOutput:
+        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share, share_mode))
 
 
 def _row_outputs() -> list[Any]:

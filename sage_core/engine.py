@@ -195,13 +195,34 @@ def run_plan(
     try:
         result = run_levels(engine, job, plan.levels[done:], progress, alone=alone, above=above, traces=traces)
     except ReplayMismatch as mismatch:
-        warning = (
-            f"Nothing was shared: the run does not repeat itself ({mismatch}). A sampler that draws noise without "
-            "the seed does that, or a patch that needs every evaluation. Every prompt was sampled alone instead."
-        )
-        log.warning("SAGE: %s", warning)
-        return run_levels(engine, job, plan.levels[-1:], progress, alone=alone), [warning]
+        return run_levels(engine, job, plan.levels[-1:], progress, alone=alone), [_warning(mismatch)]
     return result, []
+
+
+def run_shared(
+    engine: Engine, job: Job, plan: SharePlan, progress: Progress, *, alone: bool
+) -> tuple[SharePlan, RunResult | None, list[str]]:
+    """Run the shared levels of a plan, all but the last.
+
+    Returns:
+        The plan to go on with (every prompt alone where the sampler does not repeat itself), the last shared
+        level's result (None if the plan shares nothing), and warnings for the person.
+    """
+    if len(plan.levels) == 1:
+        return plan, None, []
+    try:
+        return plan, run_levels(engine, job, plan.levels[:-1], progress, alone=alone), []
+    except ReplayMismatch as mismatch:
+        return SharePlan(plan.levels[-1:]), None, [_warning(mismatch)]
+
+
+def _warning(mismatch: ReplayMismatch) -> str:
+    warning = (
+        f"Nothing was shared: the run does not repeat itself ({mismatch}). A sampler that draws noise without "
+        "the seed does that, or a patch that needs every evaluation. Every prompt was sampled alone instead."
+    )
+    log.warning("SAGE: %s", warning)
+    return warning
 
 
 def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:

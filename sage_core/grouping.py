@@ -82,6 +82,27 @@ def similarity_range(embeddings: np.ndarray, cluster: Cluster) -> tuple[float, f
     return float(pairs.max()), float(pairs.min())
 
 
+def nested_clusters(vectors: np.ndarray) -> list[tuple[Cluster, float]]:
+    """Every cluster that complete linkage makes of some vectors on its way to one.
+
+    Args:
+        vectors: (N, D), unit rows, N up to a few thousand.
+
+    Returns:
+        Clusters of two or more row indices, nested or disjoint, the whole set first, each with the cosine similarity
+        of its least similar pair.
+    """
+    if len(vectors) < 2:
+        return []
+    found, stack = [], [to_tree(linkage(condensed(vectors), "complete"))]
+    while stack:
+        node = stack.pop()
+        if not node.is_leaf():
+            found.append((tuple(sorted(node.pre_order())), 1 - float(node.dist)))
+            stack += [node.get_left(), node.get_right()]
+    return found
+
+
 def condensed(vectors: np.ndarray) -> np.ndarray:
     """1 - cosine of all pairs, in scipy's condensed form."""
     distance = np.clip(1 - vectors @ vectors.T, 0, 2)

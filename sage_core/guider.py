@@ -10,15 +10,16 @@ import comfy.samplers
 import torch
 
 from . import rows
-from .checks import check_cfg, check_latent, check_model, check_text_width
+from .checks import check_cfg, check_choice, check_latent, check_model, check_text_width
 from .conditioning import Conditioning
-from .engine import Engine, Job, random_state, run_levels, run_plan
+from .engine import Engine, Job, random_state, run_plan, run_shared
 from .groups import PromptGroups
-from .plan import Cost, SharePlan, branch_index
+from .plan import Cost, Partition, SharePlan, branch_index, parents_of
 from .probe import sampler_calls
 from .progress import Progress, StepCallback
 from .report import Outcome
 from .run import RunResult
+from .sharing import SHARE_MODES, fixed_shares, tree_shares
 from .trace import ClusterTrace
 
 
@@ -65,10 +66,12 @@ class SageGuider(comfy.samplers.CFGGuider):
         negative: Conditioning,
         cfg: float,
         share: float,
+        share_mode: str = "fixed",
     ) -> None:
         """
         Args:
             share: fraction of the steps that is shared, 0 to 1.
+            share_mode: one of `SHARE_MODES`: what else decides how long who shares.
 
         Raises:
             ValueError: an input is out of range, or the groups do not fit the model or the negative prompt.
@@ -76,12 +79,14 @@ class SageGuider(comfy.samplers.CFGGuider):
         super().__init__(model_patcher)
         check_cfg(cfg)
         check_text_width(model_patcher, groups, negative)
+        check_choice("share_mode", share_mode, SHARE_MODES)
         branch_index(share, 1)
         self.set_cfg(cfg)
         self.all_groups = groups
         self.groups, self.stands_for = groups.distinct()
         self.negative = negative
         self.share = share
+        self.share_mode = share_mode
         self.outcome: Outcome | None = None
 
     def sample(
@@ -134,8 +139,12 @@ class SageGuider(comfy.samplers.CFGGuider):
         return Job(noise, latent_image, mask, sampler, sigmas, seed, rng)
 
     def _plan(self, sigmas: torch.Tensor) -> SharePlan:
-        shared_steps = branch_index(self.share, max(0, len(sigmas) - 1))
-        return SharePlan.from_groups(self.groups.partition, float(sigmas[shared_steps]) if shared_steps else None)
+        shares = (tree_shares if self.share_mode == "tree" else fixed_shares)(self.groups, self.share)
+        branches = []
+        for cluster, share in shares:
+            steps = branch_index(share, max(0, len(sigmas) - 1))
+            branches.append((cluster, float(sigmas[steps]) if steps else None))
+        return SharePlan.from_branches(branches, len(self.groups.prompts))
 
     def _planned(self, plan: SharePlan, job: Job) -> Outcome:
         calls = sampler_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
@@ -144,8 +153,9 @@ class SageGuider(comfy.samplers.CFGGuider):
             cost = plan.cost(
                 calls.sigmas, variations=job.variations, evaluations_a_row=calls.evaluations_a_row
             )
-        repeats = len(self.stands_for) - len(self.groups.prompts)
-        return Outcome(plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, repeats=repeats)
+        return Outcome(
+            plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, stands_for=tuple(self.stands_for)
+        )
 
 
 class PrefixGuider(SageGuider):
@@ -164,20 +174,26 @@ class PrefixGuider(SageGuider):
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
         plan = self._plan(sigmas)
         outcome = self._planned(plan, job)
-        shared = plan.levels[:-1]
         traces: list[ClusterTrace] = []
         preview = rows.tile(latent_image, len(self.groups.partition))
         with Progress(callback, outcome.expected(shared_only=True), bar=not disable_pbar) as progress:
-            if shared:
-                result = run_levels(self._engine(), job, shared, progress, alone=outcome.cost is None)
-                traces, preview = result.traces, result.samples
+            plan, result, warnings = run_shared(
+                self._engine(), job, plan, progress, alone=outcome.cost is None
+            )
+            if result is not None:
+                traces, preview = result.traces, self._a_row_a_group(result.samples, plan.levels[-2].clusters)
                 if preview.is_nested:
                     self._report_denoised(callback, progress, result)
         self.prefix = Prefix(
             job, plan, traces, self.all_groups, self.negative, self.cfg, model_identity(self.model_patcher),
-            outcome.finished(progress.done, []),
+            outcome.finished(progress.done, warnings),
         )  # fmt: skip
         return preview
+
+    def _a_row_a_group(self, batch: Any, clusters: Partition) -> Any:
+        """Of every group the row its most central prompt is in: groups may be in parts by the end of the prefix."""
+        central = [members[self.groups.medoid(members)] for members in self.groups.partition]
+        return rows.pick(batch, parents_of(tuple((prompt,) for prompt in central), clusters), len(clusters))
 
 
 class BranchGuider(SageGuider):

@@ -80,17 +80,45 @@ class SharePlan:
     def n_prompts(self) -> int:
         return sum(len(cluster) for cluster in self.levels[-1].clusters)
 
+    @property
+    def branches(self) -> list[tuple[Cluster, float]]:
+        """Every cluster that shares anything and the branch sigma it comes apart at; see `from_branches`."""
+        found = []
+        for level, finer in zip(self.levels, self.levels[1:], strict=False):
+            whole = set(finer.clusters)
+            parting = [cluster for cluster in level.clusters if cluster not in whole]
+            found += [(cluster, level.branch_sigma) for cluster in parting if level.branch_sigma is not None]
+        return found
+
     @classmethod
     def from_groups(cls, groups: Iterable[Sequence[int]], branch_sigma: float | None) -> SharePlan:
         """Two levels: groups down to `branch_sigma`, then every prompt alone.
 
         One level if nothing can be shared (`branch_sigma` None, or every group of one).
         """
-        partition = tuple(tuple(group) for group in groups)
-        alone = tuple((index,) for index in sorted(index for group in partition for index in group))
-        shares = branch_sigma is not None and any(len(group) > 1 for group in partition)
-        levels = (Level(partition, branch_sigma),) if shares else ()
-        return cls((*levels, Level(alone, None)))
+        partition = [tuple(group) for group in groups]
+        return cls.from_branches([(group, branch_sigma) for group in partition], sum(map(len, partition)))
+
+    @classmethod
+    def from_branches(cls, branches: Iterable[tuple[Cluster, float | None]], n_prompts: int) -> SharePlan:
+        """Clusters that are disjoint or nested, each down to a branch sigma of its own.
+
+        A prompt is evaluated with the largest of its clusters that has not branched yet. So an inner cluster counts
+        where it branches later than those around it; and one level is made for every sigma that parts anything.
+
+        Args:
+            branches: clusters of prompts 0 to `n_prompts` - 1 and their branch sigmas; None does not share at all.
+
+        Raises:
+            ValueError: clusters cross, or hold a prompt that is not there.
+        """
+        sharing = [(cluster, sigma) for cluster, sigma in branches if sigma is not None and len(cluster) > 1]
+        levels = [Level(_largest([], n_prompts), None)]
+        for sigma in sorted({sigma for _, sigma in sharing}):
+            partition = _largest([cluster for cluster, own in sharing if own <= sigma], n_prompts)
+            if partition != levels[0].clusters:
+                levels.insert(0, Level(partition, sigma))
+        return cls(tuple(levels))
 
     def level_of_calls(self, call_sigmas: Sequence[float]) -> list[int]:
         """Which level answers each call of the sampler: the first whose branch sigma is below the call's.
@@ -126,6 +154,20 @@ class SharePlan:
             lines.append(f"sigma {above} to {below}: {len(level.clusters)} clusters")
             above = below
         return "\n".join(lines)
+
+
+def _largest(clusters: Iterable[Cluster], n_prompts: int) -> Partition:
+    """The clusters that no other one contains, and the prompts that are in none, by their first prompts."""
+    found: list[Cluster] = []
+    taken: set[int] = set()
+    for cluster in sorted(clusters, key=len, reverse=True):
+        if taken.isdisjoint(cluster):
+            found.append(cluster)
+            taken.update(cluster)
+        elif not taken.issuperset(cluster):
+            raise ValueError(f"plan: prompts {cluster} cross another cluster; expected nested or disjoint ones.")
+    alone = [(prompt,) for prompt in range(n_prompts) if prompt not in taken]
+    return tuple(sorted([*found, *alone], key=min))
 
 
 def is_past(sigma: float, branch_sigma: float | None) -> bool:

@@ -19,7 +19,8 @@ class Outcome:
     Attributes:
         cost: predicted evaluations; None where the sampler's calls depend on the image.
         evaluations: those that reached the model so far.
-        repeats: prompts that another one stands for; they are not in the plan.
+        stands_for: for every prompt of the list the one of the plan that is rendered for it; empty if the plan
+            has all of them.
         warnings: what the person should know.
     """
 
@@ -28,8 +29,13 @@ class Outcome:
     steps: int
     variations: int
     evaluations: int = 0
-    repeats: int = 0
+    stands_for: tuple[int, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def repeats(self) -> int:
+        """Prompts that another one stands for."""
+        return max(0, len(self.stands_for) - self.plan.n_prompts)
 
     def expected(self, *, shared_only: bool = False) -> int:
         """Evaluations to show progress against; a guess of two a step where they cannot be predicted."""
@@ -58,6 +64,7 @@ def sampling_report(outcome: Outcome) -> str:
         rows = _count(len(level.clusters) * outcome.variations, "row")
         lines.append(f"- {name}: sigma {above} to {below}, {rows}{evaluations}")
         above = below
+    lines += _partings(outcome)
     if cost is None:
         lines.append(f"- evaluations: {outcome.evaluations} done (this sampler's number cannot be planned)")
     else:
@@ -77,6 +84,19 @@ def predicted_saving(prompts: Sequence[str], groups: int, *, share: float) -> fl
     """Fraction of the evaluations that a share saves; repeats cost nothing."""
     paid = share * groups + (1 - share) * len(set(prompts))
     return 1 - paid / len(prompts)
+
+
+def _partings(outcome: Outcome) -> list[str]:
+    """Who shares down to where, by the list's own numbers, if that is not the same for all."""
+    if len(outcome.plan.levels) < 3:
+        return []
+    first: dict[int, int] = {}
+    for number, prompt in enumerate(outcome.stands_for or range(outcome.plan.n_prompts), start=1):
+        first.setdefault(prompt, number)
+    return [
+        f"- together to sigma {sigma:.4g}: prompts {_short(', '.join(str(first[prompt]) for prompt in cluster), 80)}"
+        for cluster, sigma in outcome.plan.branches
+    ]
 
 
 def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:

@@ -212,11 +212,15 @@ class RunGuider(comfy.samplers.CFGGuider):
         else:
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
         self.calls += 1
-        if self.branch_sigma is not None:
-            asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
-            for trace, call in zip(self.traces, record(sigma, x, asked, len(self.entries)), strict=True):
+        if self.branch_sigma is not None:  # else nobody goes on from here
+            calls = recorded or self._recording(sigma, x, conds, outputs)  # one record for all who replay it
+            for trace, call in zip(self.traces, calls, strict=True):
                 trace.append(call)
         return outputs
+
+    def _recording(self, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]) -> list[Call]:
+        asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
+        return record(sigma, x, asked, len(self.entries))
 
     @staticmethod
     def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:

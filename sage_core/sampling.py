@@ -22,20 +22,20 @@ Latent = dict[str, Any]
 
 def sample(
     model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
-    sampler_name: str, scheduler: str, denoise: float, share: float,
+    sampler_name: str, scheduler: str, denoise: float, share: float, share_mode: str = "fixed",
 ) -> tuple[Latent, str]:  # fmt: skip
     """Every prompt of the groups, shared steps first. Returns the rows, prompt-major, and a report."""
-    guider = SageGuider(model, groups, negative, cfg, share)
+    guider = SageGuider(model, groups, negative, cfg, share, share_mode)
     out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
     return _rows_of(out, latent, len(groups.prompts)), _report(guider)
 
 
 def sample_prefix(
     model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
-    sampler_name: str, scheduler: str, denoise: float, share: float,
+    sampler_name: str, scheduler: str, denoise: float, share: float, share_mode: str = "fixed",
 ) -> tuple[Prefix, Latent]:  # fmt: skip
     """The shared steps. Returns what the branch needs, and the denoised preview, one a (group, variation)."""
-    guider = PrefixGuider(model, groups, negative, cfg, share)
+    guider = PrefixGuider(model, groups, negative, cfg, share, share_mode)
     out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
     assert guider.prefix is not None
     return replace(guider.prefix, latent=latent), _rows_of(out, latent, len(groups.partition))

@@ -7,9 +7,12 @@ from typing import Any
 
 import comfy.samplers
 import numpy as np
+import pytest
 import torch
 from comfyui_sage.sage_core import sampling
 from comfyui_sage.sage_core.groups import PromptGroups
+from comfyui_sage.sage_core.guider import SageGuider
+from comfyui_sage.sage_core.plan import SharePlan
 from models import MODELS, conditioning, latent
 
 import nodes as host_nodes
@@ -39,6 +42,15 @@ def grouped(
         encoder="test",
         group_condition=group_condition,
     )
+
+
+def plan_levels(patch: pytest.MonkeyPatch, branches: Sequence[tuple[tuple[int, ...], int]], prompts: int) -> None:
+    """Every guider plans these clusters, each shared for so many steps."""
+
+    def plan(self: SageGuider, sigmas: torch.Tensor) -> SharePlan:
+        return SharePlan.from_branches([(cluster, float(sigmas[steps])) for cluster, steps in branches], prompts)
+
+    patch.setattr(SageGuider, "_plan", plan)
 
 
 def different(family: str, count: int) -> list[Any]:

@@ -46,6 +46,7 @@ def test_an_open_brace() -> None:
     ({"share": 1.5}, "share: expected a fraction of the steps from 0 to 1, got 1.5"),
     ({"share": -0.1}, "share: expected .* got -0.1"),
     ({"share": float("nan")}, "share: expected .* got nan"),
+    ({"share_mode": "often"}, "share_mode: expected one of fixed, tree.*, got 'often'"),
     ({"cfg": float("inf")}, "cfg: expected a finite number, got inf"),
     ({"steps": 0}, "steps: expected at least 1, got 0"),
     ({"denoise": 1.2}, "denoise: expected 0 to 1, got 1.2"),

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 from comfyui_sage.sage_core import grouping
-from comfyui_sage.sage_core.grouping import group_prompts, unit
+from comfyui_sage.sage_core.grouping import group_prompts, nested_clusters, unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -192,6 +192,29 @@ class TestManyPrompts:
         embeddings = unit(clusters(3, [5, 5, 5], spread=0.1) + 0.15)
         partition = group_prompts(names(15), embeddings, threshold=0.05)
         assert all(any(set(range(5 * at, 5 * at + 5)) <= set(group) for group in partition) for at in range(3))
+
+
+class TestNestedClusters:
+    @given(seed=st.integers(0, 10**6), count=st.integers(2, 12), threshold=st.floats(-0.9, 0.9))
+    def test_a_cut_through_them_is_the_grouping(self, seed: int, count: int, threshold: float) -> None:
+        embeddings = vectors(seed, count)
+        tight = [set(cluster) for cluster, similarity in nested_clusters(embeddings) if similarity >= threshold]
+        largest = {frozenset(one) for one in tight if not any(one < other for other in tight)}
+        alone = {frozenset([index]) for index in range(count) if not any(index in one for one in tight)}
+        assert largest | alone == naive_complete_linkage(embeddings, threshold)
+
+    @given(seed=st.integers(0, 10**6), count=st.integers(2, 12))
+    def test_the_similarity_is_that_of_the_loosest_pair(self, seed: int, count: int) -> None:
+        embeddings = vectors(seed, count)
+        found = nested_clusters(embeddings)
+        assert found[0][0] == tuple(range(count)) and len(found) == count - 1
+        for cluster, similarity in found:
+            part = embeddings[list(cluster)]
+            assert similarity == pytest.approx(float((part @ part.T).min()), abs=1e-5)
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_nothing_to_join(self, count: int) -> None:
+        assert nested_clusters(vectors(0, count)) == []
 
 
 class TestUnit:

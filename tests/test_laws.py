@@ -6,6 +6,7 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
+from comfyui_sage.sage_core import sampling
 from comfyui_sage.sage_core.guider import SageGuider
 from models import MODELS, conditioning, count_evaluations
 from reference import (
@@ -18,6 +19,7 @@ from reference import (
     different,
     grouped,
     ksampler,
+    plan_levels,
     sage,
     sage_in_two,
     small,
@@ -106,6 +108,75 @@ class TestEveryFamily:
         assert_equal(sage_in_two(family, groups, image, share=0.5, sampler_name=sampler_name), one)
 
 
+BRANCHES = (((0, 2, 3), 2), ((0, 3), 5), ((1, 4), 4))
+"""Clusters of five prompts, and the number of steps that each shares: a tree beside a group with a share of its own."""
+
+
+@pytest.fixture
+def in_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four levels."""
+    plan_levels(monkeypatch, BRANCHES, 5)
+
+
+@pytest.mark.usefixtures("in_levels")
+@pytest.mark.parametrize("sampler_name", SAMPLERS)
+class TestEverySamplerInLevels:
+    GROUPS = ((0, 2, 3), (1, 4))
+
+    def test_identical_prompts_equal_the_host(self, sampler_name: str) -> None:
+        image, one, other = small("sd15", batch=2), *different("sd15", 2)
+        expected = [ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in (one, other)]
+        groups = grouped([one, other, one, one, other], self.GROUPS)
+        images = sage("sd15", groups, image, share=0.5, sampler_name=sampler_name)
+        assert_equal(images, torch.cat([expected[index] for index in (0, 1, 0, 0, 1)]))
+
+    def test_prefix_then_branch_equals_one_node_equals_guider(self, sampler_name: str) -> None:
+        image, groups = small("sd15"), grouped(different("sd15", 5), self.GROUPS)
+        one = sage("sd15", groups, image, share=0.5, sampler_name=sampler_name)
+        assert_equal(sage_in_two("sd15", groups, image, share=0.5, sampler_name=sampler_name), one)
+        assert_equal(through_custom_sampler(groups, image, 0.5, sampler_name), one)
+
+    def test_evaluations_at_the_model_are_those_planned(self, sampler_name: str) -> None:
+        guider, rows = counted_run(sampler_name, share=0.5, prompts=5, partition=self.GROUPS)
+        assert len(guider.outcome.plan.levels) == 4
+        assert guider.outcome.warnings == ()
+        assert guider.outcome.evaluations == rows
+        assert guider.outcome.cost is None or guider.outcome.cost.total == rows < guider.outcome.cost.independent
+
+    def test_groups_do_not_touch_each_other(self, sampler_name: str) -> None:
+        """Every group as if the other one were not there, in two levels of its own."""
+        image, prompts = small("sd15"), different("sd15", 5)
+        both = sage("sd15", grouped(prompts, self.GROUPS), image, share=0.5, sampler_name=sampler_name)
+        with pytest.MonkeyPatch.context() as patch:
+            plan_levels(patch, [((0, 1), 4)], 2)
+            pair = grouped([prompts[1], prompts[4]], [(0, 1)])
+            assert_equal(both[[1, 4]], sage("sd15", pair, image, share=0.5, sampler_name=sampler_name))
+
+
+@pytest.mark.usefixtures("in_levels")
+def test_every_level_runs_under_its_own_condition() -> None:
+    """With euler, which forgets, levels are a chain of KSamplers: group, inner cluster, prompt."""
+    image, prompts = small("sd15"), different("sd15", 5)
+    groups = grouped(prompts, [(0, 2, 3), (1, 4)])
+    images = sage("sd15", groups, image, share=0.5)
+    chain = [(groups.condition((0, 2, 3)), 2), (groups.condition((0, 3)), 5), (prompts[3], 8)]
+    assert_equal(images[3:4], in_calls("sd15", chain, image, "euler"))
+    assert_equal(images[2:3], in_calls("sd15", [chain[0], (prompts[2], 8)], image, "euler"))
+
+
+@pytest.mark.usefixtures("in_levels")
+def test_the_preview_of_a_prefix_in_levels_is_a_row_a_group() -> None:
+    image, groups = small("sd15", batch=2), grouped(different("sd15", 5), [(0, 2, 3), (1, 4)])
+    model, negative = MODELS["sd15"](), conditioning("sd15", seed=1)
+    prefix, preview = sampling.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
+    assert len(prefix.traces) == 4, "(0, 3) together, 1, 2 and 4 alone"
+    expected = []
+    for trace in prefix.traces[:2]:  # of prompts 0 and 1, the most central ones of their groups
+        cond, uncond = trace[-1].outputs
+        expected.append(model.model.process_latent_out(uncond + (cond - uncond) * SETTINGS["cfg"]))
+    assert_equal(preview["samples"], torch.cat(expected))
+
+
 def test_permuting_prompts_permutes_images() -> None:
     image, prompts = small("sd15", batch=2), different("sd15", 4)
     images = sage("sd15", grouped(prompts, [(0, 2), (1, 3)]), image, share=0.5).unflatten(0, (4, 2))
@@ -134,16 +205,22 @@ def test_cutting_the_run_in_two_calls_is_wrong() -> None:
 
 
 def two_calls(family: str, first: list, second: list, image: dict, sampler_name: str, *, at: int) -> torch.Tensor:
-    """What a chain of two KSampler (Advanced) nodes does."""
+    return in_calls(family, [(first, at), (second, SETTINGS["steps"])], image, sampler_name)
+
+
+def in_calls(family: str, chain: list[tuple[list, int]], image: dict, sampler_name: str) -> torch.Tensor:
+    """What a chain of KSampler (Advanced) nodes does: each with its condition, up to its step."""
     advanced = host_nodes.KSamplerAdvanced()
     model, negative = MODELS[family](), conditioning(family, seed=1)
     seed, steps, cfg, scheduler = (SETTINGS[key] for key in ("seed", "steps", "cfg", "scheduler"))
-    half = advanced.sample(
-        model, "enable", seed, steps, cfg, sampler_name, scheduler, first, negative, image, 0, at, "enable"
-    )[0]
-    return advanced.sample(
-        model, "disable", seed, steps, cfg, sampler_name, scheduler, second, negative, half, at, 10000, "disable"
-    )[0]["samples"]
+    start = 0
+    for positive, end in chain:
+        noise, rest = "disable" if start else "enable", "enable" if end < steps else "disable"
+        image = advanced.sample(
+            model, noise, seed, steps, cfg, sampler_name, scheduler, positive, negative, image, start, end, rest
+        )[0]
+        start = end
+    return image["samples"]
 
 
 def through_custom_sampler(groups, image: dict, share: float, sampler_name: str) -> torch.Tensor:
@@ -155,8 +232,10 @@ def through_custom_sampler(groups, image: dict, share: float, sampler_name: str)
     return SamplerCustomAdvanced.execute(noise, guider, sampler, host.sigmas, image).args[0]["samples"]
 
 
-def counted_run(sampler_name: str, share: float) -> tuple[SageGuider, int]:
-    model, groups = MODELS["sd15"](), grouped(different("sd15", 3), [(0, 2), (1,)])
+def counted_run(
+    sampler_name: str, share: float, prompts: int = 3, partition: tuple = ((0, 2), (1,))
+) -> tuple[SageGuider, int]:
+    model, groups = MODELS["sd15"](), grouped(different("sd15", prompts), partition)
     image = small("sd15", batch=2)["samples"]
     guider = SageGuider(model, groups, conditioning("sd15", seed=1), SETTINGS["cfg"], share)
     host = comfy.samplers.KSampler(model, SETTINGS["steps"], model.load_device, sampler_name, SETTINGS["scheduler"])

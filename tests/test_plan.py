@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from random import Random
 
 import pytest
 from comfyui_sage.sage_core.plan import Cost, Level, SharePlan, branch_index, is_past, parents_of
@@ -32,6 +33,15 @@ def plans(draw: st.DrawFn) -> SharePlan:
     sigmas = draw(st.lists(st.floats(0.1, 20), min_size=len(stack), max_size=len(stack), unique_by=round))
     levels = [Level(*pair) for pair in zip(stack, sorted(sigmas, reverse=True), strict=True)]
     return SharePlan((*levels, Level(tuple((i,) for i in range(n_prompts)), None)))
+
+
+@st.composite
+def branches(draw: st.DrawFn) -> tuple[list[tuple[tuple[int, ...], float | None]], int]:
+    """Some nested or disjoint clusters with any branch sigmas, in any order."""
+    plan = draw(plans())
+    clusters = [cluster for level in plan.levels for cluster in level.clusters]
+    sigmas = st.none() | st.sampled_from(SIGMAS)
+    return draw(st.lists(st.tuples(st.sampled_from(clusters), sigmas), max_size=12)), plan.n_prompts
 
 
 def simulated_cost(plan: SharePlan, call_sigmas: list[float], variations: int, evaluations_a_row: int) -> int:
@@ -135,6 +145,60 @@ class TestFromGroups:
                 {"clusters": ((0,), (1,)), "branch_sigma": None},
             )
         }
+
+
+class TestFromBranches:
+    @given(branches(), st.sampled_from([*SIGMAS, 20.0, 3.0, 0.1]))
+    def test_who_shares_at_a_sigma(self, made: tuple, sigma: float) -> None:
+        clusters, n_prompts = made
+        plan = SharePlan.from_branches(clusters, n_prompts)
+        level = plan.levels[plan.level_of_calls([sigma])[0]]
+        for prompt in range(n_prompts):
+            around = [set(c) for c, branch in clusters if prompt in c and branch is not None and sigma > branch]
+            expected = max(around, key=len, default={prompt})
+            assert expected == next(set(cluster) for cluster in level.clusters if prompt in cluster)
+
+    @given(branches())
+    def test_no_level_without_a_part_to_play(self, made: tuple) -> None:
+        plan = SharePlan.from_branches(*made)
+        for coarse, fine in zip(plan.levels, plan.levels[1:], strict=False):
+            assert len(coarse.clusters) < len(fine.clusters)
+
+    @given(branches(), st.lists(st.floats(0.01, 25), max_size=12))
+    def test_its_cost_against_a_simulation(self, made: tuple, calls: list[float]) -> None:
+        plan = SharePlan.from_branches(*made)
+        assert plan.cost(calls, variations=2, evaluations_a_row=2).total == simulated_cost(plan, calls, 2, 2)
+
+    @given(branches(), st.randoms())
+    def test_their_order_does_not_matter(self, made: tuple, random: Random) -> None:
+        clusters, n_prompts = made
+        mixed = random.sample(clusters, len(clusters))
+        assert SharePlan.from_branches(mixed, n_prompts) == SharePlan.from_branches(clusters, n_prompts)
+
+    @given(branches())
+    def test_branches_are_its_inverse(self, made: tuple) -> None:
+        plan = SharePlan.from_branches(*made)
+        assert SharePlan.from_branches(plan.branches, plan.n_prompts) == plan
+
+    def test_a_share_of_its_own_for_every_group(self) -> None:
+        plan = SharePlan.from_branches([((0, 1), 8.0), ((2, 4), 2.0), ((3, 5), None)], 6)
+        assert [(level.branch_sigma, level.clusters) for level in plan.levels] == [
+            (8.0, ((0, 1), (2, 4), (3,), (5,))),
+            (2.0, ((0,), (1,), (2, 4), (3,), (5,))),
+            (None, ((0,), (1,), (2,), (3,), (4,), (5,))),
+        ]
+
+    def test_a_tree(self) -> None:
+        plan = SharePlan.from_branches([((0, 1, 2, 3), 8.0), ((0, 2), 4.0), ((1, 3), 9.0)], 4)
+        assert [level.clusters for level in plan.levels[:-1]] == [((0, 1, 2, 3),), ((0, 2), (1,), (3,))]
+
+    def test_clusters_may_not_cross(self) -> None:
+        with pytest.raises(ValueError, match=r"prompts \(1, 2\) cross another cluster"):
+            SharePlan.from_branches([((0, 1), 2.0), ((1, 2), 4.0)], 3)
+
+    def test_a_prompt_that_is_not_there(self) -> None:
+        with pytest.raises(ValueError, match="every level must hold prompts"):
+            SharePlan.from_branches([((0, 3), 2.0)], 3)
 
 
 class TestInvariants:

@@ -53,6 +53,21 @@ class TestSampling:
             "- evaluations: 52 done, 52 planned, 60 for every prompt alone: 13.3% saved",
         ]
 
+    def test_who_branches_where_if_not_all_do_together(self) -> None:
+        plan = SharePlan.from_branches([((0, 1, 2), 6.0), ((0, 2), 2.0), ((3, 4), 4.0)], 5)
+        cost = plan.cost(SIGMAS, variations=1, evaluations_a_row=2)
+        lines = sampling_report(Outcome(plan, cost, 5, 1, cost.total, stands_for=(0, 0, 1, 2, 3, 4))).splitlines()
+        assert lines[2:9] == [
+            "- shared: sigma start to 6, 2 rows, 4 evaluations",
+            "- shared: sigma 6 to 4, 3 rows, 6 evaluations",
+            "- shared: sigma 4 to 2, 4 rows, 8 evaluations",
+            "- branch: sigma 2 to end, 5 rows, 20 evaluations",
+            "- together to sigma 6: prompts 1, 3, 4",
+            "- together to sigma 4: prompts 5, 6",
+            "- together to sigma 2: prompts 1, 4",
+        ]
+        assert not any("together" in line for line in sampling_report(outcome()).splitlines())
+
     def test_the_levels_add_up_to_the_plan(self) -> None:
         report = sampling_report(outcome().finished(52, []))
         levels = [int(count) for count in re.findall(r"rows?, (\d+) evaluation", report)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import comfy.hooks
 import comfy.samplers
 import comfy.sd
 import comfy.utils
+import numpy as np
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
@@ -27,10 +29,22 @@ from comfy_extras import (
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 from comfyui_sage.sage_core import sampling
 from comfyui_sage.sage_core.conditioning import apply_template
+from comfyui_sage.sage_core.groups import PromptGroups
 from comfyui_sage.sage_core.guider import BranchGuider, PrefixGuider, SageGuider
 from comfyui_sage.sage_core.semantic_groups import semantic_groups
 from models import MODELS, UNET, clip_l, conditioning, controlnet, count_evaluations, randn
-from reference import SETTINGS, assert_equal, difference, different, grouped, ksampler, sage, sage_in_two, small
+from reference import (
+    SETTINGS,
+    assert_equal,
+    difference,
+    different,
+    grouped,
+    ksampler,
+    plan_levels,
+    sage,
+    sage_in_two,
+    small,
+)
 
 import nodes as host_nodes
 
@@ -363,25 +377,42 @@ class TestConditions:
         check("sd15", small("sd15"), prompts=list(groups.conditionings))
 
 
-def test_a_sampler_with_its_own_noise_falls_back_to_sampling_alone() -> None:
+class TestASamplerWithItsOwnNoise:
     """A third-party sampler may draw unseeded noise: never a silently wrong image."""
-    entropy = torch.Generator()
-    entropy.seed()
 
-    def restless(model, x, sigmas, extra_args=None, callback=None, disable=None):  # noqa: ANN001, ANN202
+    @staticmethod
+    def restless(model, x, sigmas, extra_args=None, callback=None, disable=None):  # noqa: ANN001, ANN205
+        entropy = torch.Generator()
+        entropy.seed()
         for sigma, following in zip(sigmas, sigmas[1:], strict=False):
             x = x + 0.3 * sigma * torch.zeros_like(x).normal_(generator=entropy)
             denoised = model(x, sigma * x.new_ones(len(x)), **extra_args)
             x = x + (x - denoised) / sigma * (following - sigma)
         return x
 
-    model, groups = MODELS["sd15"](), grouped(different("sd15", 2), [(0, 1)])
-    guider = SageGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
-    sigmas = comfy.samplers.KSampler(model, 8, model.load_device, "euler", "normal").sigmas
-    noise = randn(1, 4, 8, 8, seed=1)
-    samples = guider.sample(noise, torch.zeros_like(noise), comfy.samplers.KSAMPLER(restless), sigmas, seed=1)
-    assert samples.shape[0] == 2 and torch.isfinite(samples).all()
-    assert "does not repeat itself" in guider.outcome.warnings[0]
+    def run(self, guider: SageGuider) -> torch.Tensor:
+        sigmas = comfy.samplers.KSampler(MODELS["sd15"](), 8, "cpu", "euler", "normal").sigmas
+        noise = randn(1, 4, 8, 8, seed=1)
+        sampler = comfy.samplers.KSAMPLER(self.restless)
+        return guider.sample(noise, torch.zeros_like(noise), sampler, sigmas, seed=1)
+
+    def test_every_prompt_is_sampled_alone(self) -> None:
+        groups = grouped(different("sd15", 2), [(0, 1)])
+        guider = SageGuider(MODELS["sd15"](), groups, conditioning("sd15", seed=1), 3.0, 0.5)
+        samples = self.run(guider)
+        assert samples.shape[0] == 2 and torch.isfinite(samples).all()
+        assert "does not repeat itself" in guider.outcome.warnings[0]
+
+    def test_a_prefix_that_notices_leaves_everything_to_the_branch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        plan_levels(monkeypatch, [((0, 1, 2), 2), ((0, 1), 5)], 3)
+        model, groups = MODELS["sd15"](), grouped(different("sd15", 3), [(0, 1, 2)])
+        guider = PrefixGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
+        assert self.run(guider).shape[0] == 1
+        assert guider.prefix.traces == [] and len(guider.prefix.plan.levels) == 1
+        branch = BranchGuider(model, guider.prefix)
+        samples = branch.sample()
+        assert samples.shape[0] == 3 and torch.isfinite(samples).all()
+        assert len(branch.outcome.warnings) == 1 and "does not repeat itself" in branch.outcome.warnings[0]
 
 
 def test_a_sampler_that_enlarges_the_latent() -> None:
@@ -486,6 +517,35 @@ def unet(**changes: Any) -> Any:
 
     config = configs.SD15({**UNET, "context_dim": 768, "num_heads": -1, "num_head_channels": 64, **changes})
     return _patcher(config)
+
+
+class TestTree:
+    """Prompts that are more alike than the rest of their group go on together."""
+
+    def groups(self, prompts: list) -> PromptGroups:
+        angles = np.radians([0, 60, 2, 70])
+        embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        return replace(grouped(prompts, [(0, 1, 2, 3)]), embeddings=embeddings)
+
+    @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
+    def test_it_is_the_host_where_it_has_to_be(self, sampler_name: str) -> None:
+        image, prompts = small("sd15", batch=2), different("sd15", 4)
+        settings = {"share_mode": "tree", "sampler_name": sampler_name}
+        alone = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        assert_equal(sage("sd15", self.groups(prompts), image, share=0.0, **settings), alone)
+        equal = sage("sd15", self.groups(prompts[:1] * 4), image, share=0.5, **settings)
+        assert_equal(equal, alone[:2].repeat(4, 1, 1, 1))
+        shared = sage("sd15", self.groups(prompts), image, share=0.4, **settings)
+        assert_equal(sage_in_two("sd15", self.groups(prompts), image, share=0.4, **settings), shared)
+
+    def test_who_went_on_together_is_reported(self) -> None:
+        model, image, negative = MODELS["sd15"](), small("sd15"), conditioning("sd15", seed=1)
+        with count_evaluations(model) as evaluations:
+            _, report = sampling.sample(
+                model, self.groups(different("sd15", 4)), negative, image, share=0.25, share_mode="tree", **SETTINGS
+            )
+        assert evaluations.rows == 2 * (2 * 1 + 2 * 2 + 4 * 4), "2 steps the group, 2 the pairs, 4 every prompt"
+        assert re.findall(r"together to sigma \S+: prompts (.*)", report) == ["1, 2, 3, 4", "1, 3", "2, 4"]
 
 
 class TestRepeats:

@@ -1,0 +1,42 @@
+"""How long who shares: a fraction of the steps for every group, and for the clusters inside it."""
+
+from __future__ import annotations
+
+from .grouping import nested_clusters
+from .groups import PromptGroups
+from .plan import Cluster
+
+SHARE_MODES = ("fixed", "tree")
+_HAIR = 1e-6
+"""A distance that is only rounding."""
+
+ClusterShare = tuple[Cluster, float]
+"""A cluster of prompts and the fraction of the steps that it shares, 0 to 1."""
+
+
+def fixed_shares(groups: PromptGroups, share: float) -> list[ClusterShare]:
+    """Every group alike."""
+    return [(members, share) for members in groups.partition]
+
+
+def tree_shares(groups: PromptGroups, share: float) -> list[ClusterShare]:
+    """Groups as before, and the clusters inside them for longer, the tighter they are.
+
+    A cluster whose loosest pair is d apart, in a group whose loosest is D apart, shares `share * (2 - d / D)` of the
+    steps: the group itself `share`, equals twice that, and in between the bound on d falls linearly with the steps.
+
+    Source: Decatur et al. 2025 (arXiv 2508.21032) cut a dendrogram of the prompts at tau (1 - k / K) in step k of K.
+    """
+    return [found for members in groups.partition for found in _tree(groups, members, share)]
+
+
+def _tree(groups: PromptGroups, members: Cluster, share: float) -> list[ClusterShare]:
+    ordered = sorted(members, key=lambda prompt: groups.prompts[prompt])  # so that ties do not depend on the list
+    clusters = [
+        (tuple(sorted(ordered[at] for at in cluster)), 1 - similarity)
+        for cluster, similarity in nested_clusters(groups.embeddings[ordered])
+    ]
+    widest = max((distance for _, distance in clusters), default=0.0)
+    if widest < _HAIR:
+        return [(members, share)]
+    return [(cluster, min(1.0, share * (2 - distance / widest))) for cluster, distance in clusters]
