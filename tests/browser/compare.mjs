@@ -20,13 +20,24 @@ export function differences(file, saved) {
     compare(`${name} mode`, node.mode, now.mode);
     compare(`${name} place`, node.pos, [...now.pos].map(Math.round));
     compare(`${name} size`, node.size, [...now.size].map(Math.round));
-    compare(`${name} values`, node.widgets_values ?? [], now.widgets_values ?? []);
-    compare(`${name} inputs`, links(node.inputs), links(now.inputs));
+    const core = node.properties.cnr_id === "comfy-core";
+    const [before, after] = core ? shared(node, now) : [node, now];
+    compare(`${name} values`, before.widgets_values ?? [], after.widgets_values ?? []);
+    compare(`${name} inputs`, links(before.inputs), links(after.inputs));
     compare(`${name} outputs`, links(node.outputs), links(now.outputs));
   }
   compare("links", file.links, saved.links);
   compare("groups", file.groups.map(({ title }) => title), saved.groups.map(({ title }) => title));
   return problems;
+}
+
+/** A core node as the file and the page have it, without the inputs that only one version of ComfyUI has at its end. */
+function shared(...versions) {
+  const least = (key) => Math.min(...versions.map((node) => node[key]?.length ?? 0));
+  const [inputs, values] = [least("inputs"), least("widgets_values")];
+  return versions.map((node) => ({
+    inputs: node.inputs?.slice(0, inputs), widgets_values: node.widgets_values?.slice(0, values),
+  }));
 }
 
 /** Nodes that lie over each other or over the edge of a group. */

@@ -1,6 +1,6 @@
 // A person's view of the page: what to click, and what would look wrong.
 
-const RUN_TIMEOUT = 240_000;
+const RUN_TIMEOUT = 400_000; // a training, on a slow machine
 const ENDINGS = ["execution_success", "execution_error", "execution_interrupted"];
 // The host's own complaints: files that a new user does not have, and a look-up of packs on the
 // network, which the server forbids its page.
