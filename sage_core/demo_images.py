@@ -21,7 +21,7 @@ def load_demo_images(file: Path = FILE) -> tuple[list[torch.Tensor], list[str]]:
     """
     try:
         with Image.open(file) as sheet:
-            captions = json.loads(sheet.text["captions"])
+            captions = json.loads(sheet.info["captions"])
             pixels = torch.from_numpy(np.asarray(sheet.convert("RGB"), dtype=np.float32) / 255)
     except Exception as error:
         raise ValueError(
