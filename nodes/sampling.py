@@ -36,7 +36,7 @@ def _share() -> io.Float.Input:
     return io.Float.Input(
         "share", default=0.4, min=0.0, max=1.0, step=0.01,
         tooltip="Fraction of the steps that each group runs once for all its prompts. More saves more and makes "
-        "the images of a group more alike; subjects suffer before colours and settings do.",
+        "the images of a group more alike; what fills the picture (settings, sizes) suffers first.",
     )  # fmt: skip
 
 
@@ -44,7 +44,9 @@ def _share_mode() -> io.Combo.Input:
     return io.Combo.Input(
         "share_mode", options=list(SHARE_MODES), default="fixed", optional=True,
         tooltip="fixed: every group shares as many steps. tree: prompts that are more alike than the rest of their "
-        "group go on together, up to twice the share.",
+        "group go on together, up to twice the share. auto: asks the model, with one evaluation a prompt, how far a "
+        "group's prompts are apart, and lets them share while the noise is louder than that; a larger share trusts "
+        "more.",
     )  # fmt: skip
 
 

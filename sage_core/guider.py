@@ -12,14 +12,15 @@ import torch
 from . import rows
 from .checks import check_cfg, check_choice, check_latent, check_model, check_text_width
 from .conditioning import Conditioning
+from .disagreement import disagreements, noise_ratio
 from .engine import Engine, Job, random_state, run_plan, run_shared
 from .groups import PromptGroups
-from .plan import Cost, Partition, SharePlan, branch_index, parents_of
+from .plan import Cluster, Cost, Partition, SharePlan, branch_index, parents_of
 from .probe import sampler_calls
 from .progress import Progress, StepCallback
 from .report import Outcome
 from .run import RunResult
-from .sharing import SHARE_MODES, fixed_shares, tree_shares
+from .sharing import SHARE_MODES, auto_loudness, fixed_shares, tree_shares
 from .trace import ClusterTrace
 
 
@@ -96,8 +97,8 @@ class SageGuider(comfy.samplers.CFGGuider):
         if sigmas.shape[-1] == 0:
             return rows.tile(latent_image, len(self.stands_for))
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
-        plan = self._plan(sigmas)
-        return self._run_to_the_end(job, plan, self._planned(plan, job), callback, disable_pbar)
+        outcome = self._planned(job)
+        return self._run_to_the_end(job, outcome.plan, outcome, callback, disable_pbar)
 
     def _run_to_the_end(
         self, job: Job, plan: SharePlan, before: Outcome, callback: StepCallback | None, disable_pbar: bool, *,
@@ -138,24 +139,40 @@ class SageGuider(comfy.samplers.CFGGuider):
         rng = random_state(self.model_patcher.load_device)
         return Job(noise, latent_image, mask, sampler, sigmas, seed, rng)
 
-    def _plan(self, sigmas: torch.Tensor) -> SharePlan:
-        shares = (tree_shares if self.share_mode == "tree" else fixed_shares)(self.groups, self.share)
-        branches = []
-        for cluster, share in shares:
-            steps = branch_index(share, max(0, len(sigmas) - 1))
-            branches.append((cluster, float(sigmas[steps]) if steps else None))
-        return SharePlan.from_branches(branches, len(self.groups.prompts))
+    def _plan(self, job: Job) -> tuple[SharePlan, int]:
+        """The plan, and the evaluations it took to make it."""
+        steps, evaluations = max(0, len(job.sigmas) - 1), 0
+        if self.share_mode == "auto" and self.share and steps:
+            shared, evaluations = self._auto_steps(job)
+        else:
+            shares = (tree_shares if self.share_mode == "tree" else fixed_shares)(self.groups, self.share)
+            shared = [(cluster, branch_index(share, steps)) for cluster, share in shares]
+        branches = [(cluster, float(job.sigmas[index]) if index else None) for cluster, index in shared]
+        return SharePlan.from_branches(branches, len(self.groups.prompts)), evaluations
 
-    def _planned(self, plan: SharePlan, job: Job) -> Outcome:
+    def _auto_steps(self, job: Job) -> tuple[list[tuple[Cluster, int]], int]:
+        """For every group the number of steps whose noise is loud enough to share, and the evaluations of looking."""
+        with Progress(None, 0) as progress:
+            apart = disagreements(self._engine(), job, self.groups.partition, progress)
+        sampling = self.model_patcher.get_model_object("model_sampling")
+        ratios = [noise_ratio(sampling, float(sigma)) for sigma in job.sigmas[:-1]]
+        limits = [auto_loudness(self.share, self.cfg, each) for each in apart]
+        steps = [next((at for at, ratio in enumerate(ratios) if ratio <= limit), len(ratios)) for limit in limits]
+        return list(zip(self.groups.partition, steps, strict=True)), progress.done
+
+    def _planned(self, job: Job) -> Outcome:
+        plan, planning = self._plan(job)
         calls = sampler_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
         cost: Cost | None = None
         if calls is not None:
-            cost = plan.cost(
+            needed = plan.cost(
                 calls.sigmas, variations=job.variations, evaluations_a_row=calls.evaluations_a_row
             )
+            cost = replace(needed, planning=planning)
         return Outcome(
-            plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, stands_for=tuple(self.stands_for)
-        )
+            plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, evaluations=planning,
+            stands_for=tuple(self.stands_for),
+        )  # fmt: skip
 
 
 class PrefixGuider(SageGuider):
@@ -172,13 +189,13 @@ class PrefixGuider(SageGuider):
         callback: StepCallback | None = None, disable_pbar: bool = False, seed: int | None = None,
     ) -> Any:  # fmt: skip
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
-        plan = self._plan(sigmas)
-        outcome = self._planned(plan, job)
+        outcome = self._planned(job)
         traces: list[ClusterTrace] = []
         preview = rows.tile(latent_image, len(self.groups.partition))
-        with Progress(callback, outcome.expected(shared_only=True), bar=not disable_pbar) as progress:
+        expected = outcome.expected(shared_only=True)
+        with Progress(callback, expected, done=outcome.evaluations, bar=not disable_pbar) as progress:
             plan, result, warnings = run_shared(
-                self._engine(), job, plan, progress, alone=outcome.cost is None
+                self._engine(), job, outcome.plan, progress, alone=outcome.cost is None
             )
             if result is not None:
                 traces, preview = result.traces, self._a_row_a_group(result.samples, plan.levels[-2].clusters)

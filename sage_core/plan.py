@@ -29,15 +29,17 @@ class Cost:
 
     Attributes:
         per_level: evaluations of each level, coarse to fine.
+        planning: those it took to make the plan.
         independent: what every prompt alone would need.
     """
 
     per_level: tuple[int, ...]
     independent: int
+    planning: int = 0
 
     @property
     def total(self) -> int:
-        return sum(self.per_level)
+        return self.planning + sum(self.per_level)
 
     @property
     def saved(self) -> float:

@@ -40,7 +40,7 @@ class Outcome:
     def expected(self, *, shared_only: bool = False) -> int:
         """Evaluations to show progress against; a guess of two a step where they cannot be predicted."""
         if self.cost is not None:
-            return sum(self.cost.per_level[:-1]) if shared_only else self.cost.total
+            return self.cost.total - (self.cost.per_level[-1] if shared_only else 0)
         return 2 * self.steps * self.variations * self.plan.n_prompts
 
     def finished(self, evaluations: int, warnings: Sequence[str]) -> Outcome:
@@ -56,6 +56,8 @@ def sampling_report(outcome: Outcome) -> str:
         f"{shared}, {_count(outcome.steps, 'step')}",
         "",
     ]
+    if cost is not None and cost.planning:
+        lines.append(f"- planning: {_count(cost.planning, 'evaluation')} to see what the groups disagree about")
     above = "start"
     for index, level in enumerate(plan.levels):
         below = "end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}"

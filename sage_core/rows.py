@@ -18,7 +18,12 @@ def count(batch: Any) -> int:
 
 def shape(batch: Any) -> torch.Size:
     """Shape of a batch, of its first part if it is nested."""
-    return _parts(batch)[0].shape
+    return picture(batch).shape
+
+
+def picture(batch: Any) -> torch.Tensor:
+    """The batch itself, or its first part if it is nested."""
+    return _parts(batch)[0]
 
 
 def tile(batch: Any, times: int) -> Any:

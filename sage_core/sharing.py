@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from .grouping import nested_clusters
 from .groups import PromptGroups
 from .plan import Cluster
 
-SHARE_MODES = ("fixed", "tree")
+SHARE_MODES = ("fixed", "tree", "auto")
 _HAIR = 1e-6
 """A distance that is only rounding."""
 
@@ -28,6 +30,22 @@ def tree_shares(groups: PromptGroups, share: float) -> list[ClusterShare]:
     Source: Decatur et al. 2025 (arXiv 2508.21032) cut a dendrogram of the prompts at tau (1 - k / K) in step k of K.
     """
     return [found for members in groups.partition for found in _tree(groups, members, share)]
+
+
+def auto_loudness(share: float, cfg: float, apart: float) -> float:
+    """How much louder than the picture the noise has to be for a group to share: in proportion to how far apart its
+    prompts' pictures are, and guidance multiplies that.
+
+    At a share of 0.4 the noise is to be 1.3 times as loud as what the group disagrees about; a larger share trusts
+    more.
+
+    Args:
+        apart: see `disagreement`.
+
+    Source: ours. A shared state at sigma is off by (1 - sigma) * apart from where a prompt alone would be; while the
+    noise there hides that, the prompt finds its way back. The factor is measured by benchmarks/adaptive.py.
+    """
+    return 0.52 * max(1.0, cfg) * apart / share if share else math.inf
 
 
 def _tree(groups: PromptGroups, members: Cluster, share: float) -> list[ClusterShare]:

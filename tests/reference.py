@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.engine import Job
 from comfyui_sage.sage_core.groups import PromptGroups
 from comfyui_sage.sage_core.guider import SageGuider
 from comfyui_sage.sage_core.plan import SharePlan
@@ -47,8 +48,9 @@ def grouped(
 def plan_levels(patch: pytest.MonkeyPatch, branches: Sequence[tuple[tuple[int, ...], int]], prompts: int) -> None:
     """Every guider plans these clusters, each shared for so many steps."""
 
-    def plan(self: SageGuider, sigmas: torch.Tensor) -> SharePlan:
-        return SharePlan.from_branches([(cluster, float(sigmas[steps])) for cluster, steps in branches], prompts)
+    def plan(self: SageGuider, job: Job) -> tuple[SharePlan, int]:
+        found = [(cluster, float(job.sigmas[steps])) for cluster, steps in branches]
+        return SharePlan.from_branches(found, prompts), 0
 
     patch.setattr(SageGuider, "_plan", plan)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,13 @@ class TestSampling:
             "- together to sigma 2: prompts 1, 4",
         ]
         assert not any("together" in line for line in sampling_report(outcome()).splitlines())
+
+    def test_what_planning_took(self) -> None:
+        planned = replace(outcome(), cost=replace(outcome().cost, planning=3))
+        assert (planned.expected(), planned.expected(shared_only=True)) == (52 + 3, 16 + 3)
+        lines = sampling_report(planned.finished(55, [])).splitlines()
+        assert lines[2] == "- planning: 3 evaluations to see what the groups disagree about"
+        assert lines[-1] == "- evaluations: 55 done, 55 planned, 60 for every prompt alone: 8.3% saved"
 
     def test_the_levels_add_up_to_the_plan(self) -> None:
         report = sampling_report(outcome().finished(52, []))

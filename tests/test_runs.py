@@ -548,6 +548,60 @@ class TestTree:
         assert re.findall(r"together to sigma \S+: prompts (.*)", report) == ["1, 2, 3, 4", "1, 3", "2, 4"]
 
 
+class TestAuto:
+    """Groups share while the noise is louder than what their prompts disagree about: one evaluation a prompt tells."""
+
+    GROUPS = ((0, 2), (1, 3), (4,))
+
+    @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
+    def test_it_is_the_host_where_it_has_to_be(self, sampler_name: str) -> None:
+        image, prompts = small("sd15", batch=2), different("sd15", 5)
+        settings = {"share_mode": "auto", "sampler_name": sampler_name}
+        alone = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        assert_equal(sage("sd15", grouped(prompts, self.GROUPS), image, share=0.0, **settings), alone)
+        equal = sage("sd15", grouped(prompts[:1] * 5, self.GROUPS), image, share=0.5, **settings)
+        assert_equal(equal, alone[:2].repeat(5, 1, 1, 1))
+        shared = sage("sd15", grouped(prompts, self.GROUPS), image, share=0.6, **settings)
+        assert difference(shared[:8], alone[:8]) > 1e-3
+        assert_equal(shared[8:], alone[8:])
+        assert_equal(sage_in_two("sd15", grouped(prompts, self.GROUPS), image, share=0.6, **settings), shared)
+
+    def test_the_closer_the_pictures_the_longer(self) -> None:
+        one, other = different("sd15", 2)
+        close = [[[one[0][0] + 0.02 * (other[0][0] - one[0][0]), one[0][1]]]]
+        model, negative, prompts = MODELS["sd15"](), conditioning("sd15", seed=1), [one, other, one, *close]
+        groups = grouped(prompts, [(0, 1), (2, 3)])
+        settings = {**SETTINGS, "share_mode": "auto"}
+        sigmas = []
+        for share in (0.1, 0.4):
+            prefix, _ = sampling.sample_prefix(model, groups, negative, small("sd15"), share=share, **settings)
+            sigmas.append(dict(prefix.plan.branches))
+        assert sigmas[0][(2, 3)] < sigmas[0].get((0, 1), float("inf"))
+        assert sigmas[1][(0, 1)] < sigmas[0].get((0, 1), float("inf"))
+
+    @pytest.mark.parametrize("share, planning", [(0.0, 0), (0.6, 4)])
+    def test_what_it_costs_to_look_is_counted(self, share: float, planning: int) -> None:
+        model, groups, negative = MODELS["sd15"](), grouped(different("sd15", 5), self.GROUPS), conditioning("sd15", 1)
+        image, settings = small("sd15", batch=2), {**SETTINGS, "share": share, "share_mode": "auto"}
+        for in_two in (False, True):
+            with count_evaluations(model) as evaluations:
+                if in_two:
+                    prefix, _ = sampling.sample_prefix(model, groups, negative, image, **settings)
+                    assert prefix.outcome.evaluations == evaluations.rows
+                    _, report = sampling.sample_branch(model, prefix)
+                else:
+                    _, report = sampling.sample(model, groups, negative, image, **settings)
+            assert f"evaluations: {evaluations.rows} done, {evaluations.rows} planned, 160 for every prompt" in report
+            assert (f"planning: {planning} evaluations" in report) == bool(planning)
+
+    @pytest.mark.parametrize("family", ["sd3", "flux", "lumina", "video", "audio"])
+    def test_other_families(self, family: str) -> None:
+        image, prompts = small(family), different(family, 3)
+        groups = grouped(prompts, [(0, 1, 2)])
+        one = sage(family, groups, image, share=0.9, share_mode="auto")
+        assert_equal(sage_in_two(family, groups, image, share=0.9, share_mode="auto"), one)
+
+
 class TestRepeats:
     """Equal prompts of a list: one of them is rendered."""
 

@@ -10,7 +10,7 @@ import pytest
 from comfyui_sage.sage_core.grouping import unit
 from comfyui_sage.sage_core.groups import PromptGroups
 from comfyui_sage.sage_core.plan import SharePlan
-from comfyui_sage.sage_core.sharing import fixed_shares, tree_shares
+from comfyui_sage.sage_core.sharing import auto_loudness, fixed_shares, tree_shares
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import grouped
@@ -25,6 +25,17 @@ def at_angles(*degrees: float, partition: tuple | None = None) -> PromptGroups:
 
 def test_fixed_is_the_share_for_every_group() -> None:
     assert fixed_shares(at_angles(0, 10, 50, partition=((0, 2), (1,))), 0.3) == [((0, 2), 0.3), ((1,), 0.3)]
+
+
+class TestAuto:
+    def test_the_further_apart_the_louder(self) -> None:
+        assert auto_loudness(0.4, 1.0, 0.2) == pytest.approx(1.3 * 0.2)
+        assert auto_loudness(0.4, 4.0, 0.2) == pytest.approx(4 * 1.3 * 0.2)
+        assert auto_loudness(0.4, 0.5, 0.2) == auto_loudness(0.4, 1.0, 0.2)
+        assert auto_loudness(0.8, 1.0, 0.2) == pytest.approx(1.3 * 0.1)
+
+    def test_no_share_is_no_sharing(self) -> None:
+        assert auto_loudness(0.0, 8.0, 0.2) == float("inf")
 
 
 class TestTree:
