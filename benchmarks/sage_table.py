@@ -4,8 +4,8 @@
 
 A style that the demo model has never seen, of things that it knows: 400 drawings in groups of 4. LoRAs of the same
 size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they were
-trained on, at 0, 20, 40 and 60% shared steps, and alone with fewer steps, all from the same noise, seen by the demo
-model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/sage_table.md.
+trained on, at 0, 40, 60 and 80% shared steps, and with fewer steps, alone and shared, all from the same noise, seen by
+the demo model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/sage_table.md.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ from scenes import caption
 from scipy import stats
 
 STYLE = "sticker"
-SHARES = (0.0, 0.2, 0.4, 0.6)
-FEWER = (14, 11, 8, 6, 4)
-SAMPLER, STEPS = "euler", 20
+SHARES = (0.0, 0.4, 0.6, 0.8)
+FEWER = (14, 11, 8, 6, 5, 4, 3)
+SHARED_FEWER = {0.6: (10, 8, 6, 5)}
+SAMPLER, STEPS, LONGEST = "euler", 20, 0.85
 LORAS: dict[str, LossSettings | None] = {
     "none": None,
     "plain": LossSettings(soft_weight=0, consistency_weight=0),
-    "L_SAGE": LossSettings(),
-    "L_SAGE, posterior": LossSettings(soft_target="posterior"),
-    "L_SAGE, no soft": LossSettings(soft_weight=0),
-    "L_SAGE, no consistency": LossSettings(consistency_weight=0),
+    "L_SAGE": LossSettings(longest_share=LONGEST),
+    "L_SAGE, posterior": LossSettings(longest_share=LONGEST, soft_target="posterior"),
+    "L_SAGE, no soft": LossSettings(longest_share=LONGEST, soft_weight=0),
+    "L_SAGE, no consistency": LossSettings(longest_share=LONGEST, consistency_weight=0),
 }
 MAIN = ("none", "plain", "L_SAGE")
 BANDS = ("loosest third", "middle third", "tightest third")
@@ -74,7 +75,8 @@ def training_examples(rendering: Rendering, groups: Sequence[Group]) -> Examples
 def with_lora(rendering: Rendering, loss: LossSettings, examples: Examples, state: Path, steps: int, seed: int) -> Any:
     """The demo model with a LoRA, trained now or before."""
     settings = TrainSettings(
-        steps=steps, batch_size=16, learning_rate=1e-3, rank=16, alpha=16.0, ema=0.99, seed=seed, loss=loss
+        steps=steps, batch_size=16, learning_rate=1e-3, rank=16, alpha=16.0, ema=0.99, bf16=True, seed=seed,
+        loss=loss,
     )
     trainer = Trainer(rendering.model, examples, rendering.negative, settings)
 
@@ -163,6 +165,7 @@ def main() -> None:
     band_of = bands(rendering, unseen)
     shared = [Setting(SAMPLER, STEPS, share) for share in SHARES]
     settings = [*shared, *(Setting(SAMPLER, steps) for steps in FEWER)]
+    settings += [Setting(SAMPLER, steps, share) for share, fewer in SHARED_FEWER.items() for steps in fewer]
     for seed in range(options.seeds):
         examples = training_examples(rendering, training_groups(options.groups, seed, unseen))
         for lora in options.loras:

@@ -44,8 +44,9 @@ class SemanticGroupPrompts(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
                 io.String.Input(
                     "prompts", multiline=True, dynamic_prompts=False, default=_EXAMPLE,
-                    tooltip="One prompt a line. Blank lines and lines that start with # are skipped. Braces make "
-                    "every combination: 'a {red|blue} car in {snow|rain}' is four prompts. \\{ is a plain brace.",
+                    tooltip="One prompt a line. Blank lines and lines that start with # are skipped. Words in "
+                    "braces with bars between them are alternatives: every combination becomes a prompt. A backslash "
+                    "makes a plain brace.",
                 ),
                 io.Combo.Input(
                     "encoder", options=list(ENCODERS), default="clip",

@@ -113,6 +113,22 @@ def encode(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device)
     return np.load(path)
 
 
+@torch.no_grad()
+def restore(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device) -> np.ndarray:
+    """The pictures through the autoencoder and back, (N, 128, 128, 3) uint8, kept in a file."""
+    if not path.exists():
+        parts = []
+        for start in range(0, len(pictures), 64):
+            with torch.autocast(device.type, torch.bfloat16):
+                latents = model.taesd_encoder(to_tensor(pictures[start : start + 64], device))
+                restored = model.taesd_decoder(latents).float().clamp(0, 1)
+            parts.append((restored * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+        part = path.with_suffix(".part.npy")
+        np.save(part, np.concatenate(parts))
+        part.rename(path)
+    return np.load(path, mmap_mode="r")
+
+
 def _loss(restored: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
     """Pixels, and edges, where drawings have all their detail."""
     edges = sum(

@@ -22,8 +22,14 @@ SAMPLERS = ("euler", "dpmpp_2m")
 _TILE, _COLUMNS, _TEXT = 128, 8, 12
 
 
-def write_card(folder: Path, weights: Path, judge: DemoJudge, test: Dataset, drawings: np.ndarray) -> None:
-    """`demo_model.md` and `demo_model.jpg` in the folder."""
+def write_card(
+    folder: Path, weights: Path, judge: DemoJudge, test: Dataset, drawings: dict[str, np.ndarray]
+) -> None:
+    """`demo_model.md` and `demo_model.jpg` in the folder.
+
+    Args:
+        drawings: of the test, by what is said after their style's name.
+    """
     scenes = unseen_scenes(NUMBER)
     table, shown = {}, {}
     for sampler in SAMPLERS:
@@ -33,7 +39,10 @@ def write_card(folder: Path, weights: Path, judge: DemoJudge, test: Dataset, dra
             shown[f"{sampler}, {kind}"] = (len(chosen), float(np.mean([all(each.values()) for each in chosen])))
         if sampler == SAMPLERS[0]:
             _sheet(scenes, pictures, judged).save(folder / "demo_model.jpg", quality=88)
-    judge_table = {style: drawing_accuracy(judge, test, drawings, style) for style in STYLES}
+    judge_table = {
+        style + how: drawing_accuracy(judge, test, pictures, style)
+        for how, pictures in drawings.items() for style in STYLES
+    }  # fmt: skip
     (folder / "card.json").write_text(json.dumps({"fidelity": table, "kinds": shown, "judge": judge_table}, indent=1))
     (folder / "demo_model.md").write_text(_text(table, shown, judge_table), "utf-8")
 
@@ -82,8 +91,8 @@ def _text(
         "seed each. Right means that the judge (below) sees everything that the prompt says; `all` asks for all of it "
         "at once.", "", _table(table), "", *rows, "",
         "## The judge", "",
-        "A small network trained on drawings of both styles. Right on real drawings that it has not seen, all of them "
-        "with a pair of subject and colour that the demo model was never shown (sticker is the style that only the "
+        "A small network trained on drawings of both styles, some of them as the autoencoder gives them back. Right on "
+        "real drawings that it has not seen, all of them with a pair of subject and colour that the demo model was never shown (sticker is the style that only the "
         "judge knows):", "", _table(judge), "",
         "`text_of_100`: of 100 captions, how often its own is the nearest to a drawing. The judge tells sizes of "
         "single things only; it knows no shapes but these and takes what it sees for the nearest of them; it sees "

@@ -13,6 +13,7 @@ import argparse
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -23,7 +24,7 @@ import host  # noqa: E402
 host.load()
 
 import torch  # noqa: E402
-from autoencoder import encode, normalise, preview_fit, train_autoencoder  # noqa: E402
+from autoencoder import encode, normalise, preview_fit, restore, train_autoencoder  # noqa: E402
 from card import write_card  # noqa: E402
 from comfyui_sage.sage_core import demo_judge, demo_model  # noqa: E402
 from dataset import JUDGE, TEST, TRAIN  # noqa: E402
@@ -32,6 +33,9 @@ from evaluate import fidelity, unseen_scenes  # noqa: E402
 from judging import save_judge, train_judge  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from steps import log  # noqa: E402
+
+RESTORED = 8000
+"""Drawings that the judge learns from as the autoencoder gives them back: what a model's picture can be like."""
 
 
 def main() -> None:
@@ -53,7 +57,9 @@ def main() -> None:
     drawings = TRAIN.pictures(folder)
     judge_file = folder / demo_judge.WEIGHTS.name
     if not judge_file.exists():
-        save_judge(train_judge([(TRAIN, drawings), (JUDGE, judged)], folder, device), judge_file)
+        restored = restore(autoencoder, judged[:RESTORED], folder / "restored.npy", device)
+        sets = [(TRAIN, drawings), (JUDGE, judged), (replace(JUDGE, number=RESTORED), restored)]
+        save_judge(train_judge(sets, folder, device), judge_file)
     judge = demo_judge.load_demo_judge(judge_file)
 
     raw = encode(autoencoder, drawings, folder / "latents.npy", device)
@@ -69,7 +75,9 @@ def main() -> None:
 
     weights = train_denoiser(TRAIN, latents, folder, device, options.steps, report)
     export({**weights, **preview}, autoencoder, weights_file)
-    write_card(folder, weights_file, judge, TEST, TEST.pictures(folder))
+    tests = TEST.pictures(folder)
+    restored = restore(autoencoder, tests, folder / "test_restored.npy", device)
+    write_card(folder, weights_file, judge, TEST, {"": tests, ", through the autoencoder": restored})
     if options.install:
         for name in (weights_file.name, judge_file.name, "demo_model.md", "demo_model.jpg"):
             shutil.copy(folder / name, demo_model.WEIGHTS.parent / name)
