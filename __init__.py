@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .nodes import NODES
-from .nodes.regroup import add_route
+from .nodes.routes import add_routes
 
 WEB_DIRECTORY = "./web"
 __all__ = ["WEB_DIRECTORY", "comfy_entrypoint"]
@@ -17,5 +17,5 @@ class SageExtension(ComfyExtension):
 
 
 async def comfy_entrypoint() -> SageExtension:
-    add_route()
+    add_routes()
     return SageExtension()

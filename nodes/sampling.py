@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from ..sage_core.guider import SageGuider
 from ..sage_core.sampling import sample, sample_branch, sample_prefix
 from ..sage_core.sharing import SHARE_MODES
+from .running import WHERE, teller
 from .types import CATEGORY, Groups, Prefix
 
 
@@ -99,11 +100,13 @@ class SharedKSamplerPrefix(io.ComfyNode):
                     tooltip="What the shared steps see so far (denoised), one a group and variation.",
                 ),
             ],
+            hidden=WHERE,
         )
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
-        return io.NodeOutput(*sample_prefix(model, groups, negative, latent_image, **settings))
+        tell = teller(cls.hidden)
+        return io.NodeOutput(*sample_prefix(model, groups, negative, latent_image, **settings, tell=tell))
 
 
 class BranchKSampler(io.ComfyNode):
@@ -119,11 +122,12 @@ class BranchKSampler(io.ComfyNode):
                 Prefix.Input("prefix", tooltip="From Shared KSampler Prefix."),
             ],
             outputs=_row_outputs(),
+            hidden=WHERE,
         )
 
     @classmethod
     def execute(cls, model: Any, prefix: Any) -> io.NodeOutput:
-        return io.NodeOutput(*sample_branch(model, prefix))
+        return io.NodeOutput(*sample_branch(model, prefix, teller(cls.hidden)))
 
 
 class OneNodeKSampler(io.ComfyNode):
@@ -136,11 +140,13 @@ class OneNodeKSampler(io.ComfyNode):
             description="Shared KSampler Prefix and Branch KSampler in one node.",
             inputs=_sampler_inputs(),
             outputs=_row_outputs(),
+            hidden=WHERE,
         )
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
-        return io.NodeOutput(*sample(model, groups, negative, latent_image, **settings))
+        tell = teller(cls.hidden)
+        return io.NodeOutput(*sample(model, groups, negative, latent_image, **settings, tell=tell))
 
 
 class Guider(io.ComfyNode):

@@ -21,6 +21,8 @@ from ..sage_core.training.objective import SOFT_TARGETS, TERMS, LossSettings
 from ..sage_core.training.optimising import OPTIMISERS, SCHEDULES
 from ..sage_core.training.samples import SampleSettings, sample_sheet
 from ..sage_core.training.trainer import Trainer, TrainSettings, train
+from ..sage_core.training.watching import TrainingWatch
+from .running import STOPS, WHERE, place_of, teller
 from .types import CATEGORY, Groups
 
 LoraModel = io.Custom("LORA_MODEL")
@@ -179,6 +181,7 @@ class TrainLora(io.ComfyNode):
                 io.Image.Output(display_name="samples", tooltip="The last sample images; the plot without any."),
                 io.String.Output(display_name="report", tooltip="What was trained on what."),
             ],
+            hidden=WHERE,
         )  # fmt: skip
 
     @classmethod
@@ -186,10 +189,10 @@ class TrainLora(io.ComfyNode):
         latents, positive = lists.pop("latents"), lists.pop("positive")
         inputs = {name: values[0] if values else None for name, values in lists.items()}
         with torch.inference_mode(False):
-            return _trained(latents, positive, inputs)
+            return _trained(latents, positive, inputs, cls.hidden)
 
 
-def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any]) -> io.NodeOutput:
+def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any], hidden: Any) -> io.NodeOutput:
     groups, negative, vae = (inputs.pop(name, None) for name in ("groups", "negative", "vae"))
     if groups is not None:
         check_groups(groups)
@@ -202,18 +205,21 @@ def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any]) ->
     empty = None if negative is None else trainable(negative)
     examples = make_examples(latents, positive, groups)
     trainer = Trainer(model, examples, empty, _settings(model, inputs))
-    view = _View(trainer.settings.steps)
+    tell = teller(hidden)
+    view = _View(trainer, None if tell is None else TrainingWatch(tell, trainer))
 
-    def on_step(trainer: Trainer) -> None:
-        if every and empty is not None and (trainer.done % every == 0 or trainer.done == trainer.settings.steps):
-            view.sheet = sample_sheet(trainer, vae, empty, samples)
-        view.show(trainer)
+    with STOPS.offered(place_of(hidden)) as enough, view:
 
-    try:
-        notes = train(trainer, path, on_step)
-        lora = trained_lora(trainer)
-    finally:
-        trainer.student.unload()
+        def on_step(trainer: Trainer) -> None:
+            if every and empty is not None and (trainer.finished or trainer.done % every == 0):
+                view.take(sample_sheet(trainer, vae, empty, samples))
+            view.show()
+
+        try:
+            notes = train(trainer, path, on_step, enough)
+            lora = trained_lora(trainer)
+        finally:
+            trainer.student.unload()
     plot = _as_image(loss_plot(trainer.losses, trainer.rates))
     columns = [list(column) for column in zip(*trainer.losses, strict=True)]
     loss = dict(zip(("loss", *TERMS), columns, strict=True))
@@ -222,22 +228,38 @@ def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any]) ->
 
 
 class _View:
-    """Progress on the node: the loss, and the last sample images under it."""
+    """What is seen meanwhile: the panel; and for pages without one the loss as a picture, the last samples under it."""
 
-    def __init__(self, steps: int) -> None:
-        self.bar = comfy.utils.ProgressBar(steps)
-        self.steps = steps
+    def __init__(self, trainer: Trainer, watch: TrainingWatch | None) -> None:
+        self.trainer, self.watch = trainer, watch
+        self.bar = comfy.utils.ProgressBar(trainer.settings.steps)
         self.sheet: torch.Tensor | None = None
 
-    def show(self, trainer: Trainer) -> None:
-        now = trainer.done % max(1, self.steps // 50) == 0 or trainer.done == self.steps
-        self.bar.update_absolute(trainer.done, self.steps, ("JPEG", self._picture(trainer), 1024) if now else None)
+    def __enter__(self) -> None:
+        if self.watch is not None:
+            self.watch.start()
 
-    def _picture(self, trainer: Trainer) -> Image.Image:
-        plot = loss_plot(trainer.losses, trainer.rates)
+    def __exit__(self, *error: object) -> None:
+        if self.watch is not None:
+            self.watch.end()
+
+    def take(self, sheet: torch.Tensor) -> None:
+        self.sheet = sheet
+        if self.watch is not None:
+            self.watch.sampled(_as_picture(sheet))
+
+    def show(self) -> None:
+        done, steps = self.trainer.done, self.trainer.settings.steps
+        now = self.trainer.finished or done % max(1, steps // 50) == 0
+        self.bar.update_absolute(done, steps, ("JPEG", self._picture(), 1024) if now else None)
+        if self.watch is not None:
+            self.watch.step()
+
+    def _picture(self) -> Image.Image:
+        plot = loss_plot(self.trainer.losses, self.trainer.rates)
         if self.sheet is None:
             return plot
-        sheet = Image.fromarray((self.sheet[0].cpu().numpy() * 255).astype(np.uint8))
+        sheet = _as_picture(self.sheet)
         both = Image.new("RGB", (max(plot.width, sheet.width), plot.height + sheet.height), "white")
         both.paste(plot)
         both.paste(sheet, (0, plot.height))
@@ -264,6 +286,10 @@ def _state_path(name: str) -> Path:
     if not name.strip("/\\. ") or not path.is_relative_to(folder):
         raise ValueError(f"run_name: expected a name inside output/{_FOLDER}, got {name!r}.")
     return path
+
+
+def _as_picture(sheet: torch.Tensor) -> Image.Image:
+    return Image.fromarray((sheet[0].cpu().numpy() * 255).astype(np.uint8))
 
 
 def _as_image(picture: Image.Image) -> torch.Tensor:

@@ -14,3 +14,8 @@ ALONE = (150, 150, 150)
 def group_colour(number: int, size: int) -> tuple[int, int, int]:
     """RGB of the group at position `number` of the partition, with `size` members; colours repeat after ten."""
     return ALONE if size == 1 else _PALETTE[number % len(_PALETTE)]
+
+
+def hex_colour(number: int, size: int) -> str:
+    """The same for a page, such as "#0072b2"."""
+    return "#{:02x}{:02x}{:02x}".format(*group_colour(number, size))

@@ -170,7 +170,7 @@ def run_levels(
         parents = None
         if above is not None and traces is not None:
             parents = [traces[index] for index in parents_of(level.clusters, above.clusters)]
-        progress.start_level(len(level.clusters) * job.variations)
+        progress.start_level(level, job.variations)
         result = engine.run_level(job, level, parents, progress, alone=alone)
         above, traces = level, result.traces
     if result is None:

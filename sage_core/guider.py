@@ -21,7 +21,9 @@ from .progress import Progress, StepCallback
 from .report import Outcome
 from .run import RunResult
 from .sharing import SHARE_MODES, auto_loudness, fixed_shares, tree_shares
+from .telling import Tell
 from .trace import ClusterTrace
+from .watching import PromptNames, Watch, preview_decoder
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,11 @@ class SageGuider(comfy.samplers.CFGGuider):
         gives_denoised: whether the last callback carries all denoised rows. The preview then ends on the first
             of them, so that nodes which do not need them switch it off.
         outcome: what was planned and done, after `sample`.
+        tell: who is told of the run while it goes on, if anybody; see `Watch`.
     """
 
     gives_denoised = True
+    tell: Tell | None = None
 
     def __init__(
         self,
@@ -105,7 +109,9 @@ class SageGuider(comfy.samplers.CFGGuider):
         done: int = 0, traces: list[ClusterTrace] | None = None,
     ) -> Any:  # fmt: skip
         """Run what is left of a plan after `before`; `done` and `traces` as in `run_plan`."""
-        with Progress(callback, before.expected(), done=before.evaluations, bar=not disable_pbar) as progress:
+        with Progress(
+            callback, before.expected(), done=before.evaluations, bar=not disable_pbar, watch=self._watch(before)
+        ) as progress:
             result, warnings = run_plan(
                 self._engine(), job, plan, progress, alone=before.cost is None, done=done, traces=traces
             )
@@ -128,6 +134,12 @@ class SageGuider(comfy.samplers.CFGGuider):
         wanted = self.gives_denoised or result.samples.is_nested
         if wanted and callback is not None and result.denoised is not None:
             callback(progress.total - 1, result.denoised, result.denoised, progress.total)
+
+    def _watch(self, outcome: Outcome) -> Watch | None:
+        if self.tell is None:
+            return None
+        names = PromptNames(self.all_groups, self.stands_for)
+        return Watch(self.tell, names, outcome.saving, preview_decoder(self.model_patcher))
 
     def _engine(self) -> Engine:
         return Engine(self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg)
@@ -192,8 +204,10 @@ class PrefixGuider(SageGuider):
         outcome = self._planned(job)
         traces: list[ClusterTrace] = []
         preview = rows.tile(latent_image, len(self.groups.partition))
-        expected = outcome.expected(shared_only=True)
-        with Progress(callback, expected, done=outcome.evaluations, bar=not disable_pbar) as progress:
+        with Progress(
+            callback, outcome.expected(shared_only=True), done=outcome.evaluations, bar=not disable_pbar,
+            watch=self._watch(outcome),
+        ) as progress:  # fmt: skip
             plan, result, warnings = run_shared(
                 self._engine(), job, outcome.plan, progress, alone=outcome.cost is None
             )

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from .plan import Level
 from .sheet import contact_sheet
+from .watching import Watch
 
 StepCallback = Callable[[int, Any, Any, int], None]
 """The host's sampler callback: (step, denoised, x, total steps)."""
@@ -22,23 +24,31 @@ class Progress:
         total: evaluations planned (grows if more turn out to be needed).
     """
 
-    def __init__(self, callback: StepCallback | None, total: int, *, done: int = 0, bar: bool = False) -> None:
+    def __init__(
+        self, callback: StepCallback | None, total: int, *, done: int = 0, bar: bool = False,
+        watch: Watch | None = None,
+    ) -> None:  # fmt: skip
         self.callback = callback
+        self.watch = watch
         self.total = total
         self.done = done
         self.tqdm = tqdm(total=total, initial=done, unit="eval", disable=not bar)
         self._rows = 0
         self._latents: torch.Tensor | None = None
 
-    def start_level(self, rows: int) -> None:
-        """The next previews are of a level of `rows` rows."""
-        self._rows, self._latents = rows, None
+    def start_level(self, level: Level, variations: int) -> None:
+        """The next previews are of this level: one row a cluster and variation."""
+        self._rows, self._latents = len(level.clusters) * variations, None
+        if self.watch is not None:
+            self.watch.start_level(level, variations)
 
     def add(self, evaluations: int) -> None:
         self.done += evaluations
         self.total = max(self.total, self.done)
         self.tqdm.total = self.total
         self.tqdm.update(self.done - self.tqdm.n)
+        if self.watch is not None:
+            self.watch.evaluated(self.done)
 
     def show(self, denoised: torch.Tensor, clusters: list[int]) -> None:
         """Take the newest denoised rows of some clusters, and report.
@@ -46,17 +56,24 @@ class Progress:
         Args:
             denoised: (clusters * variations, channels, ...).
         """
-        if self.callback is None:
+        if self.callback is None and self.watch is None:
             return
         if self._latents is None or self._latents.shape[1:] != denoised.shape[1:]:  # some samplers enlarge them
             self._latents = denoised.new_zeros((self._rows, *denoised.shape[1:]))
         for cluster, part in zip(clusters, denoised.chunk(len(clusters)), strict=True):
             self._latents[cluster * len(part) : (cluster + 1) * len(part)] = part
-        sheet = contact_sheet(self._latents)
-        self.callback(self.done - 1, sheet, sheet, self.total)
+        if self.callback is not None:
+            sheet = contact_sheet(self._latents)
+            self.callback(self.done - 1, sheet, sheet, self.total)
+        if self.watch is not None:
+            self.watch.show(self._latents, self.done, self.total)
 
     def __enter__(self) -> Progress:
+        if self.watch is not None:
+            self.watch.start(self.done, self.total)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         self.tqdm.close()
+        if self.watch is not None:
+            self.watch.end(None if kind else self._latents, self.done, self.total)

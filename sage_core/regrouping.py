@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .checks import check_choice
-from .colours import group_colour
+from .colours import hex_colour
 from .grouping import THRESHOLD_MODES, group_prompts, similarity_range
 from .groups import PromptGroups
 from .pins import parse_pins
@@ -111,7 +111,7 @@ def cards(
     groups = []
     for number, members in enumerate(partition):
         tightest, loosest = similarity_range(embeddings, members)
-        colour = "#{:02x}{:02x}{:02x}".format(*group_colour(number, len(members)))
+        colour = hex_colour(number, len(members))
         groups.append({"members": members, "colour": colour, "tightest": tightest, "loosest": loosest})
     saved = predicted_saving(prompts, len(partition), share=SHARE)
     return {"threshold": threshold, "share": SHARE, "saved": saved, "groups": groups}

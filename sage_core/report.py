@@ -37,6 +37,18 @@ class Outcome:
         """Prompts that another one stands for."""
         return max(0, len(self.stands_for) - self.plan.n_prompts)
 
+    @property
+    def alone(self) -> int | None:
+        """Evaluations if every prompt of the list were sampled for itself; None where they cannot be predicted."""
+        if self.cost is None:
+            return None
+        return self.cost.independent * (self.plan.n_prompts + self.repeats) // self.plan.n_prompts
+
+    @property
+    def saving(self) -> float | None:
+        """Fraction of those evaluations that the plan saves."""
+        return None if self.cost is None or not self.alone else 1 - self.cost.total / self.alone
+
     def expected(self, *, shared_only: bool = False) -> int:
         """Evaluations to show progress against; a guess of two a step where they cannot be predicted."""
         if self.cost is not None:
@@ -74,9 +86,8 @@ def sampling_report(outcome: Outcome) -> str:
         if outcome.evaluations > cost.total:
             lines.append(f"{done}: something evaluates the model more often, or steps had to be done again")
         else:
-            alone = cost.independent * (plan.n_prompts + outcome.repeats) // plan.n_prompts
-            saved = 1 - outcome.evaluations / alone if alone else 0.0
-            lines.append(f"{done}, {alone} for every prompt alone: {saved:.1%} saved")
+            saved = 1 - outcome.evaluations / outcome.alone if outcome.alone else 0.0
+            lines.append(f"{done}, {outcome.alone} for every prompt alone: {saved:.1%} saved")
     if outcome.repeats:
         lines.append(f"- {_count(outcome.repeats, 'repeated prompt')}: no evaluations of their own")
     return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in outcome.warnings)])

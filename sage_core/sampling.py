@@ -15,6 +15,7 @@ from .conditioning import Conditioning
 from .groups import PromptGroups
 from .guider import BranchGuider, Prefix, PrefixGuider, SageGuider
 from .report import sampling_report
+from .telling import Tell
 
 Latent = dict[str, Any]
 """The host's LATENT: {"samples": tensor, optional "noise_mask", "batch_index", ...}."""
@@ -23,9 +24,15 @@ Latent = dict[str, Any]
 def sample(
     model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
     sampler_name: str, scheduler: str, denoise: float, share: float, share_mode: str = "fixed",
+    tell: Tell | None = None,
 ) -> tuple[Latent, str]:  # fmt: skip
-    """Every prompt of the groups, shared steps first. Returns the rows, prompt-major, and a report."""
+    """Every prompt of the groups, shared steps first. Returns the rows, prompt-major, and a report.
+
+    Args:
+        tell: who is told of the run while it goes on, here and below; see `Watch`.
+    """
     guider = SageGuider(model, groups, negative, cfg, share, share_mode)
+    guider.tell = tell
     out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
     return _rows_of(out, latent, len(groups.prompts)), _report(guider)
 
@@ -33,17 +40,20 @@ def sample(
 def sample_prefix(
     model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
     sampler_name: str, scheduler: str, denoise: float, share: float, share_mode: str = "fixed",
+    tell: Tell | None = None,
 ) -> tuple[Prefix, Latent]:  # fmt: skip
     """The shared steps. Returns what the branch needs, and the denoised preview, one a (group, variation)."""
     guider = PrefixGuider(model, groups, negative, cfg, share, share_mode)
+    guider.tell = tell
     out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
     assert guider.prefix is not None
     return replace(guider.prefix, latent=latent), _rows_of(out, latent, len(groups.partition))
 
 
-def sample_branch(model: Any, prefix: Prefix) -> tuple[Latent, str]:
+def sample_branch(model: Any, prefix: Prefix, tell: Tell | None = None) -> tuple[Latent, str]:
     """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report."""
     guider = BranchGuider(model, prefix)
+    guider.tell = tell
     out = _run(guider, prefix.latent, prefix.job.seed or 0, prefix.job.sampler, prefix.job.sigmas)
     return _rows_of(out, prefix.latent, len(prefix.groups.prompts)), _report(guider)
 

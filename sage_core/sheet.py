@@ -10,6 +10,12 @@ _MAX_AREA = 128 * 128
 """Latent pixels of a sheet: what a preview decoder does for one 1024 x 1024 image, whatever the rows."""
 
 
+def layout(rows: int, height: int, width: int) -> tuple[int, int]:
+    """Columns and lines of a sheet of so many rows, each of that size."""
+    columns = min(rows, max(1, round(math.sqrt(rows * height / width))))
+    return columns, math.ceil(rows / columns)
+
+
 def contact_sheet(latents: torch.Tensor) -> torch.Tensor:
     """Tile a batch into one latent, row by row, nearly square in pixels, shrunk to a sane size.
 
@@ -22,9 +28,8 @@ def contact_sheet(latents: torch.Tensor) -> torch.Tensor:
     """
     if latents.ndim < 4 or latents.shape[0] == 1:
         return latents[:1]
-    rows, height, width = latents.shape[0], latents.shape[-2], latents.shape[-1]
-    columns = min(rows, max(1, round(math.sqrt(rows * height / width))))
-    lines = math.ceil(rows / columns)
+    height, width = latents.shape[-2:]
+    columns, lines = layout(latents.shape[0], height, width)
     shrink = math.ceil(math.sqrt(lines * height * columns * width / _MAX_AREA))
     if shrink > 1:
         latents = latents[..., ::shrink, ::shrink]

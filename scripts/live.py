@@ -26,7 +26,7 @@ from host import REPO, linked_as
 Graph = dict[str, dict[str, Any]]
 """A workflow in API format: inputs and class of each node, by node id."""
 OnEvent = Callable[[str, dict[str, Any]], None]
-"""Gets the type and data of each websocket message about a prompt."""
+"""Gets the type and data of each websocket message about a prompt, or about none."""
 
 READY_SECONDS = 300
 # No proxy: the server is on this machine.
@@ -63,21 +63,29 @@ class Server:
         except urllib.error.HTTPError as error:
             raise ServerError(_refusal(error.read().decode(errors="replace"))) from None
 
-    def queue(self, graph: Graph, on_event: OnEvent | None = None) -> dict[str, Any]:
+    def queue(
+        self, graph: Graph, on_event: OnEvent | None = None, workflow: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Runs a workflow to its end and returns what its nodes showed, by node id.
+
+        Args:
+            workflow: what a page would send along: the graph as it saves it.
 
         Raises:
             ServerError: it was refused, a node failed, or the server died.
         """
-        return asyncio.run(self._queue(graph, on_event))
+        return asyncio.run(self._queue(graph, on_event, workflow))
 
-    async def _queue(self, graph: Graph, on_event: OnEvent | None) -> dict[str, Any]:
+    async def _queue(
+        self, graph: Graph, on_event: OnEvent | None, workflow: dict[str, Any] | None
+    ) -> dict[str, Any]:
         client = uuid.uuid4().hex
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(f"{self.url}/ws?clientId={client}", max_msg_size=0) as socket_,
         ):
-            answer = self.get("/prompt", {"prompt": graph, "client_id": client})
+            extra = {} if workflow is None else {"extra_pnginfo": {"workflow": workflow}}
+            answer = self.get("/prompt", {"prompt": graph, "client_id": client, "extra_data": extra})
             if answer["node_errors"]:  # it runs only what does not depend on these
                 raise ServerError(_refusal(json.dumps({"error": {"message": "refused in part"}, **answer})))
             prompt = answer["prompt_id"]
@@ -87,7 +95,7 @@ class Server:
                     continue  # a preview image
                 event = message.json()
                 kind, data = event["type"], event["data"]
-                if data.get("prompt_id") != prompt:
+                if data.get("prompt_id", prompt) != prompt:
                     continue
                 if on_event:
                     on_event(kind, data)

@@ -45,9 +45,9 @@ def write(texts: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     """The command line: the folder of a ComfyUI."""
-    with tempfile.TemporaryDirectory() as folder:
-        with serve(Path(sys.argv[1]).resolve(), Path(sys.executable), Path(folder)) as server:
-            write(node_texts(server.get("/object_info")), LOCALES / "en" / "nodeDefs.json")
+    host = Path(sys.argv[1]).resolve()
+    with tempfile.TemporaryDirectory() as folder, serve(host, Path(sys.executable), Path(folder)) as server:
+        write(node_texts(server.get("/object_info")), LOCALES / "en" / "nodeDefs.json")
 
 
 if __name__ == "__main__":

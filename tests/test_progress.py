@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from comfyui_sage.sage_core.plan import Level
 from comfyui_sage.sage_core.progress import Progress
 from comfyui_sage.sage_core.sheet import contact_sheet
 
@@ -20,6 +21,10 @@ class Host:
         self.told.append((step, denoised.clone(), x.clone(), total))
 
 
+def level(clusters: int) -> Level:
+    return Level(tuple((index,) for index in range(clusters)), None)
+
+
 def rows(*values: float) -> torch.Tensor:
     return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, 4, 8, 8).clone()
 
@@ -27,7 +32,7 @@ def rows(*values: float) -> torch.Tensor:
 def test_steps_are_evaluations() -> None:
     host = Host()
     progress = Progress(host, total=8)
-    progress.start_level(2)
+    progress.start_level(level(2), 1)
     for _ in range(2):
         progress.add(4)
         progress.show(rows(1, 2), clusters=[0, 1])
@@ -45,7 +50,7 @@ def test_the_total_grows_when_more_is_needed() -> None:
 def test_a_second_part_goes_on_counting() -> None:
     host = Host()
     progress = Progress(host, total=10, done=6)
-    progress.start_level(1)
+    progress.start_level(level(1), 1)
     progress.add(1)
     progress.show(rows(1), clusters=[0])
     assert host.told[0][0] == 6
@@ -55,7 +60,7 @@ class TestPreview:
     def test_all_rows_of_the_level(self) -> None:
         host = Host()
         progress = Progress(host, total=8)
-        progress.start_level(4)
+        progress.start_level(level(4), 1)
         progress.add(4)
         progress.show(rows(1, 2, 3, 4), clusters=[0, 1])
         assert torch.equal(host.told[0][1], contact_sheet(rows(1, 2, 3, 4)))
@@ -65,7 +70,7 @@ class TestPreview:
         """Three clusters of two variations: the last runs first."""
         host = Host()
         progress = Progress(host, total=8)
-        progress.start_level(6)
+        progress.start_level(level(3), 2)
         progress.show(rows(5, 6), clusters=[2])
         progress.show(rows(1, 2, 3, 4), clusters=[0, 1])
         progress.show(rows(7, 8), clusters=[1])
@@ -76,16 +81,16 @@ class TestPreview:
     def test_a_new_level_starts_empty(self) -> None:
         host = Host()
         progress = Progress(host, total=8)
-        progress.start_level(1)
+        progress.start_level(level(1), 1)
         progress.show(rows(9), clusters=[0])
-        progress.start_level(2)
+        progress.start_level(level(2), 1)
         progress.show(rows(1), clusters=[1])
         assert torch.equal(host.told[1][1], contact_sheet(rows(0, 1)))
 
     def test_what_the_sampler_does_with_its_rows_later_does_not_show(self) -> None:
         host = Host()
         progress = Progress(host, total=8)
-        progress.start_level(2)
+        progress.start_level(level(2), 1)
         first = rows(1)
         progress.show(first, clusters=[0])
         first.zero_()
@@ -96,7 +101,7 @@ class TestPreview:
     def test_video_and_audio(self, shape: tuple[int, ...]) -> None:
         host = Host()
         progress = Progress(host, total=8)
-        progress.start_level(2)
+        progress.start_level(level(2), 1)
         latents = torch.randn(shape)
         progress.show(latents, clusters=[0, 1])
         assert torch.equal(host.told[0][1], contact_sheet(latents))
@@ -104,7 +109,7 @@ class TestPreview:
     def test_a_sampler_that_enlarges_its_latents(self) -> None:
         host = Host()
         progress = Progress(host, total=8)
-        progress.start_level(2)
+        progress.start_level(level(2), 1)
         progress.show(rows(1, 2), clusters=[0, 1])
         larger = torch.ones(2, 4, 16, 16)
         progress.show(larger, clusters=[0, 1])
@@ -112,7 +117,7 @@ class TestPreview:
 
     def test_nobody_watches(self) -> None:
         progress = Progress(None, total=8)
-        progress.start_level(2)
+        progress.start_level(level(2), 1)
         progress.show(rows(1, 2), clusters=[0, 1])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comfyui_sage.nodes.regroup import add_route
+from comfyui_sage.nodes.routes import add_routes
 from comfyui_sage.sage_core import regrouping
 from comfyui_sage.sage_core.colours import ALONE
 from comfyui_sage.sage_core.grouping import unit
@@ -91,7 +91,7 @@ class TestMemory:
 
 
 def test_without_a_server_nothing_is_registered() -> None:
-    add_route()
+    add_routes()
 
 
 class TestRoute:

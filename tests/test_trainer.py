@@ -186,6 +186,18 @@ class TestStopping:
             train(trainer(), tmp_path / "state.safetensors", press)
         assert load_state(tmp_path / "state.safetensors")["done"] == 2
 
+    def test_enough_ends_it_as_if_it_were_done(self, tmp_path: Path) -> None:
+        path, now = tmp_path / "state.safetensors", trainer()
+        seen: list[tuple[int, bool]] = []
+        notes = train(now, path, lambda it: seen.append((it.done, it.finished)), enough=lambda: now.done == 3)
+        assert seen == [(1, False), (2, False), (3, True)]
+        assert (now.done, load_state(path)["done"]) == (3, 3)
+        assert notes == ["ended by hand after step 3 of 6; change steps to go on"]
+        whole, rest = trainer(), trainer()
+        train(whole, tmp_path / "other.safetensors")
+        train(rest, path)
+        assert same(rest.lora(), whole.lora())
+
     def test_a_finished_one_is_finished(self, tmp_path: Path) -> None:
         first, again = trainer(), trainer()
         train(first, tmp_path / "state.safetensors")

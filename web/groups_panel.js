@@ -2,6 +2,7 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { addElement, extend } from "./panel/nodes.js";
 import { GroupsPanel } from "./panel/panel.js";
 
 const NODE = "SageSemanticGroupPrompts";
@@ -21,16 +22,6 @@ function commit(change) {
   app.canvas.emitAfterChange();
 }
 
-/** Runs `after` whenever a method of a node has run. */
-function extend(node, name, after) {
-  const before = node[name];
-  node[name] = function (...args) {
-    const result = before?.apply(this, args);
-    after(...args);
-    return result;
-  };
-}
-
 function addPanel(node) {
   // The panel shows the pins and changes them: their JSON would only be in the way.
   const pinned = node.widgets.find(({ name }) => name === "pinned");
@@ -39,8 +30,7 @@ function addPanel(node) {
   if (socket >= 0) node.removeInput(socket);
 
   const panel = new GroupsPanel(node, ask, commit);
-  const options = { serialize: false, hideOnZoom: false, getMinHeight: () => 180 };
-  node.addDOMWidget("groups_panel", "sage_groups_panel", panel.element, options).serialize = false;
+  addElement(node, "groups_panel", panel.element, 180);
   panels.set(node, panel);
   extend(node, "onExecuted", (output) => show(node, output));
   extend(node, "onConfigure", () => panel.render());
@@ -58,11 +48,6 @@ function nodeAt(locator) {
   const root = app.rootGraph ?? app.graph;
   return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
 }
-
-const style = document.createElement("link");
-style.rel = "stylesheet";
-style.href = new URL("./panel/panel.css", import.meta.url).href;
-document.head.append(style);
 
 app.registerExtension({
   name: "SAGE.GroupsPanel",

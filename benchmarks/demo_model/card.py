@@ -92,8 +92,8 @@ def _text(
         "at once.", "", _table(table), "", *rows, "",
         "## The judge", "",
         "A small network trained on drawings of both styles, some of them as the autoencoder gives them back. Right on "
-        "real drawings that it has not seen, all of them with a pair of subject and colour that the demo model was never shown (sticker is the style that only the "
-        "judge knows):", "", _table(judge), "",
+        "real drawings that it has not seen, all of them with a pair of subject and colour that the demo model was "
+        "never shown (sticker is the style that only the judge knows):", "", _table(judge), "",
         "`text_of_100`: of 100 captions, how often its own is the nearest to a drawing. The judge tells sizes of "
         "single things only; it knows no shapes but these and takes what it sees for the nearest of them; it sees "
         "middles on a grid of 8 pixels. A figure from it can be wrong by as much as its own errors on drawings.", "",

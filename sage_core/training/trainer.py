@@ -64,6 +64,7 @@ class Trainer:
     """
     Attributes:
         done: steps that are done.
+        finished: whether no step follows; known before `on_step` hears of the last one.
         losses: a row a step: the mean error of all rows, then of each term (NaN where a step had none of it).
         rates: learning rate of every step.
     """
@@ -93,6 +94,7 @@ class Trainer:
         self.average = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.done = 0
+        self.finished = False
         self.losses: list[list[float]] = []
         self.rates: list[float] = []
 
@@ -190,10 +192,14 @@ class Trainer:
 
 
 def train(
-    trainer: Trainer, path: Path, on_step: Callable[[Trainer], None] = lambda trainer: None
-) -> list[str]:
+    trainer: Trainer, path: Path, on_step: Callable[[Trainer], None] = lambda trainer: None,
+    enough: Callable[[], bool] = lambda: False,
+) -> list[str]:  # fmt: skip
     """Goes on from the state in `path`, if there is one, to the last step. The state is saved every now and then, at
     the end, and whenever it stops: by an error, or by the host's stop button.
+
+    Args:
+        enough: asked after every step whether to leave it at that, as if it were the last one.
 
     Returns:
         What the person should know.
@@ -207,9 +213,10 @@ def train(
     saved = trainer.done
     with trainer.student.loaded(), torch.enable_grad():
         try:
-            while trainer.done < trainer.settings.steps:
+            while not trainer.finished:
                 comfy.model_management.throw_exception_if_processing_interrupted()
                 trainer.step()
+                trainer.finished = trainer.done >= trainer.settings.steps or enough()
                 on_step(trainer)
                 if trainer.done % trainer.settings.save_every == 0:
                     _save(trainer, path, notes)
@@ -217,6 +224,8 @@ def train(
         finally:
             if trainer.done > saved:
                 save_state(path, trainer.state())
+    if trainer.done < trainer.settings.steps:
+        notes.append(f"ended by hand after step {trainer.done} of {trainer.settings.steps}; change steps to go on")
     return notes
 
 

@@ -12,6 +12,7 @@ import { chromium } from "playwright-core";
 import { differences, layoutProblems } from "./compare.mjs";
 import { WorkflowPage } from "./page.mjs";
 import { PanelUser, changeGroups, findPins, groupingOnly } from "./panel.mjs";
+import { RunUser, endTraining, trainingOnly, useSettings, watchSampling } from "./running.mjs";
 
 const EXAMPLES = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../example_workflows");
 // Images that each workflow saves.
@@ -70,6 +71,10 @@ async function templatesAreListed(problems) {
   }
 }
 
+function example(name) {
+  return JSON.parse(fs.readFileSync(path.join(EXAMPLES, `${name}.json`), "utf-8"));
+}
+
 /** Opens, inspects and runs a workflow in a tab of its own. */
 async function runWorkflow(name, renderer, problems) {
   // A first visit. To save time, not all is sampled again when only the renderer changes.
@@ -78,7 +83,7 @@ async function runWorkflow(name, renderer, problems) {
   await post("/api/settings/Comfy.TutorialCompleted", false);
   await post("/api/settings/Comfy.VueNodes.Enabled", renderer === "vue");
   await post("/api/settings/Comfy.Execution.PreviewMethod", "latent2rgb");
-  const file = JSON.parse(fs.readFileSync(path.join(EXAMPLES, `${name}.json`), "utf-8"));
+  const file = example(name);
   const pack = await packName();
   const page = await WorkflowPage.open(browser, url);
   const shot = (moment) => page.tab.screenshot({ path: path.join(folder, `${name}-${renderer}-${moment}.png`) });
@@ -111,23 +116,48 @@ async function runWorkflow(name, renderer, problems) {
 
 /** Groups, thresholds and pins on the panel; what was saved is opened in a second tab. */
 async function checkPanel(renderer, problems) {
+  const workflow = groupingOnly(example("sage_text_to_image"));
+  const first = (page, shot) => changeGroups(new PanelUser(page, renderer), workflow, shot, problems);
+  const changed = await inTab("panel", renderer, "first", first, problems);
+  const second = (page) => findPins(new PanelUser(page, renderer), changed, workflow, problems);
+  await inTab("panel", renderer, "second", second, problems);
+}
+
+/** The panel of a sampling node: while it runs, in another tab, and after a reload. */
+async function checkSampling(renderer, problems) {
+  await post("/free", { free_memory: true });
+  await post("/api/settings/Comfy.Execution.PreviewMethod", "latent2rgb");
+  const [workflow, other] = ["sage_ksampler", "sage_text_to_image"].map(example);
+  const use = (page, shot) => watchSampling(new RunUser(page), workflow, other, shot, problems);
+  await inTab("sampling", renderer, "end", use, problems);
+}
+
+/** The panel of a training, and its button. */
+async function checkTraining(renderer, problems) {
+  const workflow = trainingOnly(example("Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
+  const use = (page, shot) => endTraining(new RunUser(page), workflow, shot, problems);
+  await inTab("training", renderer, "end", use, problems);
+}
+
+/** What a person can choose in ComfyUI's settings. */
+async function checkSettings(renderer, problems) {
+  const use = (page, shot) => useSettings(new RunUser(page), example("sage_ksampler"), shot, problems);
+  await inTab("settings", renderer, "end", use, problems);
+}
+
+/** What `use` of a tab of its own returns; what the console says then is a problem. */
+async function inTab(name, renderer, moment, use, problems) {
   await post("/api/settings/Comfy.TutorialCompleted", true);
   await post("/api/settings/Comfy.VueNodes.Enabled", renderer === "vue");
-  const workflow = groupingOnly(path.join(EXAMPLES, "sage_text_to_image.json"));
-  const changed = await inTab("first", (user, shot) => changeGroups(user, workflow, shot, problems));
-  await inTab("second", (user) => findPins(user, changed, workflow, problems));
-
-  async function inTab(moment, use) {
-    const page = await WorkflowPage.open(browser, url);
-    page.opened = page.console.length;
-    const shot = (when) => page.tab.screenshot({ path: path.join(folder, `panel-${renderer}-${when}.png`) });
-    try {
-      return await use(new PanelUser(page, renderer), shot);
-    } finally {
-      await shot(moment);
-      problems.push(...(await page.alarms()), ...page.complaints(await packName()));
-      await page.tab.close();
-    }
+  const page = await WorkflowPage.open(browser, url);
+  page.opened = page.console.length;
+  const shot = (when) => page.tab.screenshot({ path: path.join(folder, `${name}-${renderer}-${when}.png`) });
+  try {
+    return await use(page, shot);
+  } finally {
+    await shot(moment);
+    problems.push(...(await page.alarms()), ...page.complaints(await packName()));
+    await page.tab.close();
   }
 }
 
@@ -145,7 +175,12 @@ async function imageProblems(page, images, expected) {
 fs.mkdirSync(folder, { recursive: true });
 await check("the server lists the workflows with their thumbnails", templatesAreListed);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
-for (const renderer of renderers) await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
+for (const renderer of renderers) {
+  await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
+  await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
+  await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
+  await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
+}
 for (const name of names) {
   for (const renderer of renderers) {
     await check(`${name}, ${renderer}`, (problems) => runWorkflow(name, renderer, problems));

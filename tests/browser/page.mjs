@@ -2,9 +2,9 @@
 
 const RUN_TIMEOUT = 400_000; // a training, on a slow machine
 const ENDINGS = ["execution_success", "execution_error", "execution_interrupted"];
-// The host's own complaints: files that a new user does not have, and a look-up of packs on the
-// network, which the server forbids its page.
-const NOISE = [/Failed to load resource: .* 404 /, /violates the following Content Security Policy/];
+// The host's own complaints: files that a new user does not have, and look-ups of packs and models on
+// the network, which the server forbids its page.
+const NOISE = [/Failed to load resource: .* 404 /, /violates the (following|document's) Content Security Policy/];
 
 export class WorkflowPage {
   /** A tab that remembers what the console says. */

@@ -1,23 +1,23 @@
 // A person at the panel of Semantic Group Prompts: sees the groups, tries thresholds, moves prompts.
 
-import fs from "node:fs";
-
 const GROUPING = "SageSemanticGroupPrompts";
-const NODES = ["SageDemoModel", GROUPING, "PreviewAny"];
 const RED = "a red car in the snow";
 const BLUE = "a blue car in the snow";
 
-/** The start of an example workflow, up to the report, at a threshold that one step up makes too high for all. */
-export function groupingOnly(file) {
-  const workflow = JSON.parse(fs.readFileSync(file, "utf-8"));
-  const grouping = workflow.nodes.find(({ type }) => type === GROUPING);
-  const linked = new Set(grouping.outputs.flatMap(({ links }) => links ?? []));
-  const shows = ({ type, inputs }) => type !== "PreviewAny" || inputs.some(({ link }) => linked.has(link));
-  workflow.nodes = workflow.nodes.filter((node) => NODES.includes(node.type) && shows(node));
+/** Leaves of a workflow one node, those of some types, and the texts that it shows. */
+export function onlyNodes(workflow, type, types) {
+  const linked = new Set(workflow.nodes.find((node) => node.type === type).outputs.flatMap(({ links }) => links ?? []));
+  const shows = (node) => node.type === "PreviewAny" && node.inputs.some(({ link }) => linked.has(link));
+  workflow.nodes = workflow.nodes.filter((node) => [type, ...types].includes(node.type) || shows(node));
   const ids = workflow.nodes.map(({ id }) => id);
   workflow.links = workflow.links.filter(([, from, , to]) => ids.includes(from) && ids.includes(to));
   workflow.groups = [];
-  grouping.widgets_values.splice(2, 2, "fixed", 0.99);
+}
+
+/** The start of an example workflow, up to the report, at a threshold that one step up makes too high for all. */
+export function groupingOnly(workflow) {
+  onlyNodes(workflow, GROUPING, ["SageDemoModel"]);
+  workflow.nodes.find(({ type }) => type === GROUPING).widgets_values.splice(2, 2, "fixed", 0.99);
   return workflow;
 }
 
@@ -76,7 +76,7 @@ export class PanelUser {
 }
 
 /** A problem where something else is shown than wanted. */
-function compare(problems, what, found, wanted) {
+export function compare(problems, what, found, wanted) {
   const [a, b] = [found, wanted].map((value) => JSON.stringify(value));
   if (a !== b) problems.push(`${what}: ${a} is shown, not ${b}`);
 }

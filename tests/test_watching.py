@@ -1,0 +1,195 @@
+"""What a page is told of a run: evaluations, time, and pictures that it can cut into rows."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import comfy.model_management
+import latent_preview
+import numpy as np
+import pytest
+import torch
+from comfyui_sage.sage_core import sampling, telling, watching
+from comfyui_sage.sage_core.plan import Level
+from comfyui_sage.sage_core.telling import data_url
+from comfyui_sage.sage_core.watching import PromptNames, Watch, preview_decoder
+from models import MODELS, conditioning
+from PIL import Image
+from reference import SETTINGS, different, grouped, small
+
+GROUPS = grouped(different("sd15", 5), [(0, 1, 2), (3, 4)])
+
+
+def picture_of(url: str) -> Image.Image:
+    head, _, data = url.partition(",")
+    assert head == "data:image/jpeg;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+class Page:
+    """Hears all, and holds what it was told last of everything."""
+
+    def __init__(self) -> None:
+        self.news: list[dict[str, Any]] = []
+        self.run: dict[str, Any] = {}
+
+    def __call__(self, news: dict[str, Any]) -> None:
+        self.news.append(json.loads(json.dumps(news, allow_nan=False)))
+        self.run |= self.news[-1]
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    monkeypatch.setattr(telling, "_PAUSE", 0.0)
+    monkeypatch.setattr(telling, "_MOST_TIME", 1e9)
+    return Page()
+
+
+def one_node(page: Page, **settings: Any) -> None:
+    image = small("sd15", batch=2)
+    negative = conditioning("sd15", seed=1)
+    sampling.sample(MODELS["sd15"](), GROUPS, negative, image, share=0.5, **{**SETTINGS, **settings}, tell=page)
+
+
+def test_a_run(page: Page) -> None:
+    one_node(page)
+    planned = 2 * 2 * 4 * 2 + 5 * 2 * 4 * 2
+    assert [news["total"] for news in page.news] == [planned] * len(page.news)
+    done = [news["done"] for news in page.news]
+    assert done[0] == 0 and done == sorted(done) and done[-1] == planned
+    assert page.run["saving"] == pytest.approx(1 - planned / (5 * 2 * 8 * 2))
+    parts = [news["shared"] for news in page.news]
+    assert parts == [None] + [True] * 4 + [False] * 5, "start, four shared steps, four on their own, end"
+    assert [news.get("running") for news in page.news] == [True] + [None] * 8 + [False]
+    assert page.run["stopped"] is False and page.run["left"] == 0
+    assert page.news[1]["left"] is None and page.news[2]["left"] > 0
+
+
+def test_the_pictures_of_a_run(page: Page) -> None:
+    one_node(page)
+    shared, alone = page.news[1]["sheet"], page.run["sheet"]
+    assert [cluster["title"] for cluster in shared["clusters"]] == ["Group 1: 3 prompts", "Group 2: 2 prompts"]
+    assert [cluster["colour"] for cluster in shared["clusters"]] == ["#0072b2", "#e69f00"]
+    assert len(shared["clusters"][0]["texts"]) == 3
+    assert [cluster["title"] for cluster in alone["clusters"]] == [
+        f"{number + 1}. {text}" for number, text in enumerate(GROUPS.prompts)
+    ]
+    assert [cluster["colour"] for cluster in alone["clusters"]] == ["#0072b2"] * 3 + ["#e69f00"] * 2
+    for sheet, rows in ((shared, 4), (alone, 10)):
+        assert sheet["variations"] == 2 and sheet["columns"] * sheet["lines"] >= rows
+        assert picture_of(sheet["picture"]).size == (8 * sheet["columns"], 8 * sheet["lines"])
+
+
+def test_a_tile_shows_its_row() -> None:
+    """As the page cuts it: row by row, columns in a line."""
+    told = Page()
+    latents = torch.arange(10.0).view(10, 1, 1, 1).expand(10, 4, 8, 16)
+    decode = lambda latent: Image.fromarray((latent[0, 0] * 25).byte().numpy())  # noqa: E731
+    watch = Watch(told, PromptNames(GROUPS, range(5)), None, decode)
+    watch.start_level(Level(tuple((index,) for index in range(5)), None), 2)
+    watch.show(latents, 1, 2)
+    sheet = told.run["sheet"]
+    pixels = np.asarray(picture_of(sheet["picture"]).convert("L"), dtype=float) / 25
+    assert sheet["aspect"] == 2
+    for row in range(10):
+        line, column = divmod(row, sheet["columns"])
+        assert pixels[line * 8 + 4, column * 16 + 8] == pytest.approx(row, abs=0.2)
+
+
+def test_a_prefix_and_its_branch(page: Page) -> None:
+    model, image = MODELS["sd15"](), small("sd15", batch=2)
+    prefix, _ = sampling.sample_prefix(
+        model, GROUPS, conditioning("sd15", seed=1), image, share=0.5, **SETTINGS, tell=page
+    )
+    assert (page.run["done"], page.run["total"], page.run["shared"]) == (32, 32, True)
+    branch = Page()
+    sampling.sample_branch(model, prefix, branch)
+    assert (branch.news[0]["done"], branch.run["done"], branch.run["total"]) == (32, 112, 112)
+    assert branch.run["saving"] == page.run["saving"]
+
+
+def test_it_costs_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that takes long is followed by a long pause."""
+    clock = [0.0]
+    monkeypatch.setattr(telling.time, "monotonic", lambda: clock[0])
+
+    def slow(latent: torch.Tensor) -> Image.Image:
+        clock[0] += 0.1
+        return Image.new("RGB", (8, 8))
+
+    told = Page()
+    watch = Watch(told, PromptNames(GROUPS, range(5)), None, slow)
+    watch.start_level(Level(((0, 1, 2), (3, 4)), 1.0), 1)
+    for step in range(10_000):
+        watch.show(torch.zeros(2, 4, 8, 8), step, 10_000)
+        clock[0] += 0.01
+    assert 0.1 * len(told.news) < 0.025 * clock[0]
+
+
+def test_a_stop_keeps_the_last_pictures(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(news: dict[str, Any]) -> None:
+        page(news)
+        if news["done"] == 16:
+            comfy.model_management.interrupt_current_processing()
+
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        one_node(stop)  # type: ignore[arg-type]
+    comfy.model_management.interrupt_current_processing(False)
+    assert (page.run["running"], page.run["stopped"]) == (False, True)
+    assert page.run["sheet"]["picture"]
+
+
+def test_repeats_are_named_by_the_persons_list() -> None:
+    groups, stands_for = grouped(different("sd15", 3), [(0, 1), (2,)]), [0, 0, 1]
+    names = PromptNames(groups, stands_for)
+    assert names.of((0,))["title"] == f"1. {groups.prompts[0]}"
+    assert names.of((1,))["title"] == f"3. {groups.prompts[2]}"
+
+
+def test_a_part_of_a_group_says_so() -> None:
+    assert PromptNames(GROUPS, range(5)).of((0, 2))["title"] == "Group 1: 2 of 3 prompts"
+
+
+def test_very_many_rows_have_no_picture(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_MOST_ROWS", 9)
+    one_node(page)
+    assert page.run["sheet"] == {"too_many": 10}
+
+
+def test_a_preview_that_fails_does_not_stop_the_run(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no factors")
+
+    monkeypatch.setattr(latent_preview.Latent2RGBPreviewer, "decode_latent_to_preview", broken)
+    one_node(page)
+    assert page.run["sheet"] is None and page.run["done"] == page.run["total"]
+
+
+@pytest.mark.parametrize("method", ["NoPreviews", "Auto"])
+def test_there_is_a_picture_whatever_the_hosts_previews(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(latent_preview.args, "preview_method", latent_preview.LatentPreviewMethod[method])
+    decode = preview_decoder(MODELS["sd15"]())
+    assert decode is not None and decode(torch.zeros(1, 4, 6, 8)).size == (8, 6)
+
+
+def test_sound_has_no_picture(page: Page) -> None:
+    groups = grouped(different("audio", 4), [(0, 1), (2, 3)])
+    sampling.sample(
+        MODELS["audio"](), groups, conditioning("audio", seed=1), small("audio"), share=0.5, **SETTINGS, tell=page
+    )
+    assert page.run["sheet"] is None and page.run["running"] is False
+
+
+def test_video_has_one(page: Page) -> None:
+    groups = grouped(different("video", 4), [(0, 1), (2, 3)])
+    sampling.sample(
+        MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS, tell=page
+    )
+    assert picture_of(page.run["sheet"]["picture"]).size[0] > 0
+
+
+def test_large_pictures_are_made_small() -> None:
+    assert max(picture_of(data_url(Image.new("RGBA", (4000, 1000)))).size) == 768

@@ -1,0 +1,17 @@
+import { element } from "./cards.js";
+
+export function progressBar() {
+  const bar = element("div", "sage-progress", element("div", ""));
+  bar.setAttribute("role", "progressbar");
+  bar.setAttribute("aria-label", "Progress");
+  bar.hidden = true;
+  return bar;
+}
+
+/** @param {HTMLElement} bar @param {import("./telling.js").Progress} progress */
+export function showProgress(bar, { done, total, running }) {
+  const percent = total ? Math.floor((100 * done) / total) : 0;
+  bar.hidden = !running;
+  bar.setAttribute("aria-valuenow", String(percent));
+  bar.firstChild.style.width = `${percent}%`;
+}

@@ -1,0 +1,29 @@
+/** What panels need of a node and of the page. */
+
+const style = document.createElement("link");
+style.rel = "stylesheet";
+style.href = new URL("./panel.css", import.meta.url).href;
+document.head.append(style);
+
+/** Runs `after` whenever a method of a node has run. */
+export function extend(node, name, after) {
+  const before = node[name];
+  node[name] = function (...args) {
+    const result = before?.apply(this, args);
+    after(...args);
+    return result;
+  };
+}
+
+/**
+ * Puts an element under a node's widgets; it is no part of the workflow.
+ *
+ * @param {object} node
+ * @param {string} name
+ * @param {HTMLElement} element
+ * @param {number} minHeight in canvas units
+ */
+export function addElement(node, name, element, minHeight) {
+  const options = { serialize: false, hideOnZoom: false, getMinHeight: () => minHeight };
+  node.addDOMWidget(name, `sage_${name}`, element, options).serialize = false;
+}
