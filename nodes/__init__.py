@@ -2,11 +2,13 @@
 
 from comfy_api.latest import io
 
+from .adding import AddPrompts
 from .demo_images import DemoImages
 from .demo_model import DemoModel
 from .grid import ComparisonGrid
 from .grouping import SemanticGroupPrompts
 from .metrics import Metrics
+from .prefix_files import LoadPrefix, SavePrefix
 from .sampling import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
 from .saving import SaveImages
 from .training import SaveLora, TrainLora
@@ -14,7 +16,10 @@ from .training import SaveLora, TrainLora
 NODES: list[type[io.ComfyNode]] = [
     SemanticGroupPrompts,
     SharedKSamplerPrefix,
+    AddPrompts,
     BranchKSampler,
+    SavePrefix,
+    LoadPrefix,
     OneNodeKSampler,
     Guider,
     ComparisonGrid,

@@ -1,10 +1,12 @@
-"""The folder of encoder models that people put in place themselves: models/sage_encoders."""
+"""The encoder models that people put in place themselves, in models/sage_encoders."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import folder_paths
+
+from ..sage_core.encoders import Embed, open_clip_encoder, sentence_encoder
 
 FOLDER = "sage_encoders"
 folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
@@ -26,3 +28,11 @@ def encoder_model(name: str, input_name: str) -> Path:
             f"got {name!r}."
         )
     return found[name]
+
+
+def measure(encoder: str, name: str) -> tuple[Embed | None, str]:
+    """What measures similarity (None for the CLIP's own embeddings), and the name of its model."""
+    if encoder == "clip":
+        return None, ""
+    path = encoder_model(name, "encoder_model")
+    return {"sentence": sentence_encoder, "open_clip": open_clip_encoder}[encoder](path), path.name

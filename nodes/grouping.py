@@ -10,7 +10,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..sage_core.conditioning import GROUP_CONDITIONS
-from ..sage_core.encoders import ENCODERS, Embed, open_clip_encoder, sentence_encoder
+from ..sage_core.encoders import ENCODERS
 from ..sage_core.grouping import THRESHOLD_MODES
 from ..sage_core.heatmap import similarity_image
 from ..sage_core.pins import parse_pins
@@ -19,7 +19,7 @@ from ..sage_core.prompts import has_prompts, parse_prompts
 from ..sage_core.regrouping import panel
 from ..sage_core.report import grouping_report
 from ..sage_core.semantic_groups import semantic_groups
-from .encoder_models import FOLDER, encoder_model
+from .encoder_models import FOLDER, measure
 from .types import CATEGORY, Groups
 
 _NO_FILE = "none"
@@ -113,11 +113,12 @@ class SemanticGroupPrompts(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         pins = parse_pins(pinned)
         parsed = all_prompts(prompts, prompt_file)
+        embed, model_name = measure(encoder, encoder_model)
         bar = comfy.utils.ProgressBar(len(set(parsed)))
         groups = semantic_groups(
-            clip, parsed, encoder=encoder, embed=_embed(encoder, encoder_model), threshold_mode=threshold_mode,
+            clip, parsed, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
-            template=template, on_prompt=bar.update_absolute,
+            template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip
@@ -140,10 +141,3 @@ def all_prompts(prompts: str, file: str) -> tuple[str, ...]:
         return parse_prompts(prompts)
     typed = parse_prompts(prompts) if has_prompts(prompts) else ()
     return (*typed, *read_prompts(_input_folder() / Path(file).name))
-
-
-def _embed(encoder: str, name: str) -> Embed | None:
-    if encoder == "clip":
-        return None
-    make = {"sentence": sentence_encoder, "open_clip": open_clip_encoder}[encoder]
-    return make(encoder_model(name, "encoder_model"))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import comfy.utils
-import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from PIL import Image
@@ -14,6 +12,7 @@ from PIL import Image
 from ..sage_core.checks import check_groups
 from ..sage_core.provenance import sampler_settings
 from ..sage_core.saving import image_records, save_images
+from .places import output_place
 from .types import CATEGORY, Groups
 
 
@@ -46,7 +45,8 @@ class SaveImages(io.ComfyNode):
         check_groups(groups)
         graph, extra = cls.hidden.prompt, cls.hidden.extra_pnginfo or {}
         records = image_records(groups, images, sampler_settings(graph, cls.hidden.unique_id))
-        folder, stem, first, subfolder = _place(filename_prefix, images)
+        height, width = images.shape[1:3]
+        folder, stem, first, subfolder = output_place(filename_prefix, width, height)
         texts = None if args.disable_metadata else {**({"prompt": graph} if graph else {}), **extra}
         bar = comfy.utils.ProgressBar(len(records))
 
@@ -56,14 +56,3 @@ class SaveImages(io.ComfyNode):
         names = save_images(images, records, folder, stem, first, texts, on_saved)
         results = [ui.SavedResult(name, subfolder, io.FolderType.output) for name in names]
         return io.NodeOutput(ui=ui.SavedImages(results))
-
-
-def _place(prefix: str, images: Any) -> tuple[Path, str, int, str]:
-    """Folder, start of the names, first number and subfolder, by the host's own rules."""
-    output = folder_paths.get_output_directory()
-    inside = Path(output).resolve()
-    if not (inside / prefix).resolve().is_relative_to(inside) or not prefix.strip("/\\. "):
-        raise ValueError(f"filename_prefix: expected a name inside the output folder, got {prefix!r}.")
-    height, width = images.shape[1:3]
-    folder, stem, first, subfolder, _ = folder_paths.get_save_image_path(prefix, output, width, height)
-    return Path(folder), stem, first, subfolder

@@ -22,6 +22,7 @@ from ..sage_core.training.optimising import OPTIMISERS, SCHEDULES
 from ..sage_core.training.samples import SampleSettings, sample_sheet
 from ..sage_core.training.trainer import Trainer, TrainSettings, train
 from ..sage_core.training.watching import TrainingWatch
+from .places import output_place
 from .running import STOPS, WHERE, place_of, teller
 from .types import CATEGORY, Groups
 
@@ -342,11 +343,8 @@ class SaveLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora: Any, prefix: str, steps: int = 0, dtype: str = "fp16") -> io.NodeOutput:
-        output = Path(folder_paths.get_output_directory()).resolve()
-        if not (output / prefix).resolve().is_relative_to(output) or not prefix.strip("/\\. "):
-            raise ValueError(f"prefix: expected a name inside the output folder, got {prefix!r}.")
-        folder, stem, number, _, _ = folder_paths.get_save_image_path(prefix, str(output))
+        folder, stem, number, _ = output_place(prefix, name="prefix")
         ending = f"_{steps}_steps" if steps else "_"
-        path = Path(folder) / f"{stem}_{number:05}{ending}.safetensors"
+        path = folder / f"{stem}_{number:05}{ending}.safetensors"
         save_lora(lora, path, dtype)
         return io.NodeOutput(str(path))

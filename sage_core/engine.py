@@ -81,7 +81,7 @@ class Engine:
         """
         size = 1 if alone or self._looks_at_the_whole_batch() else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
-        pending = [indices[start : start + size] for start in range(0, len(indices), size)]
+        pending = [chunk for part in _as_far(indices, parents) for chunk in _pieces(part, size)]
         done: dict[int, RunResult] = {}
         while pending:
             chunk = pending.pop(0)
@@ -236,9 +236,23 @@ def _random_state(state: tuple[torch.Tensor, ...], device: torch.device) -> Iter
     """Every run starts from the same global random state, and leaves none of its own behind."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.set_rng_state(state[0])
-        if len(state) > 1:
+        if len(state) > 1 and device.type == "cuda":  # a prefix may come from another machine
             torch.cuda.set_rng_state(state[1], device)
         yield
+
+
+def _as_far(indices: list[int], parents: Sequence[ClusterTrace] | None) -> list[list[int]]:
+    """Clusters whose answers are recorded equally far, together: those of one run begin to evaluate at one call."""
+    if parents is None:
+        return [indices]
+    by_length: dict[int, list[int]] = {}
+    for index in indices:
+        by_length.setdefault(len(parents[index]), []).append(index)
+    return list(by_length.values())
+
+
+def _pieces(indices: list[int], size: int) -> list[list[int]]:
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
 def _split(result: RunResult, chunk: list[int]) -> dict[int, RunResult]:

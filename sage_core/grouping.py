@@ -16,7 +16,7 @@ from .plan import Cluster, Partition
 THRESHOLD_MODES = ("auto", "fixed")
 _BLOCK = 256
 """Rows of the similarity matrix that are looked at together."""
-_HAIR = 1e-6
+HAIR = 1e-6
 """What rounding may take from a similarity that is exactly at the threshold."""
 _LARGEST_TREE = 4096
 """Prompts in one dendrogram: 64 MB of distances. A larger connected set is cut in two first."""
@@ -133,7 +133,7 @@ def _cut(root: ClusterNode, threshold: float, max_size: int) -> list[list[int]]:
     found, stack = [], [root]
     while stack:
         node = stack.pop()
-        similar = node.is_leaf() or 1 - node.dist >= threshold - _HAIR
+        similar = node.is_leaf() or 1 - node.dist >= threshold - HAIR
         if similar and (not max_size or node.get_count() <= max_size):
             found.append(node.pre_order())
         else:
@@ -149,7 +149,7 @@ def _connected(vectors: np.ndarray, threshold: float) -> list[np.ndarray]:
     n = len(vectors)
     labels = np.arange(n)
     for start in range(0, n, _BLOCK):
-        row, column = np.nonzero(vectors[start : start + _BLOCK] @ vectors.T >= threshold - _HAIR)
+        row, column = np.nonzero(vectors[start : start + _BLOCK] @ vectors.T >= threshold - HAIR)
         left, right = labels[row + start], labels[column]
         apart = left != right
         graph = coo_array((np.ones(apart.sum(), dtype=bool), (left[apart], right[apart])), shape=(n, n))

@@ -22,6 +22,8 @@ class PromptGroups:
         threshold, threshold_mode, encoder, group_condition: how they were made.
         notes: what the person should know.
         auto_threshold: what `auto` finds for these prompts, whatever the mode; None where nobody looked.
+        encoder_model: name of the model that measured similarity, if the encoder has one of its own.
+        template: the conditioning whose extras every prompt has got.
     """
 
     prompts: tuple[str, ...]
@@ -34,6 +36,8 @@ class PromptGroups:
     group_condition: str
     notes: tuple[str, ...] = ()
     auto_threshold: float | None = None
+    encoder_model: str = ""
+    template: Conditioning | None = field(default=None, repr=False)
 
     def distinct(self) -> tuple[PromptGroups, list[int]]:
         """The groups without repeats, and for every prompt the one of them that stands for it.

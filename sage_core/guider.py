@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_patcher
@@ -16,6 +16,7 @@ from .disagreement import disagreements, noise_ratio
 from .engine import Engine, Job, random_state, run_plan, run_shared
 from .groups import PromptGroups
 from .plan import Cluster, Cost, Partition, SharePlan, branch_index, parents_of
+from .prefix import Prefix, check_prefix, model_identity
 from .probe import sampler_calls
 from .progress import Progress, StepCallback
 from .report import Outcome
@@ -24,28 +25,6 @@ from .sharing import SHARE_MODES, auto_loudness, fixed_shares, tree_shares
 from .telling import Tell
 from .trace import ClusterTrace
 from .watching import PromptNames, Watch, preview_decoder
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """Everything the shared levels leave for the branches.
-
-    Attributes:
-        traces: a trace a cluster of the last shared level; empty if nothing is shared.
-        model: what the branch's model has to agree with.
-        outcome: evaluations so far.
-        latent: the LATENT it was made from, where a node made it.
-    """
-
-    job: Job
-    plan: SharePlan
-    traces: list[ClusterTrace]
-    groups: PromptGroups
-    negative: Conditioning
-    cfg: float
-    model: dict[str, Any]
-    outcome: Outcome
-    latent: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 class SageGuider(comfy.samplers.CFGGuider):
@@ -235,8 +214,7 @@ class BranchGuider(SageGuider):
         Raises:
             ValueError: the model is not of the family the prefix was made with.
         """
-        if not isinstance(prefix, Prefix):
-            raise ValueError(f"prefix: expected the output of Shared KSampler Prefix, got {type(prefix).__name__}.")
+        check_prefix(prefix)
         check_model(model_identity(model_patcher), prefix.model)
         super().__init__(model_patcher, prefix.groups, prefix.negative, prefix.cfg, share=0.0)
         self.prefix = prefix
@@ -254,14 +232,3 @@ class BranchGuider(SageGuider):
             job, prefix.plan, prefix.outcome, callback, disable_pbar,
             done=len(prefix.plan.levels) - 1, traces=prefix.traces,
         )  # fmt: skip
-
-
-def model_identity(model_patcher: comfy.model_patcher.ModelPatcher) -> dict[str, Any]:
-    """What two models need in common to continue each other's runs."""
-    sampling = model_patcher.get_model_object("model_sampling")
-    latent_format = model_patcher.get_model_object("latent_format")
-    return {
-        "model": type(model_patcher.model).__name__,
-        "latent channels": latent_format.latent_channels,
-        "sigma range": (round(float(sampling.sigma_min), 5), round(float(sampling.sigma_max), 5)),
-    }

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from .ambiguity import between_groups, contradicting, reading
 from .groups import PromptGroups
+from .homes import Home
 from .plan import Cost, SharePlan
 
+_MOST_DOUBTED = 10_000
+"""Prompts in a list that is looked through for doubtful ones: seconds, and nobody reads a longer report."""
 SHARE = 0.4
 """What savings are predicted for where no share has been chosen yet."""
 
@@ -121,12 +125,48 @@ def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
         f"group condition {groups.group_condition})",
         f"predicted: {saved:.1%} of the evaluations saved at share {share:g}",
     ]
+    doubts = _doubts(groups) if len(groups.prompts) <= _MOST_DOUBTED else {}
+    if doubts:
+        lines.append(f"look at {_count(len(doubts), 'prompt')} in brackets: sharing may suit them less")
     for number, members in enumerate(groups.partition, start=1):
         tightest, loosest = groups.similarity_range(members)
         pairs = "" if len(members) == 1 else f", pairs {loosest:.3f} to {tightest:.3f}"
         lines += ["", f"Group {number}: {_count(len(members), 'prompt')}{pairs}", ""]
-        lines += [f"- {index + 1}: {_short(groups.prompts[index])}" for index in members]
+        lines += [f"- {index + 1}: {_short(groups.prompts[index])}{doubts.get(index, '')}" for index in members]
     return "\n".join([*lines, *(f"\nNote: {note}" for note in groups.notes)])
+
+
+def _doubts(groups: PromptGroups) -> dict[int, str]:
+    """What is to be said behind a prompt."""
+    said = {
+        index: f" [also close to group {other + 1}: {there:.3f} on average, {here:.3f} to its own]"
+        for index, (other, here, there) in between_groups(groups).items()
+    }
+    for members in groups.partition:
+        for places in contradicting([reading(groups.prompts[index]) for index in members]):
+            numbers = [members[at] + 1 for at in places]
+            for at in places:
+                others = ", ".join(str(number) for number in numbers if number != members[at] + 1)
+                said[members[at]] = f" [as {_short(others, 40)} but for a count or a negation]"
+    return said
+
+
+def joining_report(
+    groups: PromptGroups, plan: SharePlan, prompts: Sequence[str], homes: Mapping[str, Home]
+) -> str:
+    """Which group of a prefix every new prompt joins, and which prompts are alone."""
+    alone = sum(not homes[text].joins for text in prompts)
+    together = len(prompts) - alone
+    lines = [f"{_count(len(prompts), 'new prompt')}: {together} with a group of the prefix, {alone} alone", ""]
+    for number, text in enumerate(prompts, start=1):
+        home = homes[text]
+        nearest = f"group {home.group + 1} (similarity {home.similarity[0]:.3f} to {home.similarity[1]:.3f})"
+        if not home.joins:
+            nearest = f"alone; the nearest is {nearest}, the threshold is {groups.threshold:.3f}"
+        elif home.path:
+            nearest += f", together to sigma {plan.levels[len(home.path) - 1].branch_sigma:.4g}"
+        lines.append(f"- {number}: {_short(text)}: {nearest}")
+    return "\n".join(lines)
 
 
 def _count(number: int, word: str) -> str:

@@ -26,6 +26,11 @@ def picture(batch: Any) -> torch.Tensor:
     return _parts(batch)[0]
 
 
+def values_a_row(batch: Any) -> int:
+    """Numbers in one row, all parts together."""
+    return sum(part[0].numel() for part in _parts(batch))
+
+
 def tile(batch: Any, times: int) -> Any:
     """The whole batch, `times` times over."""
     return _map(lambda part: noise.tile(part, times), batch)

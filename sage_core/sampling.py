@@ -13,7 +13,8 @@ from . import rows
 from .checks import check_choice
 from .conditioning import Conditioning
 from .groups import PromptGroups
-from .guider import BranchGuider, Prefix, PrefixGuider, SageGuider
+from .guider import BranchGuider, PrefixGuider, SageGuider
+from .prefix import Prefix
 from .report import sampling_report
 from .telling import Tell
 
@@ -47,7 +48,8 @@ def sample_prefix(
     guider.tell = tell
     out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
     assert guider.prefix is not None
-    return replace(guider.prefix, latent=latent), _rows_of(out, latent, len(groups.partition))
+    prefix = replace(guider.prefix, latent=latent, sampler_name=sampler_name)
+    return prefix, _rows_of(out, latent, len(groups.partition))
 
 
 def sample_branch(model: Any, prefix: Prefix, tell: Tell | None = None) -> tuple[Latent, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,7 @@ def semantic_groups(
     group_condition: str = "mean",
     template: Conditioning | None = None,
     on_prompt: Callable[[int], None] = lambda done: None,
+    encoder_model: str = "",
 ) -> PromptGroups:
     """Group prompts by meaning.
 
@@ -49,27 +50,22 @@ def semantic_groups(
         pins: prompts that were put into a group by hand.
         template: conditioning whose extras go to every prompt.
         on_prompt: told how many prompts are encoded.
+        encoder_model: name of the model behind `embed`, for those who add prompts later.
 
     Raises:
         ValueError: an input is out of range or does not fit.
     """
     check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
     check_choice("group_condition", group_condition, GROUP_CONDITIONS)
-    encoded = encode_prompts(clip, prompts, on_prompt)
-    plain = [encoded[text] for text in prompts]
-    embeddings = clip_embeddings(plain) if embed is None else embed(prompts)
-    _check_embeddings(prompts, embeddings)
+    conditionings, embeddings = encode_and_measure(clip, prompts, embed, template, on_prompt)
     # In fixed mode too: the panel lets people switch between the two without another run.
     unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
     automatic = auto_threshold(prompts, embeddings, unrelated)
     if threshold_mode == "auto":
         threshold = automatic
-    if template is not None:
-        check_template(template, plain[0])
-        plain = [apply_template(conditioning, template) for conditioning in plain]
     groups = PromptGroups(
         prompts=prompts,
-        conditionings=tuple(plain),
+        conditionings=conditionings,
         embeddings=embeddings,
         partition=group_prompts(prompts, embeddings, threshold=threshold, max_group_size=max_group_size, pins=pins),
         threshold=threshold,
@@ -77,11 +73,34 @@ def semantic_groups(
         encoder=encoder,
         group_condition=group_condition,
         auto_threshold=automatic,
+        encoder_model=encoder_model,
+        template=template,
     )
     return _with_notes(groups, unknown_words(clip, prompts), len(keepers(prompts, pins or {})))
 
 
-def _check_embeddings(prompts: tuple[str, ...], embeddings: np.ndarray) -> None:
+def encode_and_measure(
+    clip: Any,
+    prompts: Sequence[str],
+    embed: Embed | None,
+    template: Conditioning | None,
+    on_prompt: Callable[[int], None] = lambda done: None,
+) -> tuple[tuple[Conditioning, ...], np.ndarray]:
+    """Conditionings, one a prompt, and embeddings (N, D), unit rows; arguments and errors as `semantic_groups`.
+
+    Every different text is encoded and measured once.
+    """
+    encoded = encode_prompts(clip, prompts, on_prompt)
+    vectors = clip_embeddings(list(encoded.values())) if embed is None else embed(list(encoded))
+    _check_embeddings(list(encoded), vectors)
+    if template is not None:
+        check_template(template, encoded[prompts[0]])
+        encoded = {text: apply_template(conditioning, template) for text, conditioning in encoded.items()}
+    row = {text: at for at, text in enumerate(encoded)}
+    return tuple(encoded[text] for text in prompts), vectors[[row[text] for text in prompts]]
+
+
+def _check_embeddings(prompts: Sequence[str], embeddings: np.ndarray) -> None:
     """Half precision overflows in some text encoders, and NaN is similar to nothing."""
     for text, row in zip(prompts, embeddings, strict=True):
         if not np.isfinite(row).all():

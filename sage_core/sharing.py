@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from .ambiguity import contradicting, reading
 from .grouping import nested_clusters
 from .groups import PromptGroups
 from .plan import Cluster
@@ -23,6 +24,9 @@ def fixed_shares(groups: PromptGroups, share: float) -> list[ClusterShare]:
 
 def tree_shares(groups: PromptGroups, share: float) -> list[ClusterShare]:
     """Groups as before, and the clusters inside them for longer, the tighter they are.
+
+    Not where prompts say the same but for a count or a negation: encoders find them alike, and a picture cannot be
+    both.
 
     A cluster whose loosest pair is d apart, in a group whose loosest is D apart, shares `share * (2 - d / D)` of the
     steps: the group itself `share`, equals twice that, and in between the bound on d falls linearly with the steps.
@@ -57,4 +61,9 @@ def _tree(groups: PromptGroups, members: Cluster, share: float) -> list[ClusterS
     widest = max((distance for _, distance in clusters), default=0.0)
     if widest < _HAIR:
         return [(members, share)]
-    return [(cluster, min(1.0, share * (2 - distance / widest))) for cluster, distance in clusters]
+    readings = {prompt: reading(groups.prompts[prompt]) for prompt in members}
+    return [
+        (cluster, min(1.0, share * (2 - distance / widest)))
+        for cluster, distance in clusters
+        if len(cluster) == len(members) or not contradicting([readings[prompt] for prompt in cluster])
+    ]

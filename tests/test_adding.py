@@ -1,0 +1,196 @@
+"""Prompts that are added after the shared steps have the images they would have had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from comfyui_sage.nodes.adding import AddPrompts
+from comfyui_sage.nodes.sampling import BranchKSampler
+from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.adding import joined
+from comfyui_sage.sage_core.conditioning import Conditioning
+from comfyui_sage.sage_core.demo_model import load_demo_model
+from comfyui_sage.sage_core.groups import PromptGroups
+from comfyui_sage.sage_core.plan import Cluster
+from comfyui_sage.sage_core.prefix import Prefix
+from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from models import MODELS, clip_l, conditioning, count_evaluations
+from reference import SETTINGS, assert_equal, difference, different, grouped, ksampler, plan_levels, small
+from test_homes import BOATS, CARS, DEGREES, directions
+
+SOME_SAMPLERS = ("euler", "dpmpp_2m", "dpmpp_sde", "euler_ancestral", "uni_pc", "dpm_adaptive", "heun", "lcm")
+STEPS = [(CARS, 2), ((0, 3), 5), (BOATS, 4)]
+"""The branches of the tests of homes, in steps."""
+
+
+@dataclass(frozen=True)
+class AsBefore(PromptGroups):
+    """Groups whose conditions are those of their first six prompts."""
+
+    def condition(self, cluster: Cluster) -> Conditioning:
+        before = tuple(prompt for prompt in cluster if prompt < 6)
+        return super().condition(before or cluster)
+
+
+def known() -> PromptGroups:
+    groups = grouped(different("sd15", 6), [CARS, BOATS, (5,)])
+    return replace(groups, embeddings=directions(*DEGREES), threshold=float(np.cos(np.radians(40))))
+
+
+def sampled(prefix: Prefix) -> torch.Tensor:
+    return sampling.sample_branch(MODELS["sd15"](), prefix)[0]["samples"]
+
+
+def prefix_of(groups: PromptGroups, *, variations: int = 1, **settings: Any) -> Prefix:
+    image = small("sd15", batch=variations)
+    use = {"share": 0.5, **SETTINGS, **settings}
+    return sampling.sample_prefix(MODELS["sd15"](), groups, conditioning("sd15", seed=1), image, **use)[0]
+
+
+def texts_at(*degrees: float) -> tuple[tuple[str, ...], tuple[Conditioning, ...], np.ndarray]:
+    conditionings = tuple(conditioning("sd15", seed=500 + int(angle)) for angle in degrees)
+    return tuple(f"at {angle}" for angle in degrees), conditionings, directions(*degrees)
+
+
+@pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
+def test_the_image_of_a_run_with_the_same_plan_and_conditions(
+    sampler_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All new prompts at once in a direct run, in the clusters that they join."""
+    groups = known()
+    plan_levels(monkeypatch, STEPS, 6)
+    prompts, conditionings, embeddings = texts_at(1, 15, 123, 190)
+    added, _ = joined(
+        prefix_of(groups, variations=2, sampler_name=sampler_name), prompts, conditionings, embeddings
+    )
+    plan_levels(monkeypatch, [((*CARS, 6, 7), 2), ((0, 3, 6), 5), ((*BOATS, 8), 4)], 10)
+    direct = AsBefore(**{
+        **vars(groups), "prompts": groups.prompts + prompts, "conditionings": groups.conditionings + conditionings,
+        "embeddings": np.concatenate([groups.embeddings, embeddings]),
+        "partition": ((*CARS, 6, 7), (*BOATS, 8), (5,), (9,)),
+    })  # fmt: skip
+    image = small("sd15", batch=2)
+    expected = sampling.sample(
+        MODELS["sd15"](), direct, conditioning("sd15", seed=1), image, share=0.5,
+        **{**SETTINGS, "sampler_name": sampler_name},
+    )[0]["samples"]  # fmt: skip
+    with count_evaluations(MODELS["sd15"]()) as evaluations:
+        images = sampled(added)
+    assert_equal(images, expected[12:])
+    alone = ksampler("sd15", conditionings[3], image, sampler_name=sampler_name)
+    assert_equal(images[6:], alone), "what is like nothing shares nothing"
+    assert difference(images[:2], ksampler("sd15", conditionings[0], image, sampler_name=sampler_name)) > 1e-3
+    if sampler_name != "dpm_adaptive":
+        assert added.outcome.cost is not None
+        assert evaluations.rows == added.outcome.cost.total < added.outcome.cost.independent
+    assert "Warning: not similar enough to any group, so sampled from the start, alone: 'at 190'" in (
+        sampling.sample_branch(MODELS["sd15"](), added)[1]
+    )
+
+
+@pytest.mark.parametrize("share_mode", ["fixed", "tree"])
+@pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
+def test_a_prompt_that_was_there_has_the_same_image(sampler_name: str, share_mode: str) -> None:
+    prefix = prefix_of(known(), variations=2, sampler_name=sampler_name, share_mode=share_mode, share=0.4)
+    groups, order = prefix.groups, [5, 3, 0, 1]
+    added, _ = joined(
+        prefix, tuple(groups.prompts[at] for at in order), tuple(groups.conditionings[at] for at in order),
+        groups.embeddings[order],
+    )  # fmt: skip
+    assert_equal(sampled(added).unflatten(0, (4, 2)), sampled(prefix).unflatten(0, (6, 2))[order])
+
+
+def test_they_cost_their_branch_only() -> None:
+    prefix = prefix_of(known(), variations=2)
+    added, _ = joined(prefix, *texts_at(1, 15, 123, 262))
+    with count_evaluations(MODELS["sd15"]()) as evaluations:
+        report = sampling.sample_branch(MODELS["sd15"](), added)[1]
+    assert evaluations.rows == 4 * 2 * 2 * 4, "prompts, variations, cond and uncond, the second half of 8 steps"
+    assert "shared: sigma start to" in report and ", 6 rows, 0 evaluations" in report
+    assert "- evaluations: 64 done, 64 planned, 128 for every prompt alone: 50.0% saved" in report
+
+
+def test_what_comes_later_leaves_everything_as_it_is() -> None:
+    """Neither the order of additions, nor what is added beside, changes an image; nor does the prefix."""
+    prefix = prefix_of(known())
+    before = sampled(prefix)
+    once, _ = joined(prefix, *texts_at(1, 123, 15))
+    twice, _ = joined(prefix, *texts_at(15, 1))
+    assert_equal(sampled(once)[[2, 0]], sampled(twice))
+    assert torch.equal(sampled(prefix), before)
+    assert prefix.origin is None and len(prefix.groups.prompts) == 6
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_ends_of_the_share(share: float) -> None:
+    added, _ = joined(prefix_of(known(), share=share), *texts_at(1, 190))
+    with count_evaluations(MODELS["sd15"]()) as evaluations:
+        images = sampled(added)
+    assert added.outcome.cost is not None and evaluations.rows == added.outcome.cost.total
+    _, conditionings, _ = texts_at(1, 190)
+    assert_equal(images[1:], ksampler("sd15", conditionings[1], small("sd15")))
+    if share == 0:
+        assert_equal(images[:1], ksampler("sd15", conditionings[0], small("sd15")))
+
+
+class TestNode:
+    CLIP_PROMPTS = ("a red car", "a blue car", "a small boat on the sea", "a red car")
+
+    @pytest.fixture
+    def prefix(self) -> Prefix:
+        template = conditioning("sd15", seed=3)
+        template[0][1]["strength"] = 0.5
+        groups = semantic_groups(
+            clip_l(), self.CLIP_PROMPTS, threshold_mode="fixed", threshold=0.0, max_group_size=2, template=template
+        )
+        return prefix_of(groups, variations=2)
+
+    def test_rows_are_the_new_prompts_in_their_order(self, prefix: Prefix) -> None:
+        added, groups, report = AddPrompts.execute(prefix, clip_l(), "a {blue|red} car\na green car\na green car").args
+        assert groups.prompts == ("a blue car", "a red car", "a green car", "a green car")
+        assert report.splitlines()[0] == "4 new prompts: 4 with a group of the prefix, 0 alone"
+        images = BranchKSampler.execute(MODELS["sd15"](), added).args[0]["samples"].unflatten(0, (4, 2))
+        old = sampled(prefix).unflatten(0, (4, 2))
+        assert_equal(images[:2], old[[1, 0]])
+        assert torch.equal(images[2], images[3])
+
+    def test_new_prompts_get_the_template(self, prefix: Prefix) -> None:
+        added = AddPrompts.execute(prefix, clip_l(), "a green car").args[0]
+        assert added.groups.conditionings[0][0][1]["strength"] == 0.5
+
+    def test_one_after_the_other_is_both_at_once(self, prefix: Prefix) -> None:
+        first = AddPrompts.execute(prefix, clip_l(), "a green car").args[0]
+        second, groups, _ = AddPrompts.execute(first, clip_l(), "a white boat").args
+        both = AddPrompts.execute(prefix, clip_l(), "a green car\na white boat").args[0]
+        assert groups.prompts == ("a green car", "a white boat")
+        assert torch.equal(sampled(second), sampled(both))
+
+    def test_the_report_tells_who_is_alone(self) -> None:
+        groups = semantic_groups(
+            clip_l(), self.CLIP_PROMPTS, threshold_mode="fixed", threshold=1.0, pins={"a blue car": "a red car"}
+        )
+        new = "a red car\nportrait of an elderly fisherman, oil on canvas"
+        report = AddPrompts.execute(prefix_of(groups), clip_l(), new).args[2].splitlines()
+        assert report[0] == "2 new prompts: 1 with a group of the prefix, 1 alone"
+        assert "1: a red car: group 1 (similarity" in report[2] and "together to sigma" in report[2]
+        assert "2: portrait" in report[3] and "alone; the nearest is group" in report[3]
+        assert report[3].endswith("the threshold is 1.000")
+
+    def test_bad_input(self, prefix: Prefix) -> None:
+        with pytest.raises(ValueError, match="prefix: expected the output of Shared KSampler Prefix, got str"):
+            AddPrompts.execute("a string", clip_l(), "a car")
+        with pytest.raises(ValueError, match="prompts: expected at least one prompt"):
+            AddPrompts.execute(prefix, clip_l(), "# nothing")
+        with pytest.raises(ValueError, match="clip: expected a text encoder, got None"):
+            AddPrompts.execute(prefix, None, "a car")
+
+    def test_another_clip(self, prefix: Prefix) -> None:
+        with pytest.raises(ValueError, match="(clip|template): expected .* got"):
+            AddPrompts.execute(prefix, load_demo_model()[1], "a car")
+        bare = replace(prefix, groups=replace(prefix.groups, template=None))
+        with pytest.raises(ValueError, match="clip: expected the one that .* groups were made with.*'a red car'"):
+            AddPrompts.execute(bare, load_demo_model()[1], "a car")

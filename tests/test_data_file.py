@@ -1,0 +1,36 @@
+"""Plain data in a file; that it is whole or not there is shown by the tests of a training's state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from comfyui_sage.sage_core.data_file import read_data, write_data
+from safetensors import safe_open
+
+
+def test_tuples_lists_and_keys_come_back_as_they_were(tmp_path: Path) -> None:
+    data = {"a": (1, [2.5, (None, True)], "x"), 3: {"b": ()}}
+    write_data(tmp_path / "data.safetensors", data)
+    assert read_data(tmp_path / "data.safetensors") == data
+
+
+def test_a_tensor_in_two_places_is_kept_once(tmp_path: Path) -> None:
+    tensor = torch.arange(6.0)
+    write_data(tmp_path / "data.safetensors", [tensor, {"again": tensor}, tensor[2:4], tensor.clone()])
+    with safe_open(tmp_path / "data.safetensors", "pt") as file:
+        assert len(list(file.keys())) == 3
+    first, second, part, copy = read_data(tmp_path / "data.safetensors")
+    assert first is second["again"] and torch.equal(copy, tensor) and part.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    ({"a": [1, {"b": object()}]}, "got object in a/1/b"),
+    ({"a": {(1, 2): 3}}, "got dict in a"),
+    ({"a": b"bytes"}, "got bytes in a"),
+])  # fmt: skip
+def test_what_is_no_plain_data_is_refused(tmp_path: Path, data: object, message: str) -> None:
+    with pytest.raises(ValueError, match=f"expected tensors, numbers, texts, lists and dicts, {message}"):
+        write_data(tmp_path / "data.safetensors", data)
+    assert list(tmp_path.iterdir()) == []

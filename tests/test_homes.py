@@ -1,0 +1,100 @@
+"""Which cluster a prompt that comes later goes along with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from comfyui_sage.sage_core.grouping import unit
+from comfyui_sage.sage_core.groups import PromptGroups
+from comfyui_sage.sage_core.homes import Home, find_homes
+from comfyui_sage.sage_core.plan import SharePlan
+from reference import grouped
+
+CARS = (0, 2, 3)
+BOATS = (1, 4)
+DEGREES = (0, 120, 30, 2, 125, 240)
+"""Cars (two of them nearly alike), boats, and one thing alone."""
+BRANCHES = ((CARS, 6.0), ((0, 3), 2.0), (BOATS, 4.0))
+
+
+def directions(*degrees: float) -> np.ndarray:
+    angles = np.radians(degrees)
+    return unit(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+def known(threshold: float = float(np.cos(np.radians(40)))) -> PromptGroups:
+    groups = grouped([[]] * 6, [CARS, BOATS, (5,)])
+    return replace(groups, embeddings=directions(*DEGREES), threshold=threshold)
+
+
+def home(
+    degrees: float, *, text: str = "new", plan: SharePlan | None = None, groups: PromptGroups | None = None
+) -> Home:
+    plan = plan or SharePlan.from_branches(BRANCHES, 6)
+    return find_homes(groups or known(), plan, [text], directions(degrees))[text]
+
+
+def clusters(found: Home) -> list[tuple[int, ...]]:
+    levels = SharePlan.from_branches(BRANCHES, 6).levels
+    return [levels[depth].clusters[at] for depth, at in enumerate(found.path)]
+
+
+@pytest.mark.parametrize(("degrees", "group", "path"), [
+    (1, 0, [CARS, (0, 3), (0, 3)]),  # between the two that are nearly alike
+    (15, 0, [CARS]),  # with the cars, but it would make that pair looser
+    (30.5, 0, [CARS]),  # nearly prompt 2, which shares with nobody any more
+    (123, 1, [BOATS, BOATS]),  # as long as the boats are together
+    (262, 2, [(5,)]),  # with one that is alone: as long as any group is together
+])  # fmt: skip
+def test_a_prompt_goes_along_as_far_as_it_is_alike(degrees: float, group: int, path: list) -> None:
+    found = home(degrees)
+    assert found.joins
+    assert found.group == group
+    assert clusters(found) == path
+
+
+def test_the_threshold_is_for_the_least_similar_member() -> None:
+    assert home(39).joins, "39 degrees from prompt 0"
+    found = home(41)
+    assert not found.joins and found.path == (), "41 degrees from prompt 0, 11 from prompt 2"
+    assert found.group == 0, "which is still the nearest"
+    assert found.similarity == pytest.approx((np.cos(np.radians(41)), np.cos(np.radians(11))), abs=1e-5)
+
+
+def test_a_group_made_by_hand_gets_no_looser() -> None:
+    strict = known(threshold=0.99)
+    assert home(15, groups=strict).joins
+    assert not home(-5, groups=strict).joins
+
+
+@pytest.mark.parametrize("prompt", range(6))
+def test_a_known_text_goes_along_with_its_equal(prompt: int) -> None:
+    """Whatever else is near."""
+    found = home(77, text=f"prompt {prompt}")
+    assert found.joins
+    assert [prompt in cluster for cluster in clusters(found)] == [True] * 3
+
+
+def test_repeats_in_the_list_count_once() -> None:
+    """Distinct prompts have numbers of their own in a plan."""
+    groups = known()
+    repeated = replace(
+        groups, prompts=("prompt 0", *groups.prompts), conditionings=(*groups.conditionings, []),
+        embeddings=np.concatenate([groups.embeddings[:1], groups.embeddings]),
+        partition=((0, 1, 3, 4), (2, 5), (6,)),
+    )  # fmt: skip
+    assert home(1, groups=repeated) == home(1)
+    assert home(77, text="prompt 4", groups=repeated).path == home(77, text="prompt 4").path
+
+
+def test_nothing_to_go_along_with() -> None:
+    found = home(1, plan=SharePlan.from_branches([], 6))
+    assert found.joins and found.path == ()
+
+
+def test_texts_do_not_matter_to_each_other() -> None:
+    plan = SharePlan.from_branches(BRANCHES, 6)
+    both = find_homes(known(), plan, ["a", "b", "a"], directions(1, 200, 1))
+    assert both == {"a": home(1), "b": home(200)}

@@ -1,0 +1,185 @@
+"""A prefix that was saved goes on as if it had not been, bit for bit, in another process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import comfy.hooks
+import folder_paths
+import numpy as np
+import pytest
+import torch
+from comfy.nested_tensor import NestedTensor
+from comfyui_sage.nodes.prefix_files import LoadPrefix, SavePrefix
+from comfyui_sage.nodes.sampling import BranchKSampler
+from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.adding import joined
+from comfyui_sage.sage_core.conditioning import apply_template
+from comfyui_sage.sage_core.data_file import read_data, write_data
+from comfyui_sage.sage_core.prefix import Prefix
+from comfyui_sage.sage_core.prefix_file import load_prefix, save_prefix
+from models import MODELS, conditioning, controlnet
+from reference import SETTINGS, small
+from safetensors.torch import load_file
+from test_adding import known, prefix_of, sampled, texts_at
+
+BRANCH = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import conftest, torch
+from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.prefix_file import load_prefix
+from models import MODELS
+from pathlib import Path
+from safetensors.torch import save_file
+folder = Path(sys.argv[2])
+rows = {path.name: sampling.sample_branch(MODELS["sd15"](), load_prefix(path))[0]["samples"]
+        for path in folder.glob("*.prefix.safetensors")}
+save_file(rows, folder / "rows.safetensors")
+"""
+
+
+def saved(prefix: Prefix, folder: Path) -> Path:
+    save_prefix(prefix, folder / "a.prefix.safetensors")
+    return folder / "a.prefix.safetensors"
+
+
+def test_a_branch_in_a_new_process_is_the_same_bit_for_bit(tmp_path: Path) -> None:
+    prefixes = {
+        f"{sampler}.prefix.safetensors": prefix_of(
+            known(), variations=2, sampler_name=sampler, share_mode=mode, share=0.4
+        )
+        for sampler, mode in (("euler", "fixed"), ("dpmpp_2m_sde", "fixed"), ("euler_ancestral", "tree"),
+                              ("uni_pc", "tree"))
+    }  # fmt: skip
+    prefixes["added.prefix.safetensors"] = joined(prefixes["uni_pc.prefix.safetensors"], *texts_at(1, 15, 190))[0]
+    for name, prefix in prefixes.items():
+        save_prefix(prefix, tmp_path / name)
+    subprocess.run([sys.executable, "-P", "-c", BRANCH, Path(__file__).parent, tmp_path], check=True)
+    rows = load_file(tmp_path / "rows.safetensors")
+    assert set(rows) == set(prefixes)
+    for name, prefix in prefixes.items():
+        assert torch.equal(rows[name], sampled(prefix)), name
+
+
+def test_more_prompts_can_be_added_to_a_loaded_prefix(tmp_path: Path) -> None:
+    prefix = prefix_of(known(), share_mode="tree")
+    expected = sampled(joined(prefix, *texts_at(1, 15))[0])
+    assert torch.equal(sampled(joined(load_prefix(saved(prefix, tmp_path)), *texts_at(1, 15))[0]), expected)
+
+
+def test_a_template_s_plain_extras_are_kept(tmp_path: Path) -> None:
+    template = conditioning("sd15", seed=3)
+    template[0][1] |= {"area": ("percentage", 0.5, 0.5, 0, 0), "strength": 0.8, "start_percent": 0.1}
+    groups = known()
+    dressed = tuple(apply_template(one, template) for one in groups.conditionings)
+    prefix = prefix_of(replace(groups, conditionings=dressed, template=template))
+    loaded = load_prefix(saved(prefix, tmp_path))
+    assert loaded.groups.conditionings[0][0][1]["area"] == ("percentage", 0.5, 0.5, 0, 0)
+    assert torch.equal(sampled(loaded), sampled(prefix))
+
+
+def test_masks_and_batch_indices_are_kept(tmp_path: Path) -> None:
+    image = {**small("sd15", batch=2, seed=3), "noise_mask": torch.rand(2, 64, 64), "batch_index": [4, 7]}
+    prefix, _ = sampling.sample_prefix(
+        MODELS["sd15"](), known(), conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
+    )
+    loaded = load_prefix(saved(prefix, tmp_path))
+    out, _ = sampling.sample_branch(MODELS["sd15"](), loaded)
+    expected, _ = sampling.sample_branch(MODELS["sd15"](), prefix)
+    assert out.keys() == expected.keys() and out["batch_index"] == expected["batch_index"]
+    assert torch.equal(out["samples"], expected["samples"]) and torch.equal(out["noise_mask"], expected["noise_mask"])
+
+
+def test_latents_of_several_parts(tmp_path: Path) -> None:
+    prefix = prefix_of(known())
+    both = NestedTensor([torch.zeros(1, 4, 8, 8), torch.ones(1, 2, 5)])
+    job = replace(prefix.job, noise=both, latent_image=both)
+    nested = replace(prefix, job=job, traces=[], plan=type(prefix.plan)(prefix.plan.levels[-1:]))
+    loaded = load_prefix(saved(nested, tmp_path))
+    assert [part.shape for part in loaded.job.noise.unbind()] == [part.shape for part in both.unbind()]
+
+
+@pytest.mark.parametrize(("extra", "message"), [
+    ({"control": controlnet()}, "got ControlNet in groups/conditionings/0/0/1/control"),
+    ({"hooks": comfy.hooks.HookGroup()}, "got HookGroup in groups/conditionings/0/0/1/hooks"),
+    ({"extra": np.zeros(3)}, "got ndarray in groups/conditionings/0/0/1/extra"),
+])  # fmt: skip
+def test_what_is_no_plain_data_is_refused(tmp_path: Path, extra: dict[str, Any], message: str) -> None:
+    prefix = prefix_of(known())
+    prefix.groups.conditionings[0][0][1].update(extra)
+    with pytest.raises(ValueError, match=f"prefix: cannot be saved, only plain data can be: .*{message}"):
+        saved(prefix, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="model SD15 in the prefix|latent channels 4 in the prefix, 16 here"):
+        BranchKSampler.execute(MODELS["sd3"](), load_prefix(saved(prefix_of(known()), tmp_path)))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"format": 2}, "file: expected a prefix of format 1, got 2"),
+    ({"sampler_name": "quantum"}, "file: sampler_name: expected one of euler.*, got 'quantum'"),
+    ({"cfg": float("inf")}, "cfg: expected a finite number, got inf"),
+    ({"sigmas": torch.tensor([1.0, 2.0, 0.0])}, r"sigmas: expected \[2.0, 1.0, 0.0\], got \[1.0, 2.0, 0.0\]"),
+    ({"noise": torch.zeros(1, 4, 8, 16)}, r"size of latent_image: expected \(1, 4, 8, 16\), got \(1, 4, 8, 8\)"),
+    ({"noise": torch.zeros(1, 4, 4, 4), "latent_image": torch.zeros(1, 4, 4, 4)},
+     r"expected {\(1, 64\)}, got {\(1, 256\)}"),
+    ({"latent_image": torch.full((1, 4, 8, 8), torch.nan)}, "latent_image: expected finite values, got 256 NaN"),
+    ({"traces": []}, "recorded clusters: expected 3, got 0"),
+])  # fmt: skip
+def test_a_file_that_does_not_hold_together(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = saved(prefix_of(known()), tmp_path)
+    write_data(path, {**read_data(path), **change})
+    with pytest.raises(ValueError, match=message):
+        load_prefix(path)
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    path = saved(prefix_of(known()), tmp_path)
+    state = read_data(path)
+    del state["negative"]
+    write_data(path, state)
+    with pytest.raises(ValueError, match="file: expected a whole prefix, got one without 'negative'"):
+        load_prefix(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="file: expected a file of Save Prefix, got one that cannot be read"):
+        load_prefix(path)
+
+
+class TestNodes:
+    @pytest.fixture(autouse=True)
+    def folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("input", "output"):
+            (tmp_path / name).mkdir()
+            monkeypatch.setattr(folder_paths, f"get_{name}_directory", lambda name=name: str(tmp_path / name))
+
+    def test_saved_files_are_listed_and_loaded(self, tmp_path: Path) -> None:
+        prefix = prefix_of(known())
+        paths = [Path(SavePrefix.execute(prefix, "prefixes/cars").args[0]) for _ in range(2)]
+        assert [path.name for path in paths] == [f"cars_0000{number}_.prefix.safetensors" for number in (1, 2)]
+        paths[1].rename(tmp_path / "input" / "b.prefix.safetensors")
+        files = ["prefixes/cars_00001_.prefix.safetensors [output]", "b.prefix.safetensors"]
+        assert LoadPrefix.define_schema().inputs[0].options == files
+        for file in files:
+            assert torch.equal(sampled(LoadPrefix.execute(file).args[0]), sampled(prefix))
+        assert LoadPrefix.fingerprint_inputs(files[0]) == paths[0].stat().st_mtime_ns
+
+    @pytest.mark.parametrize("file", ["../../etc/passwd", "nope.prefix.safetensors", "", "../input/x [output]"])
+    def test_no_other_file_is_read(self, file: str) -> None:
+        with pytest.raises(ValueError, match=r"file: expected one of \(nothing there yet\), got"):
+            LoadPrefix.execute(file)
+        assert LoadPrefix.fingerprint_inputs(file) == ""
+
+    def test_files_stay_in_the_output_folder(self) -> None:
+        with pytest.raises(ValueError, match="filename_prefix: expected a name inside the output folder, got '../x'"):
+            SavePrefix.execute(prefix_of(known()), "../x")
+
+    def test_something_else_than_a_prefix(self) -> None:
+        with pytest.raises(ValueError, match="prefix: expected the output of Shared KSampler Prefix, got str"):
+            SavePrefix.execute("a string", "prefixes/x")
