@@ -33,8 +33,8 @@ class AddPrompts(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="The text encoder that the groups were made with."),
                 io.String.Input(
                     "prompts", multiline=True, dynamic_prompts=False,
-                    tooltip="New prompts, one a line, written as in Semantic Group Prompts: # comments, {a|b} for "
-                    "every combination. Its encoder and template apply to them too.",
+                    tooltip="New prompts, one a line, written as in Semantic Group Prompts, comments and braces "
+                    "too. Its encoder and template apply to them.",
                 ),
             ],
             outputs=[

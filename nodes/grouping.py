@@ -88,8 +88,8 @@ class SemanticGroupPrompts(io.ComfyNode):
                 ),
                 io.String.Input(
                     "pinned", default="", optional=True,
-                    tooltip="Prompts that you moved to another group in the panel, as JSON: "
-                    '{"a prompt": "the prompt it stays with"}. One that stays with itself has its own group.',
+                    tooltip="Prompts that you moved to another group in the panel, as a JSON object of a "
+                    "prompt and the prompt it stays with. One that stays with itself has its own group.",
                 ),
             ],
             outputs=[

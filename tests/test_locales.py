@@ -1,0 +1,59 @@
+"""The translations: complete, and of what the nodes really say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from live import Server
+from locales import LANGUAGES, LOCALES, node_texts
+
+FILES = ("nodeDefs.json", "settings.json")
+
+
+def read(language: str, file: str) -> dict[str, Any]:
+    return json.loads((LOCALES / language / file).read_text("utf-8"))
+
+
+def leaves(texts: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in texts.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}/{key}")
+        else:
+            yield f"{path}/{key}", value
+
+
+def test_english_is_what_the_nodes_say(server: Server) -> None:
+    assert read("en", "nodeDefs.json") == node_texts(server.get("/object_info")), "run scripts/locales.py"
+
+
+def test_the_server_hands_them_out(server: Server) -> None:
+    told = server.get("/i18n")
+    assert set(LANGUAGES) <= set(told)
+    assert told["ja"]["nodeDefs"] == read("ja", "nodeDefs.json")
+
+
+def test_every_setting_is_there() -> None:
+    source = (LOCALES.parent / "web" / "running_panels.js").read_text("utf-8")
+    known = {name.replace(".", "_") for name in re.findall(r'"(SAGE\.\w+)"', source)}
+    assert known == set(read("en", "settings.json"))
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_complete_and_readable(language: str, file: str) -> None:
+    texts = dict(leaves(read(language, file)))
+    assert list(texts) == [path for path, _ in leaves(read("en", file))]
+    for path, text in texts.items():
+        assert text.strip(), path
+        assert not set(text) & set("{}|@"), f"{path}: the page reads these signs as commands"
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_translated(language: str) -> None:
+    english, texts = (dict(leaves(read(each, "nodeDefs.json"))) for each in ("en", language))
+    same = [path for path in english if path.endswith(("tooltip", "description")) and english[path] == texts[path]]
+    assert not same
