@@ -223,16 +223,18 @@ def drawn_features(groups: Sequence[Group], style: str = "flat") -> np.ndarray:
     return _drawn(tuple(scene for group in groups for scene in group.scenes), style)
 
 
-def crossing(results: dict[str, dict[str, Any]], sampler: str, share: float) -> float | None:
-    """The largest cost below which sharing is better at every cost that both were measured at; None if it never is."""
+def crossing(results: dict[str, dict[str, Any]], sampler: str) -> float | None:
+    """The largest cost at which the best of sharing is better, by 2 points, than the best of fewer steps for no more.
+
+    None if it never is.
+    """
     alone = curve(results, sampler, 0.0)
-    shared = curve(results, sampler, share)
-    best = None
-    for paid, rate in sorted(shared):
-        if paid < alone[0][0] or rate <= np.interp(paid, *zip(*alone, strict=True)):
-            return best if paid >= alone[0][0] else None
-        best = paid
-    return best
+    shared = sorted(point for share in SHARES for point in curve(results, sampler, share))
+
+    def best(points: list[tuple[float, float]], budget: float) -> float:
+        return max((rate for paid, rate in points if paid <= budget), default=0.0)
+
+    return max((paid for paid, _ in shared if best(shared, paid) > best(alone, paid) + 0.02), default=None)
 
 
 def curve(results: dict[str, dict[str, Any]], sampler: str, share: float) -> list[tuple[float, float]]:
@@ -305,12 +307,12 @@ def main() -> None:
             part.replace(path)
             shown = results[setting.key]
             print(f"{setting.key:<28} paid {shown['paid']:5.2f}  all right {shown['all']:.1%}", flush=True)
+    found = {sampler: crossing(results, sampler) for sampler in options.samplers}
     crossings = [
-        f"- {sampler}, {share:.0%}: {'never' if at is None else f'up to {at:.1f} steps paid'}"
-        for sampler in options.samplers for share in SHARES for at in [crossing(results, sampler, share)]
-    ]  # fmt: skip
+        f"- {sampler}: {'never' if at is None else f'up to {at:.1f} steps paid'}" for sampler, at in found.items()
+    ]
     text = [f"{sum(len(group.scenes) for group in groups)} pictures a setting", "", table(results), "",
-            "Where sharing is better than fewer steps, from the cheapest on:", "", *crossings, ""]  # fmt: skip
+            "Where sharing is better than fewer steps:", "", *crossings, ""]  # fmt: skip
     (options.out / "fidelity.md").write_text("\n".join(text))
     plot(results, options.samplers, options.out / "fidelity.png")
     print("\n".join(crossings))
