@@ -50,10 +50,13 @@ class Metrics(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.String.Output(display_name="report", tooltip="Every figure, with network, number and definition."),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="Every figure, with the network, the number of images and the definition.",
+                ),
                 io.Image.Output(display_name="plot", tooltip="Score and diversity of every group."),
                 io.Float.Output(display_name="score", tooltip="Mean image-text score, 0 to 100."),
-                io.Float.Output(display_name="diversity", tooltip="Mean diversity within groups; 0 without any."),
+                io.Float.Output(display_name="diversity", tooltip="Mean diversity within groups; 0 where no group has two images."),
                 io.Float.Output(display_name="distance", tooltip="Fréchet distance to the reference; 0 without one."),
             ],
         )  # fmt: skip

@@ -33,7 +33,7 @@ class SavePrefix(io.ComfyNode):
                     f"what is in output/{_FOLDER}.",
                 ),
             ],
-            outputs=[io.String.Output(display_name="path", tooltip="Of the file.")],
+            outputs=[io.String.Output(display_name="path", tooltip="Where the file is.")],
             is_output_node=True,
         )  # fmt: skip
 

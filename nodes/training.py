@@ -57,7 +57,7 @@ class TrainLora(io.ComfyNode):
                     "rank", default=16, min=1, max=1024,
                     tooltip="Size of the LoRA. More learns more, and needs more memory.",
                 ),
-                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, tooltip="Of everything random."),
+                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, tooltip="Seed of everything random."),
                 io.String.Input(
                     "run_name", default="my_lora",
                     tooltip=f"Where the training is kept: output/{_FOLDER}. The same name goes on with it.",
@@ -131,10 +131,11 @@ class TrainLora(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "shortest_share", default=0.1, min=0.0, max=1.0, step=0.05, optional=True,
-                    tooltip="The shares that the LoRA is made for: from here ...",
+                    tooltip="The shortest of the shares that the LoRA is made for.",
                 ),
                 io.Float.Input(
-                    "longest_share", default=0.7, min=0.0, max=1.0, step=0.05, optional=True, tooltip="... to here."
+                    "longest_share", default=0.7, min=0.0, max=1.0, step=0.05, optional=True,
+                    tooltip="The longest of the shares that the LoRA is made for.",
                 ),
                 io.Float.Input(
                     "min_snr", default=0.0, min=0.0, max=100.0, step=0.5, optional=True,
@@ -164,7 +165,7 @@ class TrainLora(io.ComfyNode):
                     "sample_every", default=100, min=0, max=100_000, optional=True,
                     tooltip="Steps between sample images, shown on the node; needs vae and negative. 0 for none.",
                 ),
-                io.Int.Input("sample_steps", default=12, min=1, max=1000, optional=True, tooltip="Of a sample image."),
+                io.Int.Input("sample_steps", default=12, min=1, max=1000, optional=True, tooltip="Steps of a sample image."),
                 io.Float.Input(
                     "sample_cfg", default=4.0, min=0.0, max=100.0, step=0.1, optional=True,
                     tooltip="cfg of a sample image.",
@@ -324,7 +325,7 @@ class SaveLora(io.ComfyNode):
             node_id="SageSaveLora",
             display_name="Save SAGE LoRA",
             category=CATEGORY,
-            description="Saves a trained LoRA with its metadata, under names that every LoRA loader knows.",
+            description="Saves a trained LoRA with its metadata, its weights named as every LoRA loader knows them.",
             inputs=[
                 LoraModel.Input("lora", tooltip="From Train SAGE LoRA."),
                 io.String.Input(
@@ -337,7 +338,7 @@ class SaveLora(io.ComfyNode):
                     "dtype", options=list(DTYPES), default="fp16", optional=True, tooltip="fp32 is twice as large."
                 ),
             ],
-            outputs=[io.String.Output(display_name="path", tooltip="Of the file.")],
+            outputs=[io.String.Output(display_name="path", tooltip="Where the file is.")],
             is_output_node=True,
         )  # fmt: skip
 
