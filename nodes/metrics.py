@@ -56,7 +56,9 @@ class Metrics(io.ComfyNode):
                 ),
                 io.Image.Output(display_name="plot", tooltip="Score and diversity of every group."),
                 io.Float.Output(display_name="score", tooltip="Mean image-text score, 0 to 100."),
-                io.Float.Output(display_name="diversity", tooltip="Mean diversity within groups; 0 where no group has two images."),
+                io.Float.Output(
+                    display_name="diversity", tooltip="Mean diversity within groups; 0 where no group has two images."
+                ),
                 io.Float.Output(display_name="distance", tooltip="Fréchet distance to the reference; 0 without one."),
             ],
         )  # fmt: skip

@@ -165,7 +165,9 @@ class TrainLora(io.ComfyNode):
                     "sample_every", default=100, min=0, max=100_000, optional=True,
                     tooltip="Steps between sample images, shown on the node; needs vae and negative. 0 for none.",
                 ),
-                io.Int.Input("sample_steps", default=12, min=1, max=1000, optional=True, tooltip="Steps of a sample image."),
+                io.Int.Input(
+                    "sample_steps", default=12, min=1, max=1000, optional=True, tooltip="Steps of a sample image."
+                ),
                 io.Float.Input(
                     "sample_cfg", default=4.0, min=0.0, max=100.0, step=0.1, optional=True,
                     tooltip="cfg of a sample image.",
