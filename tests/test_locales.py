@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from live import Server
+
 from locales import LANGUAGES, LOCALES, node_texts
 
 FILES = ("nodeDefs.json", "settings.json")
