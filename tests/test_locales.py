@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from live import Server
-
-from locales import LANGUAGES, LOCALES, node_texts
+from node_texts import LANGUAGES, LOCALES, node_texts
 
 FILES = ("nodeDefs.json", "settings.json")
 
@@ -28,7 +27,7 @@ def leaves(texts: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def test_english_is_what_the_nodes_say(server: Server) -> None:
-    assert read("en", "nodeDefs.json") == node_texts(server.get("/object_info")), "run scripts/locales.py"
+    assert read("en", "nodeDefs.json") == node_texts(server.get("/object_info")), "run scripts/node_texts.py"
 
 
 def test_the_server_hands_them_out(server: Server) -> None:
