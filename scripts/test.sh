@@ -29,7 +29,8 @@ echo "== mypy"
 # A package needs a name that is one, whatever the folder of the repository is called.
 mkdir -p .hosts/types && ln -sfn ../.. .hosts/types/comfyui_sage
 MYPYPATH=.hosts/types:scripts "$tools/mypy" --python-executable "$(python_of "${hosts[0]}")" \
-  -p comfyui_sage.sage_core -p comfyui_sage.nodes -m host -m live -m workflow -m demo -m browser -m make_thumbnails -m node_texts || failed=1
+  -p comfyui_sage.sage_core -p comfyui_sage.nodes -m host -m live -m workflow -m demo -m browser -m make_thumbnails \
+  -m node_texts -m screenshots || failed=1
 
 echo "== comfy node validate"
 DO_NOT_TRACK=1 "$tools/comfy" --skip-prompt node validate || failed=1

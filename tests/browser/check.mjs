@@ -7,27 +7,22 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
-import { WorkflowPage } from "./page.mjs";
+import { example, names } from "./examples.mjs";
+import { WorkflowPage, launch } from "./page.mjs";
 import { PanelUser, changeGroups, findPins, groupingOnly } from "./panel.mjs";
-import { RunUser, endTraining, trainingOnly, useSettings, watchSampling } from "./running.mjs";
+import { RunUser, endTraining, endlessTraining, useSettings, watchSampling } from "./running.mjs";
+import { Server } from "./server.mjs";
 
-const EXAMPLES = path.join(path.dirname(fileURLToPath(import.meta.url)), "../../example_workflows");
 // Images that each workflow saves.
 // The first one: 24 and the grid.
 const IMAGES = {
   "Try SAGE (no download)": 25, "Train a SAGE LoRA": 1, sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24,
 };
-// No sandbox, because CI runs as root; the rest keeps the browser from talking to anybody else.
-const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync",
-];
 
 const [url, folder, ...renderers] = process.argv.slice(2);
-const names = fs.readdirSync(EXAMPLES).filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -5));
+const server = new Server(url);
 
 /** Runs one case; it fails with every problem that it reports, or by throwing. */
 async function check(title, run) {
@@ -43,20 +38,9 @@ async function check(title, run) {
   for (const problem of problems) console.log(`     ${problem}`);
 }
 
-async function get(route) {
-  const answer = await fetch(url + route);
-  if (!answer.ok) throw new Error(`GET ${route}: ${answer.status}`);
-  return answer;
-}
-
-async function post(route, body) {
-  const answer = await fetch(url + route, { method: "POST", body: JSON.stringify(body) });
-  if (!answer.ok) throw new Error(`POST ${route}: ${answer.status}`);
-}
-
 /** The name under which the server lists our workflows: the pack's folder in custom_nodes. */
 async function packName() {
-  const packs = Object.entries(await (await get("/api/workflow_templates")).json());
+  const packs = Object.entries(await (await server.get("/api/workflow_templates")).json());
   return packs.find(([, listed]) => names.every((name) => listed.includes(name)))?.[0];
 }
 
@@ -65,24 +49,20 @@ async function templatesAreListed(problems) {
   if (!pack) return problems.push(`no pack lists ${names.join(", ")}`);
   for (const name of names) {
     const route = `/api/workflow_templates/${pack}/${encodeURIComponent(name)}`;
-    await (await get(`${route}.json`)).json();
-    const type = (await get(`${route}.jpg`)).headers.get("content-type");
+    await (await server.get(`${route}.json`)).json();
+    const type = (await server.get(`${route}.jpg`)).headers.get("content-type");
     if (type !== "image/jpeg") problems.push(`${route}.jpg is served as ${type}`);
   }
-}
-
-function example(name) {
-  return JSON.parse(fs.readFileSync(path.join(EXAMPLES, `${name}.json`), "utf-8"));
 }
 
 /** Opens, inspects and runs a workflow in a tab of its own. */
 async function runWorkflow(name, renderer, problems) {
   // A first visit. To save time, not all is sampled again when only the renderer changes.
   const fresh = renderer === renderers[0] || name === "sage_text_to_image";
-  if (fresh) await post("/free", { free_memory: true });
-  await post("/api/settings/Comfy.TutorialCompleted", false);
-  await post("/api/settings/Comfy.VueNodes.Enabled", renderer === "vue");
-  await post("/api/settings/Comfy.Execution.PreviewMethod", "latent2rgb");
+  if (fresh) await server.post("/free", { free_memory: true });
+  await server.choose({
+    "Comfy.TutorialCompleted": false, "Comfy.VueNodes.Enabled": renderer === "vue", "Comfy.Execution.PreviewMethod": "latent2rgb",
+  });
   const file = example(name);
   const pack = await packName();
   const page = await WorkflowPage.open(browser, url);
@@ -125,8 +105,8 @@ async function checkPanel(renderer, problems) {
 
 /** The panel of a sampling node: while it runs, in another tab, and after a reload. */
 async function checkSampling(renderer, problems) {
-  await post("/free", { free_memory: true });
-  await post("/api/settings/Comfy.Execution.PreviewMethod", "latent2rgb");
+  await server.post("/free", { free_memory: true });
+  await server.choose({ "Comfy.Execution.PreviewMethod": "latent2rgb" });
   const [workflow, other] = ["sage_ksampler", "sage_text_to_image"].map(example);
   const use = (page, shot) => watchSampling(new RunUser(page), workflow, other, shot, problems);
   await inTab("sampling", renderer, "end", use, problems);
@@ -134,7 +114,7 @@ async function checkSampling(renderer, problems) {
 
 /** The panel of a training, and its button. */
 async function checkTraining(renderer, problems) {
-  const workflow = trainingOnly(example("Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
+  const workflow = endlessTraining(example("Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
   const use = (page, shot) => endTraining(new RunUser(page), workflow, shot, problems);
   await inTab("training", renderer, "end", use, problems);
 }
@@ -145,10 +125,15 @@ async function checkSettings(renderer, problems) {
   await inTab("settings", renderer, "end", use, problems);
 }
 
+/** The blueprint, from the node library to its pictures. */
+async function checkBlueprint(renderer, problems) {
+  const use = (page, shot) => useBlueprint(new BlueprintUser(page), shot, problems);
+  await inTab("blueprint", renderer, "end", use, problems);
+}
+
 /** What `use` of a tab of its own returns; what the console says then is a problem. */
 async function inTab(name, renderer, moment, use, problems) {
-  await post("/api/settings/Comfy.TutorialCompleted", true);
-  await post("/api/settings/Comfy.VueNodes.Enabled", renderer === "vue");
+  await server.choose({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
   const page = await WorkflowPage.open(browser, url);
   page.opened = page.console.length;
   const shot = (when) => page.tab.screenshot({ path: path.join(folder, `${name}-${renderer}-${when}.png`) });
@@ -174,12 +159,13 @@ async function imageProblems(page, images, expected) {
 
 fs.mkdirSync(folder, { recursive: true });
 await check("the server lists the workflows with their thumbnails", templatesAreListed);
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+const browser = await launch();
 for (const renderer of renderers) {
   await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
   await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
+  await check(`blueprint, ${renderer}`, (problems) => checkBlueprint(renderer, problems));
 }
 for (const name of names) {
   for (const renderer of renderers) {

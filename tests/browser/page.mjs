@@ -1,15 +1,25 @@
 // A person's view of the page: what to click, and what would look wrong.
 
+import { chromium } from "playwright-core";
+
 const RUN_TIMEOUT = 400_000; // a training, on a slow machine
 const ENDINGS = ["execution_success", "execution_error", "execution_interrupted"];
 // The host's own complaints: files that a new user does not have, and look-ups of packs and models on
 // the network, which the server forbids its page.
 const NOISE = [/Failed to load resource: .* 404 /, /violates the (following|document's) Content Security Policy/];
 
+// No sandbox, because CI runs as root; the rest keeps the browser from talking to anybody else.
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+
+export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+
 export class WorkflowPage {
   /** A tab that remembers what the console says. */
-  static async open(browser, url) {
-    const tab = await browser.newPage({ viewport: { width: 1920, height: 1080 } });
+  static async open(browser, url, options = {}) {
+    const tab = await browser.newPage({ viewport: { width: 1920, height: 1080 }, ...options });
     const self = new WorkflowPage(tab);
     await tab.goto(url);
     await tab.waitForFunction(() => window.app?.graph && window.app.extensionManager?.command, null, { timeout: 120_000 });

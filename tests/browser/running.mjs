@@ -90,10 +90,15 @@ export async function watchSampling(user, workflow, other, shot, problems) {
   await look("after a reload");
 }
 
-/** The training of an example workflow and its report; far too long, so that somebody has to end it. */
-export function trainingOnly(workflow, name) {
+/** The training of an example workflow and its report. */
+export function trainingOnly(workflow) {
   onlyNodes(workflow, TRAINING, BEFORE);
-  const { widgets_values: values } = workflow.nodes.find(({ type }) => type === TRAINING);
+  return workflow;
+}
+
+/** Far too long, so that somebody has to end it. */
+export function endlessTraining(workflow, name) {
+  const { widgets_values: values } = trainingOnly(workflow).nodes.find(({ type }) => type === TRAINING);
   values[0] = 100_000; // steps
   values[5] = name;
   values[values.length - 4] = 2; // sample_every

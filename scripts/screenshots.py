@@ -1,0 +1,31 @@
+"""Starts a host's server and lets tests/browser/screenshots.mjs take pictures of its page.
+
+Run by scripts/screenshots.sh with the Python of the host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from host import REPO
+from live import serve
+
+IMAGES = REPO / "web" / "docs" / "images"
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("root", type=Path, help="the folder of ComfyUI")
+    root = parser.parse_args().root
+    with tempfile.TemporaryDirectory() as folder, serve(root, Path(sys.executable), Path(folder)) as server:
+        command = ["node", REPO / "tests" / "browser" / "screenshots.mjs", server.url, IMAGES]
+        return subprocess.run([str(part) for part in command]).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

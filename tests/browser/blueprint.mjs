@@ -1,0 +1,81 @@
+// A person who takes the blueprint, a whole workflow as one node, and runs it.
+
+import { compare } from "./panel.mjs";
+
+const NAME = "SAGE text to image";
+const PLACE = [900, 200];
+const TINY = { width: 128, height: 128, steps: 4, cfg: 4 };
+
+export class BlueprintUser {
+  /** @param {import("./page.mjs").WorkflowPage} page */
+  constructor(page) {
+    Object.assign(this, { page, tab: page.tab });
+  }
+
+  /** Waits until the node library has it. */
+  async looksItUp() {
+    await this.tab.keyboard.press("n");
+    await this.tab.getByPlaceholder(/^Search/).first().fill(NAME);
+    await this.tab.getByText(NAME, { exact: true }).filter({ visible: true }).first().waitFor({ timeout: 30_000 });
+  }
+
+  /** Takes it from the search that a double click opens, onto an empty canvas. */
+  async adds() {
+    await this.tab.evaluate(() => window.app.graph.clear());
+    await this.tab.mouse.dblclick(...PLACE);
+    await this.page.settle();
+    await this.tab.keyboard.type(NAME, { delay: 20 });
+    await this.page.settle();
+    await this.tab.keyboard.press("Enter");
+    await this.tab.waitForFunction(() => window.app.graph.nodes.length === 1, null, { timeout: 30_000 });
+    await this.page.settle();
+    await this.tab.mouse.click(PLACE[0] - 100, PLACE[1]); // newer pages let it hang on the mouse until then
+    await this.tab.waitForFunction(() => !window.app.graph.nodes[0].flags.ghost);
+    await this.page.settle();
+  }
+
+  /** Puts the demo model before it and a preview behind it. */
+  async wires() {
+    await this.tab.evaluate((values) => {
+      const { graph } = window.app;
+      const [node] = graph.nodes;
+      const add = (type, x) => {
+        const added = window.LiteGraph.createNode(type);
+        added.pos = [node.pos[0] + x, node.pos[1]];
+        graph.add(added);
+        return added;
+      };
+      const demo = add("SageDemoModel", -400);
+      ["model", "clip", "vae"].forEach((name, slot) => demo.connect(slot, node, name));
+      node.connect("images", add("PreviewImage", 500), "images");
+      for (const [name, value] of Object.entries(values)) node.widgets.find((widget) => widget.name === name).value = value;
+    }, TINY);
+  }
+
+  /** Names and values of its widgets. */
+  values() {
+    return this.tab.evaluate((title) => {
+      const node = window.app.graph.nodes.find((each) => each.title === title);
+      return Object.fromEntries(node.widgets.map(({ name, value }) => [name, value]));
+    }, NAME);
+  }
+}
+
+/** Finds it, runs it, and opens what was saved of it. */
+export async function useBlueprint(user, shot, problems) {
+  await user.looksItUp();
+  await shot("library");
+  await user.adds();
+  await user.wires();
+  const values = await user.values();
+  const wanted = ["prompts", "negative", "width", "height", "seed", "steps", "cfg", "sampler_name", "scheduler", "share"];
+  compare(problems, "the widgets of the blueprint", Object.keys(values), wanted);
+  compare(problems, "the steps that were set", values.steps, TINY.steps);
+  const { images } = await user.page.run(() => {});
+  compare(problems, "pictures of the blueprint's prompts", images.length, 5);
+  compare(problems, "their widths", [...new Set(await user.page.widths(images))], [TINY.width]);
+  await user.tab.evaluate((graph) => window.app.loadGraphData(graph), await user.page.saved());
+  await user.page.settle();
+  const { seed, ...kept } = await user.values();
+  compare(problems, "the widgets after saving and loading", kept, { ...values, seed: undefined });
+}

@@ -1,0 +1,24 @@
+// The running ComfyUI, without its page.
+
+export class Server {
+  /** @param {string} url */
+  constructor(url) {
+    this.url = url;
+  }
+
+  async get(route) {
+    const answer = await fetch(this.url + route);
+    if (!answer.ok) throw new Error(`GET ${route}: ${answer.status}`);
+    return answer;
+  }
+
+  async post(route, body) {
+    const answer = await fetch(this.url + route, { method: "POST", body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`POST ${route}: ${answer.status}`);
+  }
+
+  /** Sets what pages that are opened next find in their settings. */
+  async choose(settings) {
+    for (const [id, value] of Object.entries(settings)) await this.post(`/api/settings/${id}`, value);
+  }
+}
