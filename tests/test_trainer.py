@@ -246,7 +246,7 @@ class TestTrouble:
 
         made = trainer(steps=8)
         with monkeypatch.context() as patch:
-            patch.setattr("comfyui_sage.sage_core.training.state.save_file", full)
+            patch.setattr("comfyui_sage.sage_core.data_file.save_file", full)
             patch.setattr("comfyui_sage.sage_core.training.trainer.save_state", _only_the_first_fails(full))
             notes = train(made, tmp_path / "state.safetensors")
         assert "No space left" in notes[0]
