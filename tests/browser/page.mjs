@@ -131,12 +131,14 @@ export class WorkflowPage {
     return this.tab.evaluate(() => "Comfy.Execution.PreviewMethod" in window.app.ui.settings.settingsLookup);
   }
 
-  /** How many images the page shows on nodes. */
-  shownImages() {
-    return this.tab.evaluate(() => {
+  /** How many images the page shows on nodes, once it has loaded `expected` ones or has had time for them. */
+  async shownImages(expected) {
+    const count = () => {
       const html = document.querySelectorAll("[data-node-id] img").length;
       return html || window.app.graph.nodes.reduce((sum, node) => sum + (node.imgs?.length ?? 0), 0);
-    });
+    };
+    await this.tab.waitForFunction(`(${count})() >= ${expected}`, null, { timeout: 20_000 }).catch(() => {});
+    return this.tab.evaluate(count);
   }
 
   /** The widths of saved images, loaded as the page loads them. */
