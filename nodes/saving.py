@@ -7,7 +7,6 @@ from typing import Any
 import comfy.utils
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
-from PIL import Image
 
 from ..sage_core.checks import check_groups
 from ..sage_core.provenance import sampler_settings
@@ -49,10 +48,7 @@ class SaveImages(io.ComfyNode):
         folder, stem, first, subfolder = output_place(filename_prefix, width, height)
         texts = None if args.disable_metadata else {**({"prompt": graph} if graph else {}), **extra}
         bar = comfy.utils.ProgressBar(len(records))
-
-        def on_saved(done: int, picture: Image.Image) -> None:
-            bar.update_absolute(done, len(records), ("PNG", picture, 512))
-
-        names = save_images(images, records, folder, stem, first, texts, on_saved)
+        # No live previews: the page would go on to show the last one in place of the saved images.
+        names = save_images(images, records, folder, stem, first, texts, bar.update_absolute)
         results = [ui.SavedResult(name, subfolder, io.FolderType.output) for name in names]
         return io.NodeOutput(ui=ui.SavedImages(results))

@@ -83,7 +83,7 @@ def file_name(record: ImageRecord, *, variations: int) -> str:
 
 def save_images(
     images: torch.Tensor, records: Sequence[ImageRecord], folder: Path, stem: str, first: int,
-    texts: dict[str, Any] | None, on_saved: Callable[[int, Image.Image], None] | None = None,
+    texts: dict[str, Any] | None, on_saved: Callable[[int], None] | None = None,
 ) -> list[str]:  # fmt: skip
     """Write every row; each file appears whole or not at all.
 
@@ -91,7 +91,7 @@ def save_images(
         images: (N * V, height, width, channels) from 0 to 1.
         folder, stem, first: where, how every name starts, and the number of the first file.
         texts: JSON-able PNG texts that all files have; None writes no metadata at all.
-        on_saved: gets how many are written and the last picture.
+        on_saved: gets how many are written.
 
     Returns:
         Names, in row order.
@@ -112,7 +112,7 @@ def save_images(
             part.unlink(missing_ok=True)
         names.append(name)
         if on_saved:
-            on_saved(row + 1, picture)
+            on_saved(row + 1)
     return names
 
 

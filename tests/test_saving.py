@@ -68,7 +68,7 @@ def test_pixels_come_back(tmp_path: Path) -> None:
 def test_a_stop_leaves_whole_files_only(tmp_path: Path) -> None:
     records = image_records(grouped(((0, 1, 2, 3),), PROMPTS), torch.zeros(4, 8, 8, 3), SETTINGS)
 
-    def stop(done: int, picture: Image.Image) -> None:
+    def stop(done: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
 
