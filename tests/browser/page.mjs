@@ -2,7 +2,7 @@
 
 import { chromium } from "playwright-core";
 
-const RUN_TIMEOUT = 400_000; // a training, on a slow machine
+const RUN_TIMEOUT = 900_000; // a training, on a slow machine
 const ENDINGS = ["execution_success", "execution_error", "execution_interrupted"];
 // The host's own complaints: files that a new user does not have, and look-ups of packs and models on
 // the network, which the server forbids its page.
