@@ -12,7 +12,6 @@ louder than its disagreement the noise has to be; and the modes against fewer st
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +26,12 @@ import comfy.samplers  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from comfyui_sage.sage_core.demo_judge import load_demo_judge  # noqa: E402
-from comfyui_sage.sage_core.disagreement import disagreements  # noqa: E402
+from comfyui_sage.sage_core.disagreement import disagreements, noise_ratio  # noqa: E402
 from comfyui_sage.sage_core.encoders import clip_embeddings, encode_prompts  # noqa: E402
 from comfyui_sage.sage_core.engine import Engine, Job, random_state  # noqa: E402
 from comfyui_sage.sage_core.progress import Progress  # noqa: E402
-from fidelity import CFG, SCHEDULER, Group, Rendering, Setting  # noqa: E402
+from fidelity import CFG, SCHEDULER, Group, Rendering, Setting, cost_axis  # noqa: E402
+from kept import Kept  # noqa: E402
 from scenes import (  # noqa: E402
     BACKGROUNDS,
     COLOURS,
@@ -146,14 +146,17 @@ def table_of_signals(groups: Sequence[Group], told: list[dict[str, float]], runs
 
 
 def table_of_loudness(
-    groups: Sequence[Group], told: list[dict[str, float]], runs: dict[float, Right], sigmas: Sequence[float]
+    groups: Sequence[Group], told: list[dict[str, float]], runs: dict[float, Right], noise: dict[float, float]
 ) -> list[str]:
-    """Of the pictures that are right alone, how many stay so."""
+    """Of the pictures that are right alone, how many stay so.
+
+    Args:
+        noise: for every share, how loud the noise is beside the picture where it branches.
+    """
     kept: dict[tuple[int, str], list[bool]] = {}
     for share in SHARES:
-        sigma = sigmas[round(share * (len(sigmas) - 1))]
         for group, each, before, after in zip(groups, told, runs[0.0], runs[share], strict=True):
-            at = int(np.digitize(sigma / (1 - sigma) / (CFG * each["disagreement"]), LOUDNESS))
+            at = int(np.digitize(noise[share] / (CFG * each["disagreement"]), LOUDNESS))
             kept.setdefault((at, group.kind), []).extend(b for a, b in zip(before, after, strict=True) if a)
     lines = [row("noise / (cfg x disagreement)", *KINDS, "all"), "|---" * (len(KINDS) + 2) + "|"]
     for at, (low, high) in enumerate(zip(("0", *LOUDNESS), (*LOUDNESS, "more"), strict=True)):
@@ -197,10 +200,8 @@ def plot(groups: Sequence[Group], runs: dict[str, dict[str, Any]], path: Path) -
              ("auto", 0.4): ("auto 40%", "#d55e00")}  # fmt: skip
     for (mode, share), (label, colour) in shown.items():
         panel.plot(*curve(groups, runs, mode, share), marker="o", markersize=3.5, color=colour, label=label)
-    panel.set(xlabel="steps paid an image (cond + uncond)", ylabel="pictures with everything right, %", xscale="log")
-    panel.set_xticks([2, 3, 4, 6, 8, 10, 16], labels=["2", "3", "4", "6", "8", "10", "16"])
-    panel.minorticks_off()
-    panel.grid(alpha=0.3)
+    panel.set_ylabel("pictures with everything right, %")
+    cost_axis(panel)
     panel.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=110)
@@ -212,9 +213,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--groups", type=int, default=10, help="of every kind")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    path, steps = options.out / "adaptive.json", FEWER[0]
-    runs: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    runs, steps = Kept(options.out / "adaptive.json"), FEWER[0]
     groups = make_groups(options.groups)
     images = sum(len(group.scenes) for group in groups)
     rendering = Rendering(load_demo_judge())
@@ -233,16 +232,15 @@ def main() -> None:
             right = [[all(each["right"].values()) for each in members] for members in found]
             runs[key] = {"mode": setting.mode, "share": setting.share, "steps": setting.steps,
                          "paid": evaluations / images / 2, "right": right}  # fmt: skip
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(runs))
-            part.replace(path)
             print(f"{key:<16} paid {runs[key]['paid']:5.2f}  all right {mean(groups, right):.1f}%", flush=True)
     scan = {share: runs[f"fixed/{share}/{steps}"]["right"] for share in (0.0, *SHARES)}
     levels = sigmas.tolist()
+    sampling = model.get_model_object("model_sampling")
+    noise = {share: noise_ratio(sampling, levels[round(share * steps)]) for share in SHARES}
     text = "\n".join([
         f"{images} pictures in {len(groups)} groups, {steps} steps, all attributes right, %", "",
         *table_of_shares(groups, scan, levels), "", *table_of_signals(groups, told, scan), "",
-        *table_of_loudness(groups, told, scan, levels), "", *table_of_modes(groups, runs), "",
+        *table_of_loudness(groups, told, scan, noise), "", *table_of_modes(groups, runs), "",
     ])  # fmt: skip
     (options.out / "adaptive.md").write_text(text)
     plot(groups, runs, options.out / "adaptive.png")

@@ -12,7 +12,6 @@ Resumable: what is in DIR/fidelity.json is not rendered again. Writes a table (f
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +35,7 @@ from comfyui_sage.sage_core.sampling import sample  # noqa: E402
 from counting import counted  # noqa: E402
 from drawing import draw  # noqa: E402
 from judging import agreement, judge_pictures  # noqa: E402
+from kept import Kept  # noqa: E402
 from scenes import BACKGROUNDS, COLOURS, SCENERIES, SUBJECTS, Scene, Thing, allowed, caption  # noqa: E402
 from steps import to_tensor  # noqa: E402
 
@@ -135,9 +135,7 @@ class Rendering:
         ends = np.cumsum([len(group.scenes) for group in groups]).tolist()
         starts = [0, *ends[:-1]]
         plain = PromptGroups(
-            # Numbered: two groups may have a prompt in common, and do not share it.
-            prompts=tuple(f"{index} {text}" for index, text in enumerate(prompts)),
-            conditionings=tuple(encoded[text] for text in prompts),
+            prompts=prompts, conditionings=tuple(encoded[text] for text in prompts),
             embeddings=clip_embeddings([encoded[text] for text in prompts]),
             partition=tuple(tuple(range(a, b)) for a, b in zip(starts, ends, strict=True)), threshold=0.0,
             threshold_mode="fixed", encoder="benchmark", group_condition=setting.condition,
@@ -277,14 +275,21 @@ def plot(results: dict[str, dict[str, Any]], samplers: Sequence[str], path: Path
             points = curve(results, sampler, share)
             label = f"shared {share:.0%}" if share else "alone, fewer steps"
             panel.plot(*zip(*points, strict=True), marker="o", markersize=3.5, color=colour, label=label)
-        panel.set(title=sampler, xlabel="steps paid an image (cond + uncond)", xscale="log")
-        panel.set_xticks([2, 3, 4, 6, 8, 10, 14, 20], labels=["2", "3", "4", "6", "8", "10", "14", "20"])
-        panel.minorticks_off()
-        panel.grid(alpha=0.3)
+        panel.set_title(sampler)
+        cost_axis(panel)
     panels[0][0].set_ylabel("pictures with everything right")
     panels[0][0].legend()
     figure.tight_layout()
     figure.savefig(path, dpi=110)
+
+
+def cost_axis(panel: Any) -> None:
+    """Of a plot against cost: steps, so that plain numbers can be read off."""
+    panel.set(xlabel="steps paid an image (cond + uncond)", xscale="log")
+    ticks = [2, 3, 4, 6, 8, 10, 14, 20]
+    panel.set_xticks(ticks, labels=[str(tick) for tick in ticks])
+    panel.minorticks_off()
+    panel.grid(alpha=0.3)
 
 
 def main() -> None:
@@ -294,18 +299,12 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=1, help="times 216 pictures a setting")
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS))
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / "fidelity.json"
-    results = json.loads(path.read_text()) if path.exists() else {}
+    results = Kept(options.out / "fidelity.json")
     groups = make_groups(options.scale)
     rendering = Rendering(load_demo_judge())
     for setting in settings(options.samplers):
         if setting.key not in results:
-            results[setting.key] = summary(groups, *rendering(groups, setting))
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(results, indent=1))
-            part.replace(path)
-            shown = results[setting.key]
+            results[setting.key] = shown = summary(groups, *rendering(groups, setting))
             print(f"{setting.key:<28} paid {shown['paid']:5.2f}  all right {shown['all']:.1%}", flush=True)
     found = {sampler: crossing(results, sampler) for sampler in options.samplers}
     crossings = [

@@ -54,9 +54,7 @@ def noise_ratio(model_sampling: Any, sigma: float) -> float:
     """How much louder the noise is than the picture in the model's input at a sigma."""
     one, none = torch.ones(1), torch.zeros(1)
     at = torch.tensor([sigma])
-    noise, picture = (
-        float(model_sampling.noise_scaling(at, *parts)) for parts in ((one, none), (none.clone(), one.clone()))
-    )
+    noise, picture = (float(model_sampling.noise_scaling(at, *parts)) for parts in ((one, none), (none, one)))
     return noise / picture if picture else float("inf")
 
 

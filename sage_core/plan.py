@@ -93,15 +93,6 @@ class SharePlan:
         return found
 
     @classmethod
-    def from_groups(cls, groups: Iterable[Sequence[int]], branch_sigma: float | None) -> SharePlan:
-        """Two levels: groups down to `branch_sigma`, then every prompt alone.
-
-        One level if nothing can be shared (`branch_sigma` None, or every group of one).
-        """
-        partition = [tuple(group) for group in groups]
-        return cls.from_branches([(group, branch_sigma) for group in partition], sum(map(len, partition)))
-
-    @classmethod
     def from_branches(cls, branches: Iterable[tuple[Cluster, float | None]], n_prompts: int) -> SharePlan:
         """Clusters that are disjoint or nested, each down to a branch sigma of its own.
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 
 from .ambiguity import contradicting, reading
-from .grouping import nested_clusters
+from .grouping import HAIR, nested_clusters
 from .groups import PromptGroups
 from .plan import Cluster
 
 SHARE_MODES = ("fixed", "tree", "auto")
-_HAIR = 1e-6
-"""A distance that is only rounding."""
 
 ClusterShare = tuple[Cluster, float]
 """A cluster of prompts and the fraction of the steps that it shares, 0 to 1."""
@@ -59,7 +57,7 @@ def _tree(groups: PromptGroups, members: Cluster, share: float) -> list[ClusterS
         for cluster, similarity in nested_clusters(groups.embeddings[ordered])
     ]
     widest = max((distance for _, distance in clusters), default=0.0)
-    if widest < _HAIR:
+    if widest < HAIR:
         return [(members, share)]
     readings = {prompt: reading(groups.prompts[prompt]) for prompt in members}
     return [

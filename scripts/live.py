@@ -55,13 +55,19 @@ class Server:
 
     def get(self, path: str, body: Any = None) -> Any:
         """JSON from the server; with a body, the answer to a POST."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        status, text = self.ask(path, None if body is None else json.dumps(body).encode())
+        if status >= 400:
+            raise ServerError(_refusal(text))
+        return json.loads(text)
+
+    def ask(self, path: str, body: bytes | None = None) -> tuple[int, str]:
+        """Status and text of an answer, also of a refusal; with a body, to a POST of JSON."""
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
         try:
             with _OPENER.open(request, timeout=60) as answer:
-                return json.load(answer)
+                return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            raise ServerError(_refusal(error.read().decode(errors="replace"))) from None
+            return error.code, error.read().decode(errors="replace")
 
     def queue(
         self, graph: Graph, on_event: OnEvent | None = None, workflow: dict[str, Any] | None = None

@@ -13,6 +13,12 @@ from hypothesis import strategies as st
 SIGMAS = [14.6, 8.0, 4.0, 2.0, 1.0, 0.5]
 
 
+def two_levels(groups: list | tuple, branch_sigma: float | None) -> SharePlan:
+    """Groups down to one sigma, then every prompt alone."""
+    clusters = [tuple(group) for group in groups]
+    return SharePlan.from_branches([(cluster, branch_sigma) for cluster in clusters], sum(map(len, clusters)))
+
+
 @st.composite
 def partitions(draw: st.DrawFn) -> tuple[tuple[int, ...], ...]:
     """Some prompts, each with the number of its group."""
@@ -72,18 +78,18 @@ class TestCost:
         """1 - b(1 - G/N) of the evaluations, with b the share of the steps."""
         sigmas = [float(steps - index) for index in range(steps + 1)]
         groups = [(0, 1, 2), (3,), (4, 5)]
-        plan = SharePlan.from_groups(groups, sigmas[shared] if shared else None)
+        plan = two_levels(groups, sigmas[shared] if shared else None)
         cost = plan.cost(sigmas[:-1], variations=2, evaluations_a_row=2)
         assert cost.total / cost.independent == pytest.approx(1 - shared / steps * (1 - 3 / 6))
         assert cost.saved == pytest.approx(shared / steps / 2)
 
     def test_a_second_order_sampler_pays_for_both_calls_of_a_step(self) -> None:
-        plan = SharePlan.from_groups([(0, 1)], branch_sigma=2.0)
+        plan = two_levels([(0, 1)], branch_sigma=2.0)
         cost = plan.cost([8, 4, 4, 2, 2, 1, 1], variations=1, evaluations_a_row=1)
         assert cost.per_level == (3, 8)
 
     def test_no_calls_at_all(self) -> None:
-        cost = SharePlan.from_groups([(0, 1)], 2.0).cost([], variations=1, evaluations_a_row=2)
+        cost = two_levels([(0, 1)], 2.0).cost([], variations=1, evaluations_a_row=2)
         assert (cost.total, cost.saved) == (0, 0.0)
 
     def test_nothing_shared_saves_nothing(self) -> None:
@@ -92,11 +98,11 @@ class TestCost:
 
 class TestLevelOfCalls:
     def test_a_call_at_the_branch_sigma_belongs_to_the_branch(self) -> None:
-        plan = SharePlan.from_groups([(0, 1)], branch_sigma=2.0)
+        plan = two_levels([(0, 1)], branch_sigma=2.0)
         assert plan.level_of_calls(SIGMAS) == [0, 0, 0, 1, 1, 1]
 
     def test_going_up_again_never_goes_back(self) -> None:
-        plan = SharePlan.from_groups([(0, 1)], branch_sigma=2.0)
+        plan = two_levels([(0, 1)], branch_sigma=2.0)
         assert plan.level_of_calls([8, 1, 8, 1]) == [0, 1, 1, 1]
 
     def test_one_call_may_pass_several_levels(self) -> None:
@@ -117,29 +123,29 @@ class TestLevelOfCalls:
         assert len(levels) == len(calls)
 
 
-class TestFromGroups:
+class TestTwoLevels:
     def test_two_levels(self) -> None:
-        plan = SharePlan.from_groups([[2, 0], [1]], 3.0)
+        plan = two_levels([[2, 0], [1]], 3.0)
         assert plan.levels == (Level(((2, 0), (1,)), 3.0), Level(((0,), (1,), (2,)), None))
         assert plan.n_prompts == 3
 
     @pytest.mark.parametrize("groups, sigma", [([(0, 1)], None), ([(0,), (1,)], 3.0), ([(0,)], 3.0)])
     def test_one_level_if_nothing_can_be_shared(self, groups: list, sigma: float | None) -> None:
-        plan = SharePlan.from_groups(groups, sigma)
+        plan = two_levels(groups, sigma)
         assert [level.branch_sigma for level in plan.levels] == [None]
 
     @given(partitions(), st.floats(0.1, 20))
     def test_the_last_level_is_every_prompt_alone_in_prompt_order(self, groups: tuple, sigma: float) -> None:
-        plan = SharePlan.from_groups(groups, sigma)
+        plan = two_levels(groups, sigma)
         assert plan.levels[-1].clusters == tuple((i,) for i in range(plan.n_prompts))
 
     def test_it_can_be_printed(self) -> None:
-        assert str(SharePlan.from_groups([(0, 1), (2,)], 3.25)) == (
+        assert str(two_levels([(0, 1), (2,)], 3.25)) == (
             "sigma start to 3.25: 2 clusters\nsigma 3.25 to end: 3 clusters"
         )
 
     def test_it_is_plain_data(self) -> None:
-        assert asdict(SharePlan.from_groups([(0, 1)], 3.0)) == {
+        assert asdict(two_levels([(0, 1)], 3.0)) == {
             "levels": (
                 {"clusters": ((0, 1),), "branch_sigma": 3.0},
                 {"clusters": ((0,), (1,)), "branch_sigma": None},

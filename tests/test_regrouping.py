@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from typing import Any
 
 import numpy as np
@@ -109,12 +107,8 @@ class TestRoute:
     def post(self, server: Server, body: Any) -> tuple[int, Any]:
         """Status and answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(f"{server.url}/sage/regroup", data, {"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+        status, text = server.ask("/sage/regroup", data)
+        return status, json.loads(text)
 
     def test_a_run_tells_its_groups(self, told: dict[str, Any]) -> None:
         assert told["prompts"] == ["a red car in the snow", "a blue car in the snow", "a small boat on the sea"]

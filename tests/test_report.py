@@ -15,8 +15,12 @@ from comfyui_sage.sage_core.report import Outcome, grouping_report, sampling_rep
 SIGMAS = [8.0, 6.0, 4.0, 2.0, 1.0]
 
 
+def shared_to(sigma: float | None, clusters: list) -> SharePlan:
+    return SharePlan.from_branches([(cluster, sigma) for cluster in clusters], sum(map(len, clusters)))
+
+
 def outcome(*, variations: int = 2, cost: bool = True, groups: list | None = None) -> Outcome:
-    plan = SharePlan.from_groups(groups or [(0, 2), (1,)], 4.0)
+    plan = shared_to(4.0, groups or [(0, 2), (1,)])
     planned = plan.cost(SIGMAS, variations=variations, evaluations_a_row=2) if cost else None
     return Outcome(plan, planned, steps=len(SIGMAS), variations=variations)
 
@@ -82,7 +86,7 @@ class TestSampling:
         assert sum(levels) == int(re.search(r"(\d+) planned", report)[1])  # type: ignore[index]
 
     def test_one_of_everything_is_singular(self) -> None:
-        single = Outcome(SharePlan.from_groups([(0,)], None), None, steps=1, variations=1, evaluations=1)
+        single = Outcome(shared_to(None, [(0,)]), None, steps=1, variations=1, evaluations=1)
         assert "1 prompt x 1 variation, nothing to share, 1 step" in sampling_report(single)
 
     def test_more_than_planned_is_said(self) -> None:
@@ -100,7 +104,7 @@ class TestSampling:
         assert report.splitlines()[-1] == "Warning: Nothing was shared."
 
     def test_no_evaluations_at_all(self) -> None:
-        plan = SharePlan.from_groups([(0, 1)], 4.0)
+        plan = shared_to(4.0, [(0, 1)])
         empty = Outcome(plan, plan.cost([], variations=1, evaluations_a_row=2), steps=0, variations=1)
         assert "0.0% saved" in sampling_report(empty)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,12 +71,8 @@ def test_without_a_server_nobody_is_told() -> None:
 
 def ask(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
     """Status and answer."""
-    request = urllib.request.Request(f"{server.url}{path}", body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    status, text = server.ask(path, body)
+    return status, json.loads(text)
 
 
 class TestProgress:

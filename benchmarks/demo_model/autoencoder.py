@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,31 +99,35 @@ def preview_fit(latents: np.ndarray, pictures: np.ndarray) -> dict[str, torch.Te
     return {"preview.factors": torch.stack(factors), "preview.bias": bias}
 
 
-@torch.no_grad()
 def encode(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device) -> np.ndarray:
     """Raw latents of all pictures, (N, 16, 16, 16) float16, kept in a file."""
-    if not path.exists():
-        parts = []
-        for start in range(0, len(pictures), 64):
-            with torch.autocast(device.type, torch.bfloat16):
-                latents = model.taesd_encoder(to_tensor(pictures[start : start + 64], device))
-            parts.append(latents.float().cpu().numpy().astype(np.float16))
-        part = path.with_suffix(".part.npy")
-        np.save(part, np.concatenate(parts))
-        part.rename(path)
-    return np.load(path)
+
+    def latents(part: torch.Tensor) -> torch.Tensor:
+        return model.taesd_encoder(part).half()
+
+    return _kept(latents, pictures, path, device)
+
+
+def restore(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device) -> np.ndarray:
+    """The pictures through the autoencoder and back, (N, 128, 128, 3) uint8, kept in a file."""
+
+    def restored(part: torch.Tensor) -> torch.Tensor:
+        back = model.taesd_decoder(model.taesd_encoder(part)).float().clamp(0, 1)
+        return (back * 255).round().byte().permute(0, 2, 3, 1)
+
+    return _kept(restored, pictures, path, device)
 
 
 @torch.no_grad()
-def restore(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device) -> np.ndarray:
-    """The pictures through the autoencoder and back, (N, 128, 128, 3) uint8, kept in a file."""
+def _kept(
+    run: Callable[[torch.Tensor], torch.Tensor], pictures: np.ndarray, path: Path, device: torch.device
+) -> np.ndarray:
+    """What `run` makes of all pictures, from the file if it is there."""
     if not path.exists():
         parts = []
         for start in range(0, len(pictures), 64):
             with torch.autocast(device.type, torch.bfloat16):
-                latents = model.taesd_encoder(to_tensor(pictures[start : start + 64], device))
-                restored = model.taesd_decoder(latents).float().clamp(0, 1)
-            parts.append((restored * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
+                parts.append(run(to_tensor(pictures[start : start + 64], device)).cpu().numpy())
         part = path.with_suffix(".part.npy")
         np.save(part, np.concatenate(parts))
         part.rename(path)

@@ -74,8 +74,7 @@ export async function useBlueprint(user, shot, problems) {
   const { images } = await user.page.run(() => {});
   compare(problems, "pictures of the blueprint's prompts", images.length, 5);
   compare(problems, "their widths", [...new Set(await user.page.widths(images))], [TINY.width]);
-  await user.tab.evaluate((graph) => window.app.loadGraphData(graph), await user.page.saved());
-  await user.page.settle();
+  await user.page.load(await user.page.saved());
   const { seed, ...kept } = await user.values();
   compare(problems, "the widgets after saving and loading", kept, { ...values, seed: undefined });
 }

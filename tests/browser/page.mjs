@@ -51,6 +51,12 @@ export class WorkflowPage {
     await this.settle();
   }
 
+  /** Opens a workflow as a person would from a file. */
+  async load(workflow) {
+    await this.tab.evaluate((graph) => window.app.loadGraphData(graph), workflow);
+    await this.settle();
+  }
+
   /** Lets animations, the layout of the widgets and late messages come to an end. */
   async settle() {
     await this.tab.waitForTimeout(1500);

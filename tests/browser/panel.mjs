@@ -27,11 +27,6 @@ export class PanelUser {
     Object.assign(this, { page, renderer, tab: page.tab, panel: page.tab.locator(".sage-panel") });
   }
 
-  async load(workflow) {
-    await this.tab.evaluate((graph) => window.app.loadGraphData(graph), workflow);
-    await this.page.settle();
-  }
-
   /** The texts on each card by its title, pinned ones with a star. */
   async cards() {
     const cards = await this.panel.locator(".sage-card").evaluateAll((found) =>
@@ -85,7 +80,7 @@ const groupingValues = ({ nodes }) => nodes.find(({ type }) => type === GROUPING
 
 /** Runs, tries a threshold and moves two prompts. What would be saved then, and what the cards show. */
 export async function changeGroups(user, workflow, shot, problems) {
-  await user.load(workflow);
+  await user.page.load(workflow);
   await user.page.run(() => {});
   await user.says("24 prompts in 6 groups, threshold 0.990 (fixed), saves 30.0%");
   const sizes = Object.values(await user.cards()).map((rows) => rows.length);
@@ -115,7 +110,7 @@ export async function changeGroups(user, workflow, shot, problems) {
 
 /** Opens what was saved: the pins are there, before and after a run, until they are reset. */
 export async function findPins(user, { saved, cards }, workflow, problems) {
-  await user.load(saved);
+  await user.page.load(saved);
   await user.says("Reset 2 pins");
   await user.page.run(() => {});
   await user.says("7 groups");

@@ -12,11 +12,6 @@ export class RunUser {
     this.panel = page.tab.locator(".sage-panel").filter({ has: page.tab.locator(".sage-progress") });
   }
 
-  async load(workflow) {
-    await this.tab.evaluate((graph) => window.app.loadGraphData(graph), workflow);
-    await this.page.settle();
-  }
-
   async reload() {
     await this.tab.reload();
     await this.tab.waitForFunction(() => window.app?.extensionManager?.command && window.app.graph?.nodes.length);
@@ -67,7 +62,7 @@ export class RunUser {
 /** Runs; the pictures are there meanwhile, after another workflow was open, and in a page that is loaded again. */
 export async function watchSampling(user, workflow, other, shot, problems) {
   const type = "SageKSampler";
-  await user.load(workflow);
+  await user.page.load(workflow);
   await user.page.run(async () => {
     compare(problems, "pictures on the node besides the panel's", await user.hostPreviews(type), 0);
     compare(problems, "a picture while it runs", await user.painted(), true);
@@ -83,8 +78,8 @@ export async function watchSampling(user, workflow, other, shot, problems) {
     compare(problems, `a picture ${when}`, await user.painted(), true);
     compare(problems, `pictures besides, ${when}`, await user.hostPreviews(type), 0);
   };
-  await user.load(other);
-  await user.load(workflow);
+  await user.page.load(other);
+  await user.page.load(workflow);
   await look("back from another workflow");
   await user.reload();
   await look("after a reload");
@@ -107,7 +102,7 @@ export function endlessTraining(workflow, name) {
 
 /** Runs, and ends it with the panel's button; all is there in a page that is loaded again. */
 export async function endTraining(user, workflow, shot, problems) {
-  await user.load(workflow);
+  await user.page.load(workflow);
   await user.tab.getByTestId("queue-button").click();
   await user.says(/^step \d+ of 100000, .* left$/); // not what an earlier run has left on the panel
   await user.panel.locator(".sage-training img").waitFor({ timeout: 300_000 });
@@ -133,10 +128,10 @@ export async function useSettings(user, workflow, shot, problems) {
     compare(problems, "the width of pictures", await width(), "64px");
     await choose("SAGE.PictureSize", 128);
     compare(problems, "the width of pictures that was chosen", await width(), "128px");
-    await user.load(workflow);
+    await user.page.load(workflow);
     compare(problems, "panels", await user.panel.count(), 1);
     await choose("SAGE.RunningPanels", false);
-    await user.load(workflow);
+    await user.page.load(workflow);
     compare(problems, "panels that nobody wants", await user.panel.count(), 0);
     await shot("without");
   } finally {

@@ -44,8 +44,7 @@ fs.mkdirSync(folder, { recursive: true });
 const browser = await launch();
 const page = await WorkflowPage.open(browser, url, VIEW);
 for (const [workflow, panels] of RUNS) {
-  await page.tab.evaluate((graph) => window.app.loadGraphData(graph), workflow);
-  await page.settle();
+  await page.load(workflow);
   await page.run(() => {});
   for (const [name, [type, height]] of Object.entries(panels)) {
     const file = path.join(folder, `${name}.jpg`);
