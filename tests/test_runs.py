@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
+from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfy_extras import (
     nodes_advanced_samplers,
     nodes_apg,
@@ -356,6 +357,24 @@ class TestConditions:
         image = small("sd15", batch=variations)
         assert difference(ksampler("sd15", prompts[0], image), ksampler("sd15", different("sd15", 1)[0], image)) > 1e-3
         check("sd15", image, prompts=prompts)
+
+    def test_controlnet_is_evaluated_no_more_than_the_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What sharing saves, it saves of the ControlNet too."""
+        control, rows = controlnet().copy().set_cond_hint(randn(1, 3, 64, 64, seed=5).sigmoid(), strength=0.5), []
+        network = control.control_model
+        evaluate = network.forward
+        monkeypatch.setattr(network, "forward", lambda x, *args, **kw: rows.append(len(x)) or evaluate(x, *args, **kw))
+        prompts = [[[prompt[0][0], prompt[0][1] | {"control": control}]] for prompt in different("sd15", 4)]
+        with count_evaluations(MODELS["sd15"]()) as evaluations:
+            sage("sd15", grouped(prompts, [(0, 1), (2, 3)]), small("sd15"), share=0.5)
+        assert evaluations.rows == 2 * (2 * 4 + 4 * 4), "the negative is evaluated with every prompt"
+        assert sum(rows) == evaluations.rows / 2, "the negative has no ControlNet"
+
+    def test_compiled(self) -> None:
+        """As the host's TorchCompileModel does it, with a backend that needs no compiler."""
+        model = MODELS["sd15"]().clone()
+        set_torch_compile_wrapper(model=model, backend="eager")
+        check("sd15", small("sd15"), model=model)
 
     def test_template_areas_and_time_ranges(self) -> None:
         area = host_nodes.ConditioningSetArea().append
