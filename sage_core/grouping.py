@@ -149,8 +149,8 @@ def _connected(vectors: np.ndarray, threshold: float) -> list[np.ndarray]:
     n = len(vectors)
     labels = np.arange(n)
     for start in range(0, n, _BLOCK):
-        row, column = np.nonzero(vectors[start : start + _BLOCK] @ vectors.T >= threshold - HAIR)
-        left, right = labels[row + start], labels[column]
+        row, column = np.nonzero(vectors[start : start + _BLOCK] @ vectors[start:].T >= threshold - HAIR)
+        left, right = labels[start + row], labels[start + column]
         apart = left != right
         graph = coo_array((np.ones(apart.sum(), dtype=bool), (left[apart], right[apart])), shape=(n, n))
         labels = connected_components(graph, directed=False)[1][labels]
