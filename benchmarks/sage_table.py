@@ -2,10 +2,10 @@
 
     python benchmarks/sage_table.py --out DIR [--seeds 3] [--scale 4] [--steps 600]
 
-A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the same
-size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they were
-trained on, at 0 to 80% shared steps, and with fewer steps, alone and shared, all from the same noise, seen by
-the demo model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/sage_table.md.
+A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
+same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
+were trained on, at 0 to 80% shared steps, and with fewer steps, alone and shared, all from the same noise, seen by the
+demo model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/sage_table.md.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ LORAS: dict[str, LossSettings | None] = {
 }
 MAIN = ("none", "plain", "L_SAGE")
 LARGEST = 4
-"""The most tests, in units of 216 pictures a cell; nobody trains on any of them, so the LoRAs are those of every scale."""
+"""The most tests, times 216 pictures a cell; no LoRA is trained on any of them, so it serves at every scale."""
 BANDS = ("loosest third", "middle third", "tightest third")
 
 
