@@ -17,7 +17,7 @@ from scenes import COLOURS, MATERIALS, SETTINGS, SIZES, SUBJECTS, WEATHERS, Scen
 from steps import Checkpoint, log, to_tensor
 from torch.nn import functional as F
 
-STEPS, BATCH = 1400, 64
+STEPS, BATCH = 2000, 64
 _IGNORE = -100
 _CELLS = 16
 _PLACE_REACH = 9.0
