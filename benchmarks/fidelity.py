@@ -262,6 +262,18 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def table_of_parts(results: dict[str, dict[str, Any]]) -> str:
+    """Pictures with everything right, by what differs within a group and by its size."""
+    names = [f"{kind} {size}" for kind in KINDS for size in SIZES]
+    lines = [f"| sampler | steps | share | {' | '.join(names)} |", "|" + "---|" * (len(names) + 3)]
+    for key, each in results.items():
+        sampler, steps, share, condition = key.split("/")
+        if condition == "mean":
+            cells = [sampler, steps, f"{float(share):.0%}", *(f"{each['parts'][name]:.0%}" for name in names)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def plot(results: dict[str, dict[str, Any]], samplers: Sequence[str], path: Path) -> None:
     """Fidelity against cost, a panel a sampler."""
     import matplotlib
@@ -311,7 +323,8 @@ def main() -> None:
         f"- {sampler}: {'never' if at is None else f'up to {at:.1f} steps paid'}" for sampler, at in found.items()
     ]
     text = [f"{sum(len(group.scenes) for group in groups)} pictures a setting", "", table(results), "",
-            "Where sharing is better than fewer steps:", "", *crossings, ""]  # fmt: skip
+            "Where sharing is better than fewer steps:", "", *crossings, "",
+            "By what differs within a group, and by its size:", "", table_of_parts(results), ""]  # fmt: skip
     (options.out / "fidelity.md").write_text("\n".join(text))
     plot(results, options.samplers, options.out / "fidelity.png")
     print("\n".join(crossings))

@@ -9,9 +9,9 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
-from ..sage_core.conditioning import GROUP_CONDITIONS
 from ..sage_core.encoders import ENCODERS
 from ..sage_core.grouping import THRESHOLD_MODES
+from ..sage_core.groups import CONDITION_MODES
 from ..sage_core.heatmap import similarity_image
 from ..sage_core.pins import parse_pins
 from ..sage_core.prompt_files import SUFFIXES, read_prompts
@@ -67,9 +67,10 @@ class SemanticGroupPrompts(io.ComfyNode):
                     tooltip="The most different prompts in one group; 0 for no limit.",
                 ),
                 io.Combo.Input(
-                    "group_condition", options=list(GROUP_CONDITIONS), default="mean",
+                    "group_condition", options=list(CONDITION_MODES), default="auto",
                     tooltip="What guides the shared steps: the mean of the members' embeddings, the most central "
-                    "member alone (medoid), or all members' tokens in a row (concat).",
+                    "member alone (medoid), or all members' tokens in a row (concat). auto takes the mean, and "
+                    "concat where an encoder's embeddings cannot be averaged.",
                 ),
                 io.Conditioning.Input(
                     "template", optional=True,
@@ -91,6 +92,11 @@ class SemanticGroupPrompts(io.ComfyNode):
                     tooltip="Prompts that you moved to another group in the panel, as a JSON object of a "
                     "prompt and the prompt it stays with. One that stays with itself has its own group.",
                 ),
+                io.String.Input(
+                    "shared_prompts", multiline=True, dynamic_prompts=False, default="", optional=True,
+                    tooltip="Prompts of your own for the shared steps, one a line. Each is for the group that it is "
+                    "most like, in place of what group_condition makes.",
+                ),
             ],
             outputs=[
                 Groups.Output(display_name="groups", tooltip="For the SAGE samplers and the SAGE Guider."),
@@ -109,16 +115,17 @@ class SemanticGroupPrompts(io.ComfyNode):
     def execute(
         cls, clip: Any, prompts: str, encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
         group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = _NO_FILE,
-        pinned: str = "",
+        pinned: str = "", shared_prompts: str = "",
     ) -> io.NodeOutput:  # fmt: skip
         pins = parse_pins(pinned)
         parsed = all_prompts(prompts, prompt_file)
+        own = parse_prompts(shared_prompts) if has_prompts(shared_prompts) else ()
         embed, model_name = measure(encoder, encoder_model)
         bar = comfy.utils.ProgressBar(len(set(parsed)))
         groups = semantic_groups(
             clip, parsed, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
-            template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
+            shared_prompts=own, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip

@@ -6,9 +6,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .conditioning import Conditioning, group_conditioning
+from .conditioning import GROUP_CONDITIONS, Conditioning, group_conditioning
 from .grouping import similarity_range
 from .plan import Cluster, Partition
+
+CONDITION_MODES = (*GROUP_CONDITIONS, "auto")
+_AUTO = ("mean", "concat", "medoid")
+"""The best first, as benchmarks/fidelity.py finds them; not every encoder's embeddings can be averaged."""
+
+SharedPrompt = tuple[tuple[str, ...], str, Conditioning]
+"""The texts of a group (see `PromptGroups.texts`); what the person wrote for its shared steps; and that, encoded."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class PromptGroups:
         auto_threshold: what `auto` finds for these prompts, whatever the mode; None where nobody looked.
         encoder_model: name of the model that measured similarity, if the encoder has one of its own.
         template: the conditioning whose extras every prompt has got.
+        shared_prompts: of groups that have one of their own.
     """
 
     prompts: tuple[str, ...]
@@ -38,6 +46,7 @@ class PromptGroups:
     auto_threshold: float | None = None
     encoder_model: str = ""
     template: Conditioning | None = field(default=None, repr=False)
+    shared_prompts: tuple[SharedPrompt, ...] = field(default=(), repr=False)
 
     def distinct(self) -> tuple[PromptGroups, list[int]]:
         """The groups without repeats, and for every prompt the one of them that stands for it.
@@ -58,12 +67,16 @@ class PromptGroups:
         ), stands_for  # fmt: skip
 
     def condition(self, cluster: Cluster) -> Conditioning:
-        """The conditioning of a cluster: its only member's own, or the group condition."""
-        return self._combined(cluster)[0]
+        """The conditioning of a cluster: its only member's own, its shared prompt, or the group condition."""
+        return self._conditioned(cluster)[0]
 
-    def combinable(self, cluster: Cluster) -> bool:
-        """Whether the chosen group condition could be made for a cluster (else it is the medoid's)."""
-        return self._combined(cluster)[1]
+    def condition_made_by(self, cluster: Cluster) -> str:
+        """Which of the group conditions could be made for a cluster, or "prompt" where it has a shared prompt."""
+        return self._conditioned(cluster)[1]
+
+    def texts(self, cluster: Cluster) -> tuple[str, ...]:
+        """A cluster's different texts, sorted: what it is known by where prompts have other numbers."""
+        return tuple(sorted({self.prompts[index] for index in cluster}))
 
     def medoid(self, cluster: Cluster) -> int:
         """Position in the cluster of its most central member; the first of equals."""
@@ -74,6 +87,16 @@ class PromptGroups:
         """Cosine similarity of the tightest and the loosest pair; (1, 1) for a group of one."""
         return similarity_range(self.embeddings, cluster)
 
-    def _combined(self, cluster: Cluster) -> tuple[Conditioning, bool]:
+    def _conditioned(self, cluster: Cluster) -> tuple[Conditioning, str]:
         members = [self.conditionings[index] for index in cluster]
-        return group_conditioning(members, self.group_condition, self.medoid(cluster))
+        if self.shared_prompts and len(cluster) > 1:
+            texts = self.texts(cluster)
+            for others, _, conditioning in self.shared_prompts:
+                if others == texts:
+                    return conditioning, "prompt"
+        medoid = self.medoid(cluster)
+        for way in _AUTO if self.group_condition == "auto" else (self.group_condition,):
+            conditioning, possible = group_conditioning(members, way, medoid)
+            if possible:
+                return conditioning, way
+        return conditioning, "medoid"

@@ -125,6 +125,7 @@ def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
         f"group condition {groups.group_condition})",
         f"predicted: {saved:.1%} of the evaluations saved at share {share:g}",
     ]
+    own = {texts: prompt for texts, prompt, _ in groups.shared_prompts}
     doubts = _doubts(groups) if len(groups.prompts) <= _MOST_DOUBTED else {}
     if doubts:
         lines.append(f"look at {_count(len(doubts), 'prompt')} in brackets: sharing may suit them less")
@@ -133,6 +134,8 @@ def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
         pairs = "" if len(members) == 1 else f", pairs {loosest:.3f} to {tightest:.3f}"
         lines += ["", f"Group {number}: {_count(len(members), 'prompt')}{pairs}", ""]
         lines += [f"- {index + 1}: {_short(groups.prompts[index])}{doubts.get(index, '')}" for index in members]
+        if prompt := own.get(groups.texts(members)):
+            lines.append(f"- shared steps under: {_short(prompt)}")
     return "\n".join([*lines, *(f"\nNote: {note}" for note in groups.notes)])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .checks import check_choice
-from .conditioning import GROUP_CONDITIONS, Conditioning, apply_template, check_template
+from .conditioning import Conditioning, apply_template, check_template
 from .encoders import (
     UNRELATED_PROMPTS,
     Embed,
@@ -19,9 +19,14 @@ from .encoders import (
     unrelated_embeddings,
 )
 from .grouping import THRESHOLD_MODES, group_prompts
-from .groups import PromptGroups
+from .groups import CONDITION_MODES, PromptGroups, SharedPrompt
 from .pins import Pins, keepers
 from .threshold import auto_threshold
+
+_INSTEAD = {
+    "medoid": "the most central prompt's own condition is used",
+    "concat": "all members' tokens in a row are used",
+}  # fmt: skip
 
 
 def semantic_groups(
@@ -35,6 +40,7 @@ def semantic_groups(
     max_group_size: int = 0,
     pins: Pins | None = None,
     group_condition: str = "mean",
+    shared_prompts: tuple[str, ...] = (),
     template: Conditioning | None = None,
     on_prompt: Callable[[int], None] = lambda done: None,
     encoder_model: str = "",
@@ -48,6 +54,7 @@ def semantic_groups(
         threshold_mode: "auto" (see `threshold.auto_threshold`) or "fixed".
         threshold: cosine similarity of the loosest pair in a group, for "fixed".
         pins: prompts that were put into a group by hand.
+        shared_prompts: for the shared steps; each is that of the group that it is most like.
         template: conditioning whose extras go to every prompt.
         on_prompt: told how many prompts are encoded.
         encoder_model: name of the model behind `embed`, for those who add prompts later.
@@ -56,7 +63,7 @@ def semantic_groups(
         ValueError: an input is out of range or does not fit.
     """
     check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
-    check_choice("group_condition", group_condition, GROUP_CONDITIONS)
+    check_choice("group_condition", group_condition, CONDITION_MODES)
     conditionings, embeddings = encode_and_measure(clip, prompts, embed, template, on_prompt)
     # In fixed mode too: the panel lets people switch between the two without another run.
     unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
@@ -76,7 +83,26 @@ def semantic_groups(
         encoder_model=encoder_model,
         template=template,
     )
-    return _with_notes(groups, unknown_words(clip, prompts), len(keepers(prompts, pins or {})))
+    if shared_prompts:
+        encoded, vectors = encode_and_measure(clip, shared_prompts, embed, template)
+        groups = replace(groups, shared_prompts=_taken(groups, shared_prompts, encoded, vectors))
+    return _with_notes(groups, unknown_words(clip, prompts), len(keepers(prompts, pins or {})), shared_prompts)
+
+
+def _taken(
+    groups: PromptGroups, texts: Sequence[str], encoded: Sequence[Conditioning], vectors: np.ndarray
+) -> tuple[SharedPrompt, ...]:
+    """Each text for the group whose members it is most like; of several for one group, the one most like it."""
+    sharing = [members for members in groups.partition if len(members) > 1]
+    if not sharing:
+        return ()
+    alike = vectors @ np.stack([groups.embeddings[list(members)].mean(0) for members in sharing]).T
+    homes = alike.argmax(1)
+    taken = []
+    for home in np.unique(homes):
+        best = int(np.argmax(np.where(homes == home, alike[:, home], -np.inf)))
+        taken.append((groups.texts(sharing[home]), texts[best], encoded[best]))
+    return tuple(taken)
 
 
 def encode_and_measure(
@@ -107,22 +133,25 @@ def _check_embeddings(prompts: Sequence[str], embeddings: np.ndarray) -> None:
             raise ValueError(f"encoder: expected finite embeddings, got NaN or infinity for the prompt {text[:80]!r}.")
 
 
-def _with_notes(groups: PromptGroups, unknown: list[str], pinned: int) -> PromptGroups:
+def _with_notes(groups: PromptGroups, unknown: list[str], pinned: int, shared_prompts: Sequence[str]) -> PromptGroups:
     notes = []
     if pinned:
         notes.append(f"{pinned} of the prompts are where they were put by hand, whatever the threshold")
     if unknown:
         notes.append(f"the demo model does not know these words and skips them: {_first(unknown, 20)}")
-    medoid = [
-        str(number)
-        for number, members in enumerate(groups.partition, start=1)
-        if len(members) > 1 and not groups.combinable(members)
-    ]
-    if medoid:
+    wanted = "mean" if groups.group_condition == "auto" else groups.group_condition
+    otherwise: dict[str, list[str]] = {}
+    for number, members in enumerate(groups.partition, start=1):
+        if len(members) > 1 and (way := groups.condition_made_by(members)) not in (wanted, "prompt"):
+            otherwise.setdefault(way, []).append(str(number))
+    for way, numbers in otherwise.items():
         notes.append(
-            f"group {', '.join(medoid)}: the members' embeddings differ in length or mask, so that "
-            f"{groups.group_condition} is not possible; the most central prompt's own condition is used"
+            f"group {', '.join(numbers)}: the members' embeddings differ in length or mask, so that {wanted} is not "
+            f"possible; {_INSTEAD[way]}"
         )
+    used = {text for _, text, _ in groups.shared_prompts}
+    if left := [text for text in shared_prompts if text not in used]:
+        notes.append(f"shared_prompts without a group of their own, so not used: {_first(left, 5)}")
     return replace(groups, notes=(*groups.notes, *notes))
 
 

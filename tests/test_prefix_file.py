@@ -83,6 +83,15 @@ def test_a_template_s_plain_extras_are_kept(tmp_path: Path) -> None:
     assert torch.equal(sampled(loaded), sampled(prefix))
 
 
+def test_prompts_for_the_shared_steps_are_kept(tmp_path: Path) -> None:
+    groups = known()
+    own = ((groups.texts(groups.partition[0]), "of my own", conditioning("sd15", seed=77)),)
+    prefix = prefix_of(replace(groups, shared_prompts=own))
+    loaded = load_prefix(saved(prefix, tmp_path))
+    assert loaded.groups.condition_made_by(groups.partition[0]) == "prompt"
+    assert torch.equal(sampled(loaded), sampled(prefix))
+
+
 def test_masks_and_batch_indices_are_kept(tmp_path: Path) -> None:
     image = {**small("sd15", batch=2, seed=3), "noise_mask": torch.rand(2, 64, 64), "batch_index": [4, 7]}
     prefix, _ = sampling.sample_prefix(

@@ -328,7 +328,7 @@ class TestConditions:
     def test_variable_length_text_encoders(self) -> None:
         prompts = [conditioning("lumina", seed=20 + tokens, tokens=tokens) for tokens in (9, 24, 24)]
         groups = grouped(prompts, [(0, 1), (2,)])
-        assert not groups.combinable((0, 1))
+        assert groups.condition_made_by((0, 1)) == "medoid"
         check("lumina", small("lumina"), prompts=prompts)
 
     def test_pooled_output_counts(self) -> None:
@@ -336,6 +336,16 @@ class TestConditions:
         mixed = [[first[0][0], {**first[0][1], "pooled_output": second[0][1]["pooled_output"]}]]
         assert difference(ksampler("sd3", mixed, image), ksampler("sd3", first, image)) > 1e-3
         check("sd3", image, prompts=[first, mixed])
+
+    def test_a_prompt_for_the_shared_steps(self) -> None:
+        """Shared to the end it is all there is; not shared at all it is not asked."""
+        own, image, prompts = conditioning("sd15", seed=77), small("sd15"), different("sd15", 2)
+        groups = grouped(prompts, [(0, 1)])
+        groups = replace(groups, shared_prompts=((groups.texts((0, 1)), "of my own", own),))
+        expected = ksampler("sd15", own, image)
+        assert_equal(sage("sd15", groups, image, share=1.0), torch.cat([expected] * 2))
+        alone = torch.cat([ksampler("sd15", prompt, image) for prompt in prompts])
+        assert_equal(sage("sd15", groups, image, share=0.0), alone)
 
     def test_template_guidance(self) -> None:
         template = [[conditioning("flux", seed=50)[0][0], {"guidance": 9.0}]]

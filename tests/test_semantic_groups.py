@@ -11,6 +11,7 @@ import torch
 from comfyui_sage.sage_core.encoders import Embed, sentence_encoder
 from comfyui_sage.sage_core.grouping import unit
 from comfyui_sage.sage_core.prompts import parse_prompts
+from comfyui_sage.sage_core.report import grouping_report
 from comfyui_sage.sage_core.semantic_groups import semantic_groups
 from models import clip_l, conditioning
 from test_encoders import minilm_folder
@@ -151,12 +152,53 @@ class TestNotes:
         assert groups.notes == ()
 
 
+class TestSharedPrompts:
+    PROMPTS = PARAPHRASES[:8] + ("a wedding bouquet",)
+
+    def test_each_is_for_the_group_that_it_is_most_like(self, minilm: Embed) -> None:
+        own = ("some noodles", "a car in winter")
+        groups = semantic_groups(clip_l(), self.PROMPTS, embed=minilm, shared_prompts=own)
+        plain = semantic_groups(clip_l(), self.PROMPTS, embed=minilm)
+        assert groups.partition == plain.partition
+        found = {text: set(members) for members, text, _ in groups.shared_prompts}
+        assert found == {"a car in winter": set(TOPICS[0][:2]), "some noodles": set(TOPICS[2][:2])}
+        for members in groups.partition:
+            text = next((text for texts, text, _ in groups.shared_prompts if texts == groups.texts(members)), None)
+            if text is None:
+                assert torch.equal(groups.condition(members)[0][0], plain.condition(members)[0][0])
+            else:
+                encoded = clip_l().encode_from_tokens_scheduled(clip_l().tokenize(text))
+                assert torch.equal(groups.condition(members)[0][0], encoded[0][0])
+                assert f"- shared steps under: {text}" in grouping_report(groups)
+        assert groups.notes == ()
+
+    def test_two_for_one_group(self, minilm: Embed) -> None:
+        own = ("a vehicle", "a car in winter")
+        groups = semantic_groups(clip_l(), self.PROMPTS, embed=minilm, shared_prompts=own)
+        assert [text for _, text, _ in groups.shared_prompts] == ["a car in winter"]
+        assert groups.notes == ("shared_prompts without a group of their own, so not used: a vehicle",)
+
+    def test_no_group_to_be_for(self, minilm: Embed) -> None:
+        groups = semantic_groups(clip_l(), ("a dog", "a wedding bouquet"), embed=minilm, shared_prompts=("a car",))
+        assert groups.shared_prompts == ()
+        assert groups.notes == ("shared_prompts without a group of their own, so not used: a car",)
+
+    def test_with_the_extras_of_the_template(self) -> None:
+        template = conditioning("sd15", seed=1)
+        template[0][1] |= {"guidance": 2.0}
+        groups = semantic_groups(
+            clip_l(), ("a dog", "a cat"), threshold_mode="fixed", threshold=-1.0, template=template,
+            shared_prompts=("an animal",),
+        )  # fmt: skip
+        assert groups.condition((0, 1))[0][1]["guidance"] == 2.0
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         "setting, message",
         [
             ({"threshold_mode": "automatic"}, "threshold_mode: expected one of auto, fixed, got 'automatic'"),
-            ({"group_condition": "sum"}, "group_condition: expected one of mean, medoid, concat, got 'sum'"),
+            ({"group_condition": "sum"}, "group_condition: expected one of mean, medoid, concat, auto, got 'sum'"),
             ({"threshold_mode": "fixed", "threshold": 1.5}, "threshold: expected .* from -1 to 1, got 1.5"),
             ({"max_group_size": -2}, "max_group_size: expected 0 .* got -2"),
             ({"template": []}, "template: expected a CONDITIONING with at least one entry, got an empty one"),

@@ -64,7 +64,10 @@ def make_examples(
             "in order."
         )
     partition = tuple(part for members in groups.partition for part in _of_one_shape(members, images))
-    return Examples(tuple(images), replace(groups, conditionings=conditionings, partition=partition))
+    own = tuple((texts, prompt, trainable(condition)) for texts, prompt, condition in groups.shared_prompts)
+    return Examples(
+        tuple(images), replace(groups, conditionings=conditionings, partition=partition, shared_prompts=own)
+    )
 
 
 def trainable(value: Any) -> Any:
