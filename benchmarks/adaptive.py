@@ -1,6 +1,6 @@
 """How long may a group share? Signals that need no labels, and what fixed, auto and tree sharing make of them.
 
-    python benchmarks/adaptive.py --out DIR [--groups 10] [--steps 16]
+    python benchmarks/adaptive.py --out DIR [--groups 10] [--cfg 4]
 
 Groups of prompts that differ in one attribute each, and groups with groups inside (two subjects in three colours),
 rendered with the demo model and looked at by its judge. Writes DIR/adaptive.md: pictures with everything right by
@@ -98,7 +98,7 @@ def signals(rendering: Rendering, sigmas: torch.Tensor, group: Group) -> dict[st
     vectors = clip_embeddings(conditions)
     empty = torch.zeros(1, 16, 16, 16)
     noise = comfy.sample.prepare_noise(empty, group.seed, None)
-    engine = Engine(model, model.model_options, lambda one: conditions[one[0]], rendering.negative, CFG)
+    engine = Engine(model, model.model_options, lambda one: conditions[one[0]], rendering.negative, rendering.cfg)
     job = Job(noise, empty, None, None, sigmas, group.seed, random_state(model.load_device))
     with Progress(None, 0) as progress:
         (apart,) = disagreements(engine, job, [tuple(range(len(conditions)))], progress)
@@ -146,8 +146,9 @@ def table_of_signals(groups: Sequence[Group], told: list[dict[str, float]], runs
 
 
 def table_of_loudness(
-    groups: Sequence[Group], told: list[dict[str, float]], runs: dict[float, Right], noise: dict[float, float]
-) -> list[str]:
+    groups: Sequence[Group], told: list[dict[str, float]], runs: dict[float, Right], noise: dict[float, float],
+    cfg: float,
+) -> list[str]:  # fmt: skip
     """Of the pictures that are right alone, how many stay so.
 
     Args:
@@ -156,7 +157,7 @@ def table_of_loudness(
     kept: dict[tuple[int, str], list[bool]] = {}
     for share in SHARES:
         for group, each, before, after in zip(groups, told, runs[0.0], runs[share], strict=True):
-            at = int(np.digitize(noise[share] / (CFG * each["disagreement"]), LOUDNESS))
+            at = int(np.digitize(noise[share] / (cfg * each["disagreement"]), LOUDNESS))
             kept.setdefault((at, group.kind), []).extend(b for a, b in zip(before, after, strict=True) if a)
     lines = [row("noise / (cfg x disagreement)", *KINDS, "all"), "|---" * (len(KINDS) + 2) + "|"]
     for at, (low, high) in enumerate(zip(("0", *LOUDNESS), (*LOUDNESS, "more"), strict=True)):
@@ -212,11 +213,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--groups", type=int, default=10, help="of every kind")
+    parser.add_argument("--cfg", type=float, default=CFG)
     options = parser.parse_args()
     runs, steps = Kept(options.out / "adaptive.json"), FEWER[0]
     groups = make_groups(options.groups)
     images = sum(len(group.scenes) for group in groups)
-    rendering = Rendering(load_demo_judge())
+    rendering = Rendering(load_demo_judge(), options.cfg)
     model = rendering.model
     sigmas = comfy.samplers.KSampler(model, steps, model.load_device, "euler", SCHEDULER).sigmas
     told = [signals(rendering, sigmas, group) for group in groups]
@@ -238,9 +240,9 @@ def main() -> None:
     sampling = model.get_model_object("model_sampling")
     noise = {share: noise_ratio(sampling, levels[round(share * steps)]) for share in SHARES}
     text = "\n".join([
-        f"{images} pictures in {len(groups)} groups, {steps} steps, all attributes right, %", "",
+        f"{images} pictures in {len(groups)} groups, {steps} steps, CFG {options.cfg:g}, all attributes right, %", "",
         *table_of_shares(groups, scan, levels), "", *table_of_signals(groups, told, scan), "",
-        *table_of_loudness(groups, told, scan, noise), "", *table_of_modes(groups, runs), "",
+        *table_of_loudness(groups, told, scan, noise, options.cfg), "", *table_of_modes(groups, runs), "",
     ])  # fmt: skip
     (options.out / "adaptive.md").write_text(text)
     plot(groups, runs, options.out / "adaptive.png")

@@ -109,8 +109,9 @@ class Rendering:
         model: the demo model; may be replaced by one with a LoRA.
     """
 
-    def __init__(self, judge: DemoJudge) -> None:
+    def __init__(self, judge: DemoJudge, cfg: float = CFG) -> None:
         self.model, self.clip, self.vae = load_demo_model()
+        self.cfg = cfg
         self.negative = encode_prompts(self.clip, [""])[""]
         self.judge = judge
 
@@ -144,7 +145,7 @@ class Rendering:
         device = self.model.load_device.type
         with counted(self.model) as rows, torch.autocast(device, torch.bfloat16):  # twice as fast, and nothing to see
             made, _ = sample(
-                self.model, plain, self.negative, latent, seed=seed, steps=setting.steps, cfg=CFG,
+                self.model, plain, self.negative, latent, seed=seed, steps=setting.steps, cfg=self.cfg,
                 sampler_name=setting.sampler, scheduler=SCHEDULER, denoise=1.0, share=setting.share,
                 share_mode=setting.mode,
             )  # fmt: skip
