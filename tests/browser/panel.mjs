@@ -68,6 +68,21 @@ export class PanelUser {
     }, [GROUPING, step > 0]);
     await this.tab.mouse.click(x, y);
   }
+
+  get tree() {
+    return this.panel.getByRole("slider", { name: "Threshold" });
+  }
+
+  /** Drags the tree's line; `midway` is called before it is let go. @param {number} height from 0, the leaves, to 1 */
+  async dragThreshold(height, midway) {
+    const box = await this.tree.boundingBox();
+    const middle = box.x + box.width / 2;
+    await this.tab.mouse.move(middle, box.y + box.height / 2);
+    await this.tab.mouse.down();
+    await this.tab.mouse.move(middle, box.y + box.height * (1 - height), { steps: 5 });
+    await midway();
+    await this.tab.mouse.up();
+  }
 }
 
 /** A problem where something else is shown than wanted. */
@@ -82,21 +97,22 @@ const groupingValues = ({ nodes }) => nodes.find(({ type }) => type === GROUPING
 export async function changeGroups(user, workflow, shot, problems) {
   await user.page.load(workflow);
   await user.page.run(() => {});
-  await user.says("24 prompts in 6 groups, threshold 0.990 (fixed), saves 30.0%");
+  await user.says("24 prompts in 6 groups, threshold 0.99 (fixed), saves 30.0%");
   const sizes = Object.values(await user.cards()).map((rows) => rows.length);
   compare(problems, "the groups after a run", sizes, [4, 4, 4, 4, 4, 4, 0]);
   const colour = await user.card("Group 1").evaluate((card) => getComputedStyle(card).borderLeftColor);
   compare(problems, "the colour of group 1", colour, "rgb(0, 114, 178)");
   await shot("run");
+  await useTree(user, shot, problems);
 
   await user.stepThreshold(1);
-  await user.says("24 groups, threshold 1.000 (fixed), saves 0.0%");
+  await user.says("24 groups, threshold 1 (fixed), saves 0.0%");
   compare(problems, "alone at the highest threshold", (await user.cards()).Alone.length, 24);
   await shot("threshold");
   await user.stepThreshold(-1);
   await user.says("6 groups");
 
-  await user.row(RED).dragTo(user.card("Group 2"));
+  await user.row(RED).dragTo(user.card("Group 2"), { targetPosition: { x: 20, y: 8 } }); // what is in sight already
   await user.says("Reset 1 pin");
   await user.row(BLUE).focus();
   await user.tab.keyboard.press("Enter");
@@ -106,6 +122,30 @@ export async function changeGroups(user, workflow, shot, problems) {
   compare(problems, "the group that a prompt was dragged to", cards["Group 1"].includes(`${RED}*`), true);
   compare(problems, "alone after Enter", cards.Alone, [`${BLUE}*`]);
   return { saved: await user.page.saved(), cards };
+}
+
+/** Moves the threshold on the tree, with the keys and with the mouse, and takes it back. */
+async function useTree(user, shot, problems) {
+  const threshold = async () => groupingValues(await user.page.saved()).slice(2, 4);
+  compare(problems, "leaves", await user.tree.locator("i").count(), 24);
+  compare(problems, "a leaf", await user.tree.locator("i").first().getAttribute("title"), RED);
+  const strokes = await user.tree.locator("path").evaluateAll((paths) => paths.map((path) => getComputedStyle(path).stroke));
+  compare(problems, "merges in group 1", strokes.filter((stroke) => stroke === "rgb(0, 114, 178)").length, 3);
+  await user.tree.press("ArrowUp");
+  await user.says("24 prompts in 5 groups, threshold 0.76 (fixed)");
+  compare(problems, "what the slider says", await user.tree.getAttribute("aria-valuetext"), "0.76, 5 groups");
+  await shot("tree");
+  await user.tree.press("Control+z");
+  await user.says("6 groups, threshold 0.99 (fixed)");
+  await user.dragThreshold(0.1, async () => {
+    await user.says(/in 2\d groups, threshold 0\.99\d+ \(fixed\)/);
+    compare(problems, "the threshold while it is dragged", await threshold(), ["fixed", 0.99]);
+  });
+  await user.says(/in 2\d groups/);
+  const [mode, dragged] = await threshold();
+  if (mode !== "fixed" || !(dragged > 0.995 && dragged < 1)) problems.push(`the threshold after a drag: ${mode} ${dragged}`);
+  await user.tab.keyboard.press("Control+z");
+  await user.says("6 groups, threshold 0.99 (fixed)");
 }
 
 /** Opens what was saved: the pins are there, before and after a run, until they are reset. */

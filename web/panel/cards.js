@@ -20,6 +20,9 @@ export function element(tag, className, ...children) {
 /** @param {number} number @param {string} word */
 export const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
+/** As many digits as a threshold has. @param {number} similarity */
+export const digits = (similarity) => String(Number(similarity.toFixed(4)));
+
 /** Each text of a group once, in prompt order. @param {string[]} prompts @param {Group} group */
 export const textsOf = (prompts, group) => [...new Set(group.members.map((index) => prompts[index]))];
 
@@ -79,6 +82,6 @@ function similarityBar(group, threshold, low) {
   const mark = element("u", "");
   mark.style.left = percent(threshold);
   const bar = element("div", "sage-bar", range, mark);
-  bar.title = `Similarity from ${low.toFixed(3)} to 1; the line is the threshold, ${threshold.toFixed(3)}.`;
+  bar.title = `Similarity from ${low.toFixed(3)} to 1; the line is the threshold, ${digits(threshold)}.`;
   return bar;
 }
