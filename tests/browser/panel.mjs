@@ -32,7 +32,7 @@ export class PanelUser {
     const cards = await this.panel.locator(".sage-card").evaluateAll((found) =>
       found.map((card) => [
         card.querySelector("b").textContent,
-        [...card.querySelectorAll("li")].map((row) => row.textContent + (row.className === "sage-pinned" ? "*" : "")),
+        [...card.querySelectorAll("li")].map((row) => row.textContent + (row.querySelector("button") ? "*" : "")),
       ]),
     );
     return Object.fromEntries(cards);
@@ -121,7 +121,23 @@ export async function changeGroups(user, workflow, shot, problems) {
   const cards = await user.cards();
   compare(problems, "the group that a prompt was dragged to", cards["Group 1"].includes(`${RED}*`), true);
   compare(problems, "alone after Enter", cards.Alone, [`${BLUE}*`]);
-  return { saved: await user.page.saved(), cards };
+  const moved = { saved: await user.page.saved(), cards };
+  await removePins(user, problems);
+  return moved;
+}
+
+/** Takes one prompt back with the mouse and the other with a key, which does nothing to a prompt without a pin. */
+async function removePins(user, problems) {
+  await user.panel.getByRole("button", { name: `Remove the pin of ${RED}` }).click();
+  await user.says("Reset 1 pin");
+  await user.row(BLUE).press("Delete");
+  await user.says("6 groups");
+  compare(problems, "alone without pins", (await user.cards()).Alone, []);
+  compare(problems, "the prompt that has the focus", await user.tab.evaluate(() => document.activeElement.textContent), BLUE);
+  const nodes = (await user.page.saved()).nodes.length;
+  await user.row(BLUE).press("Backspace");
+  await user.page.settle();
+  compare(problems, "nodes after Backspace", (await user.page.saved()).nodes.length, nodes);
 }
 
 /** Moves the threshold on the tree, with the keys and with the mouse, and takes it back. */

@@ -64,12 +64,20 @@ function card(title, about, colour, number, details, rows) {
 }
 
 function promptRow(text, times, pinned) {
-  const made = element("li", pinned ? "sage-pinned" : "", text, times > 1 ? ` ×${times}` : "");
+  const made = element("li", "", ...(pinned ? [pinOf(text)] : []), text, times > 1 ? ` ×${times}` : "");
   made.dataset.prompt = text;
   made.tabIndex = 0;
   made.draggable = true;
-  const state = pinned ? "Pinned to this group. " : "";
+  const state = pinned ? "Pinned to this group; Delete removes the pin. " : "";
   made.title = `${text}\n\n${state}Drag to another group, or press ← → to move, Enter for a group of its own.`;
+  return made;
+}
+
+/** A dot that removes the pin. @param {string} text */
+function pinOf(text) {
+  const made = element("button", "sage-pin");
+  made.title = "Remove the pin";
+  made.setAttribute("aria-label", `Remove the pin of ${text}`);
   return made;
 }
 

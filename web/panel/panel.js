@@ -2,7 +2,7 @@ import { cardsOf, count, digits, element, textsOf } from "./cards.js";
 import { Dendrogram } from "./dendrogram.js";
 import { Latest } from "./latest.js";
 import { moving } from "./moving.js";
-import { formatPins, movePrompt, neighbourGroup, parsePins } from "./pins.js";
+import { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } from "./pins.js";
 
 const SETTINGS = ["threshold_mode", "threshold", "max_group_size", "pinned"];
 const EMPTY = "Run the workflow to see the groups of your prompts here.";
@@ -47,6 +47,7 @@ export class GroupsPanel {
     moving(this.cards, {
       move: (text, target) => this.move(text, target),
       step: (text, step) => this.move(text, neighbourGroup(this.run.prompts, this.groups, text, step)),
+      unpin: (text) => this.unpin(text),
       groupOf: (number) => this.groups[number],
     });
     for (const name of SETTINGS) this.watch(this.widget(name));
@@ -137,6 +138,12 @@ export class GroupsPanel {
     this.pin(movePrompt(this.pins, this.groups, text, target));
   }
 
+  /** @param {string} text */
+  unpin(text) {
+    const { pins } = this;
+    if (pins.has(text)) this.pin(unpinPrompt(pins, this.groups, text));
+  }
+
   /** @param {import("./pins.js").Pins} pins */
   pin(pins) {
     this.set({ pinned: formatPins(pins) });
@@ -163,7 +170,7 @@ export class GroupsPanel {
     this.reset.title = "Put all prompts back into the groups that the threshold gives.";
     this.summary.textContent = grouping ? summary(run.prompts, grouping, this.settings()) : EMPTY;
     if (grouping) this.tree.show(run.prompts, grouping, this.linked("threshold") || this.linked("threshold_mode"));
-    const focused = this.cards.querySelector("li:focus")?.dataset.prompt;
+    const focused = this.cards.querySelector("li:focus-within")?.dataset.prompt;
     const { scrollTop } = this.cards;
     this.cards.replaceChildren(...(grouping ? cardsOf(run.prompts, grouping, pins) : []));
     this.cards.scrollTop = scrollTop;
