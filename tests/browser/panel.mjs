@@ -95,6 +95,7 @@ const groupingValues = ({ nodes }) => nodes.find(({ type }) => type === GROUPING
 
 /** Runs, tries a threshold and moves two prompts. What would be saved then, and what the cards show. */
 export async function changeGroups(user, workflow, shot, problems) {
+  await useTree(user, workflow, shot, problems);
   await user.page.load(workflow);
   await user.page.run(() => {});
   await user.says("24 prompts in 6 groups, threshold 0.99 (fixed), saves 30.0%");
@@ -103,7 +104,6 @@ export async function changeGroups(user, workflow, shot, problems) {
   const colour = await user.card("Group 1").evaluate((card) => getComputedStyle(card).borderLeftColor);
   compare(problems, "the colour of group 1", colour, "rgb(0, 114, 178)");
   await shot("run");
-  await useTree(user, shot, problems);
 
   await user.stepThreshold(1);
   await user.says("24 groups, threshold 1 (fixed), saves 0.0%");
@@ -140,28 +140,39 @@ async function removePins(user, problems) {
   compare(problems, "nodes after Backspace", (await user.page.saved()).nodes.length, nodes);
 }
 
-/** Moves the threshold on the tree, with the keys and with the mouse, and takes it back. */
-async function useTree(user, shot, problems) {
+/** Moves an automatic threshold on the tree, with the keys and with the mouse, and takes it back. */
+async function useTree(user, workflow, shot, problems) {
+  const automatic = structuredClone(workflow);
+  groupingValues(automatic).splice(2, 2, "auto", 0.8);
+  const before = "24 prompts in 6 groups, threshold 0.8975 (auto)";
   const threshold = async () => groupingValues(await user.page.saved()).slice(2, 4);
+  await user.page.load(automatic);
+  await user.page.run(() => {});
+  await user.says(before);
   compare(problems, "leaves", await user.tree.locator("i").count(), 24);
   compare(problems, "a leaf", await user.tree.locator("i").first().getAttribute("title"), RED);
   const strokes = await user.tree.locator("path").evaluateAll((paths) => paths.map((path) => getComputedStyle(path).stroke));
   compare(problems, "merges in group 1", strokes.filter((stroke) => stroke === "rgb(0, 114, 178)").length, 3);
+
   await user.tree.press("ArrowUp");
   await user.says("24 prompts in 5 groups, threshold 0.76 (fixed)");
   compare(problems, "what the slider says", await user.tree.getAttribute("aria-valuetext"), "0.76, 5 groups");
+  compare(problems, "the threshold after a key", await threshold(), ["fixed", 0.76]);
   await shot("tree");
   await user.tree.press("Control+z");
-  await user.says("6 groups, threshold 0.99 (fixed)");
+  await user.says(before);
+  compare(problems, "the threshold after an undo", await threshold(), ["auto", 0.8]);
+
+  const dragged = /in 2\d groups, threshold 0\.99\d+ \(fixed\)/;
   await user.dragThreshold(0.1, async () => {
-    await user.says(/in 2\d groups, threshold 0\.99\d+ \(fixed\)/);
-    compare(problems, "the threshold while it is dragged", await threshold(), ["fixed", 0.99]);
+    await user.says(dragged);
+    compare(problems, "the threshold while it is dragged", await threshold(), ["auto", 0.8]);
   });
-  await user.says(/in 2\d groups/);
-  const [mode, dragged] = await threshold();
-  if (mode !== "fixed" || !(dragged > 0.995 && dragged < 1)) problems.push(`the threshold after a drag: ${mode} ${dragged}`);
+  await user.says(dragged);
+  const [mode, value] = await threshold();
+  if (mode !== "fixed" || !(value > 0.995 && value < 1)) problems.push(`the threshold after a drag: ${mode} ${value}`);
   await user.tab.keyboard.press("Control+z");
-  await user.says("6 groups, threshold 0.99 (fixed)");
+  await user.says(before);
 }
 
 /** Opens what was saved: the pins are there, before and after a run, until they are reset. */
