@@ -214,13 +214,21 @@ def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any], hi
 
     with STOPS.offered(place_of(hidden)) as enough, view:
 
-        def on_step(trainer: Trainer) -> None:
-            if every and empty is not None and (trainer.finished or trainer.done % every == 0):
+        def look() -> None:
+            if every and empty is not None:
                 view.take(sample_sheet(trainer, vae, empty, samples))
+
+        def on_step(trainer: Trainer) -> None:
+            if trainer.finished or every and trainer.done % every == 0:
+                look()
             view.show()
 
         try:
             notes = train(trainer, path, on_step, enough)
+            if every and view.sheet is None:  # no step was left to do
+                with trainer.student.loaded():
+                    look()
+                    view.show()
             lora = trained_lora(trainer)
         finally:
             trainer.student.unload()

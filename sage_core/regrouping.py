@@ -12,7 +12,7 @@ import numpy as np
 
 from .checks import check_choice
 from .colours import hex_colour
-from .grouping import THRESHOLD_MODES, group_prompts, similarity_range
+from .grouping import THRESHOLD_MODES, group_prompts, nested_clusters, similarity_range
 from .groups import PromptGroups
 from .pins import parse_pins
 from .plan import Partition
@@ -20,6 +20,8 @@ from .report import SHARE, predicted_saving
 
 _MOST_PROMPTS, _MOST_CHARACTERS = 2_000, 500_000
 """A list beyond this is not for a panel."""
+_MOST_LEAVES = 200
+"""More are too thin to be told apart."""
 _MOST_RUNS, _MOST_BYTES = 8, 64 * 2**20
 """What is remembered at most: runs, and embeddings of all of them."""
 
@@ -101,7 +103,29 @@ def panel(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, Any]:
     assert groups.auto_threshold is not None
     key = MEMORY.keep(Measured(prompts, groups.embeddings, groups.auto_threshold))
     grouping = cards(prompts, groups.embeddings, groups.partition, groups.threshold)
-    return {"key": key, "prompts": prompts, "settings": settings, "grouping": grouping}
+    tree = dendrogram(prompts, groups.embeddings)
+    return {"key": key, "prompts": prompts, "settings": settings, "grouping": grouping, "tree": tree}
+
+
+def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, Any] | None:
+    """How complete linkage joins the distinct prompts, whatever the settings, as plain data.
+
+    Returns:
+        leaves: the index of each distinct prompt (of equal ones the first), from left to right. merges: the first
+        and the last leaf of every cluster and the similarity of its loosest pair, larger clusters before those in
+        them. None where there is nothing to join, or too much to draw.
+    """
+    first = {text: index for index, text in reversed(list(enumerate(prompts)))}
+    if not 2 <= len(first) <= _MOST_LEAVES:
+        return None
+    rows = [first[text] for text in sorted(first)]  # in this order they are grouped
+    clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in nested_clusters(embeddings[rows])]
+    # Each cluster by its first prompt, inside those around it: what belongs together is side by side.
+    firsts = [(cluster, min(cluster)) for cluster, _ in clusters]
+    leaves = sorted(rows, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])
+    place = {row: at for at, row in enumerate(leaves)}
+    spans = [(sorted(place[row] for row in cluster), loosest) for cluster, loosest in clusters]
+    return {"leaves": leaves, "merges": [(span[0], span[-1], loosest) for span, loosest in spans]}
 
 
 def cards(

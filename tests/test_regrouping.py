@@ -10,10 +10,12 @@ import pytest
 from comfyui_sage.nodes.routes import add_routes
 from comfyui_sage.sage_core import regrouping
 from comfyui_sage.sage_core.colours import ALONE
-from comfyui_sage.sage_core.grouping import unit
-from comfyui_sage.sage_core.regrouping import Measured, Memory, panel
+from comfyui_sage.sage_core.grouping import group_prompts, unit
+from comfyui_sage.sage_core.regrouping import Measured, Memory, dendrogram, panel
 from comfyui_sage.sage_core.report import grouping_report
 from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from hypothesis import given
+from hypothesis import strategies as st
 from live import Server
 from models import clip_l
 from test_host import sage_graph
@@ -60,6 +62,42 @@ class TestMeasured:
         monkeypatch.setattr(regrouping, "_MOST_PROMPTS", 2)
         groups = semantic_groups(clip_l(), ("a dog", "a house", "a dog"))
         assert panel(groups, FIXED) == {"too_many": 3}
+
+
+class TestDendrogram:
+    @given(seed=st.integers(0, 10**6), count=st.integers(2, 12), threshold=st.floats(-0.9, 0.9))
+    def test_a_cut_through_it_is_the_grouping(self, seed: int, count: int, threshold: float) -> None:
+        random = np.random.default_rng(seed)
+        prompts = tuple(f"prompt {number}" for number in random.integers(0, 9, count))
+        rows = unit(random.standard_normal((9, 4)))
+        embeddings = rows[[int(text[-1]) for text in prompts]]
+        tree = dendrogram(prompts, embeddings)
+        if tree is None:
+            assert len(set(prompts)) == 1
+            return
+        assert sorted(tree["leaves"]) == sorted(prompts.index(text) for text in set(prompts))
+        spans = [set(tree["leaves"][first : last + 1]) for first, last, _ in tree["merges"]]
+        tight = [span for span, (_, _, loosest) in zip(spans, tree["merges"], strict=True) if loosest >= threshold]
+        largest = {frozenset(one) for one in tight if not any(one < other for other in tight)}
+        alone = {frozenset([leaf]) for leaf in tree["leaves"] if not any(leaf in one for one in tight)}
+        leaves = set(tree["leaves"])
+        partition = group_prompts(prompts, embeddings, threshold=threshold)
+        assert largest | alone == {frozenset(leaves.intersection(members)) for members in partition}
+        assert all(not spans[at] > spans[before] for at in range(len(spans)) for before in range(at))
+
+    def test_what_belongs_together_is_side_by_side_from_the_first_prompt_on(self) -> None:
+        prompts = ("moon", "red car", "star", "blue car", "moon", "sun")
+        axes = {"moon": [1, 0], "sun": [0.9, 0.436], "star": [0.99, 0.141], "red car": [0, 1], "blue car": [-0.1, 1]}
+        tree = dendrogram(prompts, unit(np.array([axes[text] for text in prompts])))
+        assert tree is not None and tree["leaves"] == [0, 2, 5, 1, 3]
+        assert [(first, last) for first, last, _ in tree["merges"]] == [(0, 4), (0, 2), (0, 1), (3, 4)]
+        assert [loosest for *_, loosest in tree["merges"]] == pytest.approx([-0.1, 0.9, 0.99, 0.995], abs=1e-3)
+
+    def test_nothing_to_join_or_too_much_to_draw(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert dendrogram(("moon", "moon"), MEASURED.embeddings[[2, 2]]) is None
+        assert dendrogram(PROMPTS, MEASURED.embeddings) is not None
+        monkeypatch.setattr(regrouping, "_MOST_LEAVES", 2)
+        assert dendrogram(PROMPTS, MEASURED.embeddings) is None
 
 
 class TestMemory:
@@ -114,6 +152,9 @@ class TestRoute:
         assert told["prompts"] == ["a red car in the snow", "a blue car in the snow", "a small boat on the sea"]
         assert members(told["grouping"]) == [[0, 1], [2]]
         assert told["settings"] == FIXED | {"threshold_mode": "auto", "threshold": 0.8}
+        assert told["tree"]["leaves"] == [0, 1, 2]
+        (*root, loosest), (*cars, tightest) = told["tree"]["merges"]
+        assert (root, cars) == ([0, 2], [0, 1]) and loosest < told["grouping"]["threshold"] < tightest
 
     def test_other_settings(self, server: Server, told: dict[str, Any]) -> None:
         body = {**told["settings"], "key": told["key"]}

@@ -138,6 +138,13 @@ class TestStop:
         assert [line["name"] for line in run["lines"]][0] == "loss"
         assert (server.images / "sage_training" / "stopped.safetensors").is_file()
 
+        graph = self.training()
+        graph["5"]["inputs"]["steps"] = steps
+        assert f"went on from step {steps}" in server.queue(graph, workflow={"id": "training"})["6"]["text"][0]
+        _, (again,) = ask(server, "/sage/progress?workflow=training")
+        assert (again["running"], again["stopped"], again["done"]) == (False, False, steps)
+        assert (again["samples"], again["lines"]) == (run["samples"], run["lines"])
+
     @pytest.mark.parametrize(
         "body, status, message",
         [

@@ -203,7 +203,7 @@ class TestStopping:
         train(first, tmp_path / "state.safetensors")
         train(again, tmp_path / "state.safetensors")
         assert same(first.lora(), again.lora())
-        assert again.done == 6
+        assert (again.done, again.finished) == (6, True)
 
     @pytest.mark.parametrize(
         ("change", "said"),

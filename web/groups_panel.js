@@ -30,7 +30,7 @@ function addPanel(node) {
   if (socket >= 0) node.removeInput(socket);
 
   const panel = new GroupsPanel(node, ask, commit);
-  addElement(node, "groups_panel", panel.element, 180);
+  addElement(node, "groups_panel", panel.element, 250);
   panels.set(node, panel);
   extend(node, "onExecuted", (output) => show(node, output));
   extend(node, "onConfigure", () => panel.render());

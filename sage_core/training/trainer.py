@@ -208,7 +208,8 @@ def train(
     if path.exists():
         trainer.restore(load_state(path))
         notes.append(f"went on from step {trainer.done}, saved in {path}")
-    if trainer.done >= trainer.settings.steps:
+    trainer.finished = trainer.done >= trainer.settings.steps
+    if trainer.finished:
         return notes
     saved = trainer.done
     with trainer.student.loaded(), torch.enable_grad():

@@ -137,6 +137,7 @@ async function checkBlueprint(renderer, problems) {
 async function inTab(name, renderer, moment, use, problems) {
   await server.choose({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
   const page = await WorkflowPage.open(browser, url);
+  await page.begin();
   page.opened = page.console.length;
   const shot = (when) => page.tab.screenshot({ path: path.join(folder, `${name}-${renderer}-${when}.png`) });
   try {

@@ -51,6 +51,12 @@ export class WorkflowPage {
     await this.settle();
   }
 
+  /** Waits for the workflow that a page opens by itself, which would take the place of one that is loaded before. */
+  async begin() {
+    await this.tab.waitForFunction(() => window.app.graph.nodes.length, null, { timeout: 60_000 });
+    await this.settle();
+  }
+
   /** Opens a workflow as a person would from a file. */
   async load(workflow) {
     await this.tab.evaluate((graph) => window.app.loadGraphData(graph), workflow);

@@ -32,7 +32,7 @@ export class PanelUser {
     const cards = await this.panel.locator(".sage-card").evaluateAll((found) =>
       found.map((card) => [
         card.querySelector("b").textContent,
-        [...card.querySelectorAll("li")].map((row) => row.textContent + (row.className === "sage-pinned" ? "*" : "")),
+        [...card.querySelectorAll("li")].map((row) => row.textContent + (row.querySelector("button") ? "*" : "")),
       ]),
     );
     return Object.fromEntries(cards);
@@ -68,6 +68,21 @@ export class PanelUser {
     }, [GROUPING, step > 0]);
     await this.tab.mouse.click(x, y);
   }
+
+  get tree() {
+    return this.panel.getByRole("slider", { name: "Threshold" });
+  }
+
+  /** Drags the tree's line; `midway` is called before it is let go. @param {number} height from 0, the leaves, to 1 */
+  async dragThreshold(height, midway) {
+    const box = await this.tree.boundingBox();
+    const middle = box.x + box.width / 2;
+    await this.tab.mouse.move(middle, box.y + box.height / 2);
+    await this.tab.mouse.down();
+    await this.tab.mouse.move(middle, box.y + box.height * (1 - height), { steps: 5 });
+    await midway();
+    await this.tab.mouse.up();
+  }
 }
 
 /** A problem where something else is shown than wanted. */
@@ -80,9 +95,10 @@ const groupingValues = ({ nodes }) => nodes.find(({ type }) => type === GROUPING
 
 /** Runs, tries a threshold and moves two prompts. What would be saved then, and what the cards show. */
 export async function changeGroups(user, workflow, shot, problems) {
+  await useTree(user, workflow, shot, problems);
   await user.page.load(workflow);
   await user.page.run(() => {});
-  await user.says("24 prompts in 6 groups, threshold 0.990 (fixed), saves 30.0%");
+  await user.says("24 prompts in 6 groups, threshold 0.99 (fixed), saves 30.0%");
   const sizes = Object.values(await user.cards()).map((rows) => rows.length);
   compare(problems, "the groups after a run", sizes, [4, 4, 4, 4, 4, 4, 0]);
   const colour = await user.card("Group 1").evaluate((card) => getComputedStyle(card).borderLeftColor);
@@ -90,13 +106,13 @@ export async function changeGroups(user, workflow, shot, problems) {
   await shot("run");
 
   await user.stepThreshold(1);
-  await user.says("24 groups, threshold 1.000 (fixed), saves 0.0%");
+  await user.says("24 groups, threshold 1 (fixed), saves 0.0%");
   compare(problems, "alone at the highest threshold", (await user.cards()).Alone.length, 24);
   await shot("threshold");
   await user.stepThreshold(-1);
   await user.says("6 groups");
 
-  await user.row(RED).dragTo(user.card("Group 2"));
+  await user.row(RED).dragTo(user.card("Group 2"), { targetPosition: { x: 20, y: 8 } }); // what is in sight already
   await user.says("Reset 1 pin");
   await user.row(BLUE).focus();
   await user.tab.keyboard.press("Enter");
@@ -105,7 +121,58 @@ export async function changeGroups(user, workflow, shot, problems) {
   const cards = await user.cards();
   compare(problems, "the group that a prompt was dragged to", cards["Group 1"].includes(`${RED}*`), true);
   compare(problems, "alone after Enter", cards.Alone, [`${BLUE}*`]);
-  return { saved: await user.page.saved(), cards };
+  const moved = { saved: await user.page.saved(), cards };
+  await removePins(user, problems);
+  return moved;
+}
+
+/** Takes one prompt back with the mouse and the other with a key, which does nothing to a prompt without a pin. */
+async function removePins(user, problems) {
+  await user.panel.getByRole("button", { name: `Remove the pin of ${RED}` }).click();
+  await user.says("Reset 1 pin");
+  await user.row(BLUE).press("Delete");
+  await user.says("6 groups");
+  compare(problems, "alone without pins", (await user.cards()).Alone, []);
+  compare(problems, "the prompt that has the focus", await user.tab.evaluate(() => document.activeElement.textContent), BLUE);
+  const nodes = (await user.page.saved()).nodes.length;
+  await user.row(BLUE).press("Backspace");
+  await user.page.settle();
+  compare(problems, "nodes after Backspace", (await user.page.saved()).nodes.length, nodes);
+}
+
+/** Moves an automatic threshold on the tree, with the keys and with the mouse, and takes it back. */
+async function useTree(user, workflow, shot, problems) {
+  const automatic = structuredClone(workflow);
+  groupingValues(automatic).splice(2, 2, "auto", 0.8);
+  const before = "24 prompts in 6 groups, threshold 0.8975 (auto)";
+  const threshold = async () => groupingValues(await user.page.saved()).slice(2, 4);
+  await user.page.load(automatic);
+  await user.page.run(() => {});
+  await user.says(before);
+  compare(problems, "leaves", await user.tree.locator("i").count(), 24);
+  compare(problems, "a leaf", await user.tree.locator("i").first().getAttribute("title"), RED);
+  const strokes = await user.tree.locator("path").evaluateAll((paths) => paths.map((path) => getComputedStyle(path).stroke));
+  compare(problems, "merges in group 1", strokes.filter((stroke) => stroke === "rgb(0, 114, 178)").length, 3);
+
+  await user.tree.press("ArrowUp");
+  await user.says("24 prompts in 5 groups, threshold 0.76 (fixed)");
+  compare(problems, "what the slider says", await user.tree.getAttribute("aria-valuetext"), "0.76, 5 groups");
+  compare(problems, "the threshold after a key", await threshold(), ["fixed", 0.76]);
+  await shot("tree");
+  await user.tree.press("Control+z");
+  await user.says(before);
+  compare(problems, "the threshold after an undo", await threshold(), ["auto", 0.8]);
+
+  const dragged = /in 2\d groups, threshold 0\.99\d+ \(fixed\)/;
+  await user.dragThreshold(0.1, async () => {
+    await user.says(dragged);
+    compare(problems, "the threshold while it is dragged", await threshold(), ["auto", 0.8]);
+  });
+  await user.says(dragged);
+  const [mode, value] = await threshold();
+  if (mode !== "fixed" || !(value > 0.995 && value < 1)) problems.push(`the threshold after a drag: ${mode} ${value}`);
+  await user.tab.keyboard.press("Control+z");
+  await user.says(before);
 }
 
 /** Opens what was saved: the pins are there, before and after a run, until they are reset. */

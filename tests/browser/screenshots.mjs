@@ -43,6 +43,7 @@ await new Server(url).choose(SETTINGS);
 fs.mkdirSync(folder, { recursive: true });
 const browser = await launch();
 const page = await WorkflowPage.open(browser, url, VIEW);
+await page.begin();
 for (const [workflow, panels] of RUNS) {
   await page.load(workflow);
   await page.run(() => {});

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { formatPins, movePrompt, neighbourGroup, parsePins } = await load("panel/pins.js");
+const { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } = await load("panel/pins.js");
 
 const CARS = ["red car", "blue car"];
 const BOATS = ["red boat", "blue boat"];
@@ -43,6 +43,21 @@ test("those that stayed with it stay together where nobody else is left", () => 
   const groups = [["red car", "moon", "sun"], BOATS];
   const pins = { moon: "red car", sun: "red car" };
   assert.deepEqual(move(pins, groups, "red car", BOATS), { moon: "moon", sun: "moon", "red car": "red boat" });
+});
+
+const unpin = (pins, groups, text) => Object.fromEntries(unpinPrompt(new Map(Object.entries(pins)), groups, text));
+
+test("a prompt without its pin; the others keep theirs", () => {
+  const groups = [[...CARS, "moon", "sun"], BOATS];
+  assert.deepEqual(unpin({ moon: "red car", sun: "red car" }, groups, "moon"), { sun: "red car" });
+  assert.deepEqual(unpin({ moon: "moon" }, [CARS, BOATS, ["moon"]], "moon"), {});
+});
+
+test("those that stayed with a prompt that loses its pin stay behind", () => {
+  const chain = { "red boat": "red car", moon: "red boat" };
+  assert.deepEqual(unpin(chain, [[...CARS, "red boat", "moon"], ["blue boat"]], "red boat"), { moon: "red car" });
+  const own = { "red boat": "red boat", moon: "red boat", sun: "red boat" };
+  assert.deepEqual(unpin(own, [CARS, ["red boat", "moon", "sun"]], "red boat"), { moon: "moon", sun: "moon" });
 });
 
 test("steps go through all groups and back home, whichever way", () => {

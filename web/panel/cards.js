@@ -20,6 +20,9 @@ export function element(tag, className, ...children) {
 /** @param {number} number @param {string} word */
 export const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
+/** As many digits as a threshold has. @param {number} similarity */
+export const digits = (similarity) => String(Number(similarity.toFixed(4)));
+
 /** Each text of a group once, in prompt order. @param {string[]} prompts @param {Group} group */
 export const textsOf = (prompts, group) => [...new Set(group.members.map((index) => prompts[index]))];
 
@@ -61,12 +64,20 @@ function card(title, about, colour, number, details, rows) {
 }
 
 function promptRow(text, times, pinned) {
-  const made = element("li", pinned ? "sage-pinned" : "", text, times > 1 ? ` ×${times}` : "");
+  const made = element("li", "", ...(pinned ? [pinOf(text)] : []), text, times > 1 ? ` ×${times}` : "");
   made.dataset.prompt = text;
   made.tabIndex = 0;
   made.draggable = true;
-  const state = pinned ? "Pinned to this group. " : "";
+  const state = pinned ? "Pinned to this group; Delete removes the pin. " : "";
   made.title = `${text}\n\n${state}Drag to another group, or press ← → to move, Enter for a group of its own.`;
+  return made;
+}
+
+/** A dot that removes the pin. @param {string} text */
+function pinOf(text) {
+  const made = element("button", "sage-pin");
+  made.title = "Remove the pin";
+  made.setAttribute("aria-label", `Remove the pin of ${text}`);
   return made;
 }
 
@@ -79,6 +90,6 @@ function similarityBar(group, threshold, low) {
   const mark = element("u", "");
   mark.style.left = percent(threshold);
   const bar = element("div", "sage-bar", range, mark);
-  bar.title = `Similarity from ${low.toFixed(3)} to 1; the line is the threshold, ${threshold.toFixed(3)}.`;
+  bar.title = `Similarity from ${low.toFixed(3)} to 1; the line is the threshold, ${digits(threshold)}.`;
   return bar;
 }

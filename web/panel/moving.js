@@ -1,13 +1,15 @@
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 const FOCUS = { ArrowUp: -1, ArrowDown: 1 };
+const REMOVE = ["Delete", "Backspace"];
 
 /**
- * Lets prompts be moved between cards: with the mouse, or with the keys of a focused prompt.
+ * Lets prompts be moved between cards and their pins be removed: with the mouse, or with the keys of a focused prompt.
  *
  * @param {HTMLElement} cards
  * @param {{
  *   move: (text: string, target: string[] | null) => void,
  *   step: (text: string, step: 1 | -1) => void,
+ *   unpin: (text: string) => void,
  *   groupOf: (number: number) => string[],
  * }} panel
  */
@@ -39,12 +41,18 @@ export function moving(cards, panel) {
   });
   cards.addEventListener("keydown", (event) => {
     const row = event.target.closest("li");
+    if (event.target.closest("button") && event.key === "Enter") return; // a click
     if (!row || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     if (event.key in STEPS) panel.step(row.dataset.prompt, STEPS[event.key]);
     else if (event.key in FOCUS) neighbourRow(cards, row, FOCUS[event.key])?.focus();
     else if (event.key === "Enter") panel.move(row.dataset.prompt, null);
+    else if (REMOVE.includes(event.key)) panel.unpin(row.dataset.prompt); // and never the node
     else return;
     take(event);
+  });
+  cards.addEventListener("click", (event) => {
+    const row = event.target.closest(".sage-pin")?.closest("li");
+    if (row) panel.unpin(row.dataset.prompt);
   });
   // The node would be dragged with it (Nodes 2.0).
   cards.addEventListener("pointerdown", (event) => event.button === 0 && event.stopPropagation());

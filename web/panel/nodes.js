@@ -26,4 +26,11 @@ export function extend(node, name, after) {
 export function addElement(node, name, element, minHeight) {
   const options = { serialize: false, hideOnZoom: false, getMinHeight: () => minHeight };
   node.addDOMWidget(name, `sage_${name}`, element, options).serialize = false;
+  extend(node, "onConfigure", () => takePlace(node, element));
+}
+
+/** After an undo, Nodes 2.0 still shows the element of the node that was there before. */
+function takePlace(node, element) {
+  const shown = node.graph && document.querySelector(`[data-node-id="${node.id}"] .sage-panel`);
+  if (shown && shown !== element) shown.replaceWith(element);
 }

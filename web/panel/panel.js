@@ -1,7 +1,8 @@
-import { cardsOf, count, element, textsOf } from "./cards.js";
+import { cardsOf, count, digits, element, textsOf } from "./cards.js";
+import { Dendrogram } from "./dendrogram.js";
 import { Latest } from "./latest.js";
 import { moving } from "./moving.js";
-import { formatPins, movePrompt, neighbourGroup, parsePins } from "./pins.js";
+import { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } from "./pins.js";
 
 const SETTINGS = ["threshold_mode", "threshold", "max_group_size", "pinned"];
 const EMPTY = "Run the workflow to see the groups of your prompts here.";
@@ -10,7 +11,10 @@ const EMPTY = "Run the workflow to see the groups of your prompts here.";
  * What a run tells, see `panel` in sage_core/regrouping.py.
  *
  * @typedef {import("./cards.js").Grouping} Grouping
- * @typedef {{key: string, prompts: string[], settings: Object<string, any>, grouping: Grouping}} Run
+ * @typedef {import("./tree.js").Tree} Tree
+ * @typedef {{
+ *   key: string, prompts: string[], settings: Object<string, any>, grouping: Grouping, tree: Tree | null,
+ * }} Run
  */
 
 /** The groups of a node's last run, and what the node's settings would make of them now. */
@@ -26,23 +30,28 @@ export class GroupsPanel {
     this.run = null;
     /** @type {Grouping | null} */
     this.grouping = null;
+    /** Settings that are tried out while a person drags. @type {Object<string, any>} */
+    this.trial = {};
     this.summary = element("span", "");
     this.reset = element("button", "", "Reset");
     this.reset.onclick = () => this.pin(new Map());
     this.message = element("div", "sage-message");
     this.message.setAttribute("role", "status");
+    this.tree = new Dendrogram((threshold) => this.tryOut(threshold), (threshold) => this.choose(threshold));
     this.cards = element("div", "sage-cards");
     this.cards.tabIndex = -1; // a click gives it the focus, and with it the wheel
     this.cards.dataset.captureWheel = "true";
     const header = element("div", "sage-summary", this.summary, this.reset);
-    this.element = element("div", "sage-panel", header, this.message, this.cards);
+    this.element = element("div", "sage-panel", header, this.message, this.tree.element, this.cards);
     this.latest = new Latest(ask, (grouping) => this.show(grouping), (message) => this.say(message));
     moving(this.cards, {
       move: (text, target) => this.move(text, target),
       step: (text, step) => this.move(text, neighbourGroup(this.run.prompts, this.groups, text, step)),
+      unpin: (text) => this.unpin(text),
       groupOf: (number) => this.groups[number],
     });
     for (const name of SETTINGS) this.watch(this.widget(name));
+    Object.assign(this.widget("threshold").options, { precision: 4, round: 1e-4 }); // its arrows still go by 0.01
     this.render();
   }
 
@@ -69,11 +78,15 @@ export class GroupsPanel {
     return this.grouping.groups.map((group) => textsOf(this.run.prompts, group));
   }
 
+  /** Whether another node decides a setting. @param {string} name */
+  linked(name) {
+    return Boolean(this.node.inputs?.some(({ widget, link }) => widget?.name === name && link != null));
+  }
+
   /** The node's settings; of what another node decides, its last value. */
   settings() {
-    const linked = (name) => this.node.inputs?.some(({ widget, link }) => widget?.name === name && link != null);
-    const value = (name) => (linked(name) ? this.run.settings[name] : this.widget(name).value);
-    return Object.fromEntries(SETTINGS.map((name) => [name, value(name)]));
+    const value = (name) => (this.linked(name) ? this.run.settings[name] : this.widget(name).value);
+    return { ...Object.fromEntries(SETTINGS.map((name) => [name, value(name)])), ...this.trial };
   }
 
   /** Takes what a run told. @param {Run | {too_many: number}} run */
@@ -81,10 +94,12 @@ export class GroupsPanel {
     this.latest.cancel();
     if ("too_many" in run) {
       this.run = this.grouping = null;
+      this.tree.fill(null);
       this.render();
       return this.say(`${count(run.too_many, "prompt")}: too many to show here. The report has all of them.`);
     }
     this.run = run;
+    this.tree.fill(run.tree);
     this.show(run.grouping);
     const now = this.settings();
     if (SETTINGS.some((name) => now[name] !== run.settings[name])) this.changed();
@@ -106,19 +121,45 @@ export class GroupsPanel {
     this.message.textContent = message;
   }
 
+  /** @param {number | null} threshold */
+  tryOut(threshold) {
+    this.trial = threshold === null ? {} : { threshold_mode: "fixed", threshold };
+    this.changed();
+  }
+
+  /** @param {number} threshold */
+  choose(threshold) {
+    this.trial = {};
+    this.set({ threshold_mode: "fixed", threshold });
+  }
+
   /** @param {string} text @param {string[] | null} target */
   move(text, target) {
     this.pin(movePrompt(this.pins, this.groups, text, target));
   }
 
+  /** @param {string} text */
+  unpin(text) {
+    const { pins } = this;
+    if (pins.has(text)) this.pin(unpinPrompt(pins, this.groups, text));
+  }
+
   /** @param {import("./pins.js").Pins} pins */
   pin(pins) {
-    const widget = this.widget("pinned");
-    this.commit(() => {
-      widget.value = formatPins(pins);
-      widget.callback(widget.value);
-    });
+    this.set({ pinned: formatPins(pins) });
     this.render();
+  }
+
+  /** Changes widgets, as one change to undo. @param {Object<string, any>} values */
+  set(values) {
+    this.commit(() => {
+      for (const [name, value] of Object.entries(values)) {
+        const widget = this.widget(name);
+        widget.value = value;
+        widget.callback(value);
+      }
+    });
+    this.node.setDirtyCanvas(true, true); // the classic canvas shows the values
   }
 
   render() {
@@ -128,7 +169,8 @@ export class GroupsPanel {
     this.reset.textContent = `Reset ${count(pins.size, "pin")}`;
     this.reset.title = "Put all prompts back into the groups that the threshold gives.";
     this.summary.textContent = grouping ? summary(run.prompts, grouping, this.settings()) : EMPTY;
-    const focused = this.cards.querySelector("li:focus")?.dataset.prompt;
+    if (grouping) this.tree.show(run.prompts, grouping, this.linked("threshold") || this.linked("threshold_mode"));
+    const focused = this.cards.querySelector("li:focus-within")?.dataset.prompt;
     const { scrollTop } = this.cards;
     this.cards.replaceChildren(...(grouping ? cardsOf(run.prompts, grouping, pins) : []));
     this.cards.scrollTop = scrollTop;
@@ -143,7 +185,7 @@ export class GroupsPanel {
 
 /** @param {string[]} prompts @param {Grouping} grouping @param {Object<string, any>} settings */
 function summary(prompts, { groups, threshold, share, saved }, { threshold_mode }) {
-  const how = `threshold ${threshold.toFixed(3)} (${threshold_mode})`;
+  const how = `threshold ${digits(threshold)} (${threshold_mode})`;
   const cost = `saves ${(100 * saved).toFixed(1)}% at share ${share}`;
   return `${count(prompts.length, "prompt")} in ${count(groups.length, "group")}, ${how}, ${cost}`;
 }

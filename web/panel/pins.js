@@ -23,6 +23,24 @@ export function formatPins(pins) {
 }
 
 /**
+ * The pins without a prompt's own; those that stayed with it stay behind.
+ *
+ * @param {Pins} pins
+ * @param {string[][]} groups the texts of each group, as they are shown now
+ * @param {string} text what goes back to where the threshold puts it
+ * @returns {Pins}
+ */
+export function unpinPrompt(pins, groups, text) {
+  const next = new Map(pins);
+  next.delete(text);
+  const left = groups.find((group) => group.includes(text)).filter((other) => other !== text);
+  const followers = left.filter((other) => pins.get(other) === text);
+  const heir = keeper(left, next, text) ?? followers[0];
+  for (const follower of followers) next.set(follower, heir);
+  return next;
+}
+
+/**
  * The pins after a prompt was moved; those that stayed with it stay behind.
  *
  * @param {Pins} pins
@@ -32,12 +50,7 @@ export function formatPins(pins) {
  * @returns {Pins}
  */
 export function movePrompt(pins, groups, text, target) {
-  const next = new Map(pins);
-  next.delete(text);
-  const left = groups.find((group) => group.includes(text)).filter((other) => other !== text);
-  const followers = left.filter((other) => pins.get(other) === text);
-  const heir = keeper(left, next, text) ?? followers[0];
-  for (const follower of followers) next.set(follower, heir);
+  const next = unpinPrompt(pins, groups, text);
   next.set(text, target ? (keeper(target, next, text) ?? target[0]) : text);
   return next;
 }
