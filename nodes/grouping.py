@@ -93,7 +93,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     "prompt and the prompt it stays with. One that stays with itself has its own group.",
                 ),
                 io.String.Input(
-                    "shared_prompts", multiline=True, dynamic_prompts=False, default="", optional=True,
+                    "shared_prompts", force_input=True, optional=True,
                     tooltip="Prompts of your own for the shared steps, one a line. Each is for the group that it is "
                     "most like, in place of what group_condition makes.",
                 ),
