@@ -1,11 +1,11 @@
 """Does a LoRA trained with L_SAGE make shared sampling better than one trained as usual?
 
-    python benchmarks/sage_table.py --out DIR [--seeds 3] [--scale 4] [--steps 600]
+    python benchmarks/sage_table.py --out DIR [--seeds 3] [--scale 4] [--sampler euler]
 
 A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
 same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
 were trained on, at 0 to 80% shared steps, and with fewer steps, alone and shared, all from the same noise, seen by the
-demo model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/sage_table.md.
+demo model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/sage_table_SAMPLER.md.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from scipy import stats
 STYLE = "sticker"
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 FEWER = (14, 11, 8, 6, 4)
-SHARED_FEWER = {0.6: (10, 8, 6, 5)}
-SAMPLER, STEPS, LONGEST = "euler", 20, 0.85
+SHARED_FEWER = {0.6: (10, 8, 6, 5), 0.8: (14, 10, 8)}
+STEPS, LONGEST = 20, 0.85
 LORAS: dict[str, LossSettings | None] = {
     "none": None,
     "plain": LossSettings(soft_weight=0, consistency_weight=0),
@@ -157,15 +157,16 @@ def main() -> None:
     parser.add_argument("--scale", type=int, default=LARGEST, choices=range(1, LARGEST + 1), help="times 216")
     parser.add_argument("--steps", type=int, default=600, help="of every training")
     parser.add_argument("--groups", type=int, default=100, help="of 4 drawings, to train on at most")
+    parser.add_argument("--sampler", default="euler")
     parser.add_argument("--loras", nargs="+", default=list(MAIN), choices=list(LORAS))
     options = parser.parse_args()
     results = Kept(options.out / f"sage_table_{options.scale}.json")
     rendering = Rendering(load_demo_judge())
     base, unseen = rendering.model, make_groups(options.scale)
     band_of = bands(rendering, unseen)
-    shared = [Setting(SAMPLER, STEPS, share) for share in SHARES]
-    settings = [*shared, *(Setting(SAMPLER, steps) for steps in FEWER)]
-    settings += [Setting(SAMPLER, steps, share) for share, fewer in SHARED_FEWER.items() for steps in fewer]
+    shared = [Setting(options.sampler, STEPS, share) for share in SHARES]
+    settings = [*shared, *(Setting(options.sampler, steps) for steps in FEWER)]
+    settings += [Setting(options.sampler, steps, share) for share, fewer in SHARED_FEWER.items() for steps in fewer]
     for seed in range(options.seeds):
         examples = training_examples(rendering, training_groups(options.groups, seed, make_groups(LARGEST)))
         for lora in options.loras:
@@ -184,8 +185,8 @@ def main() -> None:
             rendering.model = base
     images = sum(len(group.scenes) for group in unseen)
     rows = table(results, settings, options.loras, options.seeds)
-    text = f"{images} pictures a cell and seed, {options.seeds} seeds\n\n{rows}\n"
-    (options.out / "sage_table.md").write_text(text)
+    text = f"{images} pictures a cell and seed, {options.seeds} seeds, {options.sampler}\n\n{rows}\n"
+    (options.out / f"sage_table_{options.sampler}.md").write_text(text)
     print(text)
 
 
