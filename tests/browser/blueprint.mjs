@@ -21,9 +21,14 @@ export class BlueprintUser {
 
   /** Takes it from the search that a double click opens, onto an empty canvas. */
   async adds() {
-    await this.tab.evaluate(() => window.app.graph.clear());
-    await this.tab.mouse.dblclick(...PLACE);
+    await this.tab.evaluate(() => {
+      window.app.graph.clear();
+      document.activeElement.blur();
+    });
     await this.page.settle();
+    await this.tab.mouse.dblclick(...PLACE);
+    // The search has the focus when it is there; what is typed before would be shortcuts.
+    await this.tab.waitForFunction(() => document.activeElement.tagName === "INPUT", null, { timeout: 30_000 });
     await this.tab.keyboard.type(NAME, { delay: 20 });
     await this.page.settle();
     await this.tab.keyboard.press("Enter");
