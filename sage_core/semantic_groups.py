@@ -26,7 +26,7 @@ from .threshold import auto_threshold
 _INSTEAD = {
     "medoid": "the most central prompt's own condition is used",
     "concat": "all members' tokens in a row are used",
-}  # fmt: skip
+}
 
 
 def semantic_groups(
@@ -86,14 +86,15 @@ def semantic_groups(
     if shared_prompts:
         encoded, vectors = encode_and_measure(clip, shared_prompts, embed, template)
         groups = replace(groups, shared_prompts=_taken(groups, shared_prompts, encoded, vectors))
-    return _with_notes(groups, unknown_words(clip, prompts), len(keepers(prompts, pins or {})), shared_prompts)
+    unknown = unknown_words(clip, (*prompts, *shared_prompts))
+    return _with_notes(groups, unknown, len(keepers(prompts, pins or {})), shared_prompts)
 
 
 def _taken(
     groups: PromptGroups, texts: Sequence[str], encoded: Sequence[Conditioning], vectors: np.ndarray
 ) -> tuple[SharedPrompt, ...]:
     """Each text for the group whose members it is most like; of several for one group, the one most like it."""
-    sharing = [members for members in groups.partition if len(members) > 1]
+    sharing = [members for members in groups.partition if len(groups.texts(members)) > 1]
     if not sharing:
         return ()
     alike = vectors @ np.stack([groups.embeddings[list(members)].mean(0) for members in sharing]).T

@@ -179,7 +179,8 @@ class TestSharedPrompts:
         assert groups.notes == ("shared_prompts without a group of their own, so not used: a vehicle",)
 
     def test_no_group_to_be_for(self, minilm: Embed) -> None:
-        groups = semantic_groups(clip_l(), ("a dog", "a wedding bouquet"), embed=minilm, shared_prompts=("a car",))
+        prompts = ("a dog", "a wedding bouquet", "a dog")  # a repeat is rendered with the first, and shares nothing
+        groups = semantic_groups(clip_l(), prompts, embed=minilm, shared_prompts=("a car",))
         assert groups.shared_prompts == ()
         assert groups.notes == ("shared_prompts without a group of their own, so not used: a car",)
 
