@@ -10,7 +10,7 @@ from .grouping import SemanticGroupPrompts
 from .metrics import Metrics
 from .prefix_files import LoadPrefix, SavePrefix
 from .sampling import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
-from .saving import SaveImages
+from .saving import BranchSave, SaveImages
 from .training import SaveLora, TrainLora
 
 NODES: list[type[io.ComfyNode]] = [
@@ -25,6 +25,7 @@ NODES: list[type[io.ComfyNode]] = [
     ComparisonGrid,
     Metrics,
     SaveImages,
+    BranchSave,
     TrainLora,
     SaveLora,
     DemoModel,

@@ -19,9 +19,13 @@ def output_place(prefix: str, width: int = 0, height: int = 0, *, name: str = "f
     Raises:
         ValueError: the prefix leads out of the output folder.
     """
+    check_output_prefix(prefix, name)
     output = folder_paths.get_output_directory()
-    inside = Path(output).resolve()
-    if not (inside / prefix).resolve().is_relative_to(inside) or not prefix.strip("/\\. "):
-        raise ValueError(f"{name}: expected a name inside the output folder, got {prefix!r}.")
     folder, stem, first, subfolder, _ = folder_paths.get_save_image_path(prefix, output, width, height)
     return Path(folder), stem, first, subfolder
+
+
+def check_output_prefix(prefix: str, name: str = "filename_prefix") -> None:
+    inside = Path(folder_paths.get_output_directory()).resolve()
+    if not (inside / prefix).resolve().is_relative_to(inside) or not prefix.strip("/\\. "):
+        raise ValueError(f"{name}: expected a name inside the output folder, got {prefix!r}.")

@@ -1,18 +1,66 @@
-"""SageSaveImages."""
+"""SageSaveImages and SageBranchSave."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import comfy.utils
+import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from ..sage_core.checks import check_groups
+from nodes import VAEDecode  # type: ignore[attr-defined]  # the host's; the type checker finds ours
+
+from ..sage_core.checks import check_groups, images_a_prompt
+from ..sage_core.groups import PromptGroups
+from ..sage_core.prefix import check_prefix
 from ..sage_core.provenance import sampler_settings
-from ..sage_core.saving import image_records, save_images
-from .places import output_place
-from .types import CATEGORY, Groups
+from ..sage_core.sampling import sample_branch
+from ..sage_core.saving import ImageFiles
+from .places import check_output_prefix, output_place
+from .running import teller
+from .types import CATEGORY, Groups, Prefix
+
+_NAMED = [io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id]
+"""What a node has to know to say in its files how they were made."""
+
+
+def _file_names() -> io.String.Input:
+    return io.String.Input(
+        "filename_prefix", default="SAGE/image",
+        tooltip="How every file's name starts; a / makes folders in the output folder. Number, group and prompt "
+        "follow. As in Save Image, %year%, %month%, %day% and %width% can be used.",
+    )  # fmt: skip
+
+
+class _Saver:
+    """Saves prompts' images and keeps their names for the page."""
+
+    def __init__(self, hidden: Any, socket: str, groups: PromptGroups, filename_prefix: str) -> None:
+        """
+        Args:
+            socket: the input whose graph says with which settings the images were sampled.
+        """
+        self.hidden, self.socket, self.groups, self.filename_prefix = hidden, socket, groups, filename_prefix
+        self.files: ImageFiles | None = None
+        self.subfolder = ""
+        self.names: dict[int, list[str]] = {}
+
+    def save(self, prompt: int, images: torch.Tensor) -> None:
+        if self.files is None:  # their size may be in the name
+            self.files = self._files(*images.shape[1:3])
+        self.names[prompt] = self.files.save(prompt, images)
+
+    def shown(self) -> ui.SavedImages:
+        names = [name for prompt in sorted(self.names) for name in self.names[prompt]]
+        return ui.SavedImages([ui.SavedResult(name, self.subfolder, io.FolderType.output) for name in names])
+
+    def _files(self, height: int, width: int) -> ImageFiles:
+        graph = self.hidden.prompt
+        folder, stem, first, self.subfolder = output_place(self.filename_prefix, width, height)
+        texts = {**({"prompt": graph} if graph else {}), **(self.hidden.extra_pnginfo or {})}
+        settings = sampler_settings(graph, self.hidden.unique_id, self.socket)
+        return ImageFiles(self.groups, settings, folder, stem, first, None if args.disable_metadata else texts)
 
 
 class SaveImages(io.ComfyNode):
@@ -29,26 +77,56 @@ class SaveImages(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="What a SAGE sampler made, decoded: prompt 1 first."),
                 Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
-                io.String.Input(
-                    "filename_prefix", default="SAGE/image",
-                    tooltip="How every file's name starts; a / makes folders in the output folder. Number, group and "
-                    "prompt follow. As in Save Image, %year%, %month%, %day% and %width% can be used.",
-                ),
+                _file_names(),
             ],
-            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
+            hidden=_NAMED,
             is_output_node=True,
         )  # fmt: skip
 
     @classmethod
     def execute(cls, images: Any, groups: Any, filename_prefix: str) -> io.NodeOutput:
         check_groups(groups)
-        graph, extra = cls.hidden.prompt, cls.hidden.extra_pnginfo or {}
-        records = image_records(groups, images, sampler_settings(graph, cls.hidden.unique_id))
-        height, width = images.shape[1:3]
-        folder, stem, first, subfolder = output_place(filename_prefix, width, height)
-        texts = None if args.disable_metadata else {**({"prompt": graph} if graph else {}), **extra}
-        bar = comfy.utils.ProgressBar(len(records))
+        variations = images_a_prompt(images, len(groups.prompts))
+        saver = _Saver(cls.hidden, "images", groups, filename_prefix)
+        bar = comfy.utils.ProgressBar(len(images))
         # No live previews: the page would go on to show the last one in place of the saved images.
-        names = save_images(images, records, folder, stem, first, texts, bar.update_absolute)
-        results = [ui.SavedResult(name, subfolder, io.FolderType.output) for name in names]
-        return io.NodeOutput(ui=ui.SavedImages(results))
+        for prompt, its_images in enumerate(images.split(variations)):
+            saver.save(prompt, its_images)
+            bar.update(variations)
+        return io.NodeOutput(ui=saver.shown())
+
+
+class BranchSave(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageBranchSave",
+            display_name="SAGE Branch and Save",
+            category=CATEGORY,
+            description=(
+                "Branch KSampler, VAE Decode and SAGE Save Images in one, for long lists: every image is saved as soon "
+                "as it is finished and then forgotten, so that a stopped run keeps what it has and memory does not "
+                "grow with the list."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="The model that denoises, with any patches or LoRAs."),
+                Prefix.Input("prefix", tooltip="From Shared KSampler Prefix."),
+                io.Vae.Input("vae", tooltip="Decodes the latents."),
+                _file_names(),
+            ],
+            outputs=[io.String.Output(display_name="report", tooltip="Evaluations planned, done and saved.")],
+            hidden=_NAMED,
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, model: Any, prefix: Any, vae: Any, filename_prefix: str) -> io.NodeOutput:
+        check_prefix(prefix)
+        check_output_prefix(filename_prefix)
+        saver = _Saver(cls.hidden, "prefix", prefix.groups, filename_prefix)
+
+        def finished(prompt: int, its_rows: Any) -> None:
+            saver.save(prompt, VAEDecode().decode(vae, {"samples": its_rows})[0])
+
+        _, report = sample_branch(model, prefix, teller(cls.hidden), finished)
+        return io.NodeOutput(report, ui=saver.shown())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,10 +39,12 @@ class SageGuider(comfy.samplers.CFGGuider):
             of them, so that nodes which do not need them switch it off.
         outcome: what was planned and done, after `sample`.
         tell: who is told of the run while it goes on, if anybody; see `Watch`.
+        on_finished: given a prompt and its rows (a row a variation) as soon as they are finished, if anybody is.
     """
 
     gives_denoised = True
     tell: Tell | None = None
+    on_finished: Callable[[int, Any], None] | None = None
 
     def __init__(
         self,
@@ -68,6 +71,9 @@ class SageGuider(comfy.samplers.CFGGuider):
         self.set_cfg(cfg)
         self.all_groups = groups
         self.groups, self.stands_for = groups.distinct()
+        self.copies: list[list[int]] = [[] for _ in self.groups.prompts]
+        for prompt, distinct in enumerate(self.stands_for):
+            self.copies[distinct].append(prompt)
         self.negative = negative
         self.share = share
         self.share_mode = share_mode
@@ -78,7 +84,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         callback: StepCallback | None = None, disable_pbar: bool = False, seed: int | None = None,
     ) -> Any:  # fmt: skip
         if sigmas.shape[-1] == 0:
-            return rows.tile(latent_image, len(self.stands_for))
+            return self._untouched(latent_image)
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
         outcome = self._planned(job)
         return self._run_to_the_end(job, outcome.plan, outcome, callback, disable_pbar)
@@ -101,6 +107,19 @@ class SageGuider(comfy.samplers.CFGGuider):
         self._report_denoised(callback, progress, result)
         return result.samples
 
+    def _untouched(self, latent_image: Any) -> Any:
+        """What no step changes, a copy a prompt."""
+        distinct = range(len(self.groups.prompts))
+        self._hand_out(distinct, rows.tile(latent_image, len(distinct)))
+        return rows.tile(latent_image, len(self.stands_for))
+
+    def _hand_out(self, distinct: Sequence[int], batch: Any) -> None:
+        """Rows of some distinct prompts, for every prompt that they stand for."""
+        if self.on_finished is not None:
+            for index, its_rows in zip(distinct, rows.chunk(batch, len(distinct)), strict=True):
+                for prompt in self.copies[index]:
+                    self.on_finished(prompt, its_rows)
+
     def _every_prompt(self, batch: Any) -> Any:
         """Rows of the distinct prompts as rows of all of them."""
         return rows.pick(batch, self.stands_for, len(self.groups.prompts))
@@ -121,7 +140,9 @@ class SageGuider(comfy.samplers.CFGGuider):
         return Watch(self.tell, names, outcome.saving, preview_decoder(self.model_patcher))
 
     def _engine(self) -> Engine:
-        return Engine(self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg)
+        return Engine(
+            self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg, self._hand_out
+        )
 
     def _job(
         self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, mask: Any, seed: int | None
@@ -227,7 +248,7 @@ class BranchGuider(SageGuider):
         """The job is the prefix's own; only `callback` and `disable_pbar` are read."""
         prefix, job = self.prefix, self.prefix.job
         if len(job.sigmas) == 0:
-            return rows.tile(job.latent_image, len(self.stands_for))
+            return self._untouched(job.latent_image)
         return self._run_to_the_end(
             job, prefix.plan, prefix.outcome, callback, disable_pbar,
             done=len(prefix.plan.levels) - 1, traces=prefix.traces,

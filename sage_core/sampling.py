@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -52,10 +53,16 @@ def sample_prefix(
     return prefix, _rows_of(out, latent, len(groups.partition))
 
 
-def sample_branch(model: Any, prefix: Prefix, tell: Tell | None = None) -> tuple[Latent, str]:
-    """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report."""
+def sample_branch(
+    model: Any, prefix: Prefix, tell: Tell | None = None, on_finished: Callable[[int, Any], None] | None = None
+) -> tuple[Latent, str]:
+    """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report.
+
+    Args:
+        on_finished: given every prompt's number and rows as soon as they are finished.
+    """
     guider = BranchGuider(model, prefix)
-    guider.tell = tell
+    guider.tell, guider.on_finished = tell, on_finished
     out = _run(guider, prefix.latent, prefix.job.seed or 0, prefix.job.sampler, prefix.job.sigmas)
     return _rows_of(out, prefix.latent, len(prefix.groups.prompts)), _report(guider)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .checks import images_a_prompt
 from .groups import PromptGroups
 from .provenance import SamplerSettings
 
@@ -58,21 +56,6 @@ class ImageRecord:
         return json.dumps({key: value for key, value in flat.items() if value is not None}, ensure_ascii=False)
 
 
-def image_records(groups: PromptGroups, images: torch.Tensor, settings: SamplerSettings) -> list[ImageRecord]:
-    """A record a row of a batch, in its order.
-
-    Raises:
-        ValueError: the batch does not fit the prompts.
-    """
-    variations = images_a_prompt(images, len(groups.prompts))
-    group_of = {index: number for number, members in enumerate(groups.partition) for index in members}
-    return [
-        ImageRecord(prompt, group_of[index] + 1, len(groups.partition[group_of[index]]), variation + 1, settings)
-        for index, prompt in enumerate(groups.prompts)
-        for variation in range(variations)
-    ]
-
-
 def file_name(record: ImageRecord, *, variations: int) -> str:
     """'g02_a-red-car' (and '_v3' where there are several): letters, digits, '-' and '_' only, in any script."""
     letters = [letter if letter.isalnum() else "-" for letter in unicodedata.normalize("NFC", record.prompt)]
@@ -81,39 +64,43 @@ def file_name(record: ImageRecord, *, variations: int) -> str:
     return f"g{record.group:02}_{text}" + (f"_v{record.variation}" if variations > 1 else "")
 
 
-def save_images(
-    images: torch.Tensor, records: Sequence[ImageRecord], folder: Path, stem: str, first: int,
-    texts: dict[str, Any] | None, on_saved: Callable[[int], None] | None = None,
-) -> list[str]:  # fmt: skip
-    """Write every row; each file appears whole or not at all.
+class ImageFiles:
+    """The files of a list of prompts; each appears whole or not at all, in whatever order they are saved."""
 
-    Args:
-        images: (N * V, height, width, channels) from 0 to 1.
-        folder, stem, first: where, how every name starts, and the number of the first file.
-        texts: JSON-able PNG texts that all files have; None writes no metadata at all.
-        on_saved: gets how many are written.
+    def __init__(
+        self, groups: PromptGroups, settings: SamplerSettings, folder: Path, stem: str, first: int,
+        texts: dict[str, Any] | None,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            folder, stem, first: where, how every name starts, and the number of the first prompt's first file.
+            texts: JSON-able PNG texts that all files have; None writes no metadata at all.
+        """
+        self.groups, self.settings, self.folder, self.stem, self.first = groups, settings, folder, stem, first
+        self.texts = None if texts is None else {key: json.dumps(value) for key, value in texts.items()}
+        self.group_of = {index: number for number, members in enumerate(groups.partition) for index in members}
 
-    Returns:
-        Names, in row order.
-    """
-    variations = max(record.variation for record in records)
-    shared = {key: json.dumps(value) for key, value in (texts or {}).items()}
-    names = []
-    for row, (image, record) in enumerate(zip(images, records, strict=True)):
+    def save(self, prompt: int, images: torch.Tensor) -> list[str]:
+        """Write a prompt's images, (variations, height, width, channels) from 0 to 1. Returns their names."""
+        group, names = self.group_of[prompt], []
+        for variation, image in enumerate(images):
+            record = ImageRecord(
+                self.groups.prompts[prompt], group + 1, len(self.groups.partition[group]), variation + 1, self.settings
+            )
+            number = f"{self.stem}_{self.first + prompt * len(images) + variation:05}"
+            names.append(f"{number}_{file_name(record, variations=len(images))}.png")
+            self._write(image, record, self.folder / names[-1], self.folder / f".{number}.part")
+        return names
+
+    def _write(self, image: torch.Tensor, record: ImageRecord, path: Path, part: Path) -> None:
         array = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         picture = Image.fromarray(np.squeeze(array, -1) if array.shape[-1] == 1 else array)
-        info = None if texts is None else _png_texts(shared, record, picture)
-        name = f"{stem}_{first + row:05}_{file_name(record, variations=variations)}.png"
-        part = folder / f".{stem}_{first + row:05}.part"
+        info = None if self.texts is None else _png_texts(self.texts, record, picture)
         try:
             picture.save(part, "PNG", pnginfo=info, compress_level=4)
-            os.replace(part, folder / name)
+            os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-        names.append(name)
-        if on_saved:
-            on_saved(row + 1)
-    return names
 
 
 def _png_texts(shared: dict[str, str], record: ImageRecord, picture: Image.Image) -> PngInfo:

@@ -167,6 +167,40 @@ class TestServer:
         again = server.queue({**graph, "5": sage_graph(seed=2)["5"]})
         assert server.files(again["7"])[0].name.startswith("own_00007_"), "nothing is written over"
 
+    def test_images_saved_as_they_finish_are_those_saved_at_the_end(self, server: Server) -> None:
+        graph = sage_graph()
+        graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
+        graph["21"] = {"class_type": "SageBranchKSampler", "inputs": {"model": ["1", 0], "prefix": ["5", 0]}}
+        graph["6"]["inputs"]["samples"] = ["21", 0]
+        graph["7"] = {
+            "class_type": "SageSaveImages",
+            "inputs": {"images": ["6", 0], "groups": ["2", 0], "filename_prefix": "late/image"},
+        }
+        graph["22"] = {
+            "class_type": "SageBranchSave",
+            "inputs": {
+                "model": ["1", 0], "prefix": ["5", 0], "vae": ["1", 2], "filename_prefix": "early/%width%/image"
+            },
+        }
+        graph["8"]["inputs"]["source"] = ["22", 0]
+        outputs = server.queue(graph)
+        late, early = server.files(outputs["7"]), server.files(outputs["22"])
+        assert [path.name for path in early] == [path.name for path in late] and len(early) == 6
+        with Image.open(early[0]) as file:
+            assert early[0].parent.name == str(file.width)
+        for one, other in zip(early, late, strict=True):
+            assert Image.open(one).tobytes() == Image.open(other).tobytes()
+            assert Image.open(one).text == Image.open(other).text
+        assert "planned" in outputs["8"]["text"][0]
+
+    def test_nothing_is_sampled_for_a_folder_outside(self, server: Server) -> None:
+        graph = sage_graph()
+        graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
+        inputs = {"model": ["1", 0], "prefix": ["5", 0], "vae": ["1", 2], "filename_prefix": "../outside"}
+        graph = {**{key: graph[key] for key in "12345"}, "22": {"class_type": "SageBranchSave", "inputs": inputs}}
+        with pytest.raises(ServerError, match="SageBranchSave.*filename_prefix: expected a name inside"):
+            server.queue(graph)
+
     @pytest.mark.parametrize("prefix", ["../outside", "/tmp/outside", "", ".."])
     def test_files_stay_in_the_output_folder(self, server: Server, prefix: str) -> None:
         graph = sage_graph()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_management
@@ -53,6 +54,37 @@ def test_chunks_change_nothing(sampler_name: str, little_memory: None) -> None:
             assert_equal(chunked, run(sampler_name=sampler_name))
     assert max(whole.batches) == 6 * 2 * 2
     assert whole.rows == evaluations.rows
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_rows_leave_as_they_are_finished() -> None:
+    """While the rest is still sampled; a repeated prompt with the one that stands for it."""
+    conditions = different("sd15", 5)
+    partition = [(0, 5, 1), (2, 3, 4)]
+    groups = replace(grouped([*conditions, conditions[0]], partition), prompts=(*"abcde", "a"))
+    model, image, left = MODELS["sd15"](), small("sd15", batch=2), {}
+    negative = conditioning("sd15", seed=1)
+    prefix, _ = sampling.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
+    with count_evaluations(model) as evaluations:
+
+        def finished(prompt: int, its_rows: torch.Tensor) -> None:
+            left[prompt] = (evaluations.rows, its_rows.clone())
+
+        out, _ = sampling.sample_branch(model, prefix, on_finished=finished)
+    assert list(left) == [0, 5, 1, 2, 3, 4]
+    when = [left[prompt][0] for prompt in (0, 1, 2, 3, 4)]
+    assert when[0] == when[1] < when[2] == when[3] < when[4] == evaluations.rows
+    assert torch.equal(out["samples"], torch.cat([left[prompt][1] for prompt in range(6)]))
+
+
+def test_what_no_step_changes_leaves_too() -> None:
+    left = {}
+    groups, image = grouped(different("sd15", 2), [(0, 1)]), small("sd15")
+    settings = {**SETTINGS, "denoise": 0.0}
+    model = MODELS["sd15"]()
+    prefix, _ = sampling.sample_prefix(model, groups, conditioning("sd15", seed=1), image, share=0.5, **settings)
+    out, _ = sampling.sample_branch(model, prefix, on_finished=left.__setitem__)
+    assert torch.equal(out["samples"], torch.cat([left[0], left[1]]))
 
 
 def test_with_easycache_a_chunk_is_an_ordinary_run(little_memory: None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from comfyui_sage.sage_core.provenance import SamplerSettings
-from comfyui_sage.sage_core.saving import ImageRecord, file_name, image_records, save_images
+from comfyui_sage.sage_core.saving import ImageFiles, ImageRecord, file_name
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,8 +19,8 @@ PROMPTS = ["a red car, snow", "日本の赤い車", "../../etc/passwd", "a red c
 
 
 def save(folder: Path, images: torch.Tensor, texts: dict | None, first: int = 1) -> list[str]:
-    records = image_records(grouped(((0, 2), (1, 3)), PROMPTS), images, SETTINGS)
-    return save_images(images, records, folder, "image", first, texts)
+    files = ImageFiles(grouped(((0, 2), (1, 3)), PROMPTS), SETTINGS, folder, "image", first, texts)
+    return [name for prompt, its in enumerate(images.split(len(images) // 4)) for name in files.save(prompt, its)]
 
 
 @given(st.text(max_size=500), st.integers(1, 10000))
@@ -65,26 +65,29 @@ def test_pixels_come_back(tmp_path: Path) -> None:
         assert list(file.getdata())[0] == tuple((images[2, 0, 0] * 255).round().int().tolist())
 
 
-def test_a_stop_leaves_whole_files_only(tmp_path: Path) -> None:
-    records = image_records(grouped(((0, 1, 2, 3),), PROMPTS), torch.zeros(4, 8, 8, 3), SETTINGS)
+def test_in_any_order_the_same_files(tmp_path: Path) -> None:
+    images = torch.rand(4, 2, 8, 8, 3)
+    names = save(tmp_path, images.flatten(0, 1), {})
+    pixels = [Image.open(tmp_path / name).tobytes() for name in names]
+    later = tmp_path / "later"
+    later.mkdir()
+    files = ImageFiles(grouped(((0, 2), (1, 3)), PROMPTS), SETTINGS, later, "image", 1, {})
+    found = {prompt: files.save(prompt, images[prompt]) for prompt in (2, 0, 3, 1)}
+    assert [name for prompt in range(4) for name in found[prompt]] == names
+    assert [Image.open(later / name).tobytes() for name in names] == pixels
 
-    def stop(done: int) -> None:
-        if done == 2:
-            raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        save_images(torch.zeros(4, 8, 8, 3), records, tmp_path, "image", 1, {}, stop)
-    assert len(list(tmp_path.iterdir())) == 2
-    for path in tmp_path.iterdir():
-        Image.open(path).load()
+def test_a_full_disk_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(tmp_path, torch.zeros(4, 8, 8, 3), {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing_half(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="missing"):
         save(tmp_path / "missing", torch.zeros(4, 8, 8, 3), {})
     assert not list(tmp_path.iterdir())
-
-
-def test_images_that_are_not_of_these_prompts() -> None:
-    with pytest.raises(ValueError, match=r"images: expected .* 4 prompts, got 6 images"):
-        image_records(grouped(((0, 1, 2, 3),), PROMPTS), torch.zeros(6, 8, 8, 3), SETTINGS)
