@@ -23,6 +23,8 @@ from .types import CATEGORY, Groups, Prefix
 
 _NAMED = [io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id]
 """What a node has to know to say in its files how they were made."""
+_MOST_SHOWN = 256
+"""Images that a node shows on the page; a browser has to load them all."""
 
 
 def _file_names() -> io.String.Input:
@@ -53,7 +55,8 @@ class _Saver:
 
     def shown(self) -> ui.SavedImages:
         names = [name for prompt in sorted(self.names) for name in self.names[prompt]]
-        return ui.SavedImages([ui.SavedResult(name, self.subfolder, io.FolderType.output) for name in names])
+        shown = names[:_MOST_SHOWN]
+        return ui.SavedImages([ui.SavedResult(name, self.subfolder, io.FolderType.output) for name in shown])
 
     def _files(self, height: int, width: int) -> ImageFiles:
         graph = self.hidden.prompt

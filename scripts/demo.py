@@ -24,6 +24,7 @@ UNITS = {
     "SageSemanticGroupPrompts": "prompts",
     "SageSharedKSamplerPrefix": "evaluations",
     "SageBranchKSampler": "evaluations",
+    "SageBranchSave": "evaluations",
     "SageKSampler": "evaluations",
     "SamplerCustomAdvanced": "evaluations",
     "SageMetrics": "images",

@@ -11,6 +11,7 @@ const PANELS = {
   SageKSampler: sampling,
   SageSharedKSamplerPrefix: sampling,
   SageBranchKSampler: sampling,
+  SageBranchSave: sampling,
   SageTrainLora: () => new TrainingPanel(stop),
 };
 /** @type {WeakMap<object, SamplingPanel | TrainingPanel>} */
