@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import comfy.utils
@@ -128,8 +129,10 @@ class BranchSave(io.ComfyNode):
         check_output_prefix(filename_prefix)
         saver = _Saver(cls.hidden, "prefix", prefix.groups, filename_prefix)
 
-        def finished(prompt: int, its_rows: Any) -> None:
-            saver.save(prompt, VAEDecode().decode(vae, {"samples": its_rows})[0])
+        def finished(prompts: Sequence[int], its_rows: Any) -> None:
+            images = VAEDecode().decode(vae, {"samples": its_rows})[0]
+            for prompt in prompts:
+                saver.save(prompt, images)
 
         _, report = sample_branch(model, prefix, teller(cls.hidden), finished)
         return io.NodeOutput(report, ui=saver.shown())

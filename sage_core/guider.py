@@ -39,12 +39,13 @@ class SageGuider(comfy.samplers.CFGGuider):
             of them, so that nodes which do not need them switch it off.
         outcome: what was planned and done, after `sample`.
         tell: who is told of the run while it goes on, if anybody; see `Watch`.
-        on_finished: given a prompt and its rows (a row a variation) as soon as they are finished, if anybody is.
+        on_finished: given a prompt's numbers (several where it repeats) and rows (a row a variation) as soon as they
+            are finished, if anybody is.
     """
 
     gives_denoised = True
     tell: Tell | None = None
-    on_finished: Callable[[int, Any], None] | None = None
+    on_finished: Callable[[Sequence[int], Any], None] | None = None
 
     def __init__(
         self,
@@ -114,11 +115,10 @@ class SageGuider(comfy.samplers.CFGGuider):
         return rows.tile(latent_image, len(self.stands_for))
 
     def _hand_out(self, distinct: Sequence[int], batch: Any) -> None:
-        """Rows of some distinct prompts, for every prompt that they stand for."""
+        """Rows of some distinct prompts, for those that they stand for."""
         if self.on_finished is not None:
             for index, its_rows in zip(distinct, rows.chunk(batch, len(distinct)), strict=True):
-                for prompt in self.copies[index]:
-                    self.on_finished(prompt, its_rows)
+                self.on_finished(self.copies[index], its_rows)
 
     def _every_prompt(self, batch: Any) -> Any:
         """Rows of the distinct prompts as rows of all of them."""

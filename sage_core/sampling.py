@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,12 +54,12 @@ def sample_prefix(
 
 
 def sample_branch(
-    model: Any, prefix: Prefix, tell: Tell | None = None, on_finished: Callable[[int, Any], None] | None = None
+    model: Any, prefix: Prefix, tell: Tell | None = None, on_finished: Callable[[Sequence[int], Any], None] | None = None
 ) -> tuple[Latent, str]:
     """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report.
 
     Args:
-        on_finished: given every prompt's number and rows as soon as they are finished.
+        on_finished: given every prompt's numbers and rows as soon as they are finished; see `SageGuider`.
     """
     guider = BranchGuider(model, prefix)
     guider.tell, guider.on_finished = tell, on_finished

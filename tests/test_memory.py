@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -67,8 +68,8 @@ def test_rows_leave_as_they_are_finished() -> None:
     prefix, _ = sampling.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
     with count_evaluations(model) as evaluations:
 
-        def finished(prompt: int, its_rows: torch.Tensor) -> None:
-            left[prompt] = (evaluations.rows, its_rows.clone())
+        def finished(prompts: Sequence[int], its_rows: torch.Tensor) -> None:
+            left.update(dict.fromkeys(prompts, (evaluations.rows, its_rows.clone())))
 
         out, _ = sampling.sample_branch(model, prefix, on_finished=finished)
     assert list(left) == [0, 5, 1, 2, 3, 4]
@@ -78,13 +79,13 @@ def test_rows_leave_as_they_are_finished() -> None:
 
 
 def test_what_no_step_changes_leaves_too() -> None:
-    left = {}
+    left: list[torch.Tensor] = []
     groups, image = grouped(different("sd15", 2), [(0, 1)]), small("sd15")
     settings = {**SETTINGS, "denoise": 0.0}
     model = MODELS["sd15"]()
     prefix, _ = sampling.sample_prefix(model, groups, conditioning("sd15", seed=1), image, share=0.5, **settings)
-    out, _ = sampling.sample_branch(model, prefix, on_finished=left.__setitem__)
-    assert torch.equal(out["samples"], torch.cat([left[0], left[1]]))
+    out, _ = sampling.sample_branch(model, prefix, on_finished=lambda prompts, its_rows: left.append(its_rows))
+    assert torch.equal(out["samples"], torch.cat(left))
 
 
 def test_with_easycache_a_chunk_is_an_ordinary_run(little_memory: None) -> None:
