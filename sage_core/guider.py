@@ -27,6 +27,9 @@ from .telling import Tell
 from .trace import ClusterTrace
 from .watching import PromptNames, Watch, preview_decoder
 
+OnFinished = Callable[[Sequence[int], Any], None]
+"""Given a prompt's numbers (several where it repeats) and its rows, one a variation, as soon as they are finished."""
+
 
 class SageGuider(comfy.samplers.CFGGuider):
     """Samples every prompt of some groups; the steps above the branch sigma run once a group.
@@ -39,13 +42,12 @@ class SageGuider(comfy.samplers.CFGGuider):
             of them, so that nodes which do not need them switch it off.
         outcome: what was planned and done, after `sample`.
         tell: who is told of the run while it goes on, if anybody; see `Watch`.
-        on_finished: given a prompt's numbers (several where it repeats) and rows (a row a variation) as soon as they
-            are finished, if anybody is.
+        on_finished: who gets the rows of every prompt, if anybody.
     """
 
     gives_denoised = True
     tell: Tell | None = None
-    on_finished: Callable[[Sequence[int], Any], None] | None = None
+    on_finished: OnFinished | None = None
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from . import rows
 from .checks import check_choice
 from .conditioning import Conditioning
 from .groups import PromptGroups
-from .guider import BranchGuider, PrefixGuider, SageGuider
+from .guider import BranchGuider, OnFinished, PrefixGuider, SageGuider
 from .prefix import Prefix
 from .report import sampling_report
 from .telling import Tell
@@ -54,12 +53,12 @@ def sample_prefix(
 
 
 def sample_branch(
-    model: Any, prefix: Prefix, tell: Tell | None = None, on_finished: Callable[[Sequence[int], Any], None] | None = None
+    model: Any, prefix: Prefix, tell: Tell | None = None, on_finished: OnFinished | None = None
 ) -> tuple[Latent, str]:
     """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report.
 
     Args:
-        on_finished: given every prompt's numbers and rows as soon as they are finished; see `SageGuider`.
+        on_finished: who gets the rows of every prompt as soon as they are finished.
     """
     guider = BranchGuider(model, prefix)
     guider.tell, guider.on_finished = tell, on_finished
