@@ -2,12 +2,14 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addElement, extend } from "./panel/nodes.js";
+import { addElement, extend, nodeAt } from "./panel/nodes.js";
 import { GroupsPanel } from "./panel/panel.js";
 
 const NODE = "SageSemanticGroupPrompts";
 /** @type {WeakMap<object, GroupsPanel>} */
 const panels = new WeakMap();
+
+const root = () => app.rootGraph ?? app.graph;
 
 async function ask(question) {
   const answer = await api.fetchApi("/sage/regroup", { method: "POST", body: JSON.stringify(question) });
@@ -42,11 +44,19 @@ function show(node, output) {
   if (run) panels.get(node)?.fill(run);
 }
 
+/** Fills what is still empty with what the server remembers of this workflow. */
+async function recall() {
+  const answer = await api.fetchApi(`/sage/groups?${new URLSearchParams({ workflow: root().id })}`);
+  const told = answer.ok ? await answer.json() : [];
+  for (const run of told) {
+    if (run.workflow === root().id) panels.get(nodeAt(root(), run.node) ?? {})?.recall(run);
+  }
+}
+
 /** A node by the name that outputs are kept under: its id, after its subgraph's where it is in one. */
-function nodeAt(locator) {
+function nodeOf(locator) {
   const [id, subgraph] = locator.split(":").reverse();
-  const root = app.rootGraph ?? app.graph;
-  return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
+  return (subgraph ? root().subgraphs?.get(subgraph) : root())?.getNodeById(id);
 }
 
 app.registerExtension({
@@ -54,9 +64,12 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.comfyClass === NODE) addPanel(node);
   },
+  afterConfigureGraph() {
+    recall().catch(() => {}); // a page without its server says so itself
+  },
   onNodeOutputsUpdated(outputs) {
     for (const [locator, output] of Object.entries(outputs)) {
-      if (output?.sage_groups) show(nodeAt(locator), output);
+      if (output?.sage_groups) show(nodeOf(locator), output);
     }
   },
 });

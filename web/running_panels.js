@@ -2,7 +2,7 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addElement } from "./panel/nodes.js";
+import { addElement, nodeAt } from "./panel/nodes.js";
 import { SamplingPanel } from "./panel/sampling.js";
 import { TrainingPanel } from "./panel/training.js";
 
@@ -42,13 +42,7 @@ const SETTINGS = [
 const root = () => app.rootGraph ?? app.graph;
 const keyOf = ({ workflow, node }) => `${workflow} ${node}`;
 
-/** A node by the id it runs under: in a subgraph, after the ids of the nodes around it. */
-function nodeAt(path) {
-  return String(path).split(":").reduce(({ graph }, id) => {
-    const node = graph?.getNodeById(id);
-    return { node, graph: node?.subgraph };
-  }, { graph: root() }).node;
-}
+const panelAt = (path) => panels.get(nodeAt(root(), String(path)) ?? {});
 
 function hear(news) {
   const key = keyOf(news);
@@ -59,7 +53,7 @@ function hear(news) {
 
 /** @param {object} run */
 function show(run) {
-  if (run.workflow === root()?.id) panels.get(nodeAt(run.node) ?? {})?.show(run);
+  if (run.workflow === root()?.id) panelAt(run.node)?.show(run);
 }
 
 /** What was told of this workflow's nodes, to this page and before it was opened. */
@@ -82,7 +76,7 @@ async function stop({ workflow, node }) {
 api.addEventListener("sage.progress", ({ detail }) => hear(detail));
 // The panel has the same pictures, framed: the page, which hears of them after us, need not put them on the node too.
 api.addEventListener("b_preview_with_metadata", (event) => {
-  if (panels.has(nodeAt(event.detail.displayNodeId ?? event.detail.nodeId) ?? {})) event.stopImmediatePropagation();
+  if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();
 });
 
 app.registerExtension({

@@ -16,6 +16,19 @@ export function extend(node, name, after) {
 }
 
 /**
+ * A node by the id it runs under: in a subgraph, after the ids of the nodes around it.
+ *
+ * @param {object} graph the workflow's own
+ * @param {string} path
+ */
+export function nodeAt(graph, path) {
+  return path.split(":").reduce(({ inside }, id) => {
+    const node = inside?.getNodeById(id);
+    return { node, inside: node?.subgraph };
+  }, { inside: graph }).node;
+}
+
+/**
  * Puts an element under a node's widgets; it is no part of the workflow.
  *
  * @param {object} node

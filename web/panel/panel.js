@@ -105,6 +105,16 @@ export class GroupsPanel {
     if (SETTINGS.some((name) => now[name] !== run.settings[name])) this.changed();
   }
 
+  /**
+   * Takes what an earlier run told, unless there is newer news, or the node has other prompts by now.
+   *
+   * @param {Run & {made_of: Object<string, any>}} run
+   */
+  recall({ made_of, ...run }) {
+    const same = ([name, value]) => this.linked(name) || this.widget(name)?.value === value;
+    if (!this.run && Object.entries(made_of).every(same)) this.fill(run);
+  }
+
   /** Asks for the groups under other settings. */
   changed() {
     if (this.run) this.latest.request({ key: this.run.key, ...this.settings() });
