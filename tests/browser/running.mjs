@@ -62,7 +62,7 @@ export async function watchSampling(user, workflow, other, shot, problems) {
     await shot("running");
   });
   const done = { summary: await user.summary(), figures: await user.figures() };
-  if (!/^736 of 736 evaluations, 23.3% saved, done in \d+ s$/.test(done.summary)) problems.push(`it says ${done.summary}`);
+  if (!/^736 of 736 evaluations, 23.3% saved, done in (\d+ min )?\d+ s$/.test(done.summary)) problems.push(`it says ${done.summary}`);
   compare(problems, "pictures", done.figures.length, 12);
   compare(problems, "the first one", done.figures[0], ["1. a red flower on a yellow background", "rgb(0, 114, 178)"]);
   compare(problems, "the fourth one", done.figures[3], ["4. a green tree in the snow", "rgb(230, 159, 0)"]);
