@@ -20,6 +20,8 @@ from ..sage_core.regrouping import panel
 from ..sage_core.report import grouping_report
 from ..sage_core.semantic_groups import semantic_groups
 from .encoder_models import FOLDER, measure
+from .regroup import remember
+from .running import WHERE
 from .types import CATEGORY, Groups
 
 _NO_FILE = "none"
@@ -39,6 +41,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                 "Encodes a list of prompts and groups those that mean nearly the same, so that a SAGE sampler can "
                 "run the first steps once a group."
             ),
+            hidden=WHERE,
             is_output_node=True,  # can be run alone; and a cached run fills the panel of a page that was just opened
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
@@ -129,8 +132,11 @@ class SemanticGroupPrompts(io.ComfyNode):
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip
-        ui = {"sage_groups": [panel(groups, settings)]}
-        return io.NodeOutput(groups, grouping_report(groups), similarity_image(groups), ui=ui)
+        run = panel(groups, settings)
+        made_of = {"prompts": prompts, "prompt_file": prompt_file, "encoder": encoder, "encoder_model": encoder_model}
+        remember(cls.hidden, run, made_of)
+        report, image = grouping_report(groups), similarity_image(groups)
+        return io.NodeOutput(groups, report, image, ui={"sage_groups": [run]})
 
 
 def _input_folder() -> Path:

@@ -33,6 +33,18 @@ class Refused(Exception):
         return web.json_response({"error": str(self)}, status=self.status)
 
 
+def asked_workflow(request: web.Request) -> str:
+    """The id of the workflow that a page asks about.
+
+    Raises:
+        Refused: there is none.
+    """
+    workflow = request.query.get("workflow")
+    if not workflow:
+        raise Refused(400, "workflow: expected the id of a workflow.")
+    return workflow
+
+
 async def read_fields(request: web.Request, fields: Fields) -> dict[str, Any]:
     """The body's values.
 

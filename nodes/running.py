@@ -13,7 +13,7 @@ from aiohttp import web
 from comfy_api.latest import io
 
 from ..sage_core.telling import Tell
-from .requests import Fields, Refused, read_fields, server
+from .requests import Fields, Refused, asked_workflow, read_fields, server
 
 WHERE = [io.Hidden.unique_id, io.Hidden.extra_pnginfo]
 """What a node has to know for `teller`."""
@@ -102,10 +102,10 @@ def teller(hidden: Any) -> Tell | None:
 
 async def progress(request: web.Request) -> web.Response:
     """All that is remembered of a workflow's nodes."""
-    workflow = request.query.get("workflow")
-    if not workflow:
-        return Refused(400, "workflow: expected the id of a workflow.").answer
-    return web.json_response(MEMORY.of(workflow))
+    try:
+        return web.json_response(MEMORY.of(asked_workflow(request)))
+    except Refused as refused:
+        return refused.answer
 
 
 async def stop(request: web.Request) -> web.Response:

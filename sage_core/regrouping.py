@@ -101,10 +101,19 @@ def panel(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, Any]:
     if len(prompts) > _MOST_PROMPTS or sum(map(len, prompts)) > _MOST_CHARACTERS:
         return {"too_many": len(prompts)}
     assert groups.auto_threshold is not None
-    key = MEMORY.keep(Measured(prompts, groups.embeddings, groups.auto_threshold))
-    grouping = cards(prompts, groups.embeddings, groups.partition, groups.threshold)
-    tree = dendrogram(prompts, groups.embeddings)
-    return {"key": key, "prompts": prompts, "settings": settings, "grouping": grouping, "tree": tree}
+    key = MEMORY.keep(measured := Measured(prompts, groups.embeddings, groups.auto_threshold))
+    return _told(key, measured, settings, cards(prompts, groups.embeddings, groups.partition, groups.threshold))
+
+
+def remembered(key: str, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """What `panel` told of a run; None where it is forgotten."""
+    measured = MEMORY.recall(key)
+    return None if measured is None else _told(key, measured, settings, measured.regrouped(**settings))
+
+
+def _told(key: str, measured: Measured, settings: dict[str, Any], grouping: dict[str, Any]) -> dict[str, Any]:
+    tree = dendrogram(measured.prompts, measured.embeddings)
+    return {"key": key, "prompts": measured.prompts, "settings": settings, "grouping": grouping, "tree": tree}
 
 
 def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, Any] | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from comfyui_sage.nodes.regroup import remember, told_of
 from comfyui_sage.nodes.routes import add_routes
 from comfyui_sage.sage_core import regrouping
 from comfyui_sage.sage_core.colours import ALONE
@@ -130,17 +132,19 @@ def test_without_a_server_nothing_is_registered() -> None:
     add_routes()
 
 
+def grouping_graph(**settings: Any) -> dict[str, Any]:
+    """The demo model's groups of three prompts, and the report."""
+    graph = sage_graph()
+    graph["2"]["inputs"] |= settings
+    shown = {"class_type": "PreviewAny", "inputs": {"source": ["2", 1]}}
+    return {"1": graph["1"], "2": graph["2"], "8": shown}
+
+
 class TestRoute:
     @pytest.fixture(scope="class")
     def told(self, server: Server) -> dict[str, Any]:
         """What a run shows on the panel."""
-        return server.queue(self.graph())["2"]["sage_groups"][0]
-
-    def graph(self, **settings: Any) -> dict[str, Any]:
-        graph = sage_graph()
-        graph["2"]["inputs"] |= settings
-        shown = {"class_type": "PreviewAny", "inputs": {"source": ["2", 1]}}
-        return {"1": graph["1"], "2": graph["2"], "8": shown}
+        return server.queue(grouping_graph())["2"]["sage_groups"][0]
 
     def post(self, server: Server, body: Any) -> tuple[int, Any]:
         """Status and answer."""
@@ -167,7 +171,7 @@ class TestRoute:
 
     def test_the_node_groups_as_the_route_told(self, server: Server, told: dict[str, Any]) -> None:
         pinned = json.dumps({told["prompts"][0]: told["prompts"][2]})
-        outputs = server.queue(self.graph(pinned=pinned))
+        outputs = server.queue(grouping_graph(pinned=pinned))
         assert members(outputs["2"]["sage_groups"][0]["grouping"]) == [[0, 2], [1]]
         assert "1 of the prompts are where they were put by hand" in outputs["8"]["text"][0]
 
@@ -199,3 +203,43 @@ class TestRoute:
     def test_a_damaged_body(self, server: Server, body: bytes) -> None:
         code, answer = self.post(server, body)
         assert (code, answer["error"].startswith("body: expected")) == (400, True)
+
+
+class TestLastRuns:
+    """What a page that was opened since is told of a workflow's nodes. Inputs are new: a cached node does not run."""
+
+    WORKFLOW = "8d1b7c52-0000-4b0e-8c35-7f6d2a9e4c11"
+
+    def get(self, server: Server, query: str) -> tuple[int, Any]:
+        status, text = server.ask(f"/sage/groups{query}")
+        return status, json.loads(text)
+
+    def test_as_the_run_told_its_panel(self, server: Server) -> None:
+        prompts = "a {red|blue} tree in the snow\na small boat on a lake"
+        pinned = json.dumps({"a red tree in the snow": "a small boat on a lake"})
+        for settings in ({}, {"threshold_mode": "fixed", "threshold": 0.5, "max_group_size": 2, "pinned": pinned}):
+            shown = server.queue(grouping_graph(prompts=prompts, **settings), workflow={"id": self.WORKFLOW})
+            status, (told,) = self.get(server, f"?workflow={self.WORKFLOW}")
+            made_of = {"prompts": prompts, "prompt_file": "none", "encoder": "clip", "encoder_model": ""}
+            about = {"workflow": self.WORKFLOW, "node": "2", "made_of": made_of}
+            assert status == 200
+            assert told == told | about | shown["2"]["sage_groups"][0]
+
+    def test_what_is_forgotten_is_not_told(self, server: Server) -> None:
+        for number in range(9):
+            server.queue(grouping_graph(prompts=f"{number} boats\na lake"), workflow={"id": f"boats {number}"})
+        told = [len(self.get(server, f"?workflow=boats%20{number}")[1]) for number in range(9)]
+        assert told == [0, *[1] * 8]
+
+    def test_what_was_too_much_to_show_is_not_told(self) -> None:
+        hidden = SimpleNamespace(extra_pnginfo={"workflow": {"id": "long"}}, unique_id="2")
+        short = {"key": regrouping.MEMORY.keep(MEASURED), "settings": FIXED}
+        for run, count in ((short, 1), ({"too_many": 3000}, 0)):
+            remember(hidden, run, {})
+            assert len(told_of("long")) == count
+
+    def test_another_workflow(self, server: Server) -> None:
+        assert self.get(server, "?workflow=unheard") == (200, [])
+
+    def test_no_workflow(self, server: Server) -> None:
+        assert self.get(server, "") == (400, {"error": "workflow: expected the id of a workflow."})

@@ -2,13 +2,23 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addElement, extend } from "./panel/nodes.js";
+import { addElement, extended, nodeAt } from "./panel/nodes.js";
 import { GroupsPanel } from "./panel/panel.js";
 
 const NODE = "SageSemanticGroupPrompts";
 /** @type {WeakMap<object, GroupsPanel>} */
 const panels = new WeakMap();
 
+const root = () => app.rootGraph ?? app.graph;
+
+/**
+ * What the node shows, see `panel` in sage_core/regrouping.py.
+ *
+ * @typedef {import("./panel/panel.js").Run} Run
+ * @typedef {{sage_groups?: [Run | {too_many: number}]}} Output
+ */
+
+/** @param {object} question @returns {Promise<import("./panel/panel.js").Grouping>} */
 async function ask(question) {
   const answer = await api.fetchApi("/sage/regroup", { method: "POST", body: JSON.stringify(question) });
   const told = await answer.json();
@@ -16,47 +26,67 @@ async function ask(question) {
   return told;
 }
 
+/** @param {() => void} change */
 function commit(change) {
   app.canvas.emitBeforeChange();
   change();
   app.canvas.emitAfterChange();
 }
 
+/** @param {import("./panel/nodes.js").PageNode} node */
 function addPanel(node) {
-  // The panel shows the pins and changes them: their JSON would only be in the way.
-  const pinned = node.widgets.find(({ name }) => name === "pinned");
-  pinned.hidden = pinned.options.hidden = true;
+  const panel = new GroupsPanel(node, ask, commit);
+  // It shows the pins and changes them: their JSON would only be in the way.
+  const pinned = panel.widget("pinned");
+  pinned.hidden = true;
+  Object.assign(pinned.options, { hidden: true }); // here Nodes 2.0 looks, which 0.3.75 has not
   const socket = node.findInputSlot("pinned");
   if (socket >= 0) node.removeInput(socket);
 
-  const panel = new GroupsPanel(node, ask, commit);
   addElement(node, "groups_panel", panel.element, 250);
   panels.set(node, panel);
-  extend(node, "onExecuted", (output) => show(node, output));
-  extend(node, "onConfigure", () => panel.render());
-  extend(node, "onRemoved", () => panel.latest.cancel());
+  node.onExecuted = extended(node.onExecuted, (output) => show(node, output));
+  node.onConfigure = extended(node.onConfigure, () => panel.render());
+  node.onRemoved = extended(node.onRemoved, () => panel.latest.cancel());
 }
 
+/** @param {object | null | undefined} node @param {Output} output */
 function show(node, output) {
   const run = output?.sage_groups?.[0];
-  if (run) panels.get(node)?.fill(run);
+  if (run) panels.get(node ?? {})?.fill(run);
 }
 
-/** A node by the name that outputs are kept under: its id, after its subgraph's where it is in one. */
-function nodeAt(locator) {
+/** Fills what is still empty with what the server remembers of this workflow. */
+async function recall() {
+  const answer = await api.fetchApi(`/sage/groups?${new URLSearchParams({ workflow: root().id })}`);
+  const told = answer.ok ? await answer.json() : [];
+  for (const run of told) {
+    if (run.workflow === root().id) panels.get(nodeAt(root(), run.node) ?? {})?.recall(run);
+  }
+}
+
+/**
+ * A node by the name that outputs are kept under: its id, after its subgraph's where it is in one.
+ *
+ * @param {string} locator
+ */
+function nodeOf(locator) {
   const [id, subgraph] = locator.split(":").reverse();
-  const root = app.rootGraph ?? app.graph;
-  return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
+  return (subgraph ? root().subgraphs?.get(subgraph) : root())?.getNodeById(id);
 }
 
 app.registerExtension({
   name: "SAGE.GroupsPanel",
   nodeCreated(node) {
-    if (node.comfyClass === NODE) addPanel(node);
+    if (node.comfyClass === NODE) addPanel(/** @type {import("./panel/nodes.js").PageNode} */ (node));
   },
+  afterConfigureGraph() {
+    recall().catch(() => {}); // a page without its server says so itself
+  },
+  /** @param {Record<string, Output>} outputs */
   onNodeOutputsUpdated(outputs) {
     for (const [locator, output] of Object.entries(outputs)) {
-      if (output?.sage_groups) show(nodeAt(locator), output);
+      if (output?.sage_groups) show(nodeOf(locator), output);
     }
   },
 });

@@ -2,11 +2,21 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addElement } from "./panel/nodes.js";
+import { addElement, nodeAt } from "./panel/nodes.js";
 import { SamplingPanel } from "./panel/sampling.js";
 import { TrainingPanel } from "./panel/training.js";
 
+/**
+ * What is told of a node.
+ *
+ * @typedef {{workflow: string, node: string}} Place
+ * @typedef {import("./panel/sampling.js").Run | import("./panel/training.js").Run} Told
+ * @typedef {Place & Told} Run
+ * @typedef {{element: HTMLElement, show(run: Told): void}} Panel
+ */
+
 const sampling = () => new SamplingPanel();
+/** @type {Partial<Record<string, () => Panel>>} */
 const PANELS = {
   SageKSampler: sampling,
   SageSharedKSamplerPrefix: sampling,
@@ -14,12 +24,13 @@ const PANELS = {
   SageBranchSave: sampling,
   SageTrainLora: () => new TrainingPanel(stop),
 };
-/** @type {WeakMap<object, SamplingPanel | TrainingPanel>} */
+/** @type {WeakMap<object, Panel>} */
 const panels = new WeakMap();
-/** What was told of each node, by `keyOf`. @type {Map<string, object>} */
+/** What was told of each node, by `keyOf`. @type {Map<string, Run>} */
 const runs = new Map();
 
 const SHOWN = "SAGE.RunningPanels";
+/** @type {import("@comfyorg/comfyui-frontend-types").ComfyExtension["settings"]} */
 const SETTINGS = [
   {
     id: SHOWN,
@@ -41,16 +52,13 @@ const SETTINGS = [
 ];
 
 const root = () => app.rootGraph ?? app.graph;
+/** @param {Place} place */
 const keyOf = ({ workflow, node }) => `${workflow} ${node}`;
 
-/** A node by the id it runs under: in a subgraph, after the ids of the nodes around it. */
-function nodeAt(path) {
-  return String(path).split(":").reduce(({ graph }, id) => {
-    const node = graph?.getNodeById(id);
-    return { node, graph: node?.subgraph };
-  }, { graph: root() }).node;
-}
+/** @param {string} path */
+const panelAt = (path) => panels.get(nodeAt(root(), path) ?? {});
 
+/** @param {Run} news */
 function hear(news) {
   const key = keyOf(news);
   const run = { ...runs.get(key), ...news };
@@ -58,9 +66,9 @@ function hear(news) {
   show(run);
 }
 
-/** @param {object} run */
+/** @param {Run} run */
 function show(run) {
-  if (run.workflow === root()?.id) panels.get(nodeAt(run.node) ?? {})?.show(run);
+  if (run.workflow === root()?.id) panelAt(run.node)?.show(run);
 }
 
 /** What was told of this workflow's nodes, to this page and before it was opened. */
@@ -74,25 +82,26 @@ async function recall() {
   }
 }
 
-/** Ends a node's run as if all of it were done. */
+/** Ends a node's run as if all of it were done. @param {Place} place */
 async function stop({ workflow, node }) {
   const answer = await api.fetchApi("/sage/stop", { method: "POST", body: JSON.stringify({ workflow, node }) });
   if (!answer.ok) throw new Error((await answer.json()).error);
 }
 
-api.addEventListener("sage.progress", ({ detail }) => hear(detail));
+api.addEventListener("sage.progress", ({ detail }) => hear(/** @type {Run} */ (detail)));
 // The panel has the same pictures, framed: the page, which hears of them after us, need not put them on the node too.
 api.addEventListener("b_preview_with_metadata", (event) => {
-  if (panels.has(nodeAt(event.detail.displayNodeId ?? event.detail.nodeId) ?? {})) event.stopImmediatePropagation();
+  if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();
 });
 
 app.registerExtension({
   name: "SAGE.RunningPanels",
   settings: SETTINGS,
   nodeCreated(node) {
-    if (!(node.comfyClass in PANELS) || !app.extensionManager.setting.get(SHOWN)) return;
-    const panel = PANELS[node.comfyClass]();
-    addElement(node, "running_panel", panel.element, 150);
+    const make = PANELS[node.comfyClass ?? ""];
+    if (!make || !app.extensionManager.setting.get(SHOWN)) return;
+    const panel = make();
+    addElement(/** @type {import("./panel/nodes.js").PageNode} */ (node), "running_panel", panel.element, 150);
     panels.set(node, panel);
   },
   afterConfigureGraph() {

@@ -11,7 +11,7 @@ import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
 import { example, names } from "./examples.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
-import { PanelUser, changeGroups, findPins, groupingOnly } from "./panel.mjs";
+import { PanelUser, changeGroups, comeBack, findPins, groupingOnly } from "./panel.mjs";
 import { RunUser, endTraining, endlessTraining, useSettings, watchSampling } from "./running.mjs";
 import { Server } from "./server.mjs";
 
@@ -101,7 +101,11 @@ async function checkPanel(renderer, problems) {
   const workflow = groupingOnly(example("sage_text_to_image"));
   const first = (page, shot) => changeGroups(new PanelUser(page, renderer), workflow, shot, problems);
   const changed = await inTab("panel", renderer, "first", first, problems);
-  const second = (page) => findPins(new PanelUser(page, renderer), changed, workflow, problems);
+  const second = async (page, shot) => {
+    const user = new PanelUser(page, renderer);
+    await findPins(user, changed, workflow, problems);
+    await comeBack(user, workflow, shot, problems);
+  };
   await inTab("panel", renderer, "second", second, problems);
 }
 

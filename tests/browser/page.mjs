@@ -63,6 +63,14 @@ export class WorkflowPage {
     await this.settle();
   }
 
+  /** Loads the page again, with the workflow that was open. */
+  async reload() {
+    await this.tab.reload();
+    await this.tab.waitForFunction(() => window.app?.extensionManager?.command && window.app.graph?.nodes.length);
+    this.opened = this.console.length;
+    await this.settle();
+  }
+
   /** Lets animations, the layout of the widgets and late messages come to an end. */
   async settle() {
     await this.tab.waitForTimeout(1500);

@@ -179,6 +179,7 @@ async function useTree(user, workflow, shot, problems) {
 export async function findPins(user, { saved, cards }, workflow, problems) {
   await user.page.load(saved);
   await user.says("Reset 2 pins");
+  await user.says("7 groups"); // of the run in the other tab
   await user.page.run(() => {});
   await user.says("7 groups");
   compare(problems, "the cards after saving and loading", await user.cards(), cards);
@@ -186,4 +187,20 @@ export async function findPins(user, { saved, cards }, workflow, problems) {
   await user.says("6 groups");
   compare(problems, "alone after the reset", (await user.cards()).Alone, []);
   compare(problems, "what is saved then", groupingValues(await user.page.saved()), groupingValues(workflow));
+}
+
+/** Loads the page again: the groups are there still. Not where the same workflow has other prompts. */
+export async function comeBack(user, workflow, shot, problems) {
+  const cards = await user.cards();
+  await user.page.settle(); // the page keeps what was changed a moment later
+  await user.page.reload();
+  await user.says("24 prompts in 6 groups, threshold 0.99 (fixed), saves 30.0%");
+  compare(problems, "the cards after a reload", await user.cards(), cards);
+  compare(problems, "leaves after a reload", await user.tree.locator("i").count(), 24);
+  await shot("reloaded");
+  const other = structuredClone(workflow);
+  groupingValues(other)[0] += "\na lighthouse";
+  await user.page.load(other);
+  await user.says("Run the workflow to see the groups of your prompts here.");
+  compare(problems, "cards of prompts that did not run", await user.cards(), {});
 }

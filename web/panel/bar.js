@@ -13,5 +13,5 @@ export function showProgress(bar, { done, total, running }) {
   const percent = total ? Math.floor((100 * done) / total) : 0;
   bar.hidden = !running;
   bar.setAttribute("aria-valuenow", String(percent));
-  bar.firstChild.style.width = `${percent}%`;
+  /** @type {HTMLElement} */ (bar.firstChild).style.width = `${percent}%`;
 }

@@ -6,7 +6,8 @@
  */
 
 /**
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {string} className
  * @param {...(string | Node)} children
  */
@@ -34,11 +35,17 @@ export const textsOf = (prompts, group) => [...new Set(group.members.map((index)
  * @param {Map<string, string>} pins
  */
 export function cardsOf(prompts, grouping, pins) {
+  /** @type {Map<string, number>} */
   const repeats = new Map();
   for (const text of prompts) repeats.set(text, (repeats.get(text) ?? 0) + 1);
-  const row = (text) => promptRow(text, repeats.get(text), repeats.has(pins.get(text)));
+  const row = (/** @type {string} */ text) => {
+    const stays = pins.get(text);
+    return promptRow(text, repeats.get(text) ?? 1, stays !== undefined && repeats.has(stays));
+  };
   const low = Math.min(grouping.threshold, ...grouping.groups.map(({ loosest }) => loosest));
+  /** @type {HTMLElement[]} */
   const cards = [];
+  /** @type {HTMLElement[]} */
   const alone = [];
   grouping.groups.forEach((group, number) => {
     const rows = textsOf(prompts, group).map(row);
@@ -53,7 +60,14 @@ export function cardsOf(prompts, grouping, pins) {
   return cards;
 }
 
-/** @param {string} title @param {string} about @param {string} colour @param {number | ""} number of the group */
+/**
+ * @param {string} title
+ * @param {string} about
+ * @param {string} colour
+ * @param {number | ""} number of the group
+ * @param {HTMLElement[]} details
+ * @param {HTMLElement[]} rows
+ */
 function card(title, about, colour, number, details, rows) {
   const heading = element("div", "sage-heading", element("b", "", title), element("span", "", about));
   const made = element("section", "sage-card", heading, ...details, element("ul", "", ...rows));
@@ -63,6 +77,7 @@ function card(title, about, colour, number, details, rows) {
   return made;
 }
 
+/** @param {string} text @param {number} times @param {boolean} pinned */
 function promptRow(text, times, pinned) {
   const made = element("li", "", ...(pinned ? [pinOf(text)] : []), text, times > 1 ? ` ×${times}` : "");
   made.dataset.prompt = text;
@@ -81,9 +96,15 @@ function pinOf(text) {
   return made;
 }
 
-/** From the loosest pair to the tightest, and where the threshold is. */
+/**
+ * From the loosest pair to the tightest, and where the threshold is.
+ *
+ * @param {Group} group
+ * @param {number} threshold
+ * @param {number} low similarity at its left end
+ */
 function similarityBar(group, threshold, low) {
-  const percent = (similarity) => `${(100 * (similarity - low)) / Math.max(1 - low, 1e-6)}%`;
+  const percent = (/** @type {number} */ similarity) => `${(100 * (similarity - low)) / Math.max(1 - low, 1e-6)}%`;
   const range = element("i", "");
   range.style.left = percent(group.loosest);
   range.style.width = `max(2px, calc(${percent(group.tightest)} - ${percent(group.loosest)}))`;

@@ -2,7 +2,10 @@ import { count, digits, element } from "./cards.js";
 import { branchesOf, heightOf, nextThreshold, scaleOf, similarityAt } from "./tree.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+/** @type {Partial<Record<string, "more" | "fewer">>} */
 const STEPS = { ArrowUp: "more", ArrowDown: "fewer" };
+
+/** @typedef {import("./cards.js").Group} Group */
 
 /** How alike the prompts are, as a tree, with the threshold as a line across it that can be moved. */
 export class Dendrogram {
@@ -14,6 +17,8 @@ export class Dendrogram {
     /** @type {import("./tree.js").Tree | null} */
     this.tree = null;
     this.lowest = 1;
+    this.threshold = 1;
+    this.scale = { near: 1, far: 1 };
     this.ends = element("div", "sage-ends sage-upright");
     this.line = element("u", "");
     this.leaves = element("div", "sage-leaves");
@@ -53,7 +58,7 @@ export class Dendrogram {
     this.ends.replaceChildren(element("span", "", low.toFixed(2)), element("span", "", "1"));
     this.drawing.setAttribute("viewBox", `0 0 ${this.tree.leaves.length} 100`);
     this.drawing.replaceChildren(...branchesOf(this.tree, this.scale).map((branch) => branchPath(branch, home)));
-    this.leaves.replaceChildren(...this.tree.leaves.map((index) => leaf(prompts[index], home.get(index).colour)));
+    this.leaves.replaceChildren(...this.tree.leaves.map((index) => leaf(prompts[index], home.get(index))));
     this.place(threshold);
     this.slider.setAttribute("aria-disabled", String(locked));
     this.slider.setAttribute("aria-valuemin", digits(low));
@@ -67,10 +72,14 @@ export class Dendrogram {
     this.line.style.top = `${100 * (1 - heightOf(threshold, this.scale))}%`;
   }
 
+  /**
+   * @param {(threshold: number | null) => void} tryOut
+   * @param {(threshold: number) => void} choose
+   */
   listen(tryOut, choose) {
     const { slider } = this;
     const locked = () => slider.getAttribute("aria-disabled") === "true";
-    const follow = (event) => {
+    const follow = (/** @type {PointerEvent} */ event) => {
       const { top, height } = slider.getBoundingClientRect();
       this.place(similarityAt(1 - (event.clientY - top) / height, this.scale));
       return this.threshold;
@@ -91,7 +100,7 @@ export class Dendrogram {
     slider.addEventListener("pointercancel", () => tryOut(null));
     slider.addEventListener("keydown", (event) => {
       const which = STEPS[event.key];
-      if (!which || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+      if (!which || !this.tree || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
       event.preventDefault();
       event.stopPropagation();
       if (locked()) return;
@@ -101,19 +110,24 @@ export class Dendrogram {
   }
 }
 
-/** In its group's colour where all of its leaves are of one group. */
+/**
+ * In its group's colour where all of its leaves are of one group.
+ *
+ * @param {{path: string, leaves: number[]}} branch
+ * @param {Map<number, Group>} home the group of each leaf
+ */
 function branchPath({ path, leaves }, home) {
   const made = document.createElementNS(SVG, "path");
   made.setAttribute("d", path);
   const group = home.get(leaves[0]);
-  if (leaves.every((index) => home.get(index) === group)) made.style.setProperty("--sage-group", group.colour);
+  if (group && leaves.every((index) => home.get(index) === group)) made.style.setProperty("--sage-group", group.colour);
   return made;
 }
 
-/** @param {string} prompt @param {string} colour */
-function leaf(prompt, colour) {
+/** @param {string} prompt @param {Group | undefined} group */
+function leaf(prompt, group) {
   const made = element("i", "");
   made.title = prompt;
-  made.style.setProperty("--sage-group", colour);
+  made.style.setProperty("--sage-group", group?.colour ?? null);
   return made;
 }

@@ -12,7 +12,12 @@ export class Latest {
    * @param {(message: string) => void} fail
    */
   constructor(ask, show, fail) {
-    Object.assign(this, { ask, show, fail, turn: 0, timer: undefined });
+    this.ask = ask;
+    this.show = show;
+    this.fail = fail;
+    this.turn = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.timer = undefined;
   }
 
   /** @param {Question} question */
@@ -20,11 +25,11 @@ export class Latest {
     this.cancel();
     const turn = this.turn;
     this.timer = setTimeout(async () => {
-      const [tell, said] = await this.ask(question).then(
-        (answer) => [this.show, answer],
-        (error) => [this.fail, error.message],
+      const tell = await this.ask(question).then(
+        (answer) => () => this.show(answer),
+        (error) => () => this.fail(error.message),
       );
-      if (turn === this.turn) tell(said);
+      if (turn === this.turn) tell();
     }, DELAY);
   }
 

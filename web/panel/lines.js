@@ -18,7 +18,7 @@ export function limits(lines) {
  * @param {ReturnType<typeof limits>} limits
  */
 export function pathOf(points, { first, last, most }) {
-  const x = (step) => (100 * (step - first)) / Math.max(last - first, 1);
-  const y = (value) => 100 - (100 * value) / (most || 1);
+  const x = (/** @type {number} */ step) => (100 * (step - first)) / Math.max(last - first, 1);
+  const y = (/** @type {number} */ value) => 100 - (100 * value) / (most || 1);
   return points.map(([step, value], index) => `${index ? "L" : "M"}${x(step).toFixed(2)} ${y(value).toFixed(2)}`).join("");
 }

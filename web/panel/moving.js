@@ -1,4 +1,6 @@
+/** @type {Record<string, 1 | -1>} */
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
+/** @type {Record<string, 1 | -1>} */
 const FOCUS = { ArrowUp: -1, ArrowDown: 1 };
 const REMOVE = ["Delete", "Backspace"];
 
@@ -14,11 +16,12 @@ const REMOVE = ["Delete", "Backspace"];
  * }} panel
  */
 export function moving(cards, panel) {
+  /** @type {string | undefined} */
   let dragged; // dragover may not read the data, and a prompt belongs to this panel only
 
   cards.addEventListener("dragstart", (event) => {
-    dragged = event.target.dataset?.prompt;
-    if (dragged === undefined) return;
+    dragged = event.target instanceof HTMLElement ? event.target.dataset.prompt : undefined;
+    if (dragged === undefined || !event.dataTransfer) return;
     event.dataTransfer.effectAllowed = "move";
     event.dataTransfer.setData("text/plain", dragged); // or Firefox drags nothing
     event.stopPropagation();
@@ -30,39 +33,55 @@ export function moving(cards, panel) {
   cards.addEventListener("dragover", (event) => {
     if (dragged === undefined) return;
     take(event);
-    mark(cards, event.target.closest(".sage-card"));
+    mark(cards, around(event, ".sage-card"));
   });
   cards.addEventListener("drop", (event) => {
-    const card = event.target.closest(".sage-card");
+    const card = around(event, ".sage-card");
     if (dragged === undefined) return;
     take(event);
     mark(cards, null);
-    if (card) drop(card, event.target.closest("li")?.dataset.prompt);
+    if (card) drop(dragged, card, around(event, "li")?.dataset.prompt);
   });
   cards.addEventListener("keydown", (event) => {
-    const row = event.target.closest("li");
-    if (event.target.closest("button") && event.key === "Enter") return; // a click
-    if (!row || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    if (event.key in STEPS) panel.step(row.dataset.prompt, STEPS[event.key]);
+    const row = around(event, "li");
+    const text = row?.dataset.prompt;
+    if (around(event, "button") && event.key === "Enter") return; // a click
+    if (!row || text === undefined || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (event.key in STEPS) panel.step(text, STEPS[event.key]);
     else if (event.key in FOCUS) neighbourRow(cards, row, FOCUS[event.key])?.focus();
-    else if (event.key === "Enter") panel.move(row.dataset.prompt, null);
-    else if (REMOVE.includes(event.key)) panel.unpin(row.dataset.prompt); // and never the node
+    else if (event.key === "Enter") panel.move(text, null);
+    else if (REMOVE.includes(event.key)) panel.unpin(text); // and never the node
     else return;
     take(event);
   });
   cards.addEventListener("click", (event) => {
-    const row = event.target.closest(".sage-pin")?.closest("li");
-    if (row) panel.unpin(row.dataset.prompt);
+    const text = around(event, ".sage-pin")?.closest("li")?.dataset.prompt;
+    if (text !== undefined) panel.unpin(text);
   });
   // The node would be dragged with it (Nodes 2.0).
   cards.addEventListener("pointerdown", (event) => event.button === 0 && event.stopPropagation());
 
-  /** @param {HTMLElement} card @param {string | undefined} over the prompt that it was dropped on */
-  function drop(card, over) {
+  /**
+   * @param {string} text
+   * @param {HTMLElement} card
+   * @param {string | undefined} over the prompt that it was dropped on
+   */
+  function drop(text, card, over) {
     const alone = card.dataset.group === "";
     const target = !alone ? panel.groupOf(Number(card.dataset.group)) : over === undefined ? null : [over];
-    if (!target?.includes(dragged)) panel.move(dragged, target);
+    if (!target?.includes(text)) panel.move(text, target);
   }
+}
+
+/**
+ * The nearest element of a kind around what an event is about.
+ *
+ * @param {Event} event
+ * @param {string} selector
+ * @returns {HTMLElement | null}
+ */
+function around({ target }, selector) {
+  return target instanceof Element ? target.closest(selector) : null;
 }
 
 /** Keeps an event from the page, which has uses of its own for files and keys. @param {Event} event */
@@ -71,11 +90,14 @@ function take(event) {
   event.stopPropagation();
 }
 
+/** @param {HTMLElement} cards @param {HTMLElement | null} target */
 function mark(cards, target) {
   for (const card of cards.children) card.classList.toggle("sage-target", card === target);
 }
 
+/** @param {HTMLElement} cards @param {HTMLElement} row @param {1 | -1} step */
 function neighbourRow(cards, row, step) {
+  /** @type {HTMLElement[]} */
   const rows = [...cards.querySelectorAll("li")];
   return rows[rows.indexOf(row) + step];
 }

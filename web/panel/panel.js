@@ -12,25 +12,25 @@ const EMPTY = "Run the workflow to see the groups of your prompts here.";
  *
  * @typedef {import("./cards.js").Grouping} Grouping
  * @typedef {import("./tree.js").Tree} Tree
- * @typedef {{
- *   key: string, prompts: string[], settings: Object<string, any>, grouping: Grouping, tree: Tree | null,
- * }} Run
+ * @typedef {Record<string, unknown>} Settings by the names of the node's widgets
+ * @typedef {{key: string, prompts: string[], settings: Settings, grouping: Grouping, tree: Tree | null}} Run
  */
 
 /** The groups of a node's last run, and what the node's settings would make of them now. */
 export class GroupsPanel {
   /**
-   * @param {object} node
-   * @param {(question: object) => Promise<Grouping>} ask the server
+   * @param {import("./nodes.js").PageNode} node
+   * @param {(question: Settings) => Promise<Grouping>} ask the server
    * @param {(change: () => void) => void} commit does a change that can be undone and makes the workflow a changed one
    */
   constructor(node, ask, commit) {
-    Object.assign(this, { node, commit });
+    this.node = node;
+    this.commit = commit;
     /** @type {Run | null} */
     this.run = null;
     /** @type {Grouping | null} */
     this.grouping = null;
-    /** Settings that are tried out while a person drags. @type {Object<string, any>} */
+    /** Settings that are tried out while a person drags. @type {Settings} */
     this.trial = {};
     this.summary = element("span", "");
     this.reset = element("button", "", "Reset");
@@ -46,7 +46,7 @@ export class GroupsPanel {
     this.latest = new Latest(ask, (grouping) => this.show(grouping), (message) => this.say(message));
     moving(this.cards, {
       move: (text, target) => this.move(text, target),
-      step: (text, step) => this.move(text, neighbourGroup(this.run.prompts, this.groups, text, step)),
+      step: (text, step) => this.move(text, neighbourGroup(this.prompts, this.groups, text, step)),
       unpin: (text) => this.unpin(text),
       groupOf: (number) => this.groups[number],
     });
@@ -55,11 +55,14 @@ export class GroupsPanel {
     this.render();
   }
 
+  /** @param {string} name */
   widget(name) {
-    return this.node.widgets.find((widget) => widget.name === name);
+    const found = this.node.widgets?.find((widget) => widget.name === name);
+    if (!found) throw new Error(`${name}: expected a widget of this name on ${this.node.title}.`);
+    return found;
   }
 
-  /** Hears of a widget's changes, in both renderers. */
+  /** Hears of a widget's changes, in both renderers. @param {ReturnType<GroupsPanel["widget"]>} widget */
   watch(widget) {
     const before = widget.callback;
     widget.callback = (...args) => {
@@ -70,12 +73,16 @@ export class GroupsPanel {
   }
 
   get pins() {
-    return parsePins(this.widget("pinned").value);
+    return parsePins(String(this.widget("pinned").value));
+  }
+
+  get prompts() {
+    return this.run?.prompts ?? [];
   }
 
   /** The texts of each group, as they are shown. */
   get groups() {
-    return this.grouping.groups.map((group) => textsOf(this.run.prompts, group));
+    return this.grouping?.groups.map((group) => textsOf(this.prompts, group)) ?? [];
   }
 
   /** Whether another node decides a setting. @param {string} name */
@@ -83,9 +90,10 @@ export class GroupsPanel {
     return Boolean(this.node.inputs?.some(({ widget, link }) => widget?.name === name && link != null));
   }
 
-  /** The node's settings; of what another node decides, its last value. */
+  /** The node's settings; of what another node decides, its last value. @returns {Settings} */
   settings() {
-    const value = (name) => (this.linked(name) ? this.run.settings[name] : this.widget(name).value);
+    const value = (/** @type {string} */ name) =>
+      this.linked(name) ? this.run?.settings[name] : this.widget(name).value;
     return { ...Object.fromEntries(SETTINGS.map((name) => [name, value(name)])), ...this.trial };
   }
 
@@ -103,6 +111,17 @@ export class GroupsPanel {
     this.show(run.grouping);
     const now = this.settings();
     if (SETTINGS.some((name) => now[name] !== run.settings[name])) this.changed();
+  }
+
+  /**
+   * Takes what an earlier run told, unless there is newer news, or the node has other prompts by now.
+   *
+   * @param {Run & {made_of: Settings}} run
+   */
+  recall({ made_of, ...run }) {
+    const made = Object.entries(made_of);
+    const same = made.every(([name, value]) => this.linked(name) || this.widget(name).value === value);
+    if (!this.run && same) this.fill(run);
   }
 
   /** Asks for the groups under other settings. */
@@ -150,29 +169,30 @@ export class GroupsPanel {
     this.render();
   }
 
-  /** Changes widgets, as one change to undo. @param {Object<string, any>} values */
+  /** Changes widgets, as one change to undo. @param {Record<string, string | number>} values */
   set(values) {
     this.commit(() => {
       for (const [name, value] of Object.entries(values)) {
         const widget = this.widget(name);
         widget.value = value;
-        widget.callback(value);
+        widget.callback?.(value);
       }
     });
     this.node.setDirtyCanvas(true, true); // the classic canvas shows the values
   }
 
   render() {
-    const { pins, run, grouping } = this;
+    const { pins, prompts, grouping } = this;
     this.say("");
     this.reset.hidden = !this.widget("pinned").value; // damaged text can be reset too
     this.reset.textContent = `Reset ${count(pins.size, "pin")}`;
     this.reset.title = "Put all prompts back into the groups that the threshold gives.";
-    this.summary.textContent = grouping ? summary(run.prompts, grouping, this.settings()) : EMPTY;
-    if (grouping) this.tree.show(run.prompts, grouping, this.linked("threshold") || this.linked("threshold_mode"));
-    const focused = this.cards.querySelector("li:focus-within")?.dataset.prompt;
+    this.summary.textContent = grouping ? summary(prompts, grouping, this.settings()) : EMPTY;
+    if (grouping) this.tree.show(prompts, grouping, this.linked("threshold") || this.linked("threshold_mode"));
+    const rows = [...this.cards.querySelectorAll("li")];
+    const focused = rows.find((row) => row.matches(":focus-within"))?.dataset.prompt;
     const { scrollTop } = this.cards;
-    this.cards.replaceChildren(...(grouping ? cardsOf(run.prompts, grouping, pins) : []));
+    this.cards.replaceChildren(...(grouping ? cardsOf(prompts, grouping, pins) : []));
     this.cards.scrollTop = scrollTop;
     if (focused !== undefined) this.row(focused)?.focus();
   }
@@ -183,7 +203,7 @@ export class GroupsPanel {
   }
 }
 
-/** @param {string[]} prompts @param {Grouping} grouping @param {Object<string, any>} settings */
+/** @param {string[]} prompts @param {Grouping} grouping @param {Settings} settings */
 function summary(prompts, { groups, threshold, share, saved }, { threshold_mode }) {
   const how = `threshold ${digits(threshold)} (${threshold_mode})`;
   const cost = `saves ${(100 * saved).toFixed(1)}% at share ${share}`;

@@ -33,7 +33,7 @@ export function formatPins(pins) {
 export function unpinPrompt(pins, groups, text) {
   const next = new Map(pins);
   next.delete(text);
-  const left = groups.find((group) => group.includes(text)).filter((other) => other !== text);
+  const left = (groups.find((group) => group.includes(text)) ?? []).filter((other) => other !== text);
   const followers = left.filter((other) => pins.get(other) === text);
   const heir = keeper(left, next, text) ?? followers[0];
   for (const follower of followers) next.set(follower, heir);
@@ -80,9 +80,10 @@ function keeper(group, pins, except) {
  */
 export function neighbourGroup(prompts, groups, text, step) {
   const place = new Map([...prompts.entries()].reverse().map(([index, prompt]) => [prompt, index]));
+  const order = (/** @type {string[]} */ [first]) => place.get(first) ?? 0;
   const others = groups.map((group) => group.filter((other) => other !== text));
   const home = others[groups.findIndex((group) => group.includes(text))];
-  const ring = others.filter((group) => group.length).sort(([a], [b]) => place.get(a) - place.get(b));
+  const ring = others.filter((group) => group.length).sort((a, b) => order(a) - order(b));
   const at = home.length ? ring.indexOf(home) : ring.length;
   const stops = [...ring, null];
   return stops[(at + step + stops.length) % stops.length];

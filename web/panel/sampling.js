@@ -20,6 +20,8 @@ const EMPTY = "Run the workflow to see all pictures grow here.";
 export class SamplingPanel {
   constructor() {
     this.layout = "";
+    /** @type {HTMLImageElement | null} */
+    this.newest = null;
     this.summary = element("div", "sage-summary", EMPTY);
     this.summary.setAttribute("role", "status");
     this.bar = progressBar();
@@ -34,25 +36,41 @@ export class SamplingPanel {
   show(run) {
     this.summary.textContent = samplingSummary(run);
     showProgress(this.bar, run);
-    const { picture, ...layout } = run.sheet ?? {};
-    const key = JSON.stringify(layout);
-    if (key !== this.layout) this.layOut(layout);
-    this.layout = key;
-    if (picture) showPicture(this.sheet, picture);
+    const layout = JSON.stringify({ ...run.sheet, picture: "" });
+    if (layout !== this.layout) this.layOut(run.sheet);
+    this.layout = layout;
+    if (run.sheet && "picture" in run.sheet) this.showPicture(run.sheet.picture);
   }
 
-  /** @param {Omit<Sheet, "picture"> | {too_many: number} | {}} layout */
-  layOut(layout) {
-    const { columns, lines, aspect, variations, clusters, too_many } = layout;
-    if (too_many) return this.sheet.replaceChildren(element("div", "sage-hint", `${too_many} pictures: too many to show.`));
-    if (!clusters) return this.sheet.replaceChildren();
+  /** @param {Run["sheet"]} sheet */
+  layOut(sheet) {
+    if (!sheet) return this.sheet.replaceChildren();
+    if ("too_many" in sheet) {
+      return this.sheet.replaceChildren(element("div", "sage-hint", `${sheet.too_many} pictures: too many to show.`));
+    }
+    const { columns, lines, aspect, variations, clusters } = sheet;
     const style = { zoom: `${100 * columns}% ${100 * lines}%`, aspect, across: Math.min(variations, 4) };
-    for (const [name, value] of Object.entries(style)) this.sheet.style.setProperty(`--sage-${name}`, value);
-    this.sheet.replaceChildren(...clusters.map((cluster, number) => figure(cluster, number, layout)));
+    for (const [name, value] of Object.entries(style)) this.sheet.style.setProperty(`--sage-${name}`, String(value));
+    this.sheet.replaceChildren(...clusters.map((cluster, number) => figure(cluster, number, sheet)));
+  }
+
+  /** Decoded first: a background that is still being decoded is empty. @param {string} picture */
+  showPicture(picture) {
+    const image = new Image();
+    this.newest = image;
+    image.src = picture;
+    const show = () => this.newest === image && this.sheet.style.setProperty("--sage-picture", `url("${picture}")`);
+    image.decode().then(show, () => {});
   }
 }
 
-/** A cluster's frame, with a tile for each of its variations. @param {Cluster} cluster @param {number} number */
+/**
+ * A cluster's frame, with a tile for each of its variations.
+ *
+ * @param {Cluster} cluster
+ * @param {number} number
+ * @param {Sheet} sheet
+ */
 function figure({ title, texts, colour }, number, { columns, lines, variations }) {
   const tiles = Array.from({ length: variations }, (_, variation) => {
     const row = number * variations + variation;
@@ -66,14 +84,5 @@ function figure({ title, texts, colour }, number, { columns, lines, variations }
   return made;
 }
 
-/** Where a tile lies in the sheet, as CSS counts it. */
+/** Where a tile lies in the sheet, as CSS counts it. @param {number} index @param {number} count */
 const place = (index, count) => `${count > 1 ? (100 * index) / (count - 1) : 0}%`;
-
-/** Decoded first: a background that is still being decoded is empty. */
-function showPicture(sheet, picture) {
-  const image = new Image();
-  sheet.newest = image;
-  image.src = picture;
-  const show = () => sheet.newest === image && sheet.style.setProperty("--sage-picture", `url("${picture}")`);
-  image.decode().then(show, () => {});
-}

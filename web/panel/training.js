@@ -5,7 +5,7 @@ import { trainingSummary } from "./telling.js";
 
 const EMPTY = "Run the workflow to see how the training goes.";
 const SVG = "http://www.w3.org/2000/svg";
-/** Okabe and Ito's colours, as in the node's plot; the whole loss has the text's. */
+/** Okabe and Ito's colours, as in the node's plot; the whole loss has the text's. @type {Record<string, string>} */
 const COLOURS = { loss: "currentColor", plain: "#0072b2", soft: "#d55e00", consistency: "#009e73" };
 
 /**
@@ -58,13 +58,14 @@ export class TrainingPanel {
 
   /** @param {(run: Run) => Promise<void>} stop */
   async stop(stop) {
+    if (!this.run) return;
     this.button.disabled = true;
     this.message.textContent = "";
     try {
       await stop(this.run);
     } catch (error) {
       this.button.disabled = false;
-      this.message.textContent = error.message;
+      this.message.textContent = /** @type {Error} */ (error).message;
     }
   }
 }
@@ -98,7 +99,8 @@ function legendOf(lines) {
   return element("div", "sage-legend", ...entries);
 }
 
+/** @param {number} value */
 const short = (value) => String(Number(value.toPrecision(3)));
 
 /** @param {Line} line */
-const toldOf = ({ name, points }) => `${name} ${short(points.at(-1)[1])}`;
+const toldOf = ({ name, points }) => `${name} ${short(points[points.length - 1][1])}`;

@@ -56,6 +56,7 @@ export function branchesOf({ leaves, merges }, scale) {
   return branches.reverse();
 }
 
+/** @param {number} value */
 const point = (value) => value.toFixed(2);
 
 /**
@@ -68,20 +69,30 @@ const point = (value) => value.toFixed(2);
  * @returns {number} the same threshold where there is none
  */
 export function nextThreshold({ merges }, scale, threshold, which) {
-  const joined = (at) => merges.filter(([, , loosest]) => loosest >= at - HAIR).length;
+  const joined = (/** @type {number} */ at) => merges.filter(([, , loosest]) => loosest >= at - HAIR).length;
   const now = joined(threshold);
   const stops = stopsOf(merges, 1 - scale.far);
   if (which === "more") return stops.find((stop) => joined(stop) > now) ?? threshold;
   return stops.findLast((stop) => joined(stop) < now) ?? threshold;
 }
 
-/** A threshold for every cut through the tree, from the one that joins nothing down. */
+/**
+ * A threshold for every cut through the tree, from the one that joins nothing down.
+ *
+ * @param {Merge[]} merges
+ * @param {number} lowest
+ */
 function stopsOf(merges, lowest) {
   const marks = [1, ...merges.map(([, , loosest]) => loosest).sort((a, b) => b - a), lowest];
   return marks.slice(1).map((low, at) => roundest(low, marks[at])).filter((stop) => stop !== undefined);
 }
 
-/** The number of the fewest digits between two similarities; none where they are too close. */
+/**
+ * The number of the fewest digits between two similarities; none where they are too close.
+ *
+ * @param {number} low
+ * @param {number} high
+ */
 function roundest(low, high) {
   for (let digits = 1; digits <= DIGITS; digits += 1) {
     const number = Number(((low + high) / 2).toFixed(digits));
