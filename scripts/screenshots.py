@@ -21,9 +21,10 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, help="the folder of ComfyUI")
-    root = parser.parse_args().root
-    with tempfile.TemporaryDirectory() as folder, serve(root, Path(sys.executable), Path(folder)) as server:
-        command = ["node", REPO / "tests" / "browser" / "screenshots.mjs", server.url, IMAGES]
+    parser.add_argument("names", nargs="*", help="pictures to take, without .jpg; none for all")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, serve(options.root, Path(sys.executable), Path(folder)) as server:
+        command = ["node", REPO / "tests" / "browser" / "screenshots.mjs", server.url, IMAGES, *options.names]
         return subprocess.run([str(part) for part in command]).returncode
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes the pictures of the nodes' panels that the README and the help pages show, in the real page.
+# Takes the pictures that the README and the help pages show, in the real page: all, or those that are named.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/chromium.sh

@@ -1,58 +1,123 @@
-// Takes the pictures that the README and the help pages show: panels of nodes after a run.
+// Takes the pictures that the README and the help pages show: nodes in use, and panels, after a run.
 //
-//     node screenshots.mjs URL FOLDER
+//     node screenshots.mjs URL FOLDER [NAME ...]
+//
+// With names, it takes these pictures only, and runs only what they need.
 
 import fs from "node:fs";
 import path from "node:path";
 import { example } from "./examples.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { trainingOnly } from "./running.mjs";
+import { SCENES } from "./scenes.mjs";
 import { Server } from "./server.mjs";
 
-const VIEW = { viewport: { width: 1280, height: 2000 }, deviceScaleFactor: 2 }; // higher than the highest node
-const SETTINGS = {
-  "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": true, "Comfy.ColorPalette": "dark",
-  "Comfy.Execution.PreviewMethod": "latent2rgb",
-};
+const VIEWPORT = { width: 1280, height: 2000 }; // higher than the highest node
+const SETTINGS = { "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": true, "Comfy.ColorPalette": "dark" };
+const EMPTY = { version: 0.4, nodes: [], links: [], groups: [] };
 const WIDTH = 440;
-/** What is run, and the panels that are taken then: their nodes, made so high that the panels are equally high. */
-const RUNS = [
-  [example("sage_ksampler"), { groups_panel: ["SageSemanticGroupPrompts", 1258], sampling_panel: ["SageKSampler", 867] }],
+const MARGIN = 14;
+/** What is run, and the panels that are taken then, the last node first: so high that the panels are equally high. */
+const PANELS = [
+  [
+    example("sage_ksampler"),
+    { sampling_panel: ["SageKSampler", 867], groups_panel: ["SageSemanticGroupPrompts", 1258] },
+  ],
   [trainingOnly(example("Train a SAGE LoRA")), { training_panel: ["SageTrainLora", 1558] }],
 ];
 
-/** Brings a node into view, large and with nothing before it; the place of its panel. */
-async function panelOf(tab, type, height) {
-  const id = await tab.evaluate(([wanted, size]) => {
+/**
+ * Puts nodes where they are to be seen, by id [x, y, width, height] or, collapsed, [x, y]. Those before the first one
+ * are hidden, so that only their links are seen; others go.
+ */
+async function arrange(tab, places) {
+  await tab.evaluate((wanted) => {
     const { graph, canvas } = window.app;
-    const node = graph.nodes.find((each) => each.type === wanted);
-    node.setSize(size);
+    const first = graph.nodes.findIndex((node) => node.id in wanted);
+    for (const [index, node] of [...graph.nodes].entries()) {
+      const [x, y, ...size] = wanted[node.id] ?? [-800, 0];
+      node.pos = [x, y];
+      if (size.length) node.setSize(size);
+      else if (node.id in wanted) node.collapse();
+      else if (index > first) graph.remove(node);
+    }
     canvas.ds.scale = 1;
-    canvas.ds.offset = [200 - node.pos[0], 150 - node.pos[1]];
-    canvas.bringToFront(node);
+    canvas.ds.offset = [200, 150];
     canvas.setDirty(true, true);
-    return node.id;
-  }, [type, [WIDTH, height]]);
-  const cover = await tab.addStyleTag({ content: `[data-node-id]:not([data-node-id="${id}"]) { visibility: hidden; }` });
+  }, places);
+  const shown = Object.keys(places).map((id) => `:not([data-node-id="${id}"])`);
+  const cover = await tab.addStyleTag({ content: `[data-node-id]${shown.join("")} { visibility: hidden; }` });
   await tab.waitForTimeout(1500); // the layout settles
-  return { clip: await tab.locator(`[data-node-id="${id}"] .sage-panel`).boundingBox(), cover };
+  return cover;
 }
 
-const [url, folder] = process.argv.slice(2);
-await new Server(url).choose(SETTINGS);
-fs.mkdirSync(folder, { recursive: true });
-const browser = await launch();
-const page = await WorkflowPage.open(browser, url, VIEW);
-await page.begin();
-for (const [workflow, panels] of RUNS) {
-  await page.load(workflow);
+/** What encloses the elements, in the page. */
+async function around(locators, margin) {
+  const boxes = await Promise.all(locators.map((locator) => locator.boundingBox()));
+  const x = Math.min(...boxes.map((box) => box.x)) - margin;
+  const y = Math.min(...boxes.map((box) => box.y)) - margin;
+  const width = Math.max(...boxes.map((box) => box.x + box.width)) + margin - x;
+  return { x, y, width, height: Math.max(...boxes.map((box) => box.y + box.height)) + margin - y };
+}
+
+async function take(tab, name, clip) {
+  const file = path.join(folder, `${name}.jpg`);
+  await tab.screenshot({ path: file, clip, quality: 80 });
+  console.log(`${file}: ${Math.round(fs.statSync(file).size / 1024)} kB`);
+}
+
+
+async function open(deviceScaleFactor, previews) {
+  await new Server(url).choose({ ...SETTINGS, "Comfy.Execution.PreviewMethod": previews });
+  const page = await WorkflowPage.open(browser, url, { viewport: VIEWPORT, deviceScaleFactor });
+  await page.begin();
+  return page;
+}
+
+async function runGraph(page, graph) {
+  await page.load(EMPTY); // a page keeps what it has drawn of a node for the next one of that id
+  await page.tab.evaluate(async (api) => {
+    await window.app.refreshComboInNodes(); // for files that the run before has saved
+    window.app.loadApiJson(api, "example");
+  }, graph);
+  await page.settle();
   await page.run(() => {});
-  for (const [name, [type, height]] of Object.entries(panels)) {
-    const file = path.join(folder, `${name}.jpg`);
-    const { clip, cover } = await panelOf(page.tab, type, height);
-    await page.tab.screenshot({ path: file, clip, quality: 85 });
-    await cover.evaluate((style) => style.remove());
-    console.log(`${file}: ${clip.width} x ${clip.height}, ${Math.round(fs.statSync(file).size / 1024)} kB`);
+}
+
+async function takeScenes(scenes) {
+  if (!scenes.length) return;
+  const page = await open(1, "none"); // the core nodes would go on to show theirs
+  for (const scene of scenes) {
+    const pictures = scene.at(-1);
+    for (const graph of scene.slice(0, -1)) await runGraph(page, graph);
+    for (const [name, places] of Object.entries(pictures)) {
+      const cover = await arrange(page.tab, places);
+      const nodes = Object.keys(places).map((id) => page.tab.locator(`[data-node-id="${id}"]`));
+      await take(page.tab, name, await around(nodes, MARGIN));
+      await cover.evaluate((style) => style.remove());
+    }
   }
 }
+
+async function takePanels(panels) {
+  if (!panels.length) return;
+  const page = await open(1.5, "latent2rgb");
+  for (const [workflow, pictures] of panels) {
+    await page.load(workflow);
+    await page.run(() => {});
+    for (const [name, [type, height]] of Object.entries(pictures)) {
+      const { id } = workflow.nodes.find((node) => node.type === type);
+      const cover = await arrange(page.tab, { [id]: [0, 0, WIDTH, height] });
+      await take(page.tab, name, await around([page.tab.locator(`[data-node-id="${id}"] .sage-panel`)], 0));
+      await cover.evaluate((style) => style.remove());
+    }
+  }
+}
+
+const [url, folder, ...names] = process.argv.slice(2);
+const wanted = (run) => !names.length || Object.keys(run.at(-1)).some((name) => names.includes(name));
+fs.mkdirSync(folder, { recursive: true });
+const browser = await launch();
+await takeScenes(SCENES.filter(wanted));
+await takePanels(PANELS.filter(wanted));
 await browser.close();

@@ -1,0 +1,210 @@
+// The graphs on the pictures of the help pages: the worked examples, in API format, and what is seen of each.
+
+const node = (class_type, inputs = {}) => ({ class_type, inputs });
+const titled = (title, made) => ({ ...made, _meta: { title } });
+const FIXED = { control_after_generate: "fixed" };
+const SAMPLING = { seed: 42, ...FIXED, steps: 20, cfg: 4, sampler_name: "euler", scheduler: "simple" };
+
+/** What most examples begin with: the prompts that Semantic Group Prompts has by itself, on the demo model. */
+const START = {
+  demo: node("SageDemoModel"),
+  negative: node("CLIPTextEncode", { clip: ["demo", 1], text: "" }),
+  latent: node("EmptyLatentImage", { width: 128, height: 128, batch_size: 1 }),
+  groups: node("SageSemanticGroupPrompts", { clip: ["demo", 1] }),
+};
+const SAMPLED = {
+  model: ["demo", 0], groups: ["groups", 0], negative: ["negative", 0], latent_image: ["latent", 0], ...SAMPLING,
+};
+const PREFIX = { ...START, prefix: node("SageSharedKSamplerPrefix", SAMPLED) };
+/** The same prompts alone and shared. */
+const BOTH = {
+  ...START,
+  alone: node("SageKSampler", { ...SAMPLED, share: 0 }),
+  before: node("VAEDecode", { samples: ["alone", 0], vae: ["demo", 2] }),
+  sampler: node("SageKSampler", SAMPLED),
+  images: node("VAEDecode", { samples: ["sampler", 0], vae: ["demo", 2] }),
+};
+/** Branch KSampler and its pictures, behind a prefix. */
+const branch = (prefix) => ({
+  branch: node("SageBranchKSampler", { model: ["demo", 0], prefix: [prefix, 0] }),
+  images: node("VAEDecode", { samples: ["branch", 0], vae: ["demo", 2] }),
+  pictures: node("PreviewImage", { images: ["images", 0] }),
+});
+const SAVING = {
+  ...PREFIX,
+  file: node("SageSavePrefix", { prefix: ["prefix", 0], filename_prefix: "prefixes/cars" }),
+  ...branch("prefix"),
+  report: node("PreviewAny", { source: ["branch", 1] }),
+};
+
+/** What the template "Train a SAGE LoRA" trains. */
+const TRAINED = {
+  demo: START.demo,
+  drawings: node("SageDemoImages"),
+  negative: START.negative,
+  data: node("MakeTrainingDataset", {
+    images: ["drawings", 0], texts: ["drawings", 1], vae: ["demo", 2], clip: ["demo", 1],
+  }),
+  training: node("SageTrainLora", {
+    model: ["demo", 0], latents: ["data", 0], positive: ["data", 1], negative: ["negative", 0], steps: 160,
+    learning_rate: 0.001, seed: 1, ...FIXED, run_name: "example", batch_size: 8,
+  }),
+  lora: node("SageSaveLora", { lora: ["training", 0], steps: ["training", 2], prefix: "loras/sage" }),
+};
+
+/** Files that have been saved by then. */
+const LORA = "sage_00001_160_steps.safetensors";
+const SHARED = "prefixes/cars_00001_.prefix.safetensors [output]";
+
+/** Graphs to run, and the pictures to take of the last: nodes at [x, y, width, height], collapsed ones at [x, y]. */
+export const SCENES = [
+  [
+    {
+      latent: START.latent,
+      demo: START.demo,
+      positive: node("CLIPTextEncode", { clip: ["demo", 1], text: "a red star above a white house at night" }),
+      negative: START.negative,
+      sampler: node("KSampler", {
+        model: ["demo", 0], positive: ["positive", 0], negative: ["negative", 0], latent_image: ["latent", 0],
+        ...SAMPLING,
+      }),
+      images: node("VAEDecode", { samples: ["sampler", 0], vae: ["demo", 2] }),
+      pictures: node("PreviewImage", { images: ["images", 0] }),
+    },
+    {
+      SageDemoModel: {
+        demo: [0, 0, 240, 110], positive: [0, 150, 240, 120], negative: [0, 310, 240, 120],
+        sampler: [270, 0, 250, 320], images: [550, 0, 230, 60], pictures: [550, 110, 230, 300],
+      },
+    },
+  ],
+  [
+    {
+      drawings: node("SageDemoImages"),
+      shown: node("PreviewImage", { images: ["drawings", 0] }),
+      captions: node("PreviewAny", { source: ["drawings", 1] }),
+    },
+    { SageDemoImages: { drawings: [0, 0, 250, 90], captions: [0, 160, 250, 220], shown: [300, 0, 360, 380] } },
+  ],
+  [
+    {
+      ...PREFIX,
+      latent: node("EmptyLatentImage", { width: 128, height: 128, batch_size: 2 }),
+      agreed: node("VAEDecode", { samples: ["prefix", 1], vae: ["demo", 2] }),
+      shown: node("PreviewImage", { images: ["agreed", 0] }),
+    },
+    {
+      SageSharedKSamplerPrefix: { prefix: [0, 0, 340, 600], agreed: [390, 0, 280, 60], shown: [390, 110, 280, 490] },
+    },
+  ],
+  [
+    SAVING,
+    {
+      SageBranchKSampler: {
+        branch: [0, 0, 340, 340], report: [0, 390, 340, 230], images: [390, 0, 300, 60], pictures: [390, 110, 300, 510],
+      },
+      SageSavePrefix: {
+        groups: [0, 0], prefix: [0, 60, 340, 490], file: [390, 60, 340, 100], branch: [390, 220, 340, 330],
+      },
+    },
+  ],
+  [
+    {
+      ...PREFIX,
+      added: node("SageAddPrompts", { prefix: ["prefix", 0], clip: ["demo", 1], prompts: "a white car in the snow" }),
+      report: node("PreviewAny", { source: ["added", 2] }),
+      ...branch("added"),
+    },
+    {
+      SageAddPrompts: {
+        prefix: [0, 0], added: [0, 60, 310, 200], report: [0, 310, 310, 200],
+        branch: [350, 0, 350, 220], images: [350, 290, 350, 60], pictures: [350, 390, 350, 220],
+      },
+    },
+  ],
+  [
+    SAVING,
+    {
+      ...START,
+      file: node("SageLoadPrefix", { file: SHARED }),
+      added: node("SageAddPrompts", { prefix: ["file", 0], clip: ["demo", 1], prompts: "a white car in the snow" }),
+      ...branch("added"),
+    },
+    {
+      SageLoadPrefix: {
+        file: [0, 0, 340, 90], added: [0, 150, 340, 200],
+        branch: [390, 0, 350, 220], images: [390, 290, 350, 60], pictures: [390, 390, 350, 220],
+      },
+    },
+  ],
+  [
+    {
+      ...START,
+      guider: node("SageGuider", { model: ["demo", 0], groups: ["groups", 0], negative: ["negative", 0], cfg: 4 }),
+      noise: node("RandomNoise", { noise_seed: 42, ...FIXED }),
+      sampler: node("KSamplerSelect", { sampler_name: "dpmpp_2m" }),
+      sigmas: node("BasicScheduler", { model: ["demo", 0], scheduler: "beta", steps: 20, denoise: 1 }),
+      custom: node("SamplerCustomAdvanced", {
+        noise: ["noise", 0], guider: ["guider", 0], sampler: ["sampler", 0], sigmas: ["sigmas", 0],
+        latent_image: ["latent", 0],
+      }),
+      images: node("VAEDecode", { samples: ["custom", 0], vae: ["demo", 2] }),
+      pictures: node("PreviewImage", { images: ["images", 0] }),
+    },
+    {
+      SageGuider: {
+        guider: [0, 0, 280, 200], noise: [0, 240, 280, 100], sampler: [0, 380, 280, 70], sigmas: [0, 490, 280, 130],
+        custom: [330, 0, 300, 160], images: [330, 200, 300, 60], pictures: [330, 300, 300, 320],
+      },
+    },
+  ],
+  [
+    {
+      ...BOTH,
+      grid: node("SageComparisonGrid", {
+        groups: ["groups", 0], images: ["before", 0], images_2: ["images", 0], titles: "alone\nshared", image_size: 64,
+      }),
+      shown: node("PreviewImage", { images: ["grid", 0] }),
+    },
+    { SageComparisonGrid: { grid: [0, 0, 250, 400], shown: [290, 0, 480, 400] } },
+  ],
+  [
+    {
+      ...BOTH,
+      measured: node("SageMetrics", { images: ["before", 0], groups: ["groups", 0] }),
+      metrics: node("SageMetrics", { images: ["images", 0], groups: ["groups", 0] }),
+      plot: node("PreviewImage", { images: ["metrics", 1] }),
+      first: titled("Report, alone", node("PreviewAny", { source: ["measured", 0] })),
+      told: titled("Report, shared", node("PreviewAny", { source: ["metrics", 0] })),
+    },
+    {
+      SageMetrics: {
+        metrics: [0, 0, 260, 260], plot: [0, 310, 260, 180], told: [300, 0, 400, 220], first: [300, 270, 400, 220],
+      },
+    },
+  ],
+  [
+    {
+      ...BOTH,
+      files: node("SageSaveImages", { images: ["images", 0], groups: ["groups", 0], filename_prefix: "SAGE/cars" }),
+    },
+    { SageSaveImages: { groups: [0, 130], images: [0, 0, 230, 60], files: [280, 0, 380, 420] } },
+  ],
+  [
+    TRAINED,
+    {
+      ...START,
+      ...TRAINED,
+      loader: node("LoraLoaderModelOnly", { model: ["demo", 0], lora_name: LORA, strength_model: 1 }),
+      sampler: node("SageKSampler", { ...SAMPLED, model: ["loader", 0] }),
+      images: node("VAEDecode", { samples: ["sampler", 0], vae: ["demo", 2] }),
+      pictures: node("PreviewImage", { images: ["images", 0] }),
+    },
+    {
+      SageSaveLora: {
+        training: [0, 0], lora: [0, 60, 340, 160], loader: [0, 280, 340, 110],
+        sampler: [400, 0], images: [400, 60, 300, 60], pictures: [400, 160, 300, 320],
+      },
+    },
+  ],
+];
