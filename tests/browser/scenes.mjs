@@ -111,6 +111,16 @@ export const SCENES = [
   [
     {
       ...PREFIX,
+      files: node("SageBranchSave", {
+        model: ["demo", 0], prefix: ["prefix", 0], vae: ["demo", 2], filename_prefix: "SAGE/cars",
+      }),
+      report: node("PreviewAny", { source: ["files", 0] }),
+    },
+    { SageBranchSave: { prefix: [0, 0], files: [0, 60, 360, 520], report: [400, 60, 300, 230] } },
+  ],
+  [
+    {
+      ...PREFIX,
       added: node("SageAddPrompts", { prefix: ["prefix", 0], clip: ["demo", 1], prompts: "a white car in the snow" }),
       report: node("PreviewAny", { source: ["added", 2] }),
       ...branch("added"),
