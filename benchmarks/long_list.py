@@ -1,0 +1,74 @@
+"""How much memory the images of a long list take: saved as they finish, or decoded and saved at the end.
+
+    python benchmarks/long_list.py [--prompts 1024]
+
+Groups of 4, two steps with the demo model. Peak memory of the whole process, by the kernel's count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import host
+
+host.load()
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from comfyui_sage.sage_core.demo_model import load_demo_model  # noqa: E402
+from comfyui_sage.sage_core.encoders import encode_prompts  # noqa: E402
+from comfyui_sage.sage_core.groups import PromptGroups  # noqa: E402
+from comfyui_sage.sage_core.provenance import SamplerSettings  # noqa: E402
+from comfyui_sage.sage_core.sampling import sample_branch, sample_prefix  # noqa: E402
+from comfyui_sage.sage_core.saving import ImageFiles  # noqa: E402
+
+from nodes import VAEDecode  # noqa: E402
+
+SETTINGS: dict[str, Any] = {
+    "seed": 1, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0, "share": 0.5,
+}  # fmt: skip
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=1024, help="a multiple of 4")
+    parser.add_argument("--at-the-end", action="store_true", help="one VAE Decode for all, as without Branch and Save")
+    options = parser.parse_args()
+    count = options.prompts
+    model, clip, vae = load_demo_model()
+    encoded = encode_prompts(clip, ["a red car in the snow", ""])
+    positive, negative = encoded.values()
+    groups = PromptGroups(
+        prompts=tuple(f"prompt {number}" for number in range(count)), conditionings=(positive,) * count,
+        embeddings=np.ones((count, 1), dtype=np.float32),
+        partition=tuple(tuple(range(start, start + 4)) for start in range(0, count, 4)), threshold=0.0,
+        threshold_mode="fixed", encoder="benchmark", group_condition="mean",
+    )  # fmt: skip
+
+    def decoded(latents: torch.Tensor) -> torch.Tensor:
+        return VAEDecode().decode(vae, {"samples": latents})[0]
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = ImageFiles(groups, SamplerSettings(), Path(folder), "image", 1, {})
+
+        def finished(prompts: Sequence[int], latents: torch.Tensor) -> None:
+            for prompt in prompts:
+                files.save(prompt, decoded(latents))
+
+        prefix, _ = sample_prefix(model, groups, negative, {"samples": torch.zeros(1, 16, 16, 16)}, **SETTINGS)
+        made, _ = sample_branch(model, prefix, on_finished=None if options.at_the_end else finished)
+        if options.at_the_end:
+            for prompt, image in enumerate(decoded(made["samples"])):
+                files.save(prompt, image[None])
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{len(list(Path(folder).iterdir()))} files, at most {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
