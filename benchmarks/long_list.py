@@ -18,14 +18,13 @@ import host
 
 host.load()
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from comfyui_sage.sage_core.demo_model import load_demo_model  # noqa: E402
 from comfyui_sage.sage_core.encoders import encode_prompts  # noqa: E402
-from comfyui_sage.sage_core.groups import PromptGroups  # noqa: E402
 from comfyui_sage.sage_core.provenance import SamplerSettings  # noqa: E402
 from comfyui_sage.sage_core.sampling import sample_branch, sample_prefix  # noqa: E402
 from comfyui_sage.sage_core.saving import ImageFiles  # noqa: E402
+from sharing import groups_of  # noqa: E402
 
 from nodes import VAEDecode  # noqa: E402
 
@@ -44,12 +43,7 @@ def main() -> None:
     model, clip, vae = load_demo_model()
     encoded = encode_prompts(clip, ["a red car in the snow", ""])
     positive, negative = encoded.values()
-    groups = PromptGroups(
-        prompts=tuple(f"prompt {number}" for number in range(count)), conditionings=(positive,) * count,
-        embeddings=np.ones((count, 1), dtype=np.float32),
-        partition=tuple(tuple(range(start, start + 4)) for start in range(0, count, 4)), threshold=0.0,
-        threshold_mode="fixed", encoder="benchmark", group_condition="mean",
-    )  # fmt: skip
+    groups = groups_of([positive] * count, 4)
 
     def decoded(latents: torch.Tensor) -> torch.Tensor:
         return VAEDecode().decode(vae, {"samples": latents})[0]

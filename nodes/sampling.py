@@ -117,10 +117,7 @@ class BranchKSampler(io.ComfyNode):
             display_name="Branch KSampler",
             category=CATEGORY,
             description="Finishes every prompt of a prefix with its own condition.",
-            inputs=[
-                _model(),
-                Prefix.Input("prefix", tooltip="From Shared KSampler Prefix."),
-            ],
+            inputs=branch_inputs(),
             outputs=_row_outputs(),
             hidden=WHERE,
         )
@@ -173,5 +170,13 @@ def _row_outputs() -> list[Any]:
         io.Latent.Output(
             display_name="samples", tooltip="One latent a prompt and variation: all variations of prompt 1 first."
         ),
-        io.String.Output(display_name="report", tooltip="Evaluations planned, done and saved."),
+        report_output(),
     ]
+
+
+def report_output() -> io.String.Output:
+    return io.String.Output(display_name="report", tooltip="Evaluations planned, done and saved.")
+
+
+def branch_inputs() -> list[Any]:
+    return [_model(), Prefix.Input("prefix", tooltip="From Shared KSampler Prefix.")]

@@ -19,10 +19,11 @@ from ..sage_core.provenance import sampler_settings
 from ..sage_core.sampling import sample_branch
 from ..sage_core.saving import ImageFiles
 from .places import check_output_prefix, output_place
-from .running import teller
-from .types import CATEGORY, Groups, Prefix
+from .running import WHERE, teller
+from .sampling import branch_inputs, report_output
+from .types import CATEGORY, Groups
 
-_NAMED = [io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id]
+_NAMED = [io.Hidden.prompt, *WHERE]
 """What a node has to know to say in its files how they were made."""
 _MOST_SHOWN = 256
 """Images that a node shows on the page; a browser has to load them all."""
@@ -113,12 +114,11 @@ class BranchSave(io.ComfyNode):
                 "grow with the list."
             ),
             inputs=[
-                io.Model.Input("model", tooltip="The model that denoises, with any patches or LoRAs."),
-                Prefix.Input("prefix", tooltip="From Shared KSampler Prefix."),
+                *branch_inputs(),
                 io.Vae.Input("vae", tooltip="Decodes the latents."),
                 _file_names(),
             ],
-            outputs=[io.String.Output(display_name="report", tooltip="Evaluations planned, done and saved.")],
+            outputs=[report_output()],
             hidden=_NAMED,
             is_output_node=True,
         )

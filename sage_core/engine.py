@@ -59,7 +59,7 @@ class Engine:
     Attributes:
         condition: gives the conditioning of a cluster of prompts.
         negative: one for all.
-        on_finished: given prompts and their rows as soon as a run of the last level has finished them.
+        on_finished: given a prompt and its rows as soon as a run of the last level has finished them.
     """
 
     model_patcher: comfy.model_patcher.ModelPatcher
@@ -67,7 +67,7 @@ class Engine:
     condition: Callable[[Cluster], Conditioning]
     negative: Conditioning
     cfg: float
-    on_finished: Callable[[Sequence[int], Any], None] | None = None
+    on_finished: Callable[[int, Any], None] | None = None
 
     def run_level(
         self, job: Job, level: Level, parents: Sequence[ClusterTrace] | None, progress: Progress, *, alone: bool
@@ -100,9 +100,11 @@ class Engine:
                 pending = [chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]] + pending
                 log.warning("SAGE: out of memory with %d clusters at once, going on with half", len(chunk))
             else:
-                done.update(_split(result, chunk))
+                finished = _split(result, chunk)
+                done.update(finished)
                 if level.branch_sigma is None and self.on_finished:
-                    self.on_finished(chunk, result.samples)
+                    for prompt, its_result in finished.items():
+                        self.on_finished(prompt, its_result.samples)
                 continue
             comfy.model_management.soft_empty_cache()  # here, where the error no longer holds the run's tensors
         results = [done[index] for index in indices]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -100,3 +101,11 @@ class PromptGroups:
             if possible:
                 return conditioning, way
         return conditioning, "medoid"
+
+
+def copies_of(stands_for: Sequence[int]) -> list[list[int]]:
+    """For every distinct prompt those of the list that it stands for; see `PromptGroups.distinct`."""
+    copies: list[list[int]] = [[] for _ in range(max(stands_for, default=-1) + 1)]
+    for prompt, distinct in enumerate(stands_for):
+        copies[distinct].append(prompt)
+    return copies

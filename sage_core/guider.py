@@ -15,7 +15,7 @@ from .checks import check_cfg, check_choice, check_latent, check_model, check_te
 from .conditioning import Conditioning
 from .disagreement import disagreements, noise_ratio
 from .engine import Engine, Job, random_state, run_plan, run_shared
-from .groups import PromptGroups
+from .groups import PromptGroups, copies_of
 from .plan import Cluster, Cost, Partition, SharePlan, branch_index, parents_of
 from .prefix import Prefix, check_prefix, model_identity
 from .probe import sampler_calls
@@ -74,9 +74,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         self.set_cfg(cfg)
         self.all_groups = groups
         self.groups, self.stands_for = groups.distinct()
-        self.copies: list[list[int]] = [[] for _ in self.groups.prompts]
-        for prompt, distinct in enumerate(self.stands_for):
-            self.copies[distinct].append(prompt)
+        self.copies = copies_of(self.stands_for)
         self.negative = negative
         self.share = share
         self.share_mode = share_mode
@@ -112,15 +110,14 @@ class SageGuider(comfy.samplers.CFGGuider):
 
     def _untouched(self, latent_image: Any) -> Any:
         """What no step changes, a copy a prompt."""
-        distinct = range(len(self.groups.prompts))
-        self._hand_out(distinct, rows.tile(latent_image, len(distinct)))
+        for distinct in range(len(self.groups.prompts)):
+            self._hand_out(distinct, latent_image)
         return rows.tile(latent_image, len(self.stands_for))
 
-    def _hand_out(self, distinct: Sequence[int], batch: Any) -> None:
-        """Rows of some distinct prompts, for those that they stand for."""
+    def _hand_out(self, distinct: int, its_rows: Any) -> None:
+        """Rows of a distinct prompt, for those that it stands for."""
         if self.on_finished is not None:
-            for index, its_rows in zip(distinct, rows.chunk(batch, len(distinct)), strict=True):
-                self.on_finished(self.copies[index], its_rows)
+            self.on_finished(self.copies[distinct], its_rows)
 
     def _every_prompt(self, batch: Any) -> Any:
         """Rows of the distinct prompts as rows of all of them."""

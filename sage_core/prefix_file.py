@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,23 @@ ENDING = ".prefix.safetensors"
 _FORMAT = 1
 
 
+_KEYS = (
+    "format", "sampler_name", "sigmas", "seed", "rng", "noise", "latent_image", "denoise_mask", "cfg", "model",
+    "latent", "plan", "traces", "outcome", "groups", "negative", "added",
+)  # fmt: skip
+_GROUPS_KEYS = (
+    "prompts", "conditionings", "embeddings", "partition", "threshold", "threshold_mode", "encoder",
+    "group_condition", "notes", "auto_threshold", "encoder_model", "template",
+)  # fmt: skip
+_RECORD_KEYS = ("plan", "cost", "steps", "variations", "evaluations", "stands_for", "warnings")
+_COST_KEYS = ("per_level", "independent", "planning")
+_CALL_KEYS = ("sigma", "outputs", "fingerprint")
+_ADDED_KEYS = ("prompts", "conditionings", "embeddings")
+
+
 def save_prefix(prefix: Prefix, path: Path) -> None:
-    """
+    """Write a prefix to a file.
+
     Raises:
         ValueError: the prefix holds something that is no plain data (a ControlNet, hooks); says what and where.
         OSError: the file cannot be written; one of that name is as it was.
@@ -39,10 +54,10 @@ def save_prefix(prefix: Prefix, path: Path) -> None:
         "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
         "denoise_mask": _packed(job.denoise_mask), "cfg": prefix.cfg, "model": prefix.model,
         "latent": {key: _packed(value) for key, value in prefix.latent.items()},
-        "plan": _levels(origin.plan), "traces": [[vars(call) for call in trace] for trace in origin.traces],
-        "outcome": {**vars(origin.outcome), "plan": _levels(origin.outcome.plan), "cost": _cost(origin.outcome.cost)},
-        "groups": {**vars(origin.groups), "embeddings": torch.from_numpy(origin.groups.embeddings)},
-        "negative": prefix.negative, "added": None if prefix.origin is None else _added(prefix.groups),
+        "plan": _plan_state(origin.plan),
+        "traces": [[_call_state(call) for call in trace] for trace in origin.traces],
+        "outcome": _record_state(origin.outcome), "groups": _groups_state(origin.groups),
+        "negative": prefix.negative, "added": None if prefix.origin is None else _added_state(prefix.groups),
     }  # fmt: skip
     try:
         write_data(path, state)
@@ -53,7 +68,8 @@ def save_prefix(prefix: Prefix, path: Path) -> None:
 
 
 def load_prefix(path: Path) -> Prefix:
-    """
+    """Read a file of `save_prefix`.
+
     Raises:
         ValueError: no such file, or one that is damaged, of a newer format, or made with a sampler that is not here.
     """
@@ -65,14 +81,31 @@ def load_prefix(path: Path) -> Prefix:
     if found != _FORMAT:
         raise ValueError(f"file: expected a prefix of format {_FORMAT}, got {found} in {path}.")
     try:
+        _check_keys(state, "the prefix", _KEYS)
         prefix = _prefix(state)
+        _check(prefix)
+        if state["added"] is None:
+            return prefix
+        _check_keys(state["added"], "added", _ADDED_KEYS)
+        prompts, conditionings, embeddings = (state["added"][key] for key in _ADDED_KEYS)
+        return joined(prefix, prompts, conditionings, embeddings.numpy())[0]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"file: expected a whole prefix, got one without {error} in {path}.") from error
-    _check(prefix)
-    added = state["added"]
-    if added is None:
-        return prefix
-    return joined(prefix, added["prompts"], added["conditionings"], added["embeddings"].numpy())[0]
+        raise ValueError(f"file: expected a whole prefix, got a damaged one ({error}) in {path}.") from error
+
+
+def _check_keys(state: dict[str, Any], where: str, keys: Sequence[str], optional: Sequence[str] = ()) -> None:
+    """
+    Raises:
+        ValueError: a key is missing, or there is one that this format does not have.
+    """
+    missing = [key for key in keys if key not in state]
+    unknown = [key for key in state if key not in (*keys, *optional)]
+    for word, names in (("without", missing), ("with the unknown", unknown)):
+        if names:
+            raise ValueError(
+                f"file: expected a whole prefix of format {_FORMAT}, got one {word} {', '.join(map(repr, names))} "
+                f"in {where}."
+            )
 
 
 def _prefix(state: dict[str, Any]) -> Prefix:
@@ -82,13 +115,9 @@ def _prefix(state: dict[str, Any]) -> Prefix:
         _unpacked(state["noise"]), _unpacked(state["latent_image"]), _unpacked(state["denoise_mask"]),
         comfy.samplers.sampler_object(name), state["sigmas"], state["seed"], state["rng"],
     )  # fmt: skip
-    groups = PromptGroups(**{**state["groups"], "embeddings": state["groups"]["embeddings"].numpy()})
-    outcome = state["outcome"]
-    cost = None if outcome["cost"] is None else Cost(**outcome["cost"])
     return Prefix(
-        job, _plan(state["plan"]), [[Call(**call) for call in trace] for trace in state["traces"]], groups,
-        state["negative"], state["cfg"], state["model"],
-        Outcome(**{**outcome, "plan": _plan(outcome["plan"]), "cost": cost}),
+        job, _plan(state["plan"]), [[_call(call) for call in trace] for trace in state["traces"]],
+        _groups(state["groups"]), state["negative"], state["cfg"], state["model"], _record(state["outcome"]),
         {key: _unpacked(value) for key, value in state["latent"].items()}, name,
     )  # fmt: skip
 
@@ -127,18 +156,68 @@ def _unpacked(value: Any) -> Any:
     return comfy.nested_tensor.NestedTensor(value["parts"]) if isinstance(value, dict) else value
 
 
-def _levels(plan: SharePlan) -> list[tuple[Any, float | None]]:
+def _plan_state(plan: SharePlan) -> list[tuple[Any, float | None]]:
     return [(level.clusters, level.branch_sigma) for level in plan.levels]
 
 
 def _plan(levels: list[tuple[Any, float | None]]) -> SharePlan:
-    return SharePlan(tuple(Level(*level) for level in levels))
+    return SharePlan(tuple(Level(clusters, branch_sigma) for clusters, branch_sigma in levels))
 
 
-def _cost(cost: Cost | None) -> dict[str, Any] | None:
-    return None if cost is None else asdict(cost)
+def _call_state(call: Call) -> dict[str, Any]:
+    return {"sigma": call.sigma, "outputs": call.outputs, "fingerprint": call.fingerprint}
 
 
-def _added(groups: PromptGroups) -> dict[str, Any]:
+def _call(state: dict[str, Any]) -> Call:
+    _check_keys(state, "traces", _CALL_KEYS)
+    return Call(state["sigma"], state["outputs"], state["fingerprint"])
+
+
+def _record_state(record: Outcome) -> dict[str, Any]:
+    cost = record.cost
+    return {
+        "plan": _plan_state(record.plan),
+        "cost": None if cost is None else {
+            "per_level": cost.per_level, "independent": cost.independent, "planning": cost.planning,
+        },
+        "steps": record.steps, "variations": record.variations, "evaluations": record.evaluations,
+        "stands_for": record.stands_for, "warnings": record.warnings,
+    }  # fmt: skip
+
+
+def _record(state: dict[str, Any]) -> Outcome:
+    _check_keys(state, "outcome", _RECORD_KEYS)
+    cost = state["cost"]
+    if cost is not None:
+        _check_keys(cost, "outcome/cost", _COST_KEYS)
+        cost = Cost(cost["per_level"], cost["independent"], cost["planning"])
+    return Outcome(
+        plan=_plan(state["plan"]), cost=cost, steps=state["steps"], variations=state["variations"],
+        evaluations=state["evaluations"], stands_for=state["stands_for"], warnings=state["warnings"],
+    )  # fmt: skip
+
+
+def _groups_state(groups: PromptGroups) -> dict[str, Any]:
+    return {
+        "prompts": groups.prompts, "conditionings": groups.conditionings,
+        "embeddings": torch.from_numpy(groups.embeddings), "partition": groups.partition,
+        "threshold": groups.threshold, "threshold_mode": groups.threshold_mode, "encoder": groups.encoder,
+        "group_condition": groups.group_condition, "notes": groups.notes, "auto_threshold": groups.auto_threshold,
+        "encoder_model": groups.encoder_model, "template": groups.template, "shared_prompts": groups.shared_prompts,
+    }  # fmt: skip
+
+
+def _groups(state: dict[str, Any]) -> PromptGroups:
+    _check_keys(state, "groups", _GROUPS_KEYS, optional=["shared_prompts"])  # the first files have none
+    return PromptGroups(
+        prompts=state["prompts"], conditionings=state["conditionings"], embeddings=state["embeddings"].numpy(),
+        partition=state["partition"], threshold=state["threshold"], threshold_mode=state["threshold_mode"],
+        encoder=state["encoder"], group_condition=state["group_condition"], notes=state["notes"],
+        auto_threshold=state["auto_threshold"], encoder_model=state["encoder_model"], template=state["template"],
+        shared_prompts=state.get("shared_prompts", ()),
+    )  # fmt: skip
+
+
+def _added_state(groups: PromptGroups) -> dict[str, Any]:
     embeddings = torch.from_numpy(np.ascontiguousarray(groups.embeddings))
     return {"prompts": groups.prompts, "conditionings": groups.conditionings, "embeddings": embeddings}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from PIL import Image
 
 from .colours import hex_colour
-from .groups import PromptGroups
+from .groups import PromptGroups, copies_of
 from .plan import Cluster, Level
 from .sheet import contact_sheet, layout
 from .telling import Clock, Tell, data_url
@@ -103,9 +102,7 @@ class PromptNames:
         """
         self.prompts, self.partition = groups.prompts, groups.partition
         self.home = {index: number for number, members in enumerate(self.partition) for index in members}
-        self.numbers: defaultdict[int, list[int]] = defaultdict(list)
-        for index, distinct in enumerate(stands_for):
-            self.numbers[distinct].append(index)
+        self.numbers = copies_of(stands_for)
 
     def of(self, cluster: Cluster) -> dict[str, Any]:
         """Title, texts and colour of a cluster, as plain data."""

@@ -42,6 +42,16 @@ def sage_graph(**sampler: Any) -> Graph:
     }
 
 
+def split_graph() -> Graph:
+    """The same through a prefix (node 5) and its branch (node 21)."""
+    graph = sage_graph()
+    graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
+    graph["21"] = {"class_type": "SageBranchKSampler", "inputs": {"model": ["1", 0], "prefix": ["5", 0]}}
+    graph["6"]["inputs"]["samples"] = ["21", 0]
+    graph["8"]["inputs"]["source"] = ["21", 1]
+    return graph
+
+
 def test_the_hosts_own_loader_takes_the_pack() -> None:
     before = set(host_nodes.NODE_CLASS_MAPPINGS)
     assert asyncio.run(host_nodes.load_custom_node(str(REPO)))
@@ -85,14 +95,12 @@ class TestServer:
         assert progress and progress == sorted(progress)
 
     def test_added_prompts_leave_the_prefix_in_the_cache(self, server: Server) -> None:
-        graph = sage_graph()
-        graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
+        graph = split_graph()
         graph["20"] = {
             "class_type": "SageAddPrompts",
             "inputs": {"prefix": ["5", 0], "clip": ["1", 1], "prompts": "a green car in the snow"},
         }
-        graph["21"] = {"class_type": "SageBranchKSampler", "inputs": {"model": ["1", 0], "prefix": ["20", 0]}}
-        graph["6"]["inputs"]["samples"] = ["21", 0]
+        graph["21"]["inputs"]["prefix"] = ["20", 0]
         graph["8"]["inputs"]["source"] = ["20", 2]
         first = server.queue(graph)
         assert len(server.files(first["7"])) == 2
@@ -112,13 +120,10 @@ class TestServer:
         assert "5" in kept and "5" not in ran, "the shared steps are not run again"
 
     def test_a_saved_prefix_gives_the_same_images(self, server: Server) -> None:
-        graph = sage_graph()
-        graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
+        graph = split_graph()
         graph["20"] = {
             "class_type": "SageSavePrefix", "inputs": {"prefix": ["5", 0], "filename_prefix": "prefixes/live"}
         }
-        graph["21"] = {"class_type": "SageBranchKSampler", "inputs": {"model": ["1", 0], "prefix": ["5", 0]}}
-        graph["6"]["inputs"]["samples"] = ["21", 0]
         graph["8"]["inputs"]["source"] = ["20", 0]
         outputs = server.queue(graph)
         name = Path(outputs["8"]["text"][0]).name
@@ -168,10 +173,7 @@ class TestServer:
         assert server.files(again["7"])[0].name.startswith("own_00007_"), "nothing is written over"
 
     def test_images_saved_as_they_finish_are_those_saved_at_the_end(self, server: Server) -> None:
-        graph = sage_graph()
-        graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
-        graph["21"] = {"class_type": "SageBranchKSampler", "inputs": {"model": ["1", 0], "prefix": ["5", 0]}}
-        graph["6"]["inputs"]["samples"] = ["21", 0]
+        graph = split_graph()
         graph["7"] = {
             "class_type": "SageSaveImages",
             "inputs": {"images": ["6", 0], "groups": ["2", 0], "filename_prefix": "late/image"},
@@ -194,8 +196,7 @@ class TestServer:
         assert "planned" in outputs["8"]["text"][0]
 
     def test_nothing_is_sampled_for_a_folder_outside(self, server: Server) -> None:
-        graph = sage_graph()
-        graph["5"]["class_type"] = "SageSharedKSamplerPrefix"
+        graph = split_graph()
         inputs = {"model": ["1", 0], "prefix": ["5", 0], "vae": ["1", 2], "filename_prefix": "../outside"}
         graph = {**{key: graph[key] for key in "12345"}, "22": {"class_type": "SageBranchSave", "inputs": inputs}}
         with pytest.raises(ServerError, match="SageBranchSave.*filename_prefix: expected a name inside"):

@@ -23,7 +23,7 @@ from comfyui_sage.sage_core.data_file import read_data, write_data
 from comfyui_sage.sage_core.prefix import Prefix
 from comfyui_sage.sage_core.prefix_file import load_prefix, save_prefix
 from models import MODELS, conditioning, controlnet
-from reference import SETTINGS, small
+from reference import SETTINGS, assert_equal, small
 from safetensors.torch import load_file
 from test_adding import known, prefix_of, sampled, texts_at
 
@@ -149,13 +149,61 @@ def test_a_file_that_does_not_hold_together(tmp_path: Path, change: dict[str, An
         load_prefix(path)
 
 
+def _at(state: Any, path: str) -> Any:
+    """The part of a nested state that a path such as `traces/0/1` leads to."""
+    for part in path.split("/") if path else ():
+        state = state[int(part) if part.isdigit() else part]
+    return state
+
+
+@pytest.mark.parametrize(("where", "key", "named"), [
+    ("", "negative", "the prefix"), ("groups", "encoder", "groups"), ("outcome", "steps", "outcome"),
+    ("outcome/cost", "planning", "outcome/cost"), ("traces/0/1", "sigma", "traces"), ("added", "prompts", "added"),
+])  # fmt: skip
+def test_missing_and_unknown_keys_are_named(tmp_path: Path, where: str, key: str, named: str) -> None:
+    path = saved(joined(prefix_of(known()), *texts_at(1))[0], tmp_path)
+    state = read_data(path)
+    _at(state, where)["new_field"] = 1
+    write_data(path, state)
+    with pytest.raises(ValueError, match=f"of format 1, got one with the unknown 'new_field' in {named}"):
+        load_prefix(path)
+    del _at(state, where)["new_field"], _at(state, where)[key]
+    write_data(path, state)
+    with pytest.raises(ValueError, match=f"of format 1, got one without '{key}' in {named}"):
+        load_prefix(path)
+
+
+class TestFormat1:
+    """A file saved before the packages of sage_core were made, with everything in it that a prefix can hold."""
+
+    FILE = Path(__file__).parent / "fixtures" / "format_1.prefix.safetensors"
+
+    def test_loaded_and_saved_again_it_is_the_same(self, tmp_path: Path) -> None:
+        state, again = read_data(self.FILE), read_data(saved(load_prefix(self.FILE), tmp_path))
+        assert _plain(again) == _plain(state)
+
+    def test_its_branch_gives_the_images_of_that_time(self) -> None:
+        expected = load_file(self.FILE.with_name("format_1.samples.safetensors"))["samples"]
+        assert_equal(sampled(load_prefix(self.FILE)), expected)
+
+    def test_the_first_files_had_no_shared_prompts(self, tmp_path: Path) -> None:
+        state = read_data(self.FILE)
+        del state["groups"]["shared_prompts"]
+        write_data(tmp_path / "old.safetensors", state)
+        assert load_prefix(tmp_path / "old.safetensors").groups.shared_prompts == ()
+
+
+def _plain(value: Any) -> Any:
+    """Nested data with tensors as their type, shape and bits, so that `==` compares all of it."""
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype), tuple(value.shape), value.contiguous().numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return type(value)(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     path = saved(prefix_of(known()), tmp_path)
-    state = read_data(path)
-    del state["negative"]
-    write_data(path, state)
-    with pytest.raises(ValueError, match="file: expected a whole prefix, got one without 'negative'"):
-        load_prefix(path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="file: expected a file of Save Prefix, got one that cannot be read"):
         load_prefix(path)

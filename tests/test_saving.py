@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from comfyui_sage.nodes.saving import SaveImages
 from comfyui_sage.sage_core.provenance import SamplerSettings
 from comfyui_sage.sage_core.saving import ImageFiles, ImageRecord, file_name
 from hypothesis import given
@@ -77,6 +79,23 @@ def test_in_any_order_the_same_files(tmp_path: Path) -> None:
     assert [Image.open(later / name).tobytes() for name in names] == pixels
 
 
+def test_a_stop_leaves_whole_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, replace = [], os.replace
+
+    def stop(source: Path, target: Path) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        replace(source, target)
+        written.append(target)
+
+    monkeypatch.setattr("os.replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path, torch.zeros(4, 8, 8, 3), {})
+    assert len(list(tmp_path.iterdir())) == 2
+    for path in tmp_path.iterdir():
+        Image.open(path).load()
+
+
 def test_a_full_disk_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(source: Path, target: Path) -> None:
         raise OSError("No space left on device")
@@ -91,3 +110,9 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_half(tmp_path: Path) -> 
     with pytest.raises(OSError, match="missing"):
         save(tmp_path / "missing", torch.zeros(4, 8, 8, 3), {})
     assert not list(tmp_path.iterdir())
+
+
+def test_images_that_are_not_of_these_prompts() -> None:
+    groups = grouped(((0, 1, 2, 3),), PROMPTS)
+    with pytest.raises(ValueError, match=r"images: expected .* 4 prompts, got 6 images"):
+        SaveImages.execute(torch.zeros(6, 8, 8, 3), groups, "image")
