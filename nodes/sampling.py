@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from ..sage_core.guider import SageGuider
 from ..sage_core.sampling import sample, sample_branch, sample_prefix
 from ..sage_core.sharing import SHARE_MODES
+from ..sage_core.watching import sampling_monitor
 from .running import WHERE, teller
 from .types import CATEGORY, Groups, Prefix
 
@@ -105,8 +106,8 @@ class SharedKSamplerPrefix(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
-        tell = teller(cls.hidden)
-        return io.NodeOutput(*sample_prefix(model, groups, negative, latent_image, **settings, tell=tell))
+        make_listener = sampling_monitor(teller(cls.hidden))
+        return io.NodeOutput(*sample_prefix(model, groups, negative, latent_image, **settings, make_listener=make_listener))
 
 
 class BranchKSampler(io.ComfyNode):
@@ -124,7 +125,7 @@ class BranchKSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, prefix: Any) -> io.NodeOutput:
-        return io.NodeOutput(*sample_branch(model, prefix, teller(cls.hidden)))
+        return io.NodeOutput(*sample_branch(model, prefix, sampling_monitor(teller(cls.hidden))))
 
 
 class OneNodeKSampler(io.ComfyNode):
@@ -142,8 +143,8 @@ class OneNodeKSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
-        tell = teller(cls.hidden)
-        return io.NodeOutput(*sample(model, groups, negative, latent_image, **settings, tell=tell))
+        make_listener = sampling_monitor(teller(cls.hidden))
+        return io.NodeOutput(*sample(model, groups, negative, latent_image, **settings, make_listener=make_listener))
 
 
 class Guider(io.ComfyNode):

@@ -18,6 +18,7 @@ from ..sage_core.prefix import check_prefix
 from ..sage_core.provenance import sampler_settings
 from ..sage_core.sampling import sample_branch
 from ..sage_core.saving import ImageFiles
+from ..sage_core.watching import sampling_monitor
 from .places import check_output_prefix, output_place
 from .running import WHERE, teller
 from .sampling import branch_inputs, report_output
@@ -134,5 +135,5 @@ class BranchSave(io.ComfyNode):
             for prompt in prompts:
                 saver.save(prompt, images)
 
-        _, report = sample_branch(model, prefix, teller(cls.hidden), finished)
+        _, report = sample_branch(model, prefix, sampling_monitor(teller(cls.hidden)), finished)
         return io.NodeOutput(report, ui=saver.shown())

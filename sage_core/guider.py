@@ -19,16 +19,17 @@ from .groups import PromptGroups, copies_of
 from .plan import Cluster, Cost, Partition, SharePlan, branch_index, parents_of
 from .prefix import Prefix, check_prefix, model_identity
 from .probe import sampler_calls
-from .progress import Progress, StepCallback
+from .progress import Progress, ProgressListener, StepCallback
 from .report import Outcome
 from .run import RunResult
 from .sharing import SHARE_MODES, auto_loudness, fixed_shares, tree_shares
-from .telling import Tell
 from .trace import ClusterTrace
-from .watching import PromptNames, Watch, preview_decoder
 
 OnFinished = Callable[[Sequence[int], Any], None]
 """Given a prompt's numbers (several where it repeats) and its rows, one a variation, as soon as they are finished."""
+
+MakeListener = Callable[["SageGuider", Outcome], ProgressListener]
+"""Given a guider and what its plan predicts, makes who hears of its run."""
 
 
 class SageGuider(comfy.samplers.CFGGuider):
@@ -41,12 +42,12 @@ class SageGuider(comfy.samplers.CFGGuider):
         gives_denoised: whether the last callback carries all denoised rows. The preview then ends on the first
             of them, so that nodes which do not need them switch it off.
         outcome: what was planned and done, after `sample`.
-        tell: who is told of the run while it goes on, if anybody; see `Watch`.
+        make_listener: makes who hears of the run while it goes on; None for nobody.
         on_finished: who gets the rows of every prompt, if anybody.
     """
 
     gives_denoised = True
-    tell: Tell | None = None
+    make_listener: MakeListener | None = None
     on_finished: OnFinished | None = None
 
     def __init__(
@@ -96,7 +97,7 @@ class SageGuider(comfy.samplers.CFGGuider):
     ) -> Any:  # fmt: skip
         """Run what is left of a plan after `before`; `done` and `traces` as in `run_plan`."""
         with Progress(
-            callback, before.expected(), done=before.evaluations, bar=not disable_pbar, watch=self._watch(before)
+            callback, before.expected(), done=before.evaluations, bar=not disable_pbar, listener=self._listener(before)
         ) as progress:
             result, warnings = run_plan(
                 self._engine(), job, plan, progress, alone=before.cost is None, done=done, traces=traces
@@ -132,11 +133,8 @@ class SageGuider(comfy.samplers.CFGGuider):
         if wanted and callback is not None and result.denoised is not None:
             callback(progress.total - 1, result.denoised, result.denoised, progress.total)
 
-    def _watch(self, outcome: Outcome) -> Watch | None:
-        if self.tell is None:
-            return None
-        names = PromptNames(self.all_groups, self.stands_for)
-        return Watch(self.tell, names, outcome.saving, preview_decoder(self.model_patcher))
+    def _listener(self, predicted: Outcome) -> ProgressListener | None:
+        return None if self.make_listener is None else self.make_listener(self, predicted)
 
     def _engine(self) -> Engine:
         return Engine(
@@ -205,7 +203,7 @@ class PrefixGuider(SageGuider):
         preview = rows.tile(latent_image, len(self.groups.partition))
         with Progress(
             callback, outcome.expected(shared_only=True), done=outcome.evaluations, bar=not disable_pbar,
-            watch=self._watch(outcome),
+            listener=self._listener(outcome),
         ) as progress:  # fmt: skip
             plan, result, warnings = run_shared(
                 self._engine(), job, outcome.plan, progress, alone=outcome.cost is None

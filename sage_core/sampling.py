@@ -13,10 +13,9 @@ from . import rows
 from .checks import check_choice
 from .conditioning import Conditioning
 from .groups import PromptGroups
-from .guider import BranchGuider, OnFinished, PrefixGuider, SageGuider
+from .guider import BranchGuider, MakeListener, OnFinished, PrefixGuider, SageGuider
 from .prefix import Prefix
 from .report import sampling_report
-from .telling import Tell
 
 Latent = dict[str, Any]
 """The host's LATENT: {"samples": tensor, optional "noise_mask", "batch_index", ...}."""
@@ -25,15 +24,15 @@ Latent = dict[str, Any]
 def sample(
     model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
     sampler_name: str, scheduler: str, denoise: float, share: float, share_mode: str = "fixed",
-    tell: Tell | None = None,
+    make_listener: MakeListener | None = None,
 ) -> tuple[Latent, str]:  # fmt: skip
     """Every prompt of the groups, shared steps first. Returns the rows, prompt-major, and a report.
 
     Args:
-        tell: who is told of the run while it goes on, here and below; see `Watch`.
+        make_listener: makes who hears of the run while it goes on, here and below.
     """
     guider = SageGuider(model, groups, negative, cfg, share, share_mode)
-    guider.tell = tell
+    guider.make_listener = make_listener
     out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
     return _rows_of(out, latent, len(groups.prompts)), _report(guider)
 
@@ -41,11 +40,11 @@ def sample(
 def sample_prefix(
     model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
     sampler_name: str, scheduler: str, denoise: float, share: float, share_mode: str = "fixed",
-    tell: Tell | None = None,
+    make_listener: MakeListener | None = None,
 ) -> tuple[Prefix, Latent]:  # fmt: skip
     """The shared steps. Returns what the branch needs, and the denoised preview, one a (group, variation)."""
     guider = PrefixGuider(model, groups, negative, cfg, share, share_mode)
-    guider.tell = tell
+    guider.make_listener = make_listener
     out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
     assert guider.prefix is not None
     prefix = replace(guider.prefix, latent=latent, sampler_name=sampler_name)
@@ -53,7 +52,7 @@ def sample_prefix(
 
 
 def sample_branch(
-    model: Any, prefix: Prefix, tell: Tell | None = None, on_finished: OnFinished | None = None
+    model: Any, prefix: Prefix, make_listener: MakeListener | None = None, on_finished: OnFinished | None = None
 ) -> tuple[Latent, str]:
     """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report.
 
@@ -61,7 +60,7 @@ def sample_branch(
         on_finished: who gets the rows of every prompt as soon as they are finished.
     """
     guider = BranchGuider(model, prefix)
-    guider.tell, guider.on_finished = tell, on_finished
+    guider.make_listener, guider.on_finished = make_listener, on_finished
     out = _run(guider, prefix.latent, prefix.job.seed or 0, prefix.job.sampler, prefix.job.sigmas)
     return _rows_of(out, prefix.latent, len(prefix.groups.prompts)), _report(guider)
 

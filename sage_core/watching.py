@@ -12,7 +12,9 @@ from PIL import Image
 
 from .colours import hex_colour
 from .groups import PromptGroups, copies_of
+from .guider import MakeListener, SageGuider
 from .plan import Cluster, Level
+from .report import Outcome
 from .sheet import contact_sheet, layout
 from .telling import Clock, Tell, data_url
 
@@ -24,6 +26,18 @@ Decode = Callable[[torch.Tensor], Image.Image]
 _MOST_ROWS = 256
 """More are not for a panel."""
 _MOST_TEXTS, _MOST_CHARACTERS = 20, 300
+
+
+def sampling_monitor(tell: Tell | None) -> MakeListener | None:
+    """What makes the `Watch` of a guider's run; None where nobody is told."""
+    if tell is None:
+        return None
+
+    def make(guider: SageGuider, predicted: Outcome) -> Watch:
+        names = PromptNames(guider.all_groups, guider.stands_for)
+        return Watch(tell, names, predicted.saving, preview_decoder(guider.model_patcher))
+
+    return make
 
 
 class Watch:

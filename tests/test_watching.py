@@ -15,7 +15,7 @@ import torch
 from comfyui_sage.sage_core import sampling, telling, watching
 from comfyui_sage.sage_core.plan import Level
 from comfyui_sage.sage_core.telling import data_url
-from comfyui_sage.sage_core.watching import PromptNames, Watch, preview_decoder
+from comfyui_sage.sage_core.watching import PromptNames, Watch, preview_decoder, sampling_monitor
 from models import MODELS, conditioning
 from PIL import Image
 from reference import SETTINGS, different, grouped, small
@@ -51,7 +51,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
 def one_node(page: Page, **settings: Any) -> None:
     image = small("sd15", batch=2)
     negative = conditioning("sd15", seed=1)
-    sampling.sample(MODELS["sd15"](), GROUPS, negative, image, share=0.5, **{**SETTINGS, **settings}, tell=page)
+    sampling.sample(MODELS["sd15"](), GROUPS, negative, image, share=0.5, **{**SETTINGS, **settings}, make_listener=sampling_monitor(page))
 
 
 def test_a_run(page: Page) -> None:
@@ -102,11 +102,11 @@ def test_a_tile_shows_its_row() -> None:
 def test_a_prefix_and_its_branch(page: Page) -> None:
     model, image = MODELS["sd15"](), small("sd15", batch=2)
     prefix, _ = sampling.sample_prefix(
-        model, GROUPS, conditioning("sd15", seed=1), image, share=0.5, **SETTINGS, tell=page
+        model, GROUPS, conditioning("sd15", seed=1), image, share=0.5, **SETTINGS, make_listener=sampling_monitor(page)
     )
     assert (page.run["done"], page.run["total"], page.run["shared"]) == (32, 32, True)
     branch = Page()
-    sampling.sample_branch(model, prefix, branch)
+    sampling.sample_branch(model, prefix, sampling_monitor(branch))
     assert (branch.news[0]["done"], branch.run["done"], branch.run["total"]) == (32, 112, 112)
     assert branch.run["saving"] == page.run["saving"]
 
@@ -178,7 +178,7 @@ def test_there_is_a_picture_whatever_the_hosts_previews(monkeypatch: pytest.Monk
 def test_sound_has_no_picture(page: Page) -> None:
     groups = grouped(different("audio", 4), [(0, 1), (2, 3)])
     sampling.sample(
-        MODELS["audio"](), groups, conditioning("audio", seed=1), small("audio"), share=0.5, **SETTINGS, tell=page
+        MODELS["audio"](), groups, conditioning("audio", seed=1), small("audio"), share=0.5, **SETTINGS, make_listener=sampling_monitor(page)
     )
     assert page.run["sheet"] is None and page.run["running"] is False
 
@@ -186,7 +186,7 @@ def test_sound_has_no_picture(page: Page) -> None:
 def test_video_has_one(page: Page) -> None:
     groups = grouped(different("video", 4), [(0, 1), (2, 3)])
     sampling.sample(
-        MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS, tell=page
+        MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS, make_listener=sampling_monitor(page)
     )
     assert picture_of(page.run["sheet"]["picture"]).size[0] > 0
 
