@@ -133,7 +133,7 @@ class Engine:
         mask = job.denoise_mask
         if mask is not None:
             mask = rows.tile(rows.fit_mask(mask, job.latent_image), len(chunk))
-        with _random_state(job.rng, self.model_patcher.load_device):
+        with use_random_state(job.rng, self.model_patcher.load_device):
             return guider.run(
                 rows.tile(job.noise, len(chunk)), rows.tile(job.latent_image, len(chunk)), job.sampler, job.sigmas,
                 denoise_mask=mask, disable_pbar=True, seed=job.seed,
@@ -238,7 +238,7 @@ def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
 
 
 @contextlib.contextmanager
-def _random_state(state: tuple[torch.Tensor, ...], device: torch.device) -> Iterator[None]:
+def use_random_state(state: tuple[torch.Tensor, ...], device: torch.device) -> Iterator[None]:
     """Every run starts from the same global random state, and leaves none of its own behind."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.set_rng_state(state[0])

@@ -53,7 +53,7 @@ class VariationNoise(TorchFunctionMode):
         return tuple(size)
 
     def _repeat(self, noise: torch.Tensor) -> torch.Tensor:
-        return tile(noise, self.clusters)
+        return repeat_rows(noise, self.clusters)
 
     def paused(self) -> _Paused:
         """A context in which noise is drawn as usual again (for the model's own use of random numbers)."""
@@ -73,6 +73,6 @@ class _Paused:
         self.mode.__enter__()
 
 
-def tile(rows: torch.Tensor, times: int) -> torch.Tensor:
+def repeat_rows(rows: torch.Tensor, times: int) -> torch.Tensor:
     """Repeat a batch whole, `times` times: (V, ...) to (times * V, ...), cluster-major."""
     return rows.repeat((times,) + (1,) * (rows.ndim - 1))

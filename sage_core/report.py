@@ -66,20 +66,20 @@ class Outcome:
 def sampling_report(outcome: Outcome) -> str:
     """Evaluations planned, done and saved, level by level."""
     plan, cost = outcome.plan, outcome.cost
-    shared = _count(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
+    shared = count_of(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
     lines = [
-        f"{_count(plan.n_prompts + outcome.repeats, 'prompt')} x {_count(outcome.variations, 'variation')}, "
-        f"{shared}, {_count(outcome.steps, 'step')}",
+        f"{count_of(plan.n_prompts + outcome.repeats, 'prompt')} x {count_of(outcome.variations, 'variation')}, "
+        f"{shared}, {count_of(outcome.steps, 'step')}",
         "",
     ]
     if cost is not None and cost.planning:
-        lines.append(f"- planning: {_count(cost.planning, 'evaluation')} to see what the groups disagree about")
+        lines.append(f"- planning: {count_of(cost.planning, 'evaluation')} to see what the groups disagree about")
     above = "start"
     for index, level in enumerate(plan.levels):
         below = "end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}"
-        evaluations = "" if cost is None else f", {_count(cost.per_level[index], 'evaluation')}"
+        evaluations = "" if cost is None else f", {count_of(cost.per_level[index], 'evaluation')}"
         name = "branch" if level.branch_sigma is None else "shared"
-        rows = _count(len(level.clusters) * outcome.variations, "row")
+        rows = count_of(len(level.clusters) * outcome.variations, "row")
         lines.append(f"- {name}: sigma {above} to {below}, {rows}{evaluations}")
         above = below
     lines += _partings(outcome)
@@ -93,7 +93,7 @@ def sampling_report(outcome: Outcome) -> str:
             saved = 1 - outcome.evaluations / outcome.alone if outcome.alone else 0.0
             lines.append(f"{done}, {outcome.alone} for every prompt alone: {saved:.1%} saved")
     if outcome.repeats:
-        lines.append(f"- {_count(outcome.repeats, 'repeated prompt')}: no evaluations of their own")
+        lines.append(f"- {count_of(outcome.repeats, 'repeated prompt')}: no evaluations of their own")
     return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in outcome.warnings)])
 
 
@@ -111,7 +111,7 @@ def _partings(outcome: Outcome) -> list[str]:
     for number, prompt in enumerate(outcome.stands_for or range(outcome.plan.n_prompts), start=1):
         first.setdefault(prompt, number)
     return [
-        f"- together to sigma {sigma:.4g}: prompts {_short(', '.join(str(first[prompt]) for prompt in cluster), 80)}"
+        f"- together to sigma {sigma:.4g}: prompts {shorten(', '.join(str(first[prompt]) for prompt in cluster), 80)}"
         for cluster, sigma in outcome.plan.branches
     ]
 
@@ -120,7 +120,7 @@ def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
     """Each group with its prompts and its tightest and loosest pair, and what sharing it would save."""
     saved = predicted_saving(groups.prompts, len(groups.partition), share=share)
     lines = [
-        f"{_count(len(groups.prompts), 'prompt')} in {_count(len(groups.partition), 'group')} "
+        f"{count_of(len(groups.prompts), 'prompt')} in {count_of(len(groups.partition), 'group')} "
         f"(encoder {groups.encoder}, threshold {groups.threshold:.3f} {groups.threshold_mode}, "
         f"group condition {groups.group_condition})",
         f"predicted: {saved:.1%} of the evaluations saved at share {share:g}",
@@ -128,14 +128,14 @@ def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
     own = {texts: prompt for texts, prompt, _ in groups.shared_prompts}
     doubts = _doubts(groups) if len(groups.prompts) <= _MOST_DOUBTED else {}
     if doubts:
-        lines.append(f"look at {_count(len(doubts), 'prompt')} in brackets: sharing may suit them less")
+        lines.append(f"look at {count_of(len(doubts), 'prompt')} in brackets: sharing may suit them less")
     for number, members in enumerate(groups.partition, start=1):
         tightest, loosest = groups.similarity_range(members)
         pairs = "" if len(members) == 1 else f", pairs {loosest:.3f} to {tightest:.3f}"
-        lines += ["", f"Group {number}: {_count(len(members), 'prompt')}{pairs}", ""]
-        lines += [f"- {index + 1}: {_short(groups.prompts[index])}{doubts.get(index, '')}" for index in members]
+        lines += ["", f"Group {number}: {count_of(len(members), 'prompt')}{pairs}", ""]
+        lines += [f"- {index + 1}: {shorten(groups.prompts[index])}{doubts.get(index, '')}" for index in members]
         if prompt := own.get(groups.texts(members)):
-            lines.append(f"- shared steps under: {_short(prompt)}")
+            lines.append(f"- shared steps under: {shorten(prompt)}")
     return "\n".join([*lines, *(f"\nNote: {note}" for note in groups.notes)])
 
 
@@ -150,7 +150,7 @@ def _doubts(groups: PromptGroups) -> dict[int, str]:
             numbers = [members[at] + 1 for at in places]
             for at in places:
                 others = ", ".join(str(number) for number in numbers if number != members[at] + 1)
-                said[members[at]] = f" [as {_short(others, 40)} but for a count or a negation]"
+                said[members[at]] = f" [as {shorten(others, 40)} but for a count or a negation]"
     return said
 
 
@@ -160,7 +160,7 @@ def joining_report(
     """Which group of a prefix every new prompt joins, and which prompts are alone."""
     alone = sum(not homes[text].joins for text in prompts)
     together = len(prompts) - alone
-    lines = [f"{_count(len(prompts), 'new prompt')}: {together} with a group of the prefix, {alone} alone", ""]
+    lines = [f"{count_of(len(prompts), 'new prompt')}: {together} with a group of the prefix, {alone} alone", ""]
     for number, text in enumerate(prompts, start=1):
         home = homes[text]
         nearest = f"group {home.group + 1} (similarity {home.similarity[0]:.3f} to {home.similarity[1]:.3f})"
@@ -168,13 +168,13 @@ def joining_report(
             nearest = f"alone; the nearest is {nearest}, the threshold is {groups.threshold:.3f}"
         elif home.path:
             nearest += f", together to sigma {plan.levels[len(home.path) - 1].branch_sigma:.4g}"
-        lines.append(f"- {number}: {_short(text)}: {nearest}")
+        lines.append(f"- {number}: {shorten(text)}: {nearest}")
     return "\n".join(lines)
 
 
-def _count(number: int, word: str) -> str:
+def count_of(number: int, word: str) -> str:
     return f"{number} {word}" + ("" if number == 1 else "s")
 
 
-def _short(text: str, length: int = 300) -> str:
+def shorten(text: str, length: int = 300) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -9,7 +9,7 @@ import comfy.nested_tensor
 import comfy.utils
 import torch
 
-from . import noise
+from .noise import repeat_rows
 
 
 def count(batch: Any) -> int:
@@ -33,7 +33,7 @@ def values_a_row(batch: Any) -> int:
 
 def tile(batch: Any, times: int) -> Any:
     """The whole batch, `times` times over."""
-    return _map(lambda part: noise.tile(part, times), batch)
+    return _map(lambda part: repeat_rows(part, times), batch)
 
 
 def fit_mask(mask: Any, batch: Any) -> Any:
@@ -51,7 +51,7 @@ def tile_mask(mask: Any, batch: Any, times: int) -> Any:
     """A denoise mask of a batch as one of the batch tiled, in its own resolution; what holds for every row stays."""
     def tiled(part: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
         holds_for_all = part.ndim < latent.ndim and not (part.ndim == 3 and latent.ndim == 4)
-        return part if holds_for_all else noise.tile(comfy.utils.repeat_to_batch_size(part, len(latent)), times)
+        return part if holds_for_all else repeat_rows(comfy.utils.repeat_to_batch_size(part, len(latent)), times)
 
     pairs = zip(_parts(mask), _parts(batch), strict=False)
     return _like(mask, [tiled(part, latent) for part, latent in pairs])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler, default_noise_sampler
-from comfyui_sage.sage_core.noise import VariationNoise, tile
+from comfyui_sage.sage_core.noise import VariationNoise, repeat_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,7 +172,7 @@ class TestPaused:
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3))
 def test_tile_is_cluster_major(times: int, variations: int, width: int) -> None:
     rows = torch.arange(variations * width).view(variations, width)
-    tiled = tile(rows, times)
+    tiled = repeat_rows(rows, times)
     assert tiled.shape == (times * variations, width)
     for cluster in range(times):
         assert torch.equal(tiled[cluster * variations : (cluster + 1) * variations], rows)
