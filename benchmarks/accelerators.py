@@ -23,7 +23,7 @@ import comfy.hooks  # isort: skip
 import torch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfy_extras import nodes_easycache
-from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.sampling import ksampler
 
 import nodes as host_nodes
 
@@ -78,7 +78,7 @@ def row(model: Any, positives: list, negative: list, latent: dict, repeats: int)
     found = sharing.measure(model, runs, repeats)
     (rows, seconds), (rows_shared, seconds_shared) = found["0.0"], found[str(SHARE)]
     alone = one_by_one(model, positives, negative, latent)
-    out, _ = sampling.sample(
+    out, _ = ksampler.sample(
         model, groups, negative, latent, seed=sharing.SEED, steps=sharing.STEPS, cfg=sharing.CFG,
         sampler_name=sharing.SAMPLER, scheduler=sharing.SCHEDULER, denoise=1.0, share=0.0,
     )  # fmt: skip

@@ -25,11 +25,12 @@ import comfy.sample  # noqa: E402
 import comfy.samplers  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from comfyui_sage.sage_core.demo_judge import load_demo_judge  # noqa: E402
-from comfyui_sage.sage_core.disagreement import disagreements, noise_ratio  # noqa: E402
-from comfyui_sage.sage_core.encoders import clip_embeddings, encode_prompts  # noqa: E402
-from comfyui_sage.sage_core.engine import Engine, Job, random_state  # noqa: E402
-from comfyui_sage.sage_core.progress import Progress  # noqa: E402
+from comfyui_sage.sage_core.demo.judge import load_demo_judge  # noqa: E402
+from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts  # noqa: E402
+from comfyui_sage.sage_core.sampling.divergence import disagreements, noise_ratio  # noqa: E402
+from comfyui_sage.sage_core.sampling.job import Job, random_state  # noqa: E402
+from comfyui_sage.sage_core.sampling.level_runner import Engine  # noqa: E402
+from comfyui_sage.sage_core.sampling.progress import Progress  # noqa: E402
 from fidelity import CFG, SCHEDULER, Group, Rendering, Setting, cost_axis  # noqa: E402
 from kept import Kept  # noqa: E402
 from scenes import (  # noqa: E402

@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "demo_model"))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from comfyui_sage.sage_core.demo_judge import DemoJudge, load_demo_judge  # noqa: E402
-from comfyui_sage.sage_core.demo_model import load_demo_model  # noqa: E402
-from comfyui_sage.sage_core.encoders import clip_embeddings, encode_prompts  # noqa: E402
-from comfyui_sage.sage_core.groups import PromptGroups  # noqa: E402
-from comfyui_sage.sage_core.metrics import diversity_within, frechet_distance, text_scores  # noqa: E402
-from comfyui_sage.sage_core.sampling import sample  # noqa: E402
+from comfyui_sage.sage_core.demo.judge import DemoJudge, load_demo_judge  # noqa: E402
+from comfyui_sage.sage_core.demo.model import load_demo_model  # noqa: E402
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups  # noqa: E402
+from comfyui_sage.sage_core.metrics.scores import diversity_within, frechet_distance, text_scores  # noqa: E402
+from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts  # noqa: E402
+from comfyui_sage.sage_core.sampling.ksampler import sample  # noqa: E402
 from counting import counted  # noqa: E402
 from drawing import draw  # noqa: E402
 from judging import agreement, judge_pictures  # noqa: E402

@@ -19,11 +19,11 @@ import host
 host.load()
 
 import torch  # noqa: E402
-from comfyui_sage.sage_core.demo_model import load_demo_model  # noqa: E402
-from comfyui_sage.sage_core.encoders import encode_prompts  # noqa: E402
-from comfyui_sage.sage_core.provenance import SamplerSettings  # noqa: E402
-from comfyui_sage.sage_core.sampling import sample_branch, sample_prefix  # noqa: E402
-from comfyui_sage.sage_core.saving import ImageFiles  # noqa: E402
+from comfyui_sage.sage_core.demo.model import load_demo_model  # noqa: E402
+from comfyui_sage.sage_core.images.graph_settings import SamplerSettings  # noqa: E402
+from comfyui_sage.sage_core.images.png_files import ImageFiles  # noqa: E402
+from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts  # noqa: E402
+from comfyui_sage.sage_core.sampling.ksampler import sample_branch, sample_prefix  # noqa: E402
 from sharing import groups_of  # noqa: E402
 
 from nodes import VAEDecode  # noqa: E402

@@ -21,10 +21,10 @@ from fidelity import Group, Rendering, Setting, drawn_features, make_groups, sum
 import comfy.sd  # isort: skip
 import numpy as np
 import torch
-from comfyui_sage.sage_core.demo_judge import load_demo_judge
-from comfyui_sage.sage_core.encoders import clip_embeddings, encode_prompts
-from comfyui_sage.sage_core.metrics import frechet_distance
-from comfyui_sage.sage_core.training.examples import Examples, make_examples
+from comfyui_sage.sage_core.demo.judge import load_demo_judge
+from comfyui_sage.sage_core.metrics.scores import frechet_distance
+from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
+from comfyui_sage.sage_core.training.dataset import Examples, make_examples
 from comfyui_sage.sage_core.training.objective import LossSettings
 from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings, train
 from drawing import draw

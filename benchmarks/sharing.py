@@ -31,9 +31,9 @@ import comfy.supported_models  # noqa: E402
 import comfy.utils  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from comfyui_sage.sage_core import sampling  # noqa: E402
-from comfyui_sage.sage_core.demo_model import load_demo_model  # noqa: E402
-from comfyui_sage.sage_core.groups import PromptGroups  # noqa: E402
+from comfyui_sage.sage_core.demo.model import load_demo_model  # noqa: E402
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups  # noqa: E402
+from comfyui_sage.sage_core.sampling import ksampler  # noqa: E402
 from counting import counted  # noqa: E402
 
 import nodes as host_nodes  # noqa: E402
@@ -111,7 +111,7 @@ def chain_by_hand(model: Any, groups: PromptGroups, negative: list, latent: dict
 
 
 def sage(model: Any, groups: PromptGroups, negative: list, latent: dict, share: float) -> None:
-    sampling.sample(
+    ksampler.sample(
         model, groups, negative, latent, seed=SEED, steps=STEPS, cfg=CFG, sampler_name=SAMPLER, scheduler=SCHEDULER,
         denoise=1.0, share=share,
     )  # fmt: skip

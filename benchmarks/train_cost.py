@@ -23,9 +23,9 @@ STEPS_BEFORE = 3
 
 def _trainer(terms: bool) -> Any:
     import torch
-    from comfyui_sage.sage_core.demo_model import load_demo_model
-    from comfyui_sage.sage_core.encoders import encode_prompts
-    from comfyui_sage.sage_core.training.examples import make_examples
+    from comfyui_sage.sage_core.demo.model import load_demo_model
+    from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
+    from comfyui_sage.sage_core.training.dataset import make_examples
     from comfyui_sage.sage_core.training.objective import LossSettings
     from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings
 

@@ -14,13 +14,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from comfyui_sage.sage_core.demo.judge import load_demo_judge
+from comfyui_sage.sage_core.grouping.prompt_groups import CONDITION_MODES
+from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
 from fidelity import Rendering, Setting, make_groups  # first: it loads the host
-from sage_table import LARGEST, LORAS, STEPS, bands, measured, training_examples, training_groups, with_lora
-
-from comfyui_sage.sage_core.demo_judge import load_demo_judge  # isort: skip
-from comfyui_sage.sage_core.encoders import encode_prompts
-from comfyui_sage.sage_core.groups import CONDITION_MODES
 from kept import Kept
+from sage_table import LARGEST, LORAS, STEPS, bands, measured, training_examples, training_groups, with_lora
 
 SHARES = (0.4, 0.6, 0.8)
 END = 49407

@@ -7,11 +7,13 @@ from typing import Any
 import comfy.utils
 from comfy_api.latest import io
 
-from ..sage_core.checks import check_choice, check_groups
-from ..sage_core.eyes import Eyes, demo_eyes, inception_eyes, open_clip_eyes
-from ..sage_core.measuring import measure, measures_plot, measures_report
-from .encoder_models import FOLDER, encoder_model
-from .types import CATEGORY, Groups
+from ..sage_core.grouping.prompt_groups import check_groups
+from ..sage_core.metrics.evaluate import measure
+from ..sage_core.metrics.image_encoders import Eyes, demo_eyes, inception_eyes, open_clip_eyes
+from ..sage_core.metrics.report import measures_plot, measures_report
+from ..sage_core.validation import check_choice
+from .encoder_folder import FOLDER, encoder_model
+from .sockets import CATEGORY, Groups
 
 _SCORERS = ("demo", "open_clip")
 
@@ -83,3 +85,6 @@ class Metrics(io.ComfyNode):
 
 def _inception(name: str) -> Eyes | None:
     return inception_eyes(encoder_model(name, "inception_weights")) if name else None
+
+
+NODES = [Metrics]

@@ -1,1 +1,1 @@
-"""The method: grouping, plans and shared sampling. Never imports from `nodes/`."""
+"""The method: grouping, plans, shared sampling, training. Never imports from `nodes/` or `routes/`."""

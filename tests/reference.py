@@ -9,11 +9,11 @@ import comfy.samplers
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core import sampling
-from comfyui_sage.sage_core.engine import Job
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.guider import SageGuider
-from comfyui_sage.sage_core.plan import SharePlan
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling.guiders import SageGuider
+from comfyui_sage.sage_core.sampling.job import Job
+from comfyui_sage.sage_core.sharing.plan import SharePlan
 from models import MODELS, conditioning, latent
 
 import nodes as host_nodes
@@ -60,7 +60,9 @@ def different(family: str, count: int) -> list[Any]:
     return [conditioning(family, seed=10 + index) for index in range(count)]
 
 
-def ksampler(family: str, positive: Any, image: dict[str, Any], model: Any = None, **settings: Any) -> torch.Tensor:
+def comfy_ksampler(
+    family: str, positive: Any, image: dict[str, Any], model: Any = None, **settings: Any
+) -> torch.Tensor:
     """The host's KSampler."""
     use = {**SETTINGS, **settings}
     negative = use.pop("negative", conditioning(family, seed=1))
@@ -76,7 +78,7 @@ def sage(
     """The one-node sampler."""
     use = {**SETTINGS, **settings}
     negative = use.pop("negative", conditioning(family, seed=1))
-    return sampling.sample(model or MODELS[family](), groups, negative, image, share=share, **use)[0]["samples"]
+    return ksampler.sample(model or MODELS[family](), groups, negative, image, share=share, **use)[0]["samples"]
 
 
 def sage_in_two(
@@ -86,8 +88,8 @@ def sage_in_two(
     use = {**SETTINGS, **settings}
     negative = use.pop("negative", conditioning(family, seed=1))
     model = model or MODELS[family]()
-    prefix, _ = sampling.sample_prefix(model, groups, negative, image, share=share, **use)
-    return sampling.sample_branch(model, prefix)[0]["samples"]
+    prefix, _ = ksampler.sample_prefix(model, groups, negative, image, share=share, **use)
+    return ksampler.sample_branch(model, prefix)[0]["samples"]
 
 
 def small(family: str, batch: int = 1, **kwargs: Any) -> dict[str, Any]:

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.nodes.adding import AddPrompts
-from comfyui_sage.nodes.sampling import BranchKSampler
-from comfyui_sage.sage_core import sampling
-from comfyui_sage.sage_core.adding import joined
-from comfyui_sage.sage_core.conditioning import Conditioning
-from comfyui_sage.sage_core.demo_model import load_demo_model
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.plan import Cluster
-from comfyui_sage.sage_core.prefix import Prefix
-from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from comfyui_sage.nodes.prefix import AddPrompts
+from comfyui_sage.nodes.samplers import BranchKSampler
+from comfyui_sage.sage_core.conditioning.combine import Conditioning
+from comfyui_sage.sage_core.demo.model import load_demo_model
+from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.partition import Cluster
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.prefix.extend import joined
+from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling.prefix import Prefix
 from models import MODELS, clip_l, conditioning, count_evaluations
-from reference import SETTINGS, assert_equal, difference, different, grouped, ksampler, plan_levels, small
+from reference import SETTINGS, assert_equal, comfy_ksampler, difference, different, grouped, plan_levels, small
 from test_homes import BOATS, CARS, DEGREES, directions
 
 SOME_SAMPLERS = ("euler", "dpmpp_2m", "dpmpp_sde", "euler_ancestral", "uni_pc", "dpm_adaptive", "heun", "lcm")
@@ -42,13 +42,13 @@ def known() -> PromptGroups:
 
 
 def sampled(prefix: Prefix) -> torch.Tensor:
-    return sampling.sample_branch(MODELS["sd15"](), prefix)[0]["samples"]
+    return ksampler.sample_branch(MODELS["sd15"](), prefix)[0]["samples"]
 
 
 def prefix_of(groups: PromptGroups, *, variations: int = 1, **settings: Any) -> Prefix:
     image = small("sd15", batch=variations)
     use = {"share": 0.5, **SETTINGS, **settings}
-    return sampling.sample_prefix(MODELS["sd15"](), groups, conditioning("sd15", seed=1), image, **use)[0]
+    return ksampler.sample_prefix(MODELS["sd15"](), groups, conditioning("sd15", seed=1), image, **use)[0]
 
 
 def texts_at(*degrees: float) -> tuple[tuple[str, ...], tuple[Conditioning, ...], np.ndarray]:
@@ -74,21 +74,21 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
         "partition": ((*CARS, 6, 7), (*BOATS, 8), (5,), (9,)),
     })  # fmt: skip
     image = small("sd15", batch=2)
-    expected = sampling.sample(
+    expected = ksampler.sample(
         MODELS["sd15"](), direct, conditioning("sd15", seed=1), image, share=0.5,
         **{**SETTINGS, "sampler_name": sampler_name},
     )[0]["samples"]  # fmt: skip
     with count_evaluations(MODELS["sd15"]()) as evaluations:
         images = sampled(added)
     assert_equal(images, expected[12:])
-    alone = ksampler("sd15", conditionings[3], image, sampler_name=sampler_name)
+    alone = comfy_ksampler("sd15", conditionings[3], image, sampler_name=sampler_name)
     assert_equal(images[6:], alone), "what is like nothing shares nothing"
-    assert difference(images[:2], ksampler("sd15", conditionings[0], image, sampler_name=sampler_name)) > 1e-3
+    assert difference(images[:2], comfy_ksampler("sd15", conditionings[0], image, sampler_name=sampler_name)) > 1e-3
     if sampler_name != "dpm_adaptive":
         assert added.outcome.cost is not None
         assert evaluations.rows == added.outcome.cost.total < added.outcome.cost.independent
     assert "Warning: not similar enough to any group, so sampled from the start, alone: 'at 190'" in (
-        sampling.sample_branch(MODELS["sd15"](), added)[1]
+        ksampler.sample_branch(MODELS["sd15"](), added)[1]
     )
 
 
@@ -108,7 +108,7 @@ def test_they_cost_their_branch_only() -> None:
     prefix = prefix_of(known(), variations=2)
     added, _ = joined(prefix, *texts_at(1, 15, 123, 262))
     with count_evaluations(MODELS["sd15"]()) as evaluations:
-        report = sampling.sample_branch(MODELS["sd15"](), added)[1]
+        report = ksampler.sample_branch(MODELS["sd15"](), added)[1]
     assert evaluations.rows == 4 * 2 * 2 * 4, "prompts, variations, cond and uncond, the second half of 8 steps"
     assert "shared: sigma start to" in report and ", 6 rows, 0 evaluations" in report
     assert "- evaluations: 64 done, 64 planned, 128 for every prompt alone: 50.0% saved" in report
@@ -132,9 +132,9 @@ def test_the_ends_of_the_share(share: float) -> None:
         images = sampled(added)
     assert added.outcome.cost is not None and evaluations.rows == added.outcome.cost.total
     _, conditionings, _ = texts_at(1, 190)
-    assert_equal(images[1:], ksampler("sd15", conditionings[1], small("sd15")))
+    assert_equal(images[1:], comfy_ksampler("sd15", conditionings[1], small("sd15")))
     if share == 0:
-        assert_equal(images[:1], ksampler("sd15", conditionings[0], small("sd15")))
+        assert_equal(images[:1], comfy_ksampler("sd15", conditionings[0], small("sd15")))
 
 
 class TestNode:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core import ambiguity
-from comfyui_sage.sage_core.ambiguity import between_groups, contradicting, reading
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.report import grouping_report
-from comfyui_sage.sage_core.sharing import tree_shares
+from comfyui_sage.sage_core.grouping import ambiguity
+from comfyui_sage.sage_core.grouping.ambiguity import between_groups, contradicting, reading
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.grouping.report import grouping_report
+from comfyui_sage.sage_core.sharing.share_modes import tree_shares
 from reference import grouped
 from test_homes import directions
 

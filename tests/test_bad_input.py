@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from comfyui_sage.nodes.grouping import SemanticGroupPrompts
-from comfyui_sage.nodes.sampling import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
+from comfyui_sage.nodes.group_prompts import SemanticGroupPrompts
+from comfyui_sage.nodes.samplers import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
 from models import MODELS, clip_l, conditioning
 from reference import SETTINGS, different, grouped, small
 

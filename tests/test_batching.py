@@ -10,7 +10,7 @@ import comfy.sampler_helpers
 import comfy.samplers
 import pytest
 import torch
-from comfyui_sage.sage_core.batching import batch_conds, batchable_classes
+from comfyui_sage.sage_core.conditioning.batch import batch_conds, batchable_classes
 from models import MODELS, conditioning, controlnet, latent, randn
 from reference import assert_equal
 

@@ -1,6 +1,6 @@
 """Colours of groups."""
 
-from comfyui_sage.sage_core.colours import ALONE, group_colour
+from comfyui_sage.sage_core.images.palette import ALONE, group_colour
 
 
 def test_the_first_ten_groups_have_different_colours() -> None:

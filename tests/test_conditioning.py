@@ -7,17 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from comfyui_sage.sage_core.conditioning import (
-    GROUP_CONDITIONS,
-    apply_template,
-    check_template,
-    group_conditioning,
-    text_width,
-)
+from comfyui_sage.sage_core.conditioning.combine import GROUP_CONDITIONS, group_conditioning, text_width
+from comfyui_sage.sage_core.conditioning.template import apply_template, check_template
 from hypothesis import given
 from hypothesis import strategies as st
 from models import clip_l, conditioning, latent, randn
-from reference import assert_equal, difference, grouped, ksampler, sage
+from reference import assert_equal, comfy_ksampler, difference, grouped, sage
 
 import nodes as host_nodes
 
@@ -75,7 +70,7 @@ class TestMean:
         ((doubled, extras),), _ = group_conditioning([short, [[short[0][0].repeat(1, 2, 1), short[0][1]]]], "mean", 0)
         assert doubled.shape[1] == 154
         image = latent("sd15")
-        assert_equal(ksampler("sd15", [[doubled, extras]], image), ksampler("sd15", short, image))
+        assert_equal(comfy_ksampler("sd15", [[doubled, extras]], image), comfy_ksampler("sd15", short, image))
 
     @pytest.mark.parametrize("lengths", [(77, 5 * 77), (7, 8)])
     def test_lengths_that_need_too_much_repeating(self, lengths: tuple[int, int]) -> None:
@@ -265,7 +260,8 @@ class TestTemplate:
         prompt = conditioning("sd15", seed=1)
         applied = apply_template(prompt, dressed(conditioning("sd15", seed=2)))
         image = latent("sd15")
-        assert_equal(ksampler("sd15", applied, image), ksampler("sd15", dressed(prompt), image), tolerance=0)
+        expected = comfy_ksampler("sd15", dressed(prompt), image)
+        assert_equal(comfy_ksampler("sd15", applied, image), expected, tolerance=0)
 
     def test_guidance_reaches_the_model(self) -> None:
         image, prompt = latent("flux"), conditioning("flux", seed=1)
@@ -273,9 +269,9 @@ class TestTemplate:
         wanted[0][1]["guidance"] = 9.0
         del prompt[0][1]["guidance"]
         applied = apply_template(prompt, [[None, {"guidance": 9.0}]])
-        found = ksampler("flux", applied, image)
-        assert_equal(found, ksampler("flux", wanted, image), tolerance=0)
-        assert difference(found, ksampler("flux", conditioning("flux", seed=1), image)) > 1e-3
+        found = comfy_ksampler("flux", applied, image)
+        assert_equal(found, comfy_ksampler("flux", wanted, image), tolerance=0)
+        assert difference(found, comfy_ksampler("flux", conditioning("flux", seed=1), image)) > 1e-3
 
 
 class TestErrors:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from comfyui_sage.sage_core.data_file import read_data, write_data
+from comfyui_sage.sage_core.serialization import read_data, write_data
 from safetensors import safe_open
 
 

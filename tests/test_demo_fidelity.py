@@ -8,8 +8,8 @@ import host
 
 sys.path.append(str(host.REPO / "benchmarks" / "demo_model"))
 
-from comfyui_sage.sage_core.demo_judge import load_demo_judge
-from comfyui_sage.sage_core.demo_model import WEIGHTS
+from comfyui_sage.sage_core.demo.judge import load_demo_judge
+from comfyui_sage.sage_core.demo.model import WEIGHTS
 from evaluate import fidelity, unseen_scenes
 
 NUMBER = 32

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from comfyui_sage.sage_core.demo_images import FILE, load_demo_images
+from comfyui_sage.sage_core.demo.images import FILE, load_demo_images
 
 
 def test_pictures_and_captions() -> None:

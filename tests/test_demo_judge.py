@@ -9,7 +9,7 @@ import host
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.demo_judge import load_demo_judge, split_words
+from comfyui_sage.sage_core.demo.judge import load_demo_judge, split_words
 
 sys.path.append(str(host.REPO / "benchmarks" / "demo_model"))
 

@@ -11,10 +11,10 @@ import comfy.sd
 import pytest
 import safetensors.torch
 import torch
-from comfyui_sage.sage_core.demo_model import WEIGHTS, load_demo_model
-from comfyui_sage.sage_core.encoders import clip_embeddings, encode_prompts
-from comfyui_sage.sage_core.sampling import sample
-from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from comfyui_sage.sage_core.demo.model import WEIGHTS, load_demo_model
+from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
+from comfyui_sage.sage_core.sampling.ksampler import sample
 
 import nodes as host_nodes
 

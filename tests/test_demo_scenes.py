@@ -9,7 +9,7 @@ from dataclasses import replace
 import host
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.demo_judge import Seen, Verdict
+from comfyui_sage.sage_core.demo.judge import Seen, Verdict
 from PIL import Image
 
 sys.path.append(str(host.REPO / "benchmarks" / "demo_model"))

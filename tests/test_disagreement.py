@@ -6,9 +6,10 @@ import comfy.model_sampling
 import comfy.samplers
 import pytest
 import torch
-from comfyui_sage.sage_core.disagreement import disagreement, disagreements, noise_ratio
-from comfyui_sage.sage_core.engine import Engine, Job, random_state
-from comfyui_sage.sage_core.progress import Progress
+from comfyui_sage.sage_core.sampling.divergence import disagreement, disagreements, noise_ratio
+from comfyui_sage.sage_core.sampling.job import Job, random_state
+from comfyui_sage.sage_core.sampling.level_runner import Engine
+from comfyui_sage.sage_core.sampling.progress import Progress
 from models import MODELS, conditioning, count_evaluations, randn
 from reference import assert_equal, different, grouped, small
 

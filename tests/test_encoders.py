@@ -12,13 +12,11 @@ import open_clip
 import pytest
 import safetensors.torch
 import torch
-from comfyui_sage.sage_core.encoders import (
+from comfyui_sage.sage_core.prompts.embedding_models import Embed, open_clip_encoder, sentence_encoder
+from comfyui_sage.sage_core.prompts.text_encoders import (
     UNRELATED_PROMPTS,
-    Embed,
     clip_embeddings,
     encode_prompts,
-    open_clip_encoder,
-    sentence_encoder,
     unrelated_embeddings,
 )
 from models import OPEN_CLIP, clip_l, randn, write_open_clip

@@ -9,8 +9,8 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from comfyui_sage.sage_core.demo_judge import load_demo_judge
-from comfyui_sage.sage_core.eyes import demo_eyes, inception_eyes, open_clip_eyes
+from comfyui_sage.sage_core.demo.judge import load_demo_judge
+from comfyui_sage.sage_core.metrics.image_encoders import demo_eyes, inception_eyes, open_clip_eyes
 from models import write_open_clip
 from PIL import Image
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.colours import group_colour
-from comfyui_sage.sage_core.grid import comparison_grid
-from comfyui_sage.sage_core.grouping import unit
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.plan import Partition
+from comfyui_sage.sage_core.grouping.partition import Partition
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.images.comparison_grid import comparison_grid
+from comfyui_sage.sage_core.images.palette import group_colour
+from comfyui_sage.sage_core.vectors import unit
 
 
 def grouped(partition: Partition, prompts: list[str] | None = None) -> PromptGroups:

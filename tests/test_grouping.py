@@ -7,8 +7,9 @@ import random
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core import grouping
-from comfyui_sage.sage_core.grouping import group_prompts, nested_clusters, unit
+from comfyui_sage.sage_core.grouping import linkage
+from comfyui_sage.sage_core.grouping.linkage import group_prompts, nested_clusters
+from comfyui_sage.sage_core.vectors import unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,7 +181,7 @@ class TestManyPrompts:
         shuffled = list(range(count))
         order.shuffle(shuffled)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(grouping, "_LARGEST_TREE", 8)
+            patch.setattr(linkage, "_LARGEST_TREE", 8)
             before = group_prompts(prompts, embeddings, threshold=threshold)
             after = group_prompts([prompts[i] for i in shuffled], embeddings[shuffled], threshold=threshold)
         assert_every_pair_similar(before, embeddings, threshold)
@@ -188,7 +189,7 @@ class TestManyPrompts:
         assert {frozenset(shuffled[index] for index in group) for group in after} == sets(before)
 
     def test_cutting_a_large_set_leaves_its_clusters_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(grouping, "_LARGEST_TREE", 8)
+        monkeypatch.setattr(linkage, "_LARGEST_TREE", 8)
         embeddings = unit(clusters(3, [5, 5, 5], spread=0.1) + 0.15)
         partition = group_prompts(names(15), embeddings, threshold=0.05)
         assert all(any(set(range(5 * at, 5 * at + 5)) <= set(group) for group in partition) for at in range(3))

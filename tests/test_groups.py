@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.groups import CONDITION_MODES, PromptGroups
+from comfyui_sage.sage_core.grouping.prompt_groups import CONDITION_MODES, PromptGroups
 from hypothesis import given
 from hypothesis import strategies as st
 from models import conditioning

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.grouping import group_prompts, unit
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.heatmap import similarity_image
+from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.images.heatmap import similarity_image
+from comfyui_sage.sage_core.vectors import unit
 
 DARKEST, FRAME, PAPER = (8, 48, 107), (214, 96, 77), (255, 255, 255)
 LEFT_OF_NAMES, NAMES_END, SIDE, MARGIN = 20, 384, 960, 24

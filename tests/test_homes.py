@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.grouping import unit
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.homes import Home, find_homes
-from comfyui_sage.sage_core.plan import SharePlan
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.prefix.assign import Home, find_homes
+from comfyui_sage.sage_core.sharing.plan import SharePlan
+from comfyui_sage.sage_core.vectors import unit
 from reference import grouped
 
 CARS = (0, 2, 3)

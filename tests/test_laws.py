@@ -6,8 +6,8 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
-from comfyui_sage.sage_core import sampling
-from comfyui_sage.sage_core.guider import SageGuider
+from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from models import MODELS, conditioning, count_evaluations
 from reference import (
     SAMPLERS,
@@ -15,10 +15,10 @@ from reference import (
     SETTINGS,
     SHARES,
     assert_equal,
+    comfy_ksampler,
     difference,
     different,
     grouped,
-    ksampler,
     plan_levels,
     sage,
     sage_in_two,
@@ -36,19 +36,19 @@ class TestEverySampler:
     def test_identical_prompts_equal_the_host(self, sampler_name: str, share: float) -> None:
         image = small("sd15", batch=2)
         one = conditioning("sd15", seed=10)
-        expected = ksampler("sd15", one, image, sampler_name=sampler_name)
+        expected = comfy_ksampler("sd15", one, image, sampler_name=sampler_name)
         images = sage("sd15", grouped([one] * 3, [(0, 1, 2)]), image, share=share, sampler_name=sampler_name)
         assert_equal(images, expected.repeat(3, 1, 1, 1))
 
     def test_share_0_is_the_host_for_each_prompt(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 3)
-        expected = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        expected = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
         images = sage("sd15", grouped(prompts, [(0, 1, 2)]), image, share=0.0, sampler_name=sampler_name)
         assert_equal(images, expected)
 
     def test_groups_of_one_are_the_host_for_each_prompt(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 2)
-        expected = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        expected = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
         images = sage("sd15", grouped(prompts, [(0,), (1,)]), image, share=0.5, sampler_name=sampler_name)
         assert_equal(images, expected)
 
@@ -71,7 +71,7 @@ class TestEverySampler:
     def test_sharing_changes_only_grouped_prompts(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 3)
         images = sage("sd15", grouped(prompts, [(0, 1), (2,)]), image, share=0.5, sampler_name=sampler_name)
-        alone = [ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts]
+        alone = [comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts]
         assert_equal(images[2:], alone[2])
         assert difference(images[:1], alone[0]) > 1e-3, "the plan shares these steps: the image has to show it"
 
@@ -81,7 +81,7 @@ class TestEverySampler:
 @pytest.mark.parametrize("share", SHARES)
 def test_every_scheduler(scheduler: str, sampler_name: str, share: float) -> None:
     image, one = small("sd15"), conditioning("sd15", seed=10)
-    expected = ksampler("sd15", one, image, sampler_name=sampler_name, scheduler=scheduler)
+    expected = comfy_ksampler("sd15", one, image, sampler_name=sampler_name, scheduler=scheduler)
     groups = grouped([one] * 2, [(0, 1)])
     images = sage("sd15", groups, image, share=share, sampler_name=sampler_name, scheduler=scheduler)
     assert_equal(images, expected.repeat(2, 1, 1, 1))
@@ -92,13 +92,13 @@ def test_every_scheduler(scheduler: str, sampler_name: str, share: float) -> Non
 class TestEveryFamily:
     def test_share_0(self, family: str, sampler_name: str) -> None:
         image, prompts = small(family), different(family, 2)
-        expected = torch.cat([ksampler(family, prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        expected = torch.cat([comfy_ksampler(family, prompt, image, sampler_name=sampler_name) for prompt in prompts])
         images = sage(family, grouped(prompts, [(0, 1)]), image, share=0.0, sampler_name=sampler_name)
         assert_equal(images, expected)
 
     def test_identical_prompts(self, family: str, sampler_name: str) -> None:
         image, one = small(family, batch=2), conditioning(family, seed=10)
-        expected = ksampler(family, one, image, sampler_name=sampler_name)
+        expected = comfy_ksampler(family, one, image, sampler_name=sampler_name)
         images = sage(family, grouped([one] * 2, [(0, 1)]), image, share=0.5, sampler_name=sampler_name)
         assert_equal(images, torch.cat([expected, expected]))
 
@@ -125,7 +125,7 @@ class TestEverySamplerInLevels:
 
     def test_identical_prompts_equal_the_host(self, sampler_name: str) -> None:
         image, one, other = small("sd15", batch=2), *different("sd15", 2)
-        expected = [ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in (one, other)]
+        expected = [comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in (one, other)]
         groups = grouped([one, other, one, one, other], self.GROUPS)
         images = sage("sd15", groups, image, share=0.5, sampler_name=sampler_name)
         assert_equal(images, torch.cat([expected[index] for index in (0, 1, 0, 0, 1)]))
@@ -168,7 +168,7 @@ def test_every_level_runs_under_its_own_condition() -> None:
 def test_the_preview_of_a_prefix_in_levels_is_a_row_a_group() -> None:
     image, groups = small("sd15", batch=2), grouped(different("sd15", 5), [(0, 2, 3), (1, 4)])
     model, negative = MODELS["sd15"](), conditioning("sd15", seed=1)
-    prefix, preview = sampling.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
+    prefix, preview = ksampler.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
     assert len(prefix.traces) == 4, "(0, 3) together, 1, 2 and 4 alone"
     expected = []
     for trace in prefix.traces[:2]:  # of prompts 0 and 1, the most central ones of their groups
@@ -198,10 +198,10 @@ def test_cutting_the_run_in_two_calls_is_wrong() -> None:
     """Why the engine runs the uncut sampler: history, Brownian and ancestral noise do not survive a cut."""
     image, one = small("sd15"), conditioning("sd15", seed=10)
     for sampler_name in ("dpmpp_2m", "lms", "deis", "uni_pc", "dpmpp_2m_sde", "dpmpp_sde", "euler_ancestral"):
-        uncut = ksampler("sd15", one, image, sampler_name=sampler_name)
+        uncut = comfy_ksampler("sd15", one, image, sampler_name=sampler_name)
         cut = two_calls("sd15", one, one, image, sampler_name, at=4)
         assert difference(cut, uncut) > 1e-4, sampler_name
-    assert_equal(two_calls("sd15", one, one, image, "euler", at=4), ksampler("sd15", one, image))
+    assert_equal(two_calls("sd15", one, one, image, "euler", at=4), comfy_ksampler("sd15", one, image))
 
 
 def two_calls(family: str, first: list, second: list, image: dict, sampler_name: str, *, at: int) -> torch.Tensor:

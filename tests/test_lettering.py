@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.lettering import Lettering
+from comfyui_sage.sage_core.images.text import Lettering
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw

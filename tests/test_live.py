@@ -11,7 +11,7 @@ import comfy.utils
 import latent_preview
 import pytest
 import torch
-from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.sampling import ksampler
 from models import MODELS, conditioning, count_evaluations
 from reference import SETTINGS, different, grouped, small
 
@@ -44,7 +44,7 @@ def groups_of_five() -> Any:
 
 def one_node(**settings: Any) -> Any:
     image = small("sd15", batch=2)
-    return sampling.sample(
+    return ksampler.sample(
         MODELS["sd15"](), groups_of_five(), conditioning("sd15", seed=1), image, share=0.5, **{**SETTINGS, **settings}
     )
 
@@ -62,12 +62,12 @@ def test_progress_counts_evaluations(screen: Screen, sampler_name: str) -> None:
 
 def test_prefix_and_branch_share_one_progress(screen: Screen) -> None:
     model, image = MODELS["sd15"](), small("sd15", batch=2)
-    prefix, _ = sampling.sample_prefix(
+    prefix, _ = ksampler.sample_prefix(
         model, groups_of_five(), conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
     )
     assert screen.events[-1][:2] == (2 * 2 * 2 * 4, 2 * 2 * 2 * 4)
     screen.events.clear()
-    sampling.sample_branch(model, prefix)
+    ksampler.sample_branch(model, prefix)
     assert screen.events[0][0] == 2 * 2 * 2 * 4 + 5 * 2 * 2
     assert screen.events[-1][:2] == (2 * 2 * 2 * 4 + 5 * 2 * 2 * 4,) * 2
 
@@ -88,7 +88,7 @@ def test_previews_follow_the_users_setting(screen: Screen, monkeypatch: pytest.M
 
 def test_previews_of_video(screen: Screen) -> None:
     groups = grouped(different("video", 4), [(0, 1), (2, 3)])
-    sampling.sample(
+    ksampler.sample(
         MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS
     )
     assert screen.events[0][2][1].size == (16, 8) or screen.events[0][2][1].size == (8, 16)
@@ -111,7 +111,7 @@ def test_stop_ends_within_one_evaluation(screen: Screen, part: str) -> None:
 
 def test_the_guiders_denoised_output_has_every_row() -> None:
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
-    from comfyui_sage.sage_core.guider import SageGuider
+    from comfyui_sage.sage_core.sampling.guiders import SageGuider
 
     model = MODELS["sd15"]()
     guider = SageGuider(model, groups_of_five(), conditioning("sd15", seed=1), 3.0, 0.5)

@@ -13,7 +13,7 @@ import comfy.utils
 import pytest
 import safetensors
 import torch
-from comfyui_sage.sage_core.training.examples import make_examples
+from comfyui_sage.sage_core.training.dataset import make_examples
 from comfyui_sage.sage_core.training.lora_file import SageLora, save_lora, trained_lora
 from comfyui_sage.sage_core.training.trainer import Trainer, train
 from models import conditioning, latent

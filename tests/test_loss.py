@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from comfyui_sage.sage_core.loss import (
+from comfyui_sage.sage_core.training.losses import (
     Objective,
     bridge,
     mean_target,

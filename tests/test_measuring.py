@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.eyes import Eyes, Sight
-from comfyui_sage.sage_core.measuring import measure, measures_plot, measures_report
+from comfyui_sage.sage_core.metrics.evaluate import measure
+from comfyui_sage.sage_core.metrics.image_encoders import Eyes, Sight
+from comfyui_sage.sage_core.metrics.report import measures_plot, measures_report
 from test_grid import grouped
 
 GROUPS = grouped(((0, 2), (1,)), ["red", "blue", "green"])

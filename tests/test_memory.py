@@ -11,8 +11,8 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras import nodes_easycache
-from comfyui_sage.sage_core import engine as engine_module
-from comfyui_sage.sage_core import sampling
+from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling.job import use_random_state
 from models import MODELS, conditioning, count_evaluations
 from reference import SETTINGS, assert_equal, different, grouped, sage, small
 
@@ -21,7 +21,7 @@ GROUPS = [(0, 1), (2, 3, 4), (5,)]
 
 def run(share: float = 0.5, *, model: Any = None, report: bool = False, **settings: Any) -> Any:
     image, groups = small("sd15", batch=2), grouped(different("sd15", 6), GROUPS)
-    out, text = sampling.sample(
+    out, text = ksampler.sample(
         model or MODELS["sd15"](), groups, conditioning("sd15", seed=1), image, share=share, **{**SETTINGS, **settings}
     )
     return (out["samples"], text) if report else out["samples"]
@@ -65,13 +65,13 @@ def test_rows_leave_as_they_are_finished() -> None:
     groups = replace(grouped([*conditions, conditions[0]], partition), prompts=(*"abcde", "a"))
     model, image, left = MODELS["sd15"](), small("sd15", batch=2), {}
     negative = conditioning("sd15", seed=1)
-    prefix, _ = sampling.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
+    prefix, _ = ksampler.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
     with count_evaluations(model) as evaluations:
 
         def finished(prompts: Sequence[int], its_rows: torch.Tensor) -> None:
             left.update(dict.fromkeys(prompts, (evaluations.rows, its_rows.clone())))
 
-        out, _ = sampling.sample_branch(model, prefix, on_finished=finished)
+        out, _ = ksampler.sample_branch(model, prefix, on_finished=finished)
     assert list(left) == [0, 5, 1, 2, 3, 4]
     when = [left[prompt][0] for prompt in (0, 1, 2, 3, 4)]
     assert when[0] == when[1] < when[2] == when[3] < when[4] == evaluations.rows
@@ -83,8 +83,8 @@ def test_what_no_step_changes_leaves_too() -> None:
     groups, image = grouped(different("sd15", 2), [(0, 1)]), small("sd15")
     settings = {**SETTINGS, "denoise": 0.0}
     model = MODELS["sd15"]()
-    prefix, _ = sampling.sample_prefix(model, groups, conditioning("sd15", seed=1), image, share=0.5, **settings)
-    out, _ = sampling.sample_branch(model, prefix, on_finished=lambda prompts, its_rows: left.append(its_rows))
+    prefix, _ = ksampler.sample_prefix(model, groups, conditioning("sd15", seed=1), image, share=0.5, **settings)
+    out, _ = ksampler.sample_branch(model, prefix, on_finished=lambda prompts, its_rows: left.append(its_rows))
     assert torch.equal(out["samples"], torch.cat(left))
 
 
@@ -147,7 +147,7 @@ def test_an_adaptive_sampler_runs_a_cluster_at_a_time() -> None:
 
 def test_the_trace_lives_in_system_memory_and_only_as_long_as_needed() -> None:
     image, groups = small("sd15", batch=2), grouped(different("sd15", 6), GROUPS)
-    prefix, _ = sampling.sample_prefix(
+    prefix, _ = ksampler.sample_prefix(
         MODELS["sd15"](), groups, conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
     )
     assert [len(trace) for trace in prefix.traces] == [4, 4, 4]
@@ -159,6 +159,6 @@ def test_the_trace_lives_in_system_memory_and_only_as_long_as_needed() -> None:
 def test_the_global_random_state_is_left_as_a_plain_run_leaves_it() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    with engine_module._random_state((before,), torch.device("cpu")):
+    with use_random_state((before,), torch.device("cpu")):
         torch.randn(5)
     assert torch.equal(torch.get_rng_state(), before)

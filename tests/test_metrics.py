@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.metrics import (
+from comfyui_sage.sage_core.metrics.scores import (
     diversity_between,
     diversity_within,
     frechet_distance,

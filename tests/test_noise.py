@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler, default_noise_sampler
-from comfyui_sage.sage_core.noise import VariationNoise, repeat_rows
+from comfyui_sage.sage_core.sampling.latents import repeat_rows
+from comfyui_sage.sage_core.sampling.noise import VariationNoise
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,8 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.grouping import group_prompts, unit
-from comfyui_sage.sage_core.pins import keepers, parse_pins
+from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.pins import keepers, parse_pins
+from comfyui_sage.sage_core.vectors import unit
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,7 +6,8 @@ from dataclasses import asdict
 from random import Random
 
 import pytest
-from comfyui_sage.sage_core.plan import Cost, Level, SharePlan, branch_index, is_past, parents_of
+from comfyui_sage.sage_core.grouping.partition import parents_of
+from comfyui_sage.sage_core.sharing.plan import Cost, Level, SharePlan, branch_index, is_past
 from hypothesis import given
 from hypothesis import strategies as st
 

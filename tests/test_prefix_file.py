@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
-from comfyui_sage.nodes.prefix_files import LoadPrefix, SavePrefix
-from comfyui_sage.nodes.sampling import BranchKSampler
-from comfyui_sage.sage_core import sampling
-from comfyui_sage.sage_core.adding import joined
-from comfyui_sage.sage_core.conditioning import apply_template
-from comfyui_sage.sage_core.data_file import read_data, write_data
-from comfyui_sage.sage_core.prefix import Prefix
-from comfyui_sage.sage_core.prefix_file import load_prefix, save_prefix
+from comfyui_sage.nodes.prefix import LoadPrefix, SavePrefix
+from comfyui_sage.nodes.samplers import BranchKSampler
+from comfyui_sage.sage_core.conditioning.template import apply_template
+from comfyui_sage.sage_core.prefix.extend import joined
+from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
+from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling.prefix import Prefix
+from comfyui_sage.sage_core.serialization import read_data, write_data
 from models import MODELS, conditioning, controlnet
 from reference import SETTINGS, assert_equal, small
 from safetensors.torch import load_file
@@ -31,13 +31,13 @@ BRANCH = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import conftest, torch
-from comfyui_sage.sage_core import sampling
-from comfyui_sage.sage_core.prefix_file import load_prefix
+from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.prefix.file import load_prefix
 from models import MODELS
 from pathlib import Path
 from safetensors.torch import save_file
 folder = Path(sys.argv[2])
-rows = {path.name: sampling.sample_branch(MODELS["sd15"](), load_prefix(path))[0]["samples"]
+rows = {path.name: ksampler.sample_branch(MODELS["sd15"](), load_prefix(path))[0]["samples"]
         for path in folder.glob("*.prefix.safetensors")}
 save_file(rows, folder / "rows.safetensors")
 """
@@ -94,12 +94,12 @@ def test_prompts_for_the_shared_steps_are_kept(tmp_path: Path) -> None:
 
 def test_masks_and_batch_indices_are_kept(tmp_path: Path) -> None:
     image = {**small("sd15", batch=2, seed=3), "noise_mask": torch.rand(2, 64, 64), "batch_index": [4, 7]}
-    prefix, _ = sampling.sample_prefix(
+    prefix, _ = ksampler.sample_prefix(
         MODELS["sd15"](), known(), conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
     )
     loaded = load_prefix(saved(prefix, tmp_path))
-    out, _ = sampling.sample_branch(MODELS["sd15"](), loaded)
-    expected, _ = sampling.sample_branch(MODELS["sd15"](), prefix)
+    out, _ = ksampler.sample_branch(MODELS["sd15"](), loaded)
+    expected, _ = ksampler.sample_branch(MODELS["sd15"](), prefix)
     assert out.keys() == expected.keys() and out["batch_index"] == expected["batch_index"]
     assert torch.equal(out["samples"], expected["samples"]) and torch.equal(out["noise_mask"], expected["noise_mask"])
 

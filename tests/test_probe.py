@@ -8,7 +8,7 @@ import comfy.patcher_extension
 import comfy.samplers
 import pytest
 import torch
-from comfyui_sage.sage_core.probe import sampler_calls
+from comfyui_sage.sage_core.sampling.predicted_calls import sampler_calls
 from models import MODELS, conditioning, count_evaluations, latent, randn
 from reference import SAMPLERS
 

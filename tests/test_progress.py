@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from comfyui_sage.sage_core.plan import Level
-from comfyui_sage.sage_core.progress import Progress
-from comfyui_sage.sage_core.sheet import contact_sheet
+from comfyui_sage.sage_core.sampling.contact_sheet import contact_sheet
+from comfyui_sage.sage_core.sampling.progress import Progress
+from comfyui_sage.sage_core.sharing.plan import Level
 
 
 class Host:

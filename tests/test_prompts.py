@@ -6,8 +6,8 @@ import itertools
 import math
 
 import pytest
-from comfyui_sage.sage_core import prompts
-from comfyui_sage.sage_core.prompts import expand_braces, parse_prompts
+from comfyui_sage.sage_core.prompts import parser
+from comfyui_sage.sage_core.prompts.parser import expand_braces, parse_prompts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,11 +149,11 @@ class TestErrors:
             parse_prompts("{a|{b|c}")
 
     def test_too_many_combinations_are_refused_before_they_are_built(self) -> None:
-        with pytest.raises(ValueError, match=f"line 1: .*at most {prompts.MAX_PROMPTS}"):
+        with pytest.raises(ValueError, match=f"line 1: .*at most {parser.MAX_PROMPTS}"):
             parse_prompts("{a|b|c|d|e|f|g|h|i|j}" * 12)
 
     def test_the_limit_counts_all_lines(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(prompts, "MAX_PROMPTS", 5)
+        monkeypatch.setattr(parser, "MAX_PROMPTS", 5)
         assert len(parse_prompts("a\n{b|c}\n{d|e}")) == 5
         with pytest.raises(ValueError, match="line 3: .*at most 5 "):
             parse_prompts("a\n{b|c}\n{d|e|f}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyui_sage.sage_core.provenance import SamplerSettings, sampler_settings
+from comfyui_sage.sage_core.images.graph_settings import SamplerSettings, sampler_settings
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comfyui_sage.nodes.regroup import remember, told_of
-from comfyui_sage.nodes.routes import add_routes
-from comfyui_sage.sage_core import regrouping
-from comfyui_sage.sage_core.colours import ALONE
-from comfyui_sage.sage_core.grouping import group_prompts, unit
-from comfyui_sage.sage_core.regrouping import Measured, Memory, dendrogram, panel
-from comfyui_sage.sage_core.report import grouping_report
-from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from comfyui_sage.routes import add_routes
+from comfyui_sage.routes.group_preview import remember, told_of
+from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.report import grouping_report
+from comfyui_sage.sage_core.images.palette import ALONE
+from comfyui_sage.sage_core.panels import groups as groups_panel
+from comfyui_sage.sage_core.panels.groups import Measured, Memory, dendrogram, panel
+from comfyui_sage.sage_core.vectors import unit
 from hypothesis import given
 from hypothesis import strategies as st
 from live import Server
@@ -58,10 +59,10 @@ class TestMeasured:
         assert told["prompts"] == list(groups.prompts)
         assert members(told["grouping"]) == [[0, 1, 2]]
         assert f"{told['grouping']['saved']:.1%} of the evaluations" in grouping_report(groups)
-        assert regrouping.MEMORY.recall(told["key"]) is not None
+        assert groups.MEMORY.recall(told["key"]) is not None
 
     def test_a_very_long_list_has_no_panel(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(regrouping, "_MOST_PROMPTS", 2)
+        monkeypatch.setattr(groups_panel, "_MOST_PROMPTS", 2)
         groups = semantic_groups(clip_l(), ("a dog", "a house", "a dog"))
         assert panel(groups, FIXED) == {"too_many": 3}
 
@@ -98,7 +99,7 @@ class TestDendrogram:
     def test_nothing_to_join_or_too_much_to_draw(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert dendrogram(("moon", "moon"), MEASURED.embeddings[[2, 2]]) is None
         assert dendrogram(PROMPTS, MEASURED.embeddings) is not None
-        monkeypatch.setattr(regrouping, "_MOST_LEAVES", 2)
+        monkeypatch.setattr(groups_panel, "_MOST_LEAVES", 2)
         assert dendrogram(PROMPTS, MEASURED.embeddings) is None
 
 
@@ -115,7 +116,7 @@ class TestMemory:
         assert memory.recall(keys[0]) is not None and memory.recall(MEASURED.key) is MEASURED
 
     def test_its_size_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(regrouping, "_MOST_BYTES", 1000)
+        monkeypatch.setattr(groups_panel, "_MOST_BYTES", 1000)
         memory = Memory()
         keys = [memory.keep(run) for run in self.runs(3, width=100)]
         assert [memory.recall(key) is not None for key in keys] == [False, True, True]
@@ -233,7 +234,7 @@ class TestLastRuns:
 
     def test_what_was_too_much_to_show_is_not_told(self) -> None:
         hidden = SimpleNamespace(extra_pnginfo={"workflow": {"id": "long"}}, unique_id="2")
-        short = {"key": regrouping.MEMORY.keep(MEASURED), "settings": FIXED}
+        short = {"key": groups_panel.MEMORY.keep(MEASURED), "settings": FIXED}
         for run, count in ((short, 1), ({"too_many": 3000}, 0)):
             remember(hidden, run, {})
             assert len(told_of("long")) == count

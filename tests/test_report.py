@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.grouping import unit
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.plan import SharePlan
-from comfyui_sage.sage_core.report import Outcome, grouping_report, sampling_report
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.grouping.report import grouping_report
+from comfyui_sage.sage_core.sampling.report import sampling_report
+from comfyui_sage.sage_core.sharing.outcome import Outcome
+from comfyui_sage.sage_core.sharing.plan import SharePlan
+from comfyui_sage.sage_core.vectors import unit
 
 SIGMAS = [8.0, 6.0, 4.0, 2.0, 1.0]
 

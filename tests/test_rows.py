@@ -8,7 +8,7 @@ import comfy.utils
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
-from comfyui_sage.sage_core import rows
+from comfyui_sage.sage_core.sampling import latents
 from hypothesis import given
 from hypothesis import strategies as st
 from models import randn
@@ -37,35 +37,35 @@ def assert_equal(a: Any, b: Any) -> None:
 @pytest.mark.parametrize("make", [plain, nested])
 class TestEveryKind:
     def test_count(self, make: Any) -> None:
-        assert rows.count(make(3)) == 3
-        assert rows.shape(make(3)) == parts(make(3))[0].shape
+        assert latents.count(make(3)) == 3
+        assert latents.shape(make(3)) == parts(make(3))[0].shape
 
     def test_tile_is_cluster_major(self, make: Any) -> None:
         batch = make(2)
-        for part, tiled in zip(parts(batch), parts(rows.tile(batch, 3)), strict=True):
+        for part, tiled in zip(parts(batch), parts(latents.tile(batch, 3)), strict=True):
             assert torch.equal(tiled, torch.cat([part] * 3))
 
     def test_chunk_and_concat_are_inverse(self, make: Any) -> None:
         batch = make(6)
         for count in (1, 2, 3, 6):
-            pieces = rows.chunk(batch, count)
-            assert [rows.count(piece) for piece in pieces] == [6 // count] * count
-            assert_equal(rows.concat(pieces), batch)
+            pieces = latents.chunk(batch, count)
+            assert [latents.count(piece) for piece in pieces] == [6 // count] * count
+            assert_equal(latents.concat(pieces), batch)
 
     def test_concat_keeps_the_order(self, make: Any) -> None:
         one, two = make(1, seed=1), make(2, seed=2)
-        for a, b, both in zip(parts(one), parts(two), parts(rows.concat([one, two])), strict=True):
+        for a, b, both in zip(parts(one), parts(two), parts(latents.concat([one, two])), strict=True):
             assert torch.equal(both, torch.cat([a, b]))
 
     def test_one_batch_is_not_copied(self, make: Any) -> None:
         batch = make(2)
-        assert rows.concat([batch]) is batch
+        assert latents.concat([batch]) is batch
 
 
 @given(st.integers(1, 4), st.integers(1, 4))
 def test_chunks_of_a_tiled_batch_are_the_batch(variations: int, clusters: int) -> None:
     batch = plain(variations)
-    for piece in rows.chunk(rows.tile(batch, clusters), clusters):
+    for piece in latents.chunk(latents.tile(batch, clusters), clusters):
         assert torch.equal(piece, batch)
 
 
@@ -92,40 +92,40 @@ class TestMasks:
     @pytest.mark.parametrize("times", [1, 3])
     def test_a_tiled_mask_is_read_as_the_mask_tiled(self, layout: str, shape: tuple[int, ...], times: int) -> None:
         mask, latents = randn(*shape, seed=1), self.batch(layout)
-        tiled = rows.tile_mask(mask, latents, times)
-        found = self.as_the_host_reads(tiled, rows.tile(latents, times))
-        assert_equal(found, rows.tile(self.as_the_host_reads(mask, latents), times))
+        tiled = latents.tile_mask(mask, latents, times)
+        found = self.as_the_host_reads(tiled, latents.tile(latents, times))
+        assert_equal(found, latents.tile(self.as_the_host_reads(mask, latents), times))
 
     def test_a_fitted_mask_is_one_a_row_and_read_the_same(self, layout: str, shape: tuple[int, ...]) -> None:
         mask, latents = randn(*shape, seed=1), self.batch(layout)
-        fitted = rows.fit_mask(mask, latents)
+        fitted = latents.fit_mask(mask, latents)
         assert fitted.shape[:2] == (self.VARIATIONS, 1)
         assert_equal(self.as_the_host_reads(fitted, latents), self.as_the_host_reads(mask, latents))
 
     def test_it_is_left_alone(self, layout: str, shape: tuple[int, ...]) -> None:
         mask, latents = randn(*shape, seed=1), self.batch(layout)
         before = mask.clone()
-        rows.tile_mask(mask, latents, 2)
-        rows.fit_mask(mask, latents)
+        latents.tile_mask(mask, latents, 2)
+        latents.fit_mask(mask, latents)
         assert torch.equal(mask, before)
 
 
 def test_masks_of_nested_latents() -> None:
     latents = nested(2)
     mask = NestedTensor([randn(2, 1, 2, 3, 3, seed=1), randn(2, 1, 5, seed=2)])
-    for part, tiled in zip(parts(mask), parts(rows.tile_mask(mask, latents, 3)), strict=True):
+    for part, tiled in zip(parts(mask), parts(latents.tile_mask(mask, latents, 3)), strict=True):
         assert torch.equal(tiled, torch.cat([part] * 3))
 
 
 def test_picked_rows_are_those_of_their_clusters() -> None:
     batch = torch.arange(6.0).reshape(6, 1, 1, 1).expand(6, 2, 3, 3)
-    picked = rows.pick(batch, [2, 0, 2], 3)
+    picked = latents.pick(batch, [2, 0, 2], 3)
     assert picked[:, 0, 0, 0].tolist() == [4, 5, 0, 1, 4, 5]
-    assert rows.pick(batch, [0, 1, 2], 3) is batch
+    assert latents.pick(batch, [0, 1, 2], 3) is batch
 
 
 def test_picked_rows_of_nested_latents() -> None:
     nested = NestedTensor([torch.arange(4.0).reshape(4, 1), torch.arange(8.0).reshape(4, 2)])
-    picture, sound = rows.pick(nested, [1, 1], 2).unbind()
+    picture, sound = latents.pick(nested, [1, 1], 2).unbind()
     assert picture.tolist() == [[2], [3], [2], [3]]
     assert sound.tolist() == [[4, 5], [6, 7], [4, 5], [6, 7]]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from comfyui_sage.nodes.running import Memory, Stops, place_of, teller
+from comfyui_sage.routes.node_progress import Memory, Stops, place_of, teller
 from live import Graph, Server
 from test_host import sage_graph
 

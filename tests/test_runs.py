@@ -28,19 +28,19 @@ from comfy_extras import (
     nodes_slg,
 )
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
-from comfyui_sage.sage_core import sampling
-from comfyui_sage.sage_core.conditioning import apply_template
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.guider import BranchGuider, PrefixGuider, SageGuider
-from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from comfyui_sage.sage_core.conditioning.template import apply_template
+from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling.guiders import BranchGuider, PrefixGuider, SageGuider
 from models import MODELS, UNET, clip_l, conditioning, controlnet, count_evaluations, randn
 from reference import (
     SETTINGS,
     assert_equal,
+    comfy_ksampler,
     difference,
     different,
     grouped,
-    ksampler,
     plan_levels,
     sage,
     sage_in_two,
@@ -56,7 +56,7 @@ def check(family: str, image: dict[str, Any], *, model: Any = None, prompts: lis
           tolerance: float = 1e-5, **settings: Any) -> None:  # fmt: skip
     """Share 0 is the host for each prompt; identical prompts are the host at any share; two nodes are one."""
     prompts = prompts or different(family, 2)
-    alone = [ksampler(family, prompt, image, model=model, **settings) for prompt in prompts]
+    alone = [comfy_ksampler(family, prompt, image, model=model, **settings) for prompt in prompts]
     groups = grouped(prompts, [tuple(range(len(prompts)))])
     images = sage(family, groups, image, share=0.0, model=model, **settings)
     assert_equal(images, torch.cat(alone), tolerance)
@@ -123,7 +123,7 @@ def test_output_latent_says_of_all_rows_what_the_input_says_of_its_variations() 
     image = {**small("sd15", batch=2), "batch_index": [3, 1], "noise_mask": torch.ones(1, 1, 64, 64)}
     groups = grouped(different("sd15", 3), [(0, 1), (2,)])
     negative = conditioning("sd15", seed=1)
-    out, _ = sampling.sample(MODELS["sd15"](), groups, negative, image, share=0.5, **SETTINGS)
+    out, _ = ksampler.sample(MODELS["sd15"](), groups, negative, image, share=0.5, **SETTINGS)
     assert out["samples"].shape[0] == 6
     assert out["batch_index"] == [3, 1] * 3
     assert out["noise_mask"].shape[0] == 6
@@ -138,7 +138,7 @@ def test_cfg_1_evaluates_no_negative() -> None:
     groups = grouped(different("sd15", 2), [(0, 1)])
     for sampler_name, rows in (("euler", 4 + 2 * 4), ("euler_cfg_pp", 2 * (4 + 2 * 4))):
         with count_evaluations(model) as evaluations:
-            _, report = sampling.sample(
+            _, report = ksampler.sample(
                 model, groups, conditioning("sd15", seed=1), image, share=0.5,
                 **{**SETTINGS, "cfg": 1.0, "sampler_name": sampler_name},
             )  # fmt: skip
@@ -157,15 +157,15 @@ class TestPatches:
         model.add_patches(comfy.lora.load_lora(lora, {"down": key}), 0.5)
         check("sd15", small("sd15"), model=model)
         image, prompt = small("sd15"), conditioning("sd15", seed=10)
-        assert difference(ksampler("sd15", prompt, image, model), ksampler("sd15", prompt, image)) > 1e-3
+        assert difference(comfy_ksampler("sd15", prompt, image, model), comfy_ksampler("sd15", prompt, image)) > 1e-3
 
     def test_freeu(self) -> None:
         patch = getattr(nodes_freelunch.FreeU_V2, "execute", None) or nodes_freelunch.FreeU_V2().patch
         patched = patch(two_level_unet(), 1.3, 1.4, 0.9, 0.2)
         model = getattr(patched, "args", patched)[0]  # a node of the older API on older hosts
         image, prompt = small("sd15"), conditioning("sd15", seed=10)
-        plain = ksampler("sd15", prompt, image, two_level_unet())
-        assert difference(ksampler("sd15", prompt, image, model), plain) > 1e-3
+        plain = comfy_ksampler("sd15", prompt, image, two_level_unet())
+        assert difference(comfy_ksampler("sd15", prompt, image, model), plain) > 1e-3
         check("sd15", image, model=model)
 
     def test_perturbed_attention_guidance(self) -> None:
@@ -175,21 +175,21 @@ class TestPatches:
         check("sd15", image, model=model)
         guider = SageGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
         with count_evaluations(model) as evaluations:
-            sampling._run(guider, image, 5, *sampling._sampler(model, 8, "euler", "normal", 1.0))
+            ksampler._run(guider, image, 5, *ksampler._sampler(model, 8, "euler", "normal", 1.0))
         assert evaluations.rows == guider.outcome.evaluations == 3 * (4 + 2 * 4)
 
     def test_skip_layer_guidance(self) -> None:
         model = nodes_slg.SkipLayerGuidanceDiT.execute(MODELS["sd3"](), 3.0, 0.0, 1.0, "0", "").args[0]
         image, prompt = small("sd3"), conditioning("sd3", seed=10)
-        assert difference(ksampler("sd3", prompt, image, model), ksampler("sd3", prompt, image)) > 1e-3
+        assert difference(comfy_ksampler("sd3", prompt, image, model), comfy_ksampler("sd3", prompt, image)) > 1e-3
         check("sd3", image, model=model)
 
     def test_self_attention_guidance_is_never_silently_wrong(self) -> None:
         """It reads the attention of an evaluation, which a replayed call does not make."""
         model = nodes_sag.SelfAttentionGuidance.execute(middle_block_unet(), 0.5, 2.0).args[0]
         image, prompts = small("sd15"), different("sd15", 2)
-        alone = torch.cat([ksampler("sd15", prompt, image, model) for prompt in prompts])
-        out, report = sampling.sample(
+        alone = torch.cat([comfy_ksampler("sd15", prompt, image, model) for prompt in prompts])
+        out, report = ksampler.sample(
             model, grouped(prompts, [(0, 1)]), conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
         )
         assert_equal(out["samples"], alone)
@@ -200,7 +200,7 @@ class TestPatches:
         image, prompts = small("sd15"), different("sd15", 1)
         settings = {"steps": 16}
         with count_evaluations(model) as evaluations:
-            expected = ksampler("sd15", prompts[0], image, model, **settings)
+            expected = comfy_ksampler("sd15", prompts[0], image, model, **settings)
         assert evaluations.rows < 2 * 16, "EasyCache skipped nothing: the case would prove nothing"
         groups = grouped(prompts * 2, [(0, 1)])
         assert_equal(sage("sd15", groups, image, share=0.0, model=model, **settings), torch.cat([expected] * 2))
@@ -212,7 +212,7 @@ class TestPatches:
         model = getattr(nodes_easycache, cache).execute(MODELS["sd15"](), 0.2, 0.0, 1.0, False).args[0]
         image, prompts, settings = small("sd15"), different("sd15", 4), {"steps": 16}
         with count_evaluations(model) as evaluations:
-            alone = torch.cat([ksampler("sd15", prompt, image, model, **settings) for prompt in prompts])
+            alone = torch.cat([comfy_ksampler("sd15", prompt, image, model, **settings) for prompt in prompts])
         assert evaluations.rows < 4 * 2 * 16, "nothing was skipped: the case would prove nothing"
         groups = grouped(prompts, [(0, 1), (2, 3)])
         assert_equal(sage("sd15", groups, image, share=0.0, model=model, **settings), alone)
@@ -223,10 +223,10 @@ class TestPatches:
         first, second = (
             nodes_sag.SelfAttentionGuidance.execute(middle_block_unet(), 0.5, 2.0).args[0] for _ in range(2)
         )
-        alone = torch.cat([ksampler("sd15", prompt, image, first) for prompt in prompts])
+        alone = torch.cat([comfy_ksampler("sd15", prompt, image, first) for prompt in prompts])
         groups = grouped(prompts, [(0, 1)])
-        prefix, _ = sampling.sample_prefix(first, groups, negative, image, share=0.25, **SETTINGS)
-        out, report = sampling.sample_branch(second, prefix)
+        prefix, _ = ksampler.sample_prefix(first, groups, negative, image, share=0.25, **SETTINGS)
+        out, report = ksampler.sample_branch(second, prefix)
         assert_equal(out["samples"], alone)
         assert "Warning: Nothing was shared" in report
 
@@ -235,7 +235,7 @@ class TestPatches:
         """APG starts afresh when the noise rises: every run has to end where it has seen it fall."""
         model = nodes_apg.APG.execute(MODELS["sd15"](), 1.0, 5.0, 0.5).args[0]
         image, prompts = small("sd15"), different("sd15", 1)
-        expected = ksampler("sd15", prompts[0], image, model)
+        expected = comfy_ksampler("sd15", prompts[0], image, model)
         images = sage("sd15", grouped(prompts * 2, [(0, 1)]), image, share=shared / 8, model=model)
         assert_equal(images, torch.cat([expected] * 2))
 
@@ -305,8 +305,8 @@ class TestConditions:
         hooks.set_keyframes_on_hooks(hook_kf=keyframes)
         plain, image = conditioning("sd15", seed=10), small("sd15")
         one = comfy.hooks.set_hooks_for_conditioning(plain, hooks)
-        expected = ksampler("sd15", one, image)
-        assert difference(expected, ksampler("sd15", plain, image)) > 1e-3
+        expected = comfy_ksampler("sd15", one, image)
+        assert difference(expected, comfy_ksampler("sd15", plain, image)) > 1e-3
         assert_equal(sage("sd15", grouped([one] * 2, [(0, 1)]), image, share=share), torch.cat([expected] * 2))
 
     def test_negative_prompt_counts(self) -> None:
@@ -334,7 +334,7 @@ class TestConditions:
     def test_pooled_output_counts(self) -> None:
         image, (first, second) = small("sd3"), different("sd3", 2)
         mixed = [[first[0][0], {**first[0][1], "pooled_output": second[0][1]["pooled_output"]}]]
-        assert difference(ksampler("sd3", mixed, image), ksampler("sd3", first, image)) > 1e-3
+        assert difference(comfy_ksampler("sd3", mixed, image), comfy_ksampler("sd3", first, image)) > 1e-3
         check("sd3", image, prompts=[first, mixed])
 
     def test_a_prompt_for_the_shared_steps(self) -> None:
@@ -342,9 +342,9 @@ class TestConditions:
         own, image, prompts = conditioning("sd15", seed=77), small("sd15"), different("sd15", 2)
         groups = grouped(prompts, [(0, 1)])
         groups = replace(groups, shared_prompts=((groups.texts((0, 1)), "of my own", own),))
-        expected = ksampler("sd15", own, image)
+        expected = comfy_ksampler("sd15", own, image)
         assert_equal(sage("sd15", groups, image, share=1.0), torch.cat([expected] * 2))
-        alone = torch.cat([ksampler("sd15", prompt, image) for prompt in prompts])
+        alone = torch.cat([comfy_ksampler("sd15", prompt, image) for prompt in prompts])
         assert_equal(sage("sd15", groups, image, share=0.0), alone)
 
     def test_template_guidance(self) -> None:
@@ -355,7 +355,7 @@ class TestConditions:
         ]
         image = small("flux")
         plain = different("flux", 1)[0]
-        assert difference(ksampler("flux", prompts[0], image), ksampler("flux", plain, image)) > 1e-3
+        assert difference(comfy_ksampler("flux", prompts[0], image), comfy_ksampler("flux", plain, image)) > 1e-3
         check("flux", image, prompts=prompts)
 
     @pytest.mark.parametrize(("hints", "variations"), [(1, 1), (2, 2), (2, 1), (3, 2), (2, 3)])
@@ -365,7 +365,8 @@ class TestConditions:
         template = apply(conditioning("sd15", seed=50), controlnet(), hint, 1.0)[0]
         prompts = [apply_template(prompt, template) for prompt in different("sd15", 2)]
         image = small("sd15", batch=variations)
-        assert difference(ksampler("sd15", prompts[0], image), ksampler("sd15", different("sd15", 1)[0], image)) > 1e-3
+        other = comfy_ksampler("sd15", different("sd15", 1)[0], image)
+        assert difference(comfy_ksampler("sd15", prompts[0], image), other) > 1e-3
         check("sd15", image, prompts=prompts)
 
     def test_controlnet_is_evaluated_no_more_than_the_model(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -478,7 +479,7 @@ def test_nested_latents(sampler_name: str) -> None:
     model.set_model_unet_function_wrapper(formula)
     latents = NestedTensor([torch.zeros(2, 4, 3, 8, 8), torch.zeros(2, 8, 16)])
     settings = {**SETTINGS, "sampler_name": sampler_name}
-    sampler, sigmas = sampling._sampler(model, 8, sampler_name, "normal", 1.0)
+    sampler, sigmas = ksampler._sampler(model, 8, sampler_name, "normal", 1.0)
     host = comfy.samplers.CFGGuider(model)
     host.set_conds(conditioning("sd15", seed=10), negative)
     host.set_cfg(3.0)
@@ -486,13 +487,13 @@ def test_nested_latents(sampler_name: str) -> None:
 
     twins, groups = (grouped(prompts, [(0, 1)]) for prompts in (different("sd15", 1) * 2, different("sd15", 2)))
     image = {"samples": latents}
-    found = sampling.sample(model, twins, negative, image, share=0.5, **settings)[0]["samples"]
+    found = ksampler.sample(model, twins, negative, image, share=0.5, **settings)[0]["samples"]
     for part, plain in zip(found.unbind(), expected.unbind(), strict=True):
         assert_equal(part, torch.cat([plain] * 2))
-    one = sampling.sample(model, groups, negative, image, share=0.5, **settings)[0]["samples"]
-    prefix, preview = sampling.sample_prefix(model, groups, negative, image, share=0.5, **settings)
+    one = ksampler.sample(model, groups, negative, image, share=0.5, **settings)[0]["samples"]
+    prefix, preview = ksampler.sample_prefix(model, groups, negative, image, share=0.5, **settings)
     assert [part.shape[0] for part in preview["samples"].unbind()] == [2, 2]
-    two = sampling.sample_branch(model, prefix)[0]["samples"]
+    two = ksampler.sample_branch(model, prefix)[0]["samples"]
     for part, other, plain in zip(two.unbind(), one.unbind(), expected.unbind(), strict=True):
         assert_equal(part, other)
         assert difference(part[:2], plain) > 1e-3
@@ -560,7 +561,7 @@ class TestTree:
     def test_it_is_the_host_where_it_has_to_be(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 4)
         settings = {"share_mode": "tree", "sampler_name": sampler_name}
-        alone = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        alone = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
         assert_equal(sage("sd15", self.groups(prompts), image, share=0.0, **settings), alone)
         equal = sage("sd15", self.groups(prompts[:1] * 4), image, share=0.5, **settings)
         assert_equal(equal, alone[:2].repeat(4, 1, 1, 1))
@@ -570,7 +571,7 @@ class TestTree:
     def test_who_went_on_together_is_reported(self) -> None:
         model, image, negative = MODELS["sd15"](), small("sd15"), conditioning("sd15", seed=1)
         with count_evaluations(model) as evaluations:
-            _, report = sampling.sample(
+            _, report = ksampler.sample(
                 model, self.groups(different("sd15", 4)), negative, image, share=0.25, share_mode="tree", **SETTINGS
             )
         assert evaluations.rows == 2 * (2 * 1 + 2 * 2 + 4 * 4), "2 steps the group, 2 the pairs, 4 every prompt"
@@ -586,7 +587,7 @@ class TestAuto:
     def test_it_is_the_host_where_it_has_to_be(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 5)
         settings = {"share_mode": "auto", "sampler_name": sampler_name}
-        alone = torch.cat([ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        alone = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
         assert_equal(sage("sd15", grouped(prompts, self.GROUPS), image, share=0.0, **settings), alone)
         equal = sage("sd15", grouped(prompts[:1] * 5, self.GROUPS), image, share=0.5, **settings)
         assert_equal(equal, alone[:2].repeat(5, 1, 1, 1))
@@ -603,7 +604,7 @@ class TestAuto:
         settings = {**SETTINGS, "share_mode": "auto"}
         sigmas = []
         for share in (0.1, 0.4):
-            prefix, _ = sampling.sample_prefix(model, groups, negative, small("sd15"), share=share, **settings)
+            prefix, _ = ksampler.sample_prefix(model, groups, negative, small("sd15"), share=share, **settings)
             sigmas.append(dict(prefix.plan.branches))
         assert sigmas[0][(2, 3)] < sigmas[0].get((0, 1), float("inf"))
         assert sigmas[1][(0, 1)] < sigmas[0].get((0, 1), float("inf"))
@@ -615,11 +616,11 @@ class TestAuto:
         for in_two in (False, True):
             with count_evaluations(model) as evaluations:
                 if in_two:
-                    prefix, _ = sampling.sample_prefix(model, groups, negative, image, **settings)
+                    prefix, _ = ksampler.sample_prefix(model, groups, negative, image, **settings)
                     assert prefix.outcome.evaluations == evaluations.rows
-                    _, report = sampling.sample_branch(model, prefix)
+                    _, report = ksampler.sample_branch(model, prefix)
                 else:
-                    _, report = sampling.sample(model, groups, negative, image, **settings)
+                    _, report = ksampler.sample(model, groups, negative, image, **settings)
             assert f"evaluations: {evaluations.rows} done, {evaluations.rows} planned, 160 for every prompt" in report
             assert (f"planning: {planning} evaluations" in report) == bool(planning)
 
@@ -641,11 +642,11 @@ class TestRepeats:
         groups = replace(grouped(listed, [(0, 2, 3), (1,)]), prompts=("a", "b", "a", "a"))
         model = MODELS["sd15"]()
         with count_evaluations(model) as evaluations:
-            out, report = sampling.sample(
+            out, report = ksampler.sample(
                 model, groups, conditioning("sd15", seed=1), image, share=0.5,
                 **{**SETTINGS, "sampler_name": sampler_name},
             )  # fmt: skip
-        alone = [ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in listed]
+        alone = [comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in listed]
         assert_equal(out["samples"], torch.cat(alone))
         assert evaluations.rows == 2 * 2 * 2 * 8, "two prompts, two variations, cond and uncond, eight steps"
         assert "4 prompts x 2 variations" in report

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from comfyui_sage.nodes.saving import SaveImages
-from comfyui_sage.sage_core.provenance import SamplerSettings
-from comfyui_sage.sage_core.saving import ImageFiles, ImageRecord, file_name
+from comfyui_sage.nodes.images import SaveImages
+from comfyui_sage.sage_core.images.graph_settings import SamplerSettings
+from comfyui_sage.sage_core.images.png_files import ImageFiles, ImageRecord, file_name
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

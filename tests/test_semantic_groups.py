@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.encoders import Embed, sentence_encoder
-from comfyui_sage.sage_core.grouping import unit
-from comfyui_sage.sage_core.prompts import parse_prompts
-from comfyui_sage.sage_core.report import grouping_report
-from comfyui_sage.sage_core.semantic_groups import semantic_groups
+from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.report import grouping_report
+from comfyui_sage.sage_core.prompts.embedding_models import Embed, sentence_encoder
+from comfyui_sage.sage_core.prompts.parser import parse_prompts
+from comfyui_sage.sage_core.vectors import unit
 from models import clip_l, conditioning
 from test_encoders import minilm_folder
 

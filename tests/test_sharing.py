@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.grouping import unit
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.plan import SharePlan
-from comfyui_sage.sage_core.sharing import auto_loudness, fixed_shares, tree_shares
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.sharing.plan import SharePlan
+from comfyui_sage.sage_core.sharing.share_modes import auto_loudness, fixed_shares, tree_shares
+from comfyui_sage.sage_core.vectors import unit
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import grouped

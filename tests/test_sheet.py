@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from comfyui_sage.sage_core.sheet import contact_sheet
+from comfyui_sage.sage_core.sampling.contact_sheet import contact_sheet
 from hypothesis import given
 from hypothesis import strategies as st
 

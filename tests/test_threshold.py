@@ -6,8 +6,9 @@ import random
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.grouping import group_prompts, unit
-from comfyui_sage.sage_core.threshold import auto_threshold, unrelated_similarity
+from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.threshold import auto_threshold, unrelated_similarity
+from comfyui_sage.sage_core.vectors import unit
 from hypothesis import given
 from hypothesis import strategies as st
 from test_grouping import UNRELATED, clusters, names, sets, vectors

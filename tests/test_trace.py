@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from comfyui_sage.sage_core.trace import ReplayMismatch, fingerprint, record, replay
+from comfyui_sage.sage_core.sampling.trace import ReplayMismatch, fingerprint, record, replay
 from hypothesis import given
 from hypothesis import strategies as st
 from models import randn

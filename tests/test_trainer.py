@@ -12,16 +12,16 @@ import comfy.model_management
 import comfy.sd
 import pytest
 import torch
-from comfyui_sage.sage_core.demo_model import load_demo_model
-from comfyui_sage.sage_core.encoders import encode_prompts
-from comfyui_sage.sage_core.sampling import sample
+from comfyui_sage.sage_core.demo.model import load_demo_model
+from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
+from comfyui_sage.sage_core.sampling.ksampler import sample
 from comfyui_sage.sage_core.training.adapters import ADAPTERS
-from comfyui_sage.sage_core.training.examples import Examples, make_examples
+from comfyui_sage.sage_core.training.checkpoint import load_state
+from comfyui_sage.sage_core.training.dataset import Examples, make_examples
 from comfyui_sage.sage_core.training.lora_file import trained_lora
 from comfyui_sage.sage_core.training.objective import LossSettings
-from comfyui_sage.sage_core.training.optimising import OPTIMISERS, SCHEDULES
-from comfyui_sage.sage_core.training.samples import SampleSettings, sample_sheet
-from comfyui_sage.sage_core.training.state import load_state
+from comfyui_sage.sage_core.training.optimizers import OPTIMISERS, SCHEDULES
+from comfyui_sage.sage_core.training.sample_images import SampleSettings, sample_sheet
 from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings, train
 from models import conditioning, flux, latent, sd2_v, sd3, sd15, sdxl, video
 
@@ -246,7 +246,7 @@ class TestTrouble:
 
         made = trainer(steps=8)
         with monkeypatch.context() as patch:
-            patch.setattr("comfyui_sage.sage_core.data_file.save_file", full)
+            patch.setattr("comfyui_sage.sage_core.serialization.save_file", full)
             patch.setattr("comfyui_sage.sage_core.training.trainer.save_state", _only_the_first_fails(full))
             notes = train(made, tmp_path / "state.safetensors")
         assert "No space left" in notes[0]

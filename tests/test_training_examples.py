@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.semantic_groups import semantic_groups
-from comfyui_sage.sage_core.training.examples import make_examples, trainable
+from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.training.dataset import make_examples, trainable
 from models import clip_l
 
 CAPTIONS = ("a red car in the snow", "a blue car in the snow", "a bowl of ramen", "a red car in the snow")

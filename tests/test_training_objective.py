@@ -9,9 +9,9 @@ from typing import Any
 import comfy.model_sampling
 import pytest
 import torch
-from comfyui_sage.sage_core.groups import PromptGroups
-from comfyui_sage.sage_core.loss import Objective
-from comfyui_sage.sage_core.training.examples import Examples
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.training.dataset import Examples
+from comfyui_sage.sage_core.training.losses import Objective
 from comfyui_sage.sage_core.training.objective import Batch, LossSettings, Objectives, objective_of
 from models import flux, sd2_v, sd3, sd15, sdxl
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from comfyui_sage.sage_core.training.state import load_state, save_state
+from comfyui_sage.sage_core.training.checkpoint import load_state, save_state
 
 STATE = {
     "done": 3, "rate": 1e-4, "name": "lora/x", "none": None, "flag": True,
@@ -49,7 +49,7 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Monk
         Path(target).write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("comfyui_sage.sage_core.data_file.save_file", full)
+    monkeypatch.setattr("comfyui_sage.sage_core.serialization.save_file", full)
     with pytest.raises(OSError, match=r"cannot be written to .*state.safetensors: No space left"):
         save_state(path, {"done": 4})
     assert_same(STATE, load_state(path))

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from comfyui_sage.sage_core import telling
-from comfyui_sage.sage_core.training.watching import TrainingWatch, loss_lines
+from comfyui_sage.sage_core.panels import throttle
+from comfyui_sage.sage_core.panels.training import TrainingWatch, loss_lines
 from PIL import Image
 
 NAN = math.nan
@@ -39,7 +39,7 @@ def test_before_the_first_step() -> None:
 
 def test_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(telling.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
     news: list[dict[str, Any]] = []
     trainer: Any = SimpleNamespace(done=0, settings=SimpleNamespace(steps=100), losses=[], rates=[])
     watch = TrainingWatch(lambda told: news.append(json.loads(json.dumps(told, allow_nan=False))), trainer)

@@ -12,10 +12,11 @@ import latent_preview
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core import sampling, telling, watching
-from comfyui_sage.sage_core.plan import Level
-from comfyui_sage.sage_core.telling import data_url
-from comfyui_sage.sage_core.watching import PromptNames, Watch, preview_decoder, sampling_monitor
+from comfyui_sage.sage_core.panels import sampling, throttle
+from comfyui_sage.sage_core.panels.sampling import PromptNames, Watch, preview_decoder, sampling_monitor
+from comfyui_sage.sage_core.panels.throttle import data_url
+from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sharing.plan import Level
 from models import MODELS, conditioning
 from PIL import Image
 from reference import SETTINGS, different, grouped, small
@@ -43,15 +44,16 @@ class Page:
 
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> Page:
-    monkeypatch.setattr(telling, "_PAUSE", 0.0)
-    monkeypatch.setattr(telling, "_MOST_TIME", 1e9)
+    monkeypatch.setattr(throttle, "_PAUSE", 0.0)
+    monkeypatch.setattr(throttle, "_MOST_TIME", 1e9)
     return Page()
 
 
 def one_node(page: Page, **settings: Any) -> None:
     image = small("sd15", batch=2)
     negative = conditioning("sd15", seed=1)
-    sampling.sample(MODELS["sd15"](), GROUPS, negative, image, share=0.5, **{**SETTINGS, **settings}, make_listener=sampling_monitor(page))
+    settings = {**SETTINGS, **settings, "make_listener": sampling_monitor(page)}
+    ksampler.sample(MODELS["sd15"](), GROUPS, negative, image, share=0.5, **settings)
 
 
 def test_a_run(page: Page) -> None:
@@ -101,12 +103,13 @@ def test_a_tile_shows_its_row() -> None:
 
 def test_a_prefix_and_its_branch(page: Page) -> None:
     model, image = MODELS["sd15"](), small("sd15", batch=2)
-    prefix, _ = sampling.sample_prefix(
-        model, GROUPS, conditioning("sd15", seed=1), image, share=0.5, **SETTINGS, make_listener=sampling_monitor(page)
+    prefix, _ = ksampler.sample_prefix(
+        model, GROUPS, conditioning("sd15", seed=1), image, share=0.5, **SETTINGS,
+        make_listener=sampling_monitor(page),
     )
     assert (page.run["done"], page.run["total"], page.run["shared"]) == (32, 32, True)
     branch = Page()
-    sampling.sample_branch(model, prefix, sampling_monitor(branch))
+    ksampler.sample_branch(model, prefix, sampling_monitor(branch))
     assert (branch.news[0]["done"], branch.run["done"], branch.run["total"]) == (32, 112, 112)
     assert branch.run["saving"] == page.run["saving"]
 
@@ -114,7 +117,7 @@ def test_a_prefix_and_its_branch(page: Page) -> None:
 def test_it_costs_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that takes long is followed by a long pause."""
     clock = [0.0]
-    monkeypatch.setattr(telling.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
 
     def slow(latent: torch.Tensor) -> Image.Image:
         clock[0] += 0.1
@@ -154,7 +157,7 @@ def test_a_part_of_a_group_says_so() -> None:
 
 
 def test_very_many_rows_have_no_picture(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_MOST_ROWS", 9)
+    monkeypatch.setattr(sampling, "_MOST_ROWS", 9)
     one_node(page)
     assert page.run["sheet"] == {"too_many": 10}
 
@@ -177,16 +180,18 @@ def test_there_is_a_picture_whatever_the_hosts_previews(monkeypatch: pytest.Monk
 
 def test_sound_has_no_picture(page: Page) -> None:
     groups = grouped(different("audio", 4), [(0, 1), (2, 3)])
-    sampling.sample(
-        MODELS["audio"](), groups, conditioning("audio", seed=1), small("audio"), share=0.5, **SETTINGS, make_listener=sampling_monitor(page)
+    ksampler.sample(
+        MODELS["audio"](), groups, conditioning("audio", seed=1), small("audio"), share=0.5, **SETTINGS,
+        make_listener=sampling_monitor(page),
     )
     assert page.run["sheet"] is None and page.run["running"] is False
 
 
 def test_video_has_one(page: Page) -> None:
     groups = grouped(different("video", 4), [(0, 1), (2, 3)])
-    sampling.sample(
-        MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS, make_listener=sampling_monitor(page)
+    ksampler.sample(
+        MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS,
+        make_listener=sampling_monitor(page),
     )
     assert picture_of(page.run["sheet"]["picture"]).size[0] > 0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from comfyui_sage.sage_core.demo_judge import DemoJudge
-from comfyui_sage.sage_core.lettering import Lettering
+from comfyui_sage.sage_core.demo.judge import DemoJudge
+from comfyui_sage.sage_core.images.text import Lettering
 from dataset import Dataset
 from drawing import STYLES
 from evaluate import fidelity, unseen_scenes

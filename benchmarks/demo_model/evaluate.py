@@ -10,8 +10,8 @@ import comfy.sample
 import comfy.samplers
 import numpy as np
 import torch
-from comfyui_sage.sage_core.demo_judge import DemoJudge
-from comfyui_sage.sage_core.demo_model import load_demo_model
+from comfyui_sage.sage_core.demo.judge import DemoJudge
+from comfyui_sage.sage_core.demo.model import load_demo_model
 from judging import agreement, judge_pictures, rates
 from scenes import Scene, caption, random_scene
 

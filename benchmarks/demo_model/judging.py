@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from comfyui_sage.sage_core.demo_judge import DemoJudge, Seen, Verdict, split_words
+from comfyui_sage.sage_core.demo.judge import DemoJudge, Seen, Verdict, split_words
 from dataset import Dataset
 from drawing import Spot
 from safetensors.torch import save_file

@@ -2,7 +2,7 @@
 
     python benchmarks/demo_model/style_set.py
 
-Writes sage_core/data/demo_images.png: one sheet of 128 x 128 pictures, with their captions in its text.
+Writes sage_core/demo/data/demo_images.png: one sheet of 128 x 128 pictures, with their captions in its text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from scenes import Scene, Thing, caption
 
-FILE = Path(__file__).resolve().parents[2] / "sage_core" / "data" / "demo_images.png"
+FILE = Path(__file__).resolve().parents[2] / "sage_core" / "demo" / "data" / "demo_images.png"
 COLUMNS = 4
 
 

@@ -25,7 +25,7 @@ host.load()
 import torch  # noqa: E402
 from autoencoder import encode, normalise, preview_fit, restore, train_autoencoder  # noqa: E402
 from card import write_card  # noqa: E402
-from comfyui_sage.sage_core import demo_judge, demo_model  # noqa: E402
+from comfyui_sage.sage_core.demo import judge, model  # noqa: E402
 from dataset import JUDGE, TEST, TRAIN  # noqa: E402
 from denoiser import export, train_denoiser  # noqa: E402
 from evaluate import fidelity, unseen_scenes  # noqa: E402
@@ -47,36 +47,36 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     judged = JUDGE.pictures(folder)
-    known = load_file(demo_model.WEIGHTS) if demo_model.WEIGHTS.exists() and not options.fresh else {}
+    known = load_file(model.WEIGHTS) if model.WEIGHTS.exists() and not options.fresh else {}
     init = {key.removeprefix("vae."): value.float() for key, value in known.items() if key.startswith("vae.")}
     autoencoder = train_autoencoder(judged, folder, device, init)
     drawings = TRAIN.pictures(folder)
-    judge_file = folder / demo_judge.WEIGHTS.name
+    judge_file = folder / judge.WEIGHTS.name
     if not judge_file.exists():
         restored = restore(autoencoder, judged, folder / "restored.npy", device)  # what a model's picture can be like
         sets = [(TRAIN, drawings), (JUDGE, judged), (JUDGE, restored)]
         save_judge(train_judge(sets, folder, device), judge_file)
-    judge = demo_judge.load_demo_judge(judge_file)
+    demo_judge = judge.load_demo_judge(judge_file)
 
     raw = encode(autoencoder, drawings, folder / "latents.npy", device)
     normalise(autoencoder, torch.from_numpy(raw[:5000].astype("f4")))
     latents = ((raw - raw[:5000].mean(dtype="f4")) / raw[:5000].std(dtype="f4")).astype("f2")
     preview = preview_fit(latents[:500], drawings[:500])
-    weights_file = folder / demo_model.WEIGHTS.name
+    weights_file = folder / model.WEIGHTS.name
     scenes = unseen_scenes(100, seed=1)
 
     def report(weights: dict[str, torch.Tensor], step: int) -> None:
         export({**weights, **preview}, autoencoder, weights_file)
-        log(folder, "fidelity", step=step, **fidelity(weights_file, judge, scenes)[0])
+        log(folder, "fidelity", step=step, **fidelity(weights_file, demo_judge, scenes)[0])
 
     weights = train_denoiser(TRAIN, latents, folder, device, options.steps, report)
     export({**weights, **preview}, autoencoder, weights_file)
     tests = TEST.pictures(folder)
     restored = restore(autoencoder, tests, folder / "test_restored.npy", device)
-    write_card(folder, weights_file, judge, TEST, {"": tests, ", through the autoencoder": restored})
+    write_card(folder, weights_file, demo_judge, TEST, {"": tests, ", through the autoencoder": restored})
     if options.install:
         for name in (weights_file.name, judge_file.name, "demo_model.md", "demo_model.jpg"):
-            shutil.copy(folder / name, demo_model.WEIGHTS.parent / name)
+            shutil.copy(folder / name, model.WEIGHTS.parent / name)
     print(json.dumps({"weights": str(weights_file)}))
 
 

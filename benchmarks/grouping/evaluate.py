@@ -27,16 +27,13 @@ import host  # noqa: E402
 host.load()
 
 import numpy as np  # noqa: E402
-from comfyui_sage.sage_core.ambiguity import between_groups  # noqa: E402
-from comfyui_sage.sage_core.encoders import (  # noqa: E402
-    UNRELATED_PROMPTS,
-    Embed,
-    open_clip_encoder,
-    sentence_encoder,
-)
-from comfyui_sage.sage_core.grouping import group_prompts, unit  # noqa: E402
-from comfyui_sage.sage_core.groups import PromptGroups  # noqa: E402
-from comfyui_sage.sage_core.threshold import auto_threshold  # noqa: E402
+from comfyui_sage.sage_core.grouping.ambiguity import between_groups  # noqa: E402
+from comfyui_sage.sage_core.grouping.linkage import group_prompts  # noqa: E402
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups  # noqa: E402
+from comfyui_sage.sage_core.grouping.threshold import auto_threshold  # noqa: E402
+from comfyui_sage.sage_core.prompts.embedding_models import Embed, open_clip_encoder, sentence_encoder  # noqa: E402
+from comfyui_sage.sage_core.prompts.text_encoders import UNRELATED_PROMPTS  # noqa: E402
+from comfyui_sage.sage_core.vectors import unit  # noqa: E402
 from labelled import PromptList, one_list, prompt_lists  # noqa: E402
 from sklearn.metrics import adjusted_rand_score  # noqa: E402
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyui_sage.sage_core.prompts import parse_prompts
+from comfyui_sage.sage_core.prompts.parser import parse_prompts
 
 PROMPTS = Path(__file__).with_name("prompts.txt")
 

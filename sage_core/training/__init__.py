@@ -1,1 +1,1 @@
-"""Trains a LoRA with L_SAGE on the host's model patcher."""
+"""Trains a LoRA with L_SAGE on ComfyUI's model patcher."""

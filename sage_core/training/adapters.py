@@ -1,4 +1,4 @@
-"""The LoRA's trainable tensors, made by the host's own weight adapters and applied by its model patcher."""
+"""The trainable tensors of a LoRA, made by ComfyUI's own weight adapters and applied by its model patcher."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from comfy.weight_adapter import adapter_maps
 
-from ..checks import check_choice
+from ..validation import check_choice
 
 ADAPTERS = tuple(adapter_maps)
+# Names of layers, in the words that the host's models use (Flux's linear1 and linear2 are both in one).
 LAYERS = {
     "attention": r"attn|attention|to_[qkv]|qkv|linear1|linear2",
     "attention and feed-forward": r"attn|attention|to_[qkv]|qkv|linear1|linear2|mlp|\bff|ffn|feed_forward",
     "all": r"",
 }
-"""Names of layers, in the words that the host's models use (Flux's linear1 and linear2 are both in one)."""
 
 
 def add_adapters(

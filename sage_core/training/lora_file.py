@@ -1,4 +1,4 @@
-"""A trained LoRA as a file that every program reads: names and metadata as kohya's trainer writes them."""
+"""Saves a trained LoRA as a file that every program reads: names and metadata as kohya's trainer writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss of a training as a picture: a line a term, and the learning rate."""
+"""Plots the loss of a training: one line per term, and the learning rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..lettering import Lettering
+from ..images.text import Lettering
 from .objective import TERMS
 
 _COLOURS = ((40, 40, 40), (0, 114, 178), (213, 94, 0), (0, 158, 115))

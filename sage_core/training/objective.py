@@ -10,10 +10,10 @@ from typing import Any
 import comfy.model_sampling
 import torch
 
-from ..conditioning import Conditioning
-from ..loss import Objective, bridge, mean_target, noised, posterior_target, weighting
-from ..plan import Cluster
-from .examples import Examples
+from ..conditioning.combine import Conditioning
+from ..grouping.partition import Cluster
+from .dataset import Examples
+from .losses import Objective, bridge, mean_target, noised, posterior_target, weighting
 
 TERMS = ("plain", "soft", "consistency")
 SOFT_TARGETS = ("mean", "posterior")

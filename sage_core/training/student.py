@@ -1,4 +1,4 @@
-"""A copy of the model that can learn: frozen weights, adapters, and the host's own evaluation with gradients."""
+"""A copy of the model that can be trained: frozen weights, adapters, and ComfyUI's own evaluation with gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import comfy.samplers
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from ..batching import batch_conds, batchable_classes
+from ..conditioning.batch import batch_conds, batchable_classes
 from .objective import Batch
 
 

@@ -1,4 +1,4 @@
-"""The training itself: steps of L_SAGE on a LoRA, which can stop at any of them and go on exactly there."""
+"""The training loop: steps of L_SAGE on a LoRA, which can stop after any of them and go on exactly there."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 import comfy.model_management
 import torch
 
-from ..conditioning import Conditioning
-from ..loss import weighted_error
+from ..conditioning.combine import Conditioning
 from .adapters import add_adapters
-from .examples import Examples
+from .checkpoint import load_state, save_state
+from .dataset import Examples
+from .losses import weighted_error
 from .objective import TERMS, LossSettings, Objectives
-from .optimising import make_optimiser, make_schedule
-from .state import load_state, save_state
+from .optimizers import make_optimiser, make_schedule
 from .student import Student
 
 log = logging.getLogger(__name__)
+# Settings that a training may go on with other values of.
 _MAY_CHANGE = ("steps", "save_every", "gradient_checkpointing", "offloading")
-"""Settings that a training may go on with other values of."""
 
 
 @dataclass(frozen=True)

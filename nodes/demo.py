@@ -1,0 +1,59 @@
+"""SageDemoModel and SageDemoImages."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..sage_core.demo.images import load_demo_images
+from ..sage_core.demo.model import load_demo_model
+from .sockets import CATEGORY
+
+
+class DemoModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageDemoModel",
+            display_name="SAGE Demo Model",
+            category=CATEGORY,
+            description=(
+                "A tiny text-to-image model that comes with the pack: drawn scenes at 128 x 128 ('a small red car "
+                "on the left in the snow'), in a fraction of a second on a CPU. To try things without a download."
+            ),
+            outputs=[
+                io.Model.Output(tooltip="A rectified-flow MMDiT of the Stable Diffusion 3 family."),
+                io.Clip.Output(tooltip="Its text encoder; it knows about fifty words."),
+                io.Vae.Output(tooltip="Its autoencoder: 16 channels, 8 pixels a latent pixel."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        return io.NodeOutput(*load_demo_model())
+
+
+class DemoImages(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageDemoImages",
+            display_name="SAGE Demo Images",
+            category=CATEGORY,
+            description=(
+                "32 small captioned pictures that come with the pack, in a style that the demo model does not know: "
+                "something to train on. For your own, take Load Image-Text (from Folder)."
+            ),
+            outputs=[
+                io.Image.Output(
+                    display_name="images", is_output_list=True, tooltip="For Make Training Dataset, one by one."
+                ),
+                io.String.Output(display_name="texts", is_output_list=True, tooltip="Their captions, one by one."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        return io.NodeOutput(*load_demo_images())
+
+
+NODES = [DemoModel, DemoImages]

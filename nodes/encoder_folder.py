@@ -1,0 +1,38 @@
+"""Encoder models that users put into models/sage_encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+
+from ..sage_core.prompts.embedding_models import Embed, open_clip_encoder, sentence_encoder
+
+FOLDER = "sage_encoders"
+folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+
+
+def encoder_model(name: str, input_name: str) -> Path:
+    """A model in the encoder folders, by name; the only one there if no name is given.
+
+    Raises:
+        ValueError: there is none of that name; says what there is, for the input of that name.
+    """
+    roots = [Path(root) for root in folder_paths.get_folder_paths(FOLDER)]
+    found = {entry.name: entry for root in reversed(roots) if root.is_dir() for entry in sorted(root.iterdir())}
+    if not name and len(found) == 1:
+        return next(iter(found.values()))
+    if name not in found:
+        raise ValueError(
+            f"{input_name}: expected one of {', '.join(sorted(found)) or '(nothing there yet)'} in {roots[0]}, "
+            f"got {name!r}."
+        )
+    return found[name]
+
+
+def measure(encoder: str, name: str) -> tuple[Embed | None, str]:
+    """What measures similarity (None for the CLIP's own embeddings), and the name of its model."""
+    if encoder == "clip":
+        return None, ""
+    path = encoder_model(name, "encoder_model")
+    return {"sentence": sentence_encoder, "open_clip": open_clip_encoder}[encoder](path), path.name

@@ -1,0 +1,186 @@
+"""SageComparisonGrid, SageSaveImages and SageBranchSave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import comfy.utils
+import torch
+from comfy.cli_args import args
+from comfy_api.latest import io, ui
+
+from nodes import VAEDecode  # type: ignore[attr-defined]  # the host's; the type checker finds ours
+
+from ..routes.node_progress import WHERE, teller
+from ..sage_core.grouping.prompt_groups import PromptGroups, check_groups
+from ..sage_core.images.comparison_grid import comparison_grid
+from ..sage_core.images.graph_settings import sampler_settings
+from ..sage_core.images.png_files import ImageFiles
+from ..sage_core.panels.sampling import sampling_monitor
+from ..sage_core.sampling.ksampler import sample_branch
+from ..sage_core.sampling.prefix import check_prefix
+from ..sage_core.validation import images_a_prompt
+from .output_path import check_output_prefix, output_place
+from .samplers import branch_inputs, report_output
+from .sockets import CATEGORY, Groups
+
+_MORE = tuple(f"images_{number}" for number in range(2, 9))
+
+
+class ComparisonGrid(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageComparisonGrid",
+            display_name="SAGE Comparison Grid",
+            category=CATEGORY,
+            description=(
+                "One picture of all images by group: framed in the group's colour, under their prompts, and side by "
+                "side if the prompts were rendered in several ways."
+            ),
+            inputs=[
+                Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
+                io.Image.Input("images", tooltip="All prompts rendered in one way."),
+                io.String.Input(
+                    "titles", multiline=True, default="", optional=True, dynamic_prompts=False,
+                    tooltip="What each way is called, a line each, in the order of the inputs.",
+                ),
+                io.Int.Input(
+                    "image_size", default=0, min=0, max=2048, optional=True,
+                    tooltip="Longest side of an image in the grid, in pixels. 0 keeps them as they are, or makes them "
+                    "smaller if there are too many for one picture.",
+                ),
+                *(
+                    io.Image.Input(name, optional=True, tooltip="The same prompts rendered in another way.")
+                    for name in _MORE
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="grid", tooltip="One picture.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, groups: Any, images: Any, titles: str = "", image_size: int = 0, **more: Any
+    ) -> io.NodeOutput:
+        check_groups(groups)
+        batches = {"images": images, **{name: more[name] for name in _MORE if more.get(name) is not None}}
+        return io.NodeOutput(comparison_grid(groups, batches, titles.splitlines(), image_size))
+
+
+# What a node has to know to say in its files how they were made.
+_NAMED = [io.Hidden.prompt, *WHERE]
+# Images that a node shows on the page; a browser has to load them all.
+_MOST_SHOWN = 256
+
+
+def _file_names() -> io.String.Input:
+    return io.String.Input(
+        "filename_prefix", default="SAGE/image",
+        tooltip="How every file's name starts; a / makes folders in the output folder. Number, group and prompt "
+        "follow. As in Save Image, %year%, %month%, %day% and %width% can be used.",
+    )  # fmt: skip
+
+
+class _Saver:
+    """Saves prompts' images and keeps their names for the page."""
+
+    def __init__(self, hidden: Any, socket: str, groups: PromptGroups, filename_prefix: str) -> None:
+        """
+        Args:
+            socket: the input whose graph says with which settings the images were sampled.
+        """
+        self.hidden, self.socket, self.groups, self.filename_prefix = hidden, socket, groups, filename_prefix
+        self.files: ImageFiles | None = None
+        self.subfolder = ""
+        self.names: dict[int, list[str]] = {}
+
+    def save(self, prompt: int, images: torch.Tensor) -> None:
+        if self.files is None:  # their size may be in the name
+            self.files = self._files(*images.shape[1:3])
+        self.names[prompt] = self.files.save(prompt, images)
+
+    def shown(self) -> ui.SavedImages:
+        names = [name for prompt in sorted(self.names) for name in self.names[prompt]]
+        shown = names[:_MOST_SHOWN]
+        return ui.SavedImages([ui.SavedResult(name, self.subfolder, io.FolderType.output) for name in shown])
+
+    def _files(self, height: int, width: int) -> ImageFiles:
+        graph = self.hidden.prompt
+        folder, stem, first, self.subfolder = output_place(self.filename_prefix, width, height)
+        texts = {**({"prompt": graph} if graph else {}), **(self.hidden.extra_pnginfo or {})}
+        settings = sampler_settings(graph, self.hidden.unique_id, self.socket)
+        return ImageFiles(self.groups, settings, folder, stem, first, None if args.disable_metadata else texts)
+
+
+class SaveImages(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageSaveImages",
+            display_name="SAGE Save Images",
+            category=CATEGORY,
+            description=(
+                "Saves one PNG a prompt, named after it. Each has its own prompt, group, seed and settings in its "
+                "metadata, so that galleries show the right prompt, and the workflow."
+            ),
+            inputs=[
+                io.Image.Input("images", tooltip="What a SAGE sampler made, decoded: prompt 1 first."),
+                Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
+                _file_names(),
+            ],
+            hidden=_NAMED,
+            is_output_node=True,
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, images: Any, groups: Any, filename_prefix: str) -> io.NodeOutput:
+        check_groups(groups)
+        variations = images_a_prompt(images, len(groups.prompts))
+        saver = _Saver(cls.hidden, "images", groups, filename_prefix)
+        bar = comfy.utils.ProgressBar(len(images))
+        # No live previews: the page would go on to show the last one in place of the saved images.
+        for prompt, its_images in enumerate(images.split(variations)):
+            saver.save(prompt, its_images)
+            bar.update(variations)
+        return io.NodeOutput(ui=saver.shown())
+
+
+class BranchSave(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageBranchSave",
+            display_name="SAGE Branch and Save",
+            category=CATEGORY,
+            description=(
+                "Branch KSampler, VAE Decode and SAGE Save Images in one, for long lists: every image is saved as soon "
+                "as it is finished and then forgotten, so that a stopped run keeps what it has and memory does not "
+                "grow with the list."
+            ),
+            inputs=[
+                *branch_inputs(),
+                io.Vae.Input("vae", tooltip="Decodes the latents."),
+                _file_names(),
+            ],
+            outputs=[report_output()],
+            hidden=_NAMED,
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, model: Any, prefix: Any, vae: Any, filename_prefix: str) -> io.NodeOutput:
+        check_prefix(prefix)
+        check_output_prefix(filename_prefix)
+        saver = _Saver(cls.hidden, "prefix", prefix.groups, filename_prefix)
+
+        def finished(prompts: Sequence[int], its_rows: Any) -> None:
+            images = VAEDecode().decode(vae, {"samples": its_rows})[0]
+            for prompt in prompts:
+                saver.save(prompt, images)
+
+        _, report = sample_branch(model, prefix, sampling_monitor(teller(cls.hidden)), finished)
+        return io.NodeOutput(report, ui=saver.shown())
+
+
+NODES = [ComparisonGrid, SaveImages, BranchSave]

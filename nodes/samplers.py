@@ -1,0 +1,187 @@
+"""SageSharedKSamplerPrefix, SageBranchKSampler, SageKSampler and SageGuider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from ..routes.node_progress import WHERE, teller
+from ..sage_core.panels.sampling import sampling_monitor
+from ..sage_core.sampling.guiders import SageGuider
+from ..sage_core.sampling.ksampler import sample, sample_branch, sample_prefix
+from ..sage_core.sharing.share_modes import SHARE_MODES
+from .sockets import CATEGORY, Groups, Prefix
+
+
+def _model() -> io.Model.Input:
+    return io.Model.Input("model", tooltip="The model that denoises, with any patches or LoRAs.")
+
+
+def _groups() -> Any:
+    return Groups.Input("groups", tooltip="From Semantic Group Prompts.")
+
+
+def _negative() -> io.Conditioning.Input:
+    return io.Conditioning.Input("negative", tooltip="What to keep out of every image, shared by all prompts.")
+
+
+def _cfg() -> io.Float.Input:
+    return io.Float.Input(
+        "cfg", default=8.0, min=0.0, max=100.0, step=0.1, round=0.01,
+        tooltip="Classifier-free guidance: how strongly the prompts are followed. 1 skips the negative prompt.",
+    )  # fmt: skip
+
+
+def _share() -> io.Float.Input:
+    return io.Float.Input(
+        "share", default=0.4, min=0.0, max=1.0, step=0.01,
+        tooltip="Fraction of the steps that each group runs once for all its prompts. More saves more and makes "
+        "the images of a group more alike; what fills the picture (settings, sizes) suffers first.",
+    )  # fmt: skip
+
+
+def _share_mode() -> io.Combo.Input:
+    return io.Combo.Input(
+        "share_mode", options=list(SHARE_MODES), default="fixed", optional=True,
+        tooltip="fixed: every group shares as many steps. tree: prompts that are more alike than the rest of their "
+        "group go on together, up to twice the share. auto: asks the model, with one evaluation a prompt, how far a "
+        "group's prompts are apart, and lets them share while the noise is louder than that; a larger share trusts "
+        "more.",
+    )  # fmt: skip
+
+
+def _sampler_inputs() -> list[Any]:
+    """The inputs of the host's KSampler, with groups in place of a positive prompt, and the share."""
+    return [
+        _model(),
+        _groups(),
+        _negative(),
+        io.Latent.Input(
+            "latent_image",
+            tooltip="The latent to denoise. A batch gives every prompt as many variations, each with its own noise.",
+        ),
+        io.Int.Input(
+            "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+            tooltip="The random seed of the noise. All prompts of a variation start from the same noise.",
+        ),
+        io.Int.Input("steps", default=20, min=1, max=10000, tooltip="The number of denoising steps."),
+        _cfg(),
+        io.Combo.Input(
+            "sampler_name", options=comfy.samplers.KSampler.SAMPLERS,
+            tooltip="The host's sampler. It runs uncut, so sharing is exact with every one of them.",
+        ),
+        io.Combo.Input(
+            "scheduler", options=comfy.samplers.KSampler.SCHEDULERS,
+            tooltip="How noise falls over the steps. What counts for quality is the sigma at which groups branch.",
+        ),
+        io.Float.Input(
+            "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
+            tooltip="Below 1 keeps part of the latent's own picture (image to image).",
+        ),
+        _share(),
+        _share_mode(),
+    ]  # fmt: skip
+
+
+class SharedKSamplerPrefix(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageSharedKSamplerPrefix",
+            display_name="Shared KSampler Prefix",
+            category=CATEGORY,
+            description="Runs the shared steps once a group. Branch KSampler finishes every prompt from there.",
+            inputs=_sampler_inputs(),
+            outputs=[
+                Prefix.Output(display_name="prefix", tooltip="For Branch KSampler."),
+                io.Latent.Output(
+                    display_name="preview",
+                    tooltip="What the shared steps see so far (denoised), one a group and variation.",
+                ),
+            ],
+            hidden=WHERE,
+        )
+
+    @classmethod
+    def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
+        make_listener = sampling_monitor(teller(cls.hidden))
+        out = sample_prefix(model, groups, negative, latent_image, **settings, make_listener=make_listener)
+        return io.NodeOutput(*out)
+
+
+class BranchKSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageBranchKSampler",
+            display_name="Branch KSampler",
+            category=CATEGORY,
+            description="Finishes every prompt of a prefix with its own condition.",
+            inputs=branch_inputs(),
+            outputs=_row_outputs(),
+            hidden=WHERE,
+        )
+
+    @classmethod
+    def execute(cls, model: Any, prefix: Any) -> io.NodeOutput:
+        return io.NodeOutput(*sample_branch(model, prefix, sampling_monitor(teller(cls.hidden))))
+
+
+class OneNodeKSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageKSampler",
+            display_name="SAGE KSampler",
+            category=CATEGORY,
+            description="Shared KSampler Prefix and Branch KSampler in one node.",
+            inputs=_sampler_inputs(),
+            outputs=_row_outputs(),
+            hidden=WHERE,
+        )
+
+    @classmethod
+    def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
+        make_listener = sampling_monitor(teller(cls.hidden))
+        return io.NodeOutput(*sample(model, groups, negative, latent_image, **settings, make_listener=make_listener))
+
+
+class Guider(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageGuider",
+            display_name="SAGE Guider",
+            category=CATEGORY,
+            description="Shared sampling for SamplerCustomAdvanced: any sampler, any sigmas, any noise.",
+            inputs=[_model(), _groups(), _negative(), _cfg(), _share(), _share_mode()],
+            outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, model: Any, groups: Any, negative: Any, cfg: float, share: float, share_mode: str = "fixed"
+    ) -> io.NodeOutput:
+        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share, share_mode))
+
+
+def _row_outputs() -> list[Any]:
+    return [
+        io.Latent.Output(
+            display_name="samples", tooltip="One latent a prompt and variation: all variations of prompt 1 first."
+        ),
+        report_output(),
+    ]
+
+
+def report_output() -> io.String.Output:
+    return io.String.Output(display_name="report", tooltip="Evaluations planned, done and saved.")
+
+
+def branch_inputs() -> list[Any]:
+    return [_model(), Prefix.Input("prefix", tooltip="From Shared KSampler Prefix.")]
+
+
+NODES = [SharedKSamplerPrefix, BranchKSampler, OneNodeKSampler, Guider]

@@ -1,0 +1,364 @@
+"""SageTrainLora and SageSaveLora."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import comfy.utils
+import folder_paths
+import numpy as np
+import torch
+from comfy_api.latest import io
+from PIL import Image
+
+from ..routes.node_progress import STOPS, WHERE, place_of, teller
+from ..sage_core.grouping.prompt_groups import check_groups
+from ..sage_core.panels.training import TrainingWatch
+from ..sage_core.training.adapters import ADAPTERS, LAYERS
+from ..sage_core.training.dataset import make_examples, trainable
+from ..sage_core.training.lora_file import DTYPES, save_lora, trained_lora
+from ..sage_core.training.loss_plot import loss_plot
+from ..sage_core.training.objective import SOFT_TARGETS, TERMS, LossSettings
+from ..sage_core.training.optimizers import OPTIMISERS, SCHEDULES
+from ..sage_core.training.sample_images import SampleSettings, sample_sheet
+from ..sage_core.training.trainer import Trainer, TrainSettings, train
+from .output_path import output_place
+from .sockets import CATEGORY, Groups
+
+LoraModel = io.Custom("LORA_MODEL")
+LossMap = io.Custom("LOSS_MAP")
+_PRECISIONS = ("auto", "bf16", "fp32")
+_FOLDER = "sage_training"
+
+
+class TrainLora(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageTrainLora",
+            display_name="Train SAGE LoRA",
+            category=CATEGORY,
+            description=(
+                "Trains a LoRA so that pictures which share their first steps stay true to their prompts. Stop it "
+                "at any time: with the same run_name it goes on where it was."
+            ),
+            is_input_list=True,
+            inputs=[
+                io.Model.Input("model", tooltip="The model to train for. It stays as it is."),
+                io.Latent.Input("latents", tooltip="The images, encoded: Make Training Dataset or VAE Encode."),
+                io.Conditioning.Input("positive", tooltip="Their captions, encoded: one an image, in the same order."),
+                io.Int.Input("steps", default=500, min=1, max=1_000_000, tooltip="Updates of the LoRA's weights."),
+                io.Float.Input(
+                    "learning_rate", default=1e-4, min=1e-7, max=1.0, step=1e-7, round=False,
+                    tooltip="How far a step goes. Too high: broken pictures; too low: nothing is learnt.",
+                ),
+                io.Int.Input(
+                    "rank", default=16, min=1, max=1024,
+                    tooltip="Size of the LoRA. More learns more, and needs more memory.",
+                ),
+                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, tooltip="Seed of everything random."),
+                io.String.Input(
+                    "run_name", default="my_lora",
+                    tooltip=f"Where the training is kept: output/{_FOLDER}. The same name goes on with it.",
+                ),
+                Groups.Input(
+                    "groups", optional=True,
+                    tooltip="Which images belong together: Semantic Group Prompts with the captions in the order of "
+                    "the images. Without it their encoded captions decide.",
+                ),
+                io.Conditioning.Input(
+                    "negative", optional=True,
+                    tooltip="The empty caption, encoded, for caption_dropout and for the sample images.",
+                ),
+                io.Vae.Input("vae", optional=True, tooltip="For sample images while it trains (sample_every)."),
+                io.Int.Input(
+                    "batch_size", default=4, min=1, max=1024, optional=True, tooltip="Images a step looks at at once."
+                ),
+                io.Int.Input(
+                    "accumulation", default=1, min=1, max=1024, optional=True,
+                    tooltip="Batches a step: as a larger batch_size, in more time instead of memory.",
+                ),
+                io.Float.Input(
+                    "alpha", default=16.0, min=0.001, max=1024.0, step=0.5, optional=True,
+                    tooltip="Strength of the LoRA is alpha / rank.",
+                ),
+                io.Combo.Input(
+                    "adapter", options=list(ADAPTERS), default=ADAPTERS[0], optional=True,
+                    tooltip="Kind of adapter, of those that ComfyUI has.",
+                ),
+                io.Combo.Input(
+                    "layers", options=list(LAYERS), default="attention and feed-forward", optional=True,
+                    tooltip="Which layers of the model learn.",
+                ),
+                io.Combo.Input(
+                    "optimizer", options=list(OPTIMISERS), default=OPTIMISERS[0], optional=True,
+                    tooltip="Adafactor needs less memory.",
+                ),
+                io.Combo.Input(
+                    "lr_schedule", options=list(SCHEDULES), default="cosine", optional=True,
+                    tooltip="How the learning rate goes, after the warm-up.",
+                ),
+                io.Int.Input(
+                    "warmup_steps", default=20, min=0, max=100_000, optional=True,
+                    tooltip="Steps in which the learning rate rises.",
+                ),
+                io.Float.Input(
+                    "weight_decay", default=0.01, min=0.0, max=1.0, step=0.001, optional=True,
+                    tooltip="Pull of the weights towards zero.",
+                ),
+                io.Float.Input(
+                    "gradient_clip", default=1.0, min=0.0, max=1000.0, step=0.1, optional=True,
+                    tooltip="Largest length of the gradient; 0 for none.",
+                ),
+                io.Float.Input(
+                    "ema", default=0.0, min=0.0, max=0.9999, step=0.0001, round=False, optional=True,
+                    tooltip="0.99 takes the average of the last 100 steps or so; 0 the last step.",
+                ),
+                io.Float.Input(
+                    "soft_weight", default=1.0, min=0.0, max=100.0, step=0.1, optional=True,
+                    tooltip="Soft-target alignment: the shared steps head for the middle of the group. 0 for none.",
+                ),
+                io.Float.Input(
+                    "consistency_weight", default=1.3, min=0.0, max=100.0, step=0.1, optional=True,
+                    tooltip="Consistency: from the shared state every prompt finds its own picture. 0 for none; with "
+                    "both at 0 this is plain fine-tuning.",
+                ),
+                io.Combo.Input(
+                    "soft_target", options=list(SOFT_TARGETS), default=SOFT_TARGETS[0], optional=True,
+                    tooltip="What the shared steps head for: the mean of the group, or the mean of what is still "
+                    "possible at that state.",
+                ),
+                io.Float.Input(
+                    "shortest_share", default=0.1, min=0.0, max=1.0, step=0.05, optional=True,
+                    tooltip="The shortest of the shares that the LoRA is made for.",
+                ),
+                io.Float.Input(
+                    "longest_share", default=0.7, min=0.0, max=1.0, step=0.05, optional=True,
+                    tooltip="The longest of the shares that the LoRA is made for.",
+                ),
+                io.Float.Input(
+                    "min_snr", default=0.0, min=0.0, max=100.0, step=0.5, optional=True,
+                    tooltip="Min-SNR weighting (5 is usual): less weight on nearly clean states; 0 for none.",
+                ),
+                io.Float.Input(
+                    "caption_dropout", default=0.1, min=0.0, max=1.0, step=0.05, optional=True,
+                    tooltip="How often the empty caption (negative) takes the place of a caption, so that cfg works.",
+                ),
+                io.Combo.Input(
+                    "precision", options=list(_PRECISIONS), default="auto", optional=True,
+                    tooltip="auto: bf16 on a GPU, fp32 without.",
+                ),
+                io.Boolean.Input(
+                    "gradient_checkpointing", default=False, optional=True,
+                    tooltip="Much less memory, a third more time.",
+                ),
+                io.Boolean.Input(
+                    "offloading", default=False, optional=True,
+                    tooltip="Keeps weights outside the GPU's memory. Only with gradient_checkpointing.",
+                ),
+                io.Int.Input(
+                    "save_every", default=100, min=1, max=100_000, optional=True,
+                    tooltip="Steps between saved states. It is saved at a stop too.",
+                ),
+                io.Int.Input(
+                    "sample_every", default=100, min=0, max=100_000, optional=True,
+                    tooltip="Steps between sample images, shown on the node; needs vae and negative. 0 for none.",
+                ),
+                io.Int.Input(
+                    "sample_steps", default=12, min=1, max=1000, optional=True, tooltip="Steps of a sample image."
+                ),
+                io.Float.Input(
+                    "sample_cfg", default=4.0, min=0.0, max=100.0, step=0.1, optional=True,
+                    tooltip="cfg of a sample image.",
+                ),
+                io.Float.Input(
+                    "sample_share", default=0.4, min=0.0, max=1.0, step=0.05, optional=True,
+                    tooltip="share of a sample image.",
+                ),
+            ],
+            outputs=[
+                LoraModel.Output(display_name="lora", tooltip="For Load LoRA Model and Save SAGE LoRA."),
+                LossMap.Output(display_name="loss", tooltip="For Plot Loss Graph; the terms are in it by name."),
+                io.Int.Output(display_name="steps", tooltip="Steps that were done."),
+                io.Image.Output(display_name="plot", tooltip="Loss of each term."),
+                io.Image.Output(display_name="samples", tooltip="The last sample images; the plot without any."),
+                io.String.Output(display_name="report", tooltip="What was trained on what."),
+            ],
+            hidden=WHERE,
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, **lists: Any) -> io.NodeOutput:
+        latents, positive = lists.pop("latents"), lists.pop("positive")
+        inputs = {name: values[0] if values else None for name, values in lists.items()}
+        with torch.inference_mode(False):
+            return _trained(latents, positive, inputs, cls.hidden)
+
+
+def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any], hidden: Any) -> io.NodeOutput:
+    groups, negative, vae = (inputs.pop(name, None) for name in ("groups", "negative", "vae"))
+    if groups is not None:
+        check_groups(groups)
+    model, path = inputs.pop("model"), _state_path(inputs.pop("run_name"))
+    every = inputs.pop("sample_every", 0) if vae is not None and negative is not None else 0
+    samples = _taken(SampleSettings, {
+        "steps": inputs.pop("sample_steps", None), "cfg": inputs.pop("sample_cfg", None),
+        "share": inputs.pop("sample_share", None), "seed": inputs["seed"],
+    })  # fmt: skip
+    empty = None if negative is None else trainable(negative)
+    examples = make_examples(latents, positive, groups)
+    trainer = Trainer(model, examples, empty, _settings(model, inputs))
+    tell = teller(hidden)
+    view = _View(trainer, None if tell is None else TrainingWatch(tell, trainer))
+
+    with STOPS.offered(place_of(hidden)) as enough, view:
+
+        def look() -> None:
+            if every and empty is not None:
+                view.take(sample_sheet(trainer, vae, empty, samples))
+
+        def on_step(trainer: Trainer) -> None:
+            if trainer.finished or every and trainer.done % every == 0:
+                look()
+            view.show()
+
+        try:
+            notes = train(trainer, path, on_step, enough)
+            if every and view.sheet is None:  # no step was left to do
+                with trainer.student.loaded():
+                    look()
+                    view.show()
+            lora = trained_lora(trainer)
+        finally:
+            trainer.student.unload()
+    plot = _as_image(loss_plot(trainer.losses, trainer.rates))
+    columns = [list(column) for column in zip(*trainer.losses, strict=True)]
+    loss = dict(zip(("loss", *TERMS), columns, strict=True))
+    sheet = plot if view.sheet is None else view.sheet
+    return io.NodeOutput(lora, loss, trainer.done, plot, sheet, _report(trainer, [*notes, *examples.groups.notes]))
+
+
+class _View:
+    """What is seen meanwhile: the panel; and for pages without one the loss as a picture, the last samples under it."""
+
+    def __init__(self, trainer: Trainer, watch: TrainingWatch | None) -> None:
+        self.trainer, self.watch = trainer, watch
+        self.bar = comfy.utils.ProgressBar(trainer.settings.steps)
+        self.sheet: torch.Tensor | None = None
+
+    def __enter__(self) -> None:
+        if self.watch is not None:
+            self.watch.start()
+
+    def __exit__(self, *error: object) -> None:
+        if self.watch is not None:
+            self.watch.end()
+
+    def take(self, sheet: torch.Tensor) -> None:
+        self.sheet = sheet
+        if self.watch is not None:
+            self.watch.sampled(_as_picture(sheet))
+
+    def show(self) -> None:
+        done, steps = self.trainer.done, self.trainer.settings.steps
+        now = self.trainer.finished or done % max(1, steps // 50) == 0
+        self.bar.update_absolute(done, steps, ("JPEG", self._picture(), 1024) if now else None)
+        if self.watch is not None:
+            self.watch.step()
+
+    def _picture(self) -> Image.Image:
+        plot = loss_plot(self.trainer.losses, self.trainer.rates)
+        if self.sheet is None:
+            return plot
+        sheet = _as_picture(self.sheet)
+        both = Image.new("RGB", (max(plot.width, sheet.width), plot.height + sheet.height), "white")
+        both.paste(plot)
+        both.paste(sheet, (0, plot.height))
+        return both
+
+
+def _settings(model: Any, inputs: dict[str, Any]) -> TrainSettings:
+    precision = inputs.pop("precision", "auto") or "auto"
+    bf16 = precision == "bf16" or precision == "auto" and model.load_device.type != "cpu"
+    names = {"gradient_clip": "clip", "warmup_steps": "warmup"}
+    given = {names.get(name, name): value for name, value in inputs.items() if value is not None}
+    loss = _taken(LossSettings, given)
+    return _taken(TrainSettings, {**given, "bf16": bf16, "loss": loss})
+
+
+def _taken(kind: Any, given: dict[str, Any]) -> Any:
+    """The settings of one kind, of all that there are."""
+    return kind(**{key: given[key] for key in kind.__dataclass_fields__ if given.get(key) is not None})
+
+
+def _state_path(name: str) -> Path:
+    folder = (Path(folder_paths.get_output_directory()) / _FOLDER).resolve()
+    path = (folder / f"{name.strip()}.safetensors").resolve()
+    if not name.strip("/\\. ") or not path.is_relative_to(folder):
+        raise ValueError(f"run_name: expected a name inside output/{_FOLDER}, got {name!r}.")
+    return path
+
+
+def _as_picture(sheet: torch.Tensor) -> Image.Image:
+    return Image.fromarray((sheet[0].cpu().numpy() * 255).astype(np.uint8))
+
+
+def _as_image(picture: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)[None]
+
+
+def _report(trainer: Trainer, notes: list[str]) -> str:
+    groups = trainer.examples.groups
+    sharing = [members for members in groups.partition if len(members) > 1]
+    alone = len(groups.prompts) - sum(map(len, sharing))
+    learning = sum(tensor.numel() for tensor in trainer.learning)
+    lines = [
+        f"{trainer.done} steps on {len(groups.prompts)} images: {len(sharing)} groups of two or more, {alone} images "
+        f"alone (these train with the plain term only).",
+        f"{learning:,} numbers learn, in {len(trainer.learning)} tensors.",
+    ]
+    if trainer.losses:
+        lines.append(f"Mean loss of the last tenth: {_tail(trainer.losses):.4g}.")
+    return "\n\n".join([*lines, *(f"Note: {note}" for note in notes)])
+
+
+def _tail(losses: list[list[float]]) -> float:
+    last = [row[0] for row in losses[-max(1, len(losses) // 10) :]]
+    return sum(last) / len(last)
+
+
+class SaveLora(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SageSaveLora",
+            display_name="Save SAGE LoRA",
+            category=CATEGORY,
+            description="Saves a trained LoRA with its metadata, its weights named as every LoRA loader knows them.",
+            inputs=[
+                LoraModel.Input("lora", tooltip="From Train SAGE LoRA."),
+                io.String.Input(
+                    "prefix", default="loras/sage",
+                    tooltip="How the file's name starts, in the output folder. LoRAs in output/loras are in the list "
+                    "of Load LoRA.",
+                ),
+                io.Int.Input("steps", default=0, min=0, optional=True, tooltip="Becomes a part of the name."),
+                io.Combo.Input(
+                    "dtype", options=list(DTYPES), default="fp16", optional=True, tooltip="fp32 is twice as large."
+                ),
+            ],
+            outputs=[io.String.Output(display_name="path", tooltip="Where the file is.")],
+            is_output_node=True,
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, lora: Any, prefix: str, steps: int = 0, dtype: str = "fp16") -> io.NodeOutput:
+        folder, stem, number, _ = output_place(prefix, name="prefix")
+        ending = f"_{steps}_steps" if steps else "_"
+        path = folder / f"{stem}_{number:05}{ending}.safetensors"
+        save_lora(lora, path, dtype)
+        return io.NodeOutput(str(path))
+
+
+NODES = [TrainLora, SaveLora]

@@ -1,0 +1,1 @@
+"""ComfyUI's CONDITIONING as data: combined, dressed with a template, batched."""

@@ -1,0 +1,102 @@
+"""Puts the conditions of many clusters into one batch, by ComfyUI's own rules."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import torch
+
+# The host's processed form of one CONDITIONING (what `comfy.samplers.process_conds` makes).
+Processed = list[dict[str, Any]]
+
+# Entries besides model_conds that the host reads when it evaluates a condition; equal in one batch.
+_DECIDES_EVALUATION = (
+    "area", "strength", "mask", "mask_strength", "timestep_start", "timestep_end",
+    "control", "gligen", "hooks", "default",
+)  # fmt: skip
+
+
+def batchable_classes(conds: list[dict[str, Processed]], variations: int) -> list[list[int]]:
+    """Split clusters into classes whose conditions can be one batch, keeping their order.
+
+    Args:
+        conds: per cluster the host's processed "positive" and "negative".
+        variations: rows a cluster.
+    """
+    classes: list[list[int]] = []
+    for index, cond in enumerate(conds):
+        for members in classes:
+            if _can_batch(conds[members[0]], cond, variations):
+                members.append(index)
+                break
+        else:
+            classes.append([index])
+    return classes
+
+
+def batch_conds(conds: list[dict[str, Processed]], variations: int) -> dict[str, Processed]:
+    """One condition whose tensors hold every cluster's rows, cluster-major.
+
+    The host then evaluates it like any batched condition, with its own hooks, ControlNets, memory rules.
+    Only for conditions of one class (see `batchable_classes`).
+    """
+    if len(conds) == 1:
+        return conds[0]
+    return {
+        kind: [_concat([cond[kind][entry] for cond in conds], variations) for entry in range(len(first))]
+        for kind, first in conds[0].items()
+    }
+
+
+def _can_batch(a: dict[str, Processed], b: dict[str, Processed], variations: int) -> bool:
+    return a.keys() == b.keys() and all(
+        len(a[kind]) == len(b[kind])
+        and all(_can_concat(x, y, variations) for x, y in zip(a[kind], b[kind], strict=True))
+        for kind in a
+    )
+
+
+def _can_concat(a: dict[str, Any], b: dict[str, Any], variations: int) -> bool:
+    if any(not _same(a.get(key), b.get(key)) for key in _DECIDES_EVALUATION):
+        return False
+    if not _hints_repeat(a.get("control"), variations):
+        return False
+    rows_a, rows_b = _rows(a, variations), _rows(b, variations)
+    return rows_a.keys() == rows_b.keys() and all(rows_a[key].can_concat(rows_b[key]) for key in rows_a)
+
+
+def _rows(cond: dict[str, Any], variations: int) -> dict[str, Any]:
+    """The host's condition objects, repeated to a cluster's rows (areas are cut later, by the host)."""
+    return {
+        key: value.process_cond(batch_size=variations, area=None) for key, value in cond["model_conds"].items()
+    }
+
+
+def _concat(conds: list[dict[str, Any]], variations: int) -> dict[str, Any]:
+    rows = [_rows(cond, variations) for cond in conds]
+    model_conds = {}
+    for key, first in rows[0].items():
+        model_conds[key] = first._copy_with(first.concat([other[key] for other in rows[1:]]))
+    merged = {**conds[0], "model_conds": model_conds, "uuid": uuid.uuid4()}
+    if "mask" in merged:
+        merged["mask"] = merged["mask"][:variations]  # the host cuts masks to the rows of a run
+    return merged
+
+
+def _hints_repeat(control: Any, variations: int) -> bool:
+    """Whether a ControlNet's images, which the host deals out over all rows, come out the same for every cluster."""
+    while control is not None:
+        for image in (control.cond_hint_original, *control.extra_concat_orig):
+            if image is not None and variations % image.shape[0]:
+                return False
+        control = control.previous_controlnet
+    return True
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
+        return isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):  # GLIGEN's hold tensors
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return a is b or bool(a == b)

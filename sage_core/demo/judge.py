@@ -1,0 +1,173 @@
+"""Looks at the demo model's pictures: what is in them, where, how well a text fits, how alike two are.
+
+A small network of the same domain, trained by `benchmarks/demo_model`. It knows drawn scenes and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import nn
+from torch.nn import functional as F
+
+WEIGHTS = Path(__file__).parent / "data" / "demo_judge_f16.safetensors"
+# The longest text, in words; the rest is cut off.
+WORDS = 32
+_CELL = 8
+_SIDE = 128
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing in a picture; x and y are the pixel of its middle."""
+
+    subject: str
+    colour: str
+    material: str
+    size: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a picture shows, as far as the judge can tell."""
+
+    things: tuple[Seen, ...]
+    setting: str
+    weather: str
+
+
+def _block(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels),
+    )  # fmt: skip
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = _block(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(x + self.body(x))
+
+
+def _down(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
+    )
+
+
+class DemoJudge(nn.Module):
+    """
+    Args:
+        labels: what each head tells apart: subject, colour, material, size (a head for every cell of 8 x 8
+            pixels; subject has one more, for cells without a thing's middle), setting, weather (for the picture),
+            and the words it can read.
+    """
+
+    def __init__(self, labels: dict[str, list[str]]) -> None:
+        super().__init__()
+        self.labels = labels
+        self.fine = nn.Sequential(_down(3, 32), _down(32, 64), *(_Residual(64) for _ in range(2)))
+        self.middle = nn.Sequential(_down(64, 96), *(_Residual(96) for _ in range(2)))
+        self.coarse = nn.Sequential(_down(96, 128), *(_Residual(128) for _ in range(2)))
+        self.merge = nn.Sequential(nn.Conv2d(224, 128, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(), _Residual(128))
+        self.cells = nn.ModuleDict(
+            {name: nn.Conv2d(128, len(labels[name]) + (name == "subject"), 1)
+             for name in ("subject", "colour", "material", "size")}
+        )  # fmt: skip
+        self.wholes = nn.ModuleDict({name: nn.Linear(224, len(labels[name])) for name in ("setting", "weather")})
+        self.image = nn.Sequential(nn.Linear(224, 256), nn.ReLU(), nn.Linear(256, 128))
+        self.words = {word: index + 1 for index, word in enumerate(labels["words"])}
+        self.word = nn.Embedding(len(labels["words"]) + 1, 128)
+        self.position = nn.Parameter(torch.zeros(WORDS, 128))
+        self.reader = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(128, 4, 256, dropout=0.0, batch_first=True), 2, enable_nested_tensor=False
+        )
+        self.text = nn.Linear(128, 128)
+        self.temperature = nn.Parameter(torch.tensor(2.5))
+
+    def forward(self, pictures: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """
+        Args:
+            pictures: (N, 3, 128, 128) from 0 to 1.
+
+        Returns:
+            Logits of every head, (N, labels, 16, 16) or (N, labels), and features (N, 224).
+        """
+        middle = self.middle(self.fine(pictures * 2 - 1))
+        coarse = self.coarse(middle)
+        cells = self.merge(torch.cat([middle, F.interpolate(coarse, scale_factor=2.0)], 1))
+        features = torch.cat([middle.mean((2, 3)), coarse.mean((2, 3))], 1)
+        logits = {name: head(cells) for name, head in self.cells.items()}
+        return {**logits, **{name: head(features) for name, head in self.wholes.items()}}, features
+
+    def embed_image(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, 224) features to (N, 128), unit length."""
+        return F.normalize(self.image(features).float(), dim=-1)
+
+    def embed_text(self, texts: list[str]) -> torch.Tensor:
+        """(N, 128), unit length."""
+        device = self.position.device
+        tokens = torch.zeros(len(texts), WORDS, dtype=torch.long, device=device)
+        hidden = torch.ones(len(texts), WORDS, dtype=torch.bool, device=device)
+        for row, text in enumerate(texts):
+            read = [self.words.get(word, 0) for word in split_words(text)][:WORDS] or [0]
+            tokens[row, : len(read)] = torch.tensor(read, device=device)
+            hidden[row, : len(read)] = False
+        read_out = self.reader(self.word(tokens) + self.position, src_key_padding_mask=hidden)
+        shown = (~hidden).unsqueeze(-1)
+        return F.normalize(self.text((read_out * shown).sum(1) / shown.sum(1)).float(), dim=-1)
+
+    def unknown_words(self, text: str) -> list[str]:
+        """Words of a text that the judge, and with it the demo model, has never read."""
+        return [word for word in split_words(text) if word not in self.words]
+
+    def verdicts(self, logits: dict[str, torch.Tensor]) -> list[Verdict]:
+        """Reads the heads: a thing is where the chance of a middle peaks above one half."""
+        subject = logits["subject"].float()
+        odds = subject[:, :-1].logsumexp(1, keepdim=True) - subject[:, -1:]  # logs: chances near one would be equal
+        peak = (odds == F.max_pool2d(odds, 5, 1, 2)) & (odds > 0)
+        best = {name: logits[name].argmax(1) for name in ("colour", "material", "size")}
+        best["subject"] = subject[:, :-1].argmax(1)
+        wholes = {name: logits[name].argmax(1).tolist() for name in ("setting", "weather")}
+        things: list[list[Seen]] = [[] for _ in range(len(subject))]
+        for index, _, y, x in peak.nonzero().tolist():
+            told = {name: self.labels[name][int(of[index, y, x])] for name, of in best.items()}
+            things[index].append(Seen(x=(x + 0.5) * _CELL, y=(y + 0.5) * _CELL, **told))
+        return [
+            Verdict(tuple(seen), *(self.labels[name][wholes[name][index]] for name in ("setting", "weather")))
+            for index, seen in enumerate(things)
+        ]
+
+
+def split_words(text: str) -> list[str]:
+    """Lower-case words."""
+    return re.findall(r"[a-z]+", text.lower())
+
+
+def load_demo_judge(weights: Path = WEIGHTS) -> DemoJudge:
+    """The judge, ready to look.
+
+    Raises:
+        ValueError: the weights are missing or damaged.
+    """
+    try:
+        with safe_open(str(weights), "pt") as file:
+            labels = json.loads(file.metadata()["labels"])
+            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        judge = DemoJudge(labels)
+        judge.load_state_dict(state)
+    except Exception as error:
+        raise ValueError(
+            f"demo judge: the weights at {weights} are missing or damaged ({error}). Install the pack again."
+        ) from error
+    return judge.eval().requires_grad_(False)

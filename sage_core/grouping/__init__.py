@@ -1,0 +1,1 @@
+"""From prompts to groups of prompts that mean nearly the same."""

@@ -1,0 +1,1 @@
+"""What is drawn and saved: grids, heat maps, PNG files."""

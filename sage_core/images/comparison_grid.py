@@ -1,0 +1,221 @@
+"""Pictures side by side: laid out by group, framed in the group's colour, under their prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from ..grouping.prompt_groups import PromptGroups
+from ..validation import images_a_prompt
+from .palette import group_colour
+from .text import Lettering
+
+_PAPER, _INK = (255, 255, 255), (30, 30, 30)
+_GAP, _CELL_GAP, _FRAME, _MARGIN = 6, 18, 4, 16
+_ASPECT = 1.5
+# Of all pictures together, unless a size is asked for: what a browser shows without complaint.
+_MOST_PIXELS = 16e6
+_MOST_LINES = 6
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A prompt: its caption, and its pictures of every batch."""
+
+    caption: list[str]
+    pictures: list[list[int]]
+    """Indices, by batch."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A group, or as much of it as fits: a heading, then lines of cells."""
+
+    heading: str
+    colour: tuple[int, int, int]
+    lines: list[list[_Cell]]
+    height: int
+
+
+def comparison_grid(
+    groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str] = (), size: int = 0
+) -> torch.Tensor:
+    """
+    Args:
+        batches: by input name, each (N * V, height, width, channels) from 0 to 1, in prompt order, with a V of its own.
+        titles: one a batch; missing ones stay empty.
+        size: longest side of a picture in pixels; 0 leaves the pictures as they are, unless they are too many.
+
+    Returns:
+        (1, height, width, 3).
+
+    Raises:
+        ValueError: a batch does not fit the prompts.
+    """
+    return _Sheet(groups, batches, titles, size).drawn()
+
+
+class _Sheet:
+    def __init__(
+        self, groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str], size: int
+    ) -> None:
+        self.groups, self.batches = groups, list(batches.values())
+        self.variations = [images_a_prompt(batch, len(groups.prompts), name) for name, batch in batches.items()]
+        self.tiles = [_tile(batch, _scale(self.batches, size)) for batch in self.batches]
+        widest = max(width for width, _ in self.tiles)
+        self.text = Lettering(max(13, min(28, widest // 10)))
+        self.strips = [v * (w + _GAP) - _GAP for v, (w, _) in zip(self.variations, self.tiles, strict=True)]
+        self.titles = [self._title(titles, index) for index in range(len(batches))]
+        self.cell_width = max(sum(self.strips) + _GAP * (len(batches) - 1), 11 * self.text.size)
+        self.cells_a_line = max(1, 4 // sum(self.variations))
+        self.titles_height = self.text.line + _GAP if any(self.titles) else 0
+        self.tallest = max(height for _, height in self.tiles)
+        inside = self.cells_a_line * (self.cell_width + _CELL_GAP) - _CELL_GAP + 2 * _GAP
+        self.column_width = inside + 2 * _FRAME
+
+    def drawn(self) -> torch.Tensor:
+        columns = self._columns()
+        height = max(sum(block.height + _GAP for block in column) for column in columns)
+        size = (
+            2 * _MARGIN + len(columns) * (self.column_width + _MARGIN) - _MARGIN,
+            2 * _MARGIN + self.titles_height + height,
+        )
+        picture = Image.new("RGB", size, _PAPER)
+        pen = ImageDraw.Draw(picture)
+        for number, column in enumerate(columns):
+            left, top = _MARGIN + number * (self.column_width + _MARGIN), _MARGIN
+            self._draw_titles(pen, left, top)
+            top += self.titles_height
+            for block in column:
+                self._draw_block(picture, pen, block, left, top)
+                top += block.height + _GAP
+        return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)[None]
+
+    # ---------------------------------------------------------------------------------------- layout
+
+    def _title(self, titles: Sequence[str], index: int) -> str:
+        title = titles[index] if index < len(titles) else ""
+        return self.text.shortened(title, max(self.strips[index], 0)) if title else ""
+
+    def _columns(self) -> list[list[_Block]]:
+        """Groups in columns like a newspaper's, as many as make the sheet a little wider than high."""
+        blocks = self._blocks()
+        options = [_filled(blocks, count) for count in range(1, min(len(blocks), 40) + 1)]
+
+        def ugliness(columns: list[list[_Block]]) -> float:
+            height = max(sum(block.height + _GAP for block in column) for column in columns)
+            aspect = len(columns) * (self.column_width + _MARGIN) / (height + self.titles_height)
+            return max(aspect / _ASPECT, _ASPECT / aspect)
+
+        return min(options, key=ugliness)
+
+    def _blocks(self) -> list[_Block]:
+        """Every group; a group too long for a column of a sensible sheet goes on in a second block."""
+        blocks = []
+        for number, members in enumerate(self.groups.partition):
+            cells = [self._cell(index) for index in members]
+            lines = [cells[at : at + self.cells_a_line] for at in range(0, len(cells), self.cells_a_line)]
+            tightest, loosest = self.groups.similarity_range(members)
+            pairs = f"{len(members)} prompts, similarity {loosest:.2f} to {tightest:.2f}"
+            alike = pairs if len(members) > 1 else "alone"
+            colour = group_colour(number, len(members))
+            for start in range(0, len(lines), 12):
+                goes_on = ", continued" if start else ""
+                chosen = lines[start : start + 12]
+                height = self.text.line + 2 * _FRAME + _GAP + sum(self._line_height(line) + _GAP for line in chosen)
+                blocks.append(_Block(f"Group {number + 1}: {alike}{goes_on}", colour, chosen, height))
+        return blocks
+
+    def _cell(self, prompt: int) -> _Cell:
+        caption = self.text.wrap(f"{prompt + 1}. {self.groups.prompts[prompt]}", self.cell_width, _MOST_LINES)
+        pictures = [list(range(prompt * v, (prompt + 1) * v)) for v in self.variations]
+        return _Cell(caption, pictures)
+
+    def _line_height(self, line: list[_Cell]) -> int:
+        return self._caption_height(line) + self.tallest
+
+    def _caption_height(self, line: list[_Cell]) -> int:
+        return max(len(cell.caption) for cell in line) * self.text.line
+
+    # --------------------------------------------------------------------------------------- drawing
+
+    def _draw_titles(self, pen: ImageDraw.ImageDraw, left: int, top: int) -> None:
+        for place in range(self.cells_a_line if any(self.titles) else 0):
+            x = left + _FRAME + _GAP + place * (self.cell_width + _CELL_GAP)
+            for title, strip in zip(self.titles, self.strips, strict=True):
+                self.text.draw(pen, (x, top), title, _INK)
+                x += strip + _GAP
+
+    def _draw_block(self, picture: Image.Image, pen: ImageDraw.ImageDraw, block: _Block, left: int, top: int) -> None:
+        right, bottom = left + self.column_width - 1, top + block.height - 1
+        pen.rectangle([left, top, right, bottom], outline=block.colour, width=_FRAME)
+        pen.rectangle([left, top, right, top + self.text.line + _FRAME], fill=block.colour)
+        heading = self.text.shortened(block.heading, self.column_width - 2 * _GAP)
+        ink = _PAPER if _luminance(block.colour) < 140 else _INK
+        self.text.draw(pen, (left + _FRAME + _GAP, top + _FRAME // 2), heading, ink)
+        y = top + self.text.line + _FRAME + _GAP
+        for line in block.lines:
+            for place, cell in enumerate(line):
+                x = left + _FRAME + _GAP + place * (self.cell_width + _CELL_GAP)
+                self._draw_cell(picture, pen, cell, x, y, self._caption_height(line))
+            y += self._line_height(line) + _GAP
+
+    def _draw_cell(
+        self, picture: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, left: int, top: int, caption_height: int
+    ) -> None:
+        for number, line in enumerate(cell.caption):
+            self.text.draw(pen, (left, top + number * self.text.line), line, _INK)
+        x, y = left, top + caption_height
+        for batch, chosen, (width, height) in zip(self.batches, cell.pictures, self.tiles, strict=True):
+            for index in chosen:
+                picture.paste(_image(batch[index], (width, height)), (x, y))
+                x += width + _GAP
+
+
+def _filled(blocks: list[_Block], count: int) -> list[list[_Block]]:
+    """Blocks in order, in at most `count` columns, so that the highest is as low as possible."""
+    heights = [block.height + _GAP for block in blocks]
+    low, high = max(heights), sum(heights)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if len(_cut(heights, middle)) <= count else (middle + 1, high)
+    return [blocks[start:end] for start, end in _cut(heights, low)]
+
+
+def _cut(heights: list[int], most: int) -> list[tuple[int, int]]:
+    """Ranges of following blocks, none higher than `most`."""
+    ranges, start, height = [], 0, 0
+    for index, each in enumerate(heights):
+        if height + each > most and index > start:
+            ranges.append((start, index))
+            start, height = index, 0
+        height += each
+    return [*ranges, (start, len(heights))]
+
+
+def _luminance(colour: tuple[int, int, int]) -> float:
+    """0 to 255 (Rec. 709)."""
+    return 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
+
+
+def _scale(batches: Sequence[torch.Tensor], size: int) -> float:
+    if size:
+        return size / max(side for batch in batches for side in batch.shape[1:3])
+    pixels = sum(batch.shape[0] * batch.shape[1] * batch.shape[2] for batch in batches)
+    return min(1.0, (_MOST_PIXELS / pixels) ** 0.5)
+
+
+def _tile(batch: torch.Tensor, scale: float) -> tuple[int, int]:
+    return max(1, round(batch.shape[2] * scale)), max(1, round(batch.shape[1] * scale))
+
+
+def _image(picture: torch.Tensor, size: tuple[int, int]) -> Image.Image:
+    array = (picture[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    if array.shape[-1] < 3:
+        array = array[..., :1].repeat(3, -1)
+    image = Image.fromarray(array)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)

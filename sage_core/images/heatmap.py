@@ -1,0 +1,76 @@
+"""The similarity of every pair of prompts as a picture, ordered by group."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+from ..grouping.prompt_groups import PromptGroups
+from .text import Lettering
+
+_SIDE = 960
+_MARGIN = 24
+_TEXT = 15
+_LABEL_WIDTH = 360
+_LEGEND = 70
+_INK, _PAPER = (32, 32, 32), (255, 255, 255)
+# Light to dark blue: readable in print and for the colour-blind.
+_STOPS = np.array([[247, 251, 255], [158, 202, 225], [49, 130, 189], [8, 48, 107]], dtype=np.float32)
+_FRAME = (214, 96, 77)
+
+
+def similarity_image(groups: PromptGroups) -> torch.Tensor:
+    """A heat map of cosine similarity, groups framed, prompts named while there is room for names.
+
+    Returns:
+        (1, height, width, 3), values 0 to 1, as the host's IMAGE.
+    """
+    order = [index for members in groups.partition for index in members]
+    vectors = groups.embeddings[order]
+    cell = _SIDE / len(order)
+    named = cell >= _TEXT + 3
+    left = _MARGIN + (_LABEL_WIDTH if named else 0)
+    similarity = _at_most(vectors, _SIDE)
+    low = float(min(similarity.min(), groups.threshold))
+    heat = Image.fromarray(_colours(1 - (1 - similarity) / max(1 - low, 1e-6)))
+    picture = Image.new("RGB", (left + _SIDE + _MARGIN, _MARGIN + _SIDE + _LEGEND), _PAPER)
+    picture.paste(heat.resize((_SIDE, _SIDE), Image.Resampling.NEAREST), (left, _MARGIN))
+    draw = ImageDraw.Draw(picture)
+    text = Lettering(_TEXT)
+    start = 0
+    for members in groups.partition:
+        a, b = start * cell, (start + len(members)) * cell
+        if b - a >= 4:
+            draw.rectangle([left + a, _MARGIN + a, left + b - 1, _MARGIN + b - 1], outline=_FRAME, width=3)
+        start += len(members)
+    if named:
+        for row, index in enumerate(order):
+            prompt = " ".join(groups.prompts[index][:200].split())  # no 200 letters fit
+            label = text.shortened(f"{index + 1}. {prompt}", _LABEL_WIDTH - 8)
+            at = left - 8 - text.width(label), _MARGIN + (row + 0.5) * cell - text.line / 2
+            text.draw(draw, at, label, _INK)
+    _legend(draw, text, left, low, groups.threshold)
+    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)[None]
+
+
+def _at_most(vectors: np.ndarray, side: int) -> np.ndarray:
+    """The similarity matrix, thinned out where it has more rows than the picture has pixels."""
+    kept = vectors[np.linspace(0, len(vectors) - 1, min(len(vectors), side)).round().astype(int)]
+    return kept @ kept.T
+
+
+def _colours(values: np.ndarray) -> np.ndarray:
+    at = np.clip(values, 0, 1) * (len(_STOPS) - 1)
+    low = np.minimum(at.astype(int), len(_STOPS) - 2)
+    part = (at - low)[..., None]
+    return (_STOPS[low] * (1 - part) + _STOPS[low + 1] * part).astype(np.uint8)
+
+
+def _legend(draw: ImageDraw.ImageDraw, text: Lettering, left: int, low: float, threshold: float) -> None:
+    top = _MARGIN + _SIDE + 16
+    for x, colour in enumerate(_colours(np.linspace(0, 1, 300))):
+        draw.line([left + x, top, left + x, top + 14], fill=tuple(int(part) for part in colour))
+    text.draw(draw, (left, top + 16), f"{low:.2f}", _INK)
+    text.draw(draw, (left + 300 - text.width("1.00"), top + 16), "1.00", _INK)
+    text.draw(draw, (left + 330, top - 2), f"cosine similarity, threshold {threshold:.3f}", _INK)

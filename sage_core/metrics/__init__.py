@@ -1,0 +1,1 @@
+"""How good sampled images are, and how different."""

@@ -1,0 +1,106 @@
+"""Evaluates the images of grouped prompts: text score, diversity, and distance to reference images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..grouping.prompt_groups import PromptGroups
+from ..validation import images_a_prompt
+from .image_encoders import Eyes
+from .scores import diversity_between, diversity_within, frechet_distance, kernel_distance, text_scores
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Between the images and the reference images; `eyes` names the network whose features it is on."""
+
+    eyes: str
+    n: int
+    n_reference: int
+    features: int
+    frechet: float
+    kernel: float
+
+
+@dataclass(frozen=True)
+class Measures:
+    """
+    Attributes:
+        eyes: name of the network that looked.
+        n, variations: images, and images a prompt.
+        scores: (N, V) image-text scores, 0 to 100.
+        within: diversity of each group, in the order of the partition; NaN for groups of one.
+        between: diversity between groups; NaN for one group.
+    """
+
+    groups: PromptGroups
+    eyes: str
+    n: int
+    variations: int
+    scores: np.ndarray
+    within: list[float]
+    between: float
+    distance: Distance | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        return float(self.scores.mean())
+
+    @property
+    def diversity(self) -> float:
+        """Mean over groups of two or more, a pair of prompts counting the same wherever it is; NaN without one."""
+        pairs = [math.comb(len(members), 2) for members in self.groups.partition]
+        told = [(each, count) for each, count in zip(self.within, pairs, strict=True) if count]
+        return sum(each * count for each, count in told) / sum(count for _, count in told) if told else math.nan
+
+
+def measure(
+    groups: PromptGroups, images: torch.Tensor, eyes: Eyes, reference: torch.Tensor | None = None,
+    reference_eyes: Eyes | None = None, on_images: Callable[[int], None] = lambda done: None,
+) -> Measures:  # fmt: skip
+    """
+    Args:
+        images: (N * V, height, width, channels) from 0 to 1, prompt-major.
+        eyes: what scores and diversity are measured with.
+        reference: images to measure the distance to, any number from two.
+        reference_eyes: another network for the distance.
+        on_images: gets the number of images looked at.
+
+    Raises:
+        ValueError: the images do not fit the prompts, or are too few for a distance.
+    """
+    n = len(groups.prompts)
+    variations = images_a_prompt(images, n)
+    if reference is not None and min(len(images), len(reference)) < 2:
+        raise ValueError(
+            f"reference: expected two images or more on both sides, got {len(images)} and {len(reference)}."
+        )
+    texts = [prompt for prompt in groups.prompts for _ in range(variations)]
+    sight = eyes.look(images, texts, on_images)
+    if sight.images is None or sight.texts is None:
+        raise ValueError(f"scorer: expected a network that reads texts too, got {eyes.name}.")
+    features = sight.features.reshape(n, variations, -1)
+    seen = len(images)
+    distance = None
+    if reference is not None:
+        ours = sight.features
+        if reference_eyes is not None:
+            ours = reference_eyes.look(images, None, lambda done: on_images(len(images) + done)).features
+            seen += len(images)
+        used = reference_eyes or eyes
+        theirs = used.look(reference, None, lambda done: on_images(seen + done)).features
+        distance = Distance(
+            used.name, len(ours), len(theirs), ours.shape[1], frechet_distance(ours, theirs),
+            kernel_distance(ours, theirs),
+        )  # fmt: skip
+    return Measures(
+        groups, eyes.name, len(images), variations, text_scores(sight.images, sight.texts).reshape(n, variations),
+        diversity_within(features, groups.partition), diversity_between(features, groups.partition), distance,
+        sight.notes,
+    )  # fmt: skip

@@ -1,0 +1,138 @@
+"""Networks that encode images: the demo judge, open_clip and Inception, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from ..demo.judge import load_demo_judge
+from ..prompts.embedding_models import load_open_clip
+
+_BATCH = 32
+OnImages = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """
+    Attributes:
+        features: (N, D), what diversity and distances are measured on.
+        images, texts: (N, E) each, whose cosine says how well they fit; None where a network reads no text.
+        notes: what the person should know.
+    """
+
+    features: np.ndarray
+    images: np.ndarray | None = None
+    texts: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """
+    Attributes:
+        name: of the network, for the report.
+        look: images (N, height, width, channels) from 0 to 1, and their texts if there are any, to a Sight.
+    """
+
+    name: str
+    look: Callable[[torch.Tensor, Sequence[str] | None, OnImages], Sight]
+
+
+def demo_eyes() -> Eyes:
+    """The judge that comes with the demo model."""
+    judge = load_demo_judge()
+
+    def look(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> Sight:
+        with torch.no_grad():
+            features = _batched(lambda part: judge(_fitted(part, 128))[1], images, on_images)
+            if texts is None:
+                return Sight(features.numpy())
+            vectors = judge.embed_image(features).numpy(), judge.embed_text(list(texts)).numpy()
+        unknown = sorted({word for text in texts for word in judge.unknown_words(text)})
+        note = f"the demo judge does not know these words: {', '.join(unknown)}"
+        return Sight(features.numpy(), *vectors, (note,) if unknown else ())
+
+    return Eyes("SAGE demo judge (drawn scenes only)", look)
+
+
+def open_clip_eyes(path: Path) -> Eyes:
+    """Both towers of an open_clip model; see `encoders.load_open_clip` for what a path can be."""
+    model, tokenizer = load_open_clip(path, "open_clip_model")
+    size = model.visual.image_size if isinstance(model.visual.image_size, int) else model.visual.image_size[0]
+    mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (model.visual.image_mean, model.visual.image_std))
+
+    def look(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> Sight:
+        with torch.no_grad():
+            def embed(part: torch.Tensor) -> torch.Tensor:
+                return model.encode_image((_fitted(part, size) - mean) / deviation)
+
+            features = _batched(embed, images, on_images).numpy()
+            if texts is None:
+                return Sight(features)
+            read = [model.encode_text(tokenizer(list(texts[at : at + _BATCH]))) for at in range(0, len(texts), _BATCH)]
+        return Sight(features, features, torch.cat(read).float().numpy())
+
+    return Eyes(f"open_clip {path.name}", look)
+
+
+def inception_eyes(path: Path) -> Eyes:
+    """Inception v3 as FID uses it, through torch-fidelity, with weights that the person has.
+
+    Raises:
+        ValueError: torch-fidelity is not installed, or the file is not its weights.
+    """
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise ValueError(
+            "inception_weights: needs the package torch-fidelity, which is not installed "
+            "(pip install torch-fidelity). Leave the input empty for the distance on the scorer's own features."
+        ) from error
+    try:
+        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(path))
+    except Exception as error:
+        raise ValueError(
+            f"inception_weights: expected torch-fidelity's weights of Inception v3, got {path} ({error})."
+        ) from error
+
+    def look(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> Sight:
+        with torch.no_grad():
+            def embed(part: torch.Tensor) -> torch.Tensor:
+                return network((_rgb(part) * 255).round().to(torch.uint8))[0]
+
+            return Sight(_batched(embed, images, on_images).numpy())
+
+    return Eyes("Inception v3 (torch-fidelity)", look)
+
+
+def _batched(
+    embed: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, on_images: OnImages
+) -> torch.Tensor:
+    parts = []
+    for start in range(0, len(images), _BATCH):
+        parts.append(embed(images[start : start + _BATCH].float().cpu()).float())
+        on_images(min(start + _BATCH, len(images)))
+    return torch.cat(parts)
+
+
+def _rgb(images: torch.Tensor) -> torch.Tensor:
+    """(N, height, width, channels) to (N, 3, height, width)."""
+    channels = images[..., :3] if images.shape[-1] >= 3 else images[..., :1].expand(*images.shape[:3], 3)
+    return channels.movedim(-1, 1).clamp(0, 1)
+
+
+def _fitted(images: torch.Tensor, size: int) -> torch.Tensor:
+    """RGB, the shorter side scaled to `size`, the middle cut out."""
+    rgb = _rgb(images)
+    scale = size / min(rgb.shape[-2:])
+    if scale != 1:
+        shape = [max(size, round(side * scale)) for side in rgb.shape[-2:]]
+        rgb = F.interpolate(rgb, shape, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+    top, left = ((side - size) // 2 for side in rgb.shape[-2:])
+    return rgb[..., top : top + size, left : left + size]

@@ -1,0 +1,1 @@
+"""What the nodes' panels on the page show."""

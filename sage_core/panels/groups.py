@@ -1,0 +1,151 @@
+"""What the groups panel shows: the groups of a run, also under settings that the user tries out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from ..grouping.linkage import group_prompts, nested_clusters, similarity_range
+from ..grouping.partition import Partition
+from ..grouping.pins import parse_pins
+from ..grouping.prompt_groups import PromptGroups
+from ..grouping.report import SHARE, predicted_saving
+from ..grouping.threshold import THRESHOLD_MODES
+from ..images.palette import hex_colour
+from ..validation import check_choice
+
+# A list beyond this is not for a panel.
+_MOST_PROMPTS, _MOST_CHARACTERS = 2_000, 500_000
+# More are too thin to be told apart.
+_MOST_LEAVES = 200
+# What is remembered at most: runs, and embeddings of all of them.
+_MOST_RUNS, _MOST_BYTES = 8, 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Prompts whose similarities are known: all that grouping them again takes.
+
+    Attributes:
+        prompts: N texts, in the person's order.
+        embeddings: (N, D), unit rows.
+        auto_threshold: see `threshold.auto_threshold`.
+    """
+
+    prompts: tuple[str, ...]
+    embeddings: np.ndarray
+    auto_threshold: float
+
+    @property
+    def key(self) -> str:
+        """The same for the same prompts and embeddings, so that a run with other settings takes no more room."""
+        content = hashlib.sha256(repr((self.prompts, self.auto_threshold)).encode(errors="surrogatepass"))
+        content.update(self.embeddings.tobytes())
+        return content.hexdigest()[:32]
+
+    def regrouped(
+        self, *, threshold_mode: str, threshold: float, max_group_size: int, pinned: str
+    ) -> dict[str, Any]:
+        """What `cards` tells of the groups under these settings.
+
+        Raises:
+            ValueError: a setting is out of range.
+        """
+        check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
+        if threshold_mode == "auto":
+            threshold = self.auto_threshold
+        pins = parse_pins(pinned)
+        partition = group_prompts(
+            self.prompts, self.embeddings, threshold=threshold, max_group_size=max_group_size, pins=pins
+        )
+        return cards(self.prompts, self.embeddings, partition, threshold)
+
+
+class Memory:
+    """The runs that were grouped last; runs and pages use it from different threads."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, Measured] = OrderedDict()
+        self._lock = Lock()
+
+    def keep(self, measured: Measured) -> str:
+        """Remembers a run under its key, and forgets those that were not used for longest."""
+        key = measured.key
+        with self._lock:
+            self._runs[key] = measured
+            self._runs.move_to_end(key)
+            while len(self._runs) > 1 and (len(self._runs) > _MOST_RUNS or self._bytes() > _MOST_BYTES):
+                self._runs.popitem(last=False)
+        return key
+
+    def recall(self, key: str) -> Measured | None:
+        with self._lock:
+            if key in self._runs:
+                self._runs.move_to_end(key)
+            return self._runs.get(key)
+
+    def _bytes(self) -> int:
+        return sum(measured.embeddings.nbytes for measured in self._runs.values())
+
+
+MEMORY = Memory()
+
+
+def panel(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, Any]:
+    """What the page needs to show a run's groups and to ask for others."""
+    prompts = groups.prompts
+    if len(prompts) > _MOST_PROMPTS or sum(map(len, prompts)) > _MOST_CHARACTERS:
+        return {"too_many": len(prompts)}
+    assert groups.auto_threshold is not None
+    key = MEMORY.keep(measured := Measured(prompts, groups.embeddings, groups.auto_threshold))
+    return _told(key, measured, settings, cards(prompts, groups.embeddings, groups.partition, groups.threshold))
+
+
+def remembered(key: str, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """What `panel` told of a run; None where it is forgotten."""
+    measured = MEMORY.recall(key)
+    return None if measured is None else _told(key, measured, settings, measured.regrouped(**settings))
+
+
+def _told(key: str, measured: Measured, settings: dict[str, Any], grouping: dict[str, Any]) -> dict[str, Any]:
+    tree = dendrogram(measured.prompts, measured.embeddings)
+    return {"key": key, "prompts": measured.prompts, "settings": settings, "grouping": grouping, "tree": tree}
+
+
+def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, Any] | None:
+    """How complete linkage joins the distinct prompts, whatever the settings, as plain data.
+
+    Returns:
+        leaves: the index of each distinct prompt (of equal ones the first), from left to right. merges: the first
+        and the last leaf of every cluster and the similarity of its loosest pair, larger clusters before those in
+        them. None where there is nothing to join, or too much to draw.
+    """
+    first = {text: index for index, text in reversed(list(enumerate(prompts)))}
+    if not 2 <= len(first) <= _MOST_LEAVES:
+        return None
+    rows = [first[text] for text in sorted(first)]  # in this order they are grouped
+    clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in nested_clusters(embeddings[rows])]
+    # Each cluster by its first prompt, inside those around it: what belongs together is side by side.
+    firsts = [(cluster, min(cluster)) for cluster, _ in clusters]
+    leaves = sorted(rows, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])
+    place = {row: at for at, row in enumerate(leaves)}
+    spans = [(sorted(place[row] for row in cluster), loosest) for cluster, loosest in clusters]
+    return {"leaves": leaves, "merges": [(span[0], span[-1], loosest) for span, loosest in spans]}
+
+
+def cards(
+    prompts: tuple[str, ...], embeddings: np.ndarray, partition: Partition, threshold: float
+) -> dict[str, Any]:
+    """A partition as plain data: every group's members, colour, tightest and loosest pair, and what sharing saves."""
+    groups = []
+    for number, members in enumerate(partition):
+        tightest, loosest = similarity_range(embeddings, members)
+        colour = hex_colour(number, len(members))
+        groups.append({"members": members, "colour": colour, "tightest": tightest, "loosest": loosest})
+    saved = predicted_saving(prompts, len(partition), share=SHARE)
+    return {"threshold": threshold, "share": SHARE, "saved": saved, "groups": groups}

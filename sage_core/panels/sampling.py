@@ -1,0 +1,147 @@
+"""What the sampling panel shows while a sampler runs: evaluations, time left, and all rows in one picture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import latent_preview
+import torch
+from PIL import Image
+
+from ..grouping.partition import Cluster
+from ..grouping.prompt_groups import PromptGroups, copies_of
+from ..images.palette import hex_colour
+from ..sampling.contact_sheet import contact_sheet, layout
+from ..sampling.guiders import MakeListener, SageGuider
+from ..sharing.outcome import Outcome
+from ..sharing.plan import Level
+from .throttle import Clock, Tell, data_url
+
+log = logging.getLogger(__name__)
+
+# A latent of one row as a picture.
+Decode = Callable[[torch.Tensor], Image.Image]
+
+# More are not for a panel.
+_MOST_ROWS = 256
+_MOST_TEXTS, _MOST_CHARACTERS = 20, 300
+
+
+def sampling_monitor(tell: Tell | None) -> MakeListener | None:
+    """What makes the `Watch` of a guider's run; None where nobody is told."""
+    if tell is None:
+        return None
+
+    def make(guider: SageGuider, predicted: Outcome) -> Watch:
+        names = PromptNames(guider.all_groups, guider.stands_for)
+        return Watch(tell, names, predicted.saving, preview_decoder(guider.model_patcher))
+
+    return make
+
+
+class Watch:
+    """Tells of a run, now and then, so that it costs the run next to nothing."""
+
+    def __init__(self, tell: Tell, names: PromptNames, saving: float | None, decode: Decode | None) -> None:
+        """
+        Args:
+            saving: fraction of the evaluations that the plan saves, None where that cannot be predicted.
+            decode: None where latents of this model have no picture.
+        """
+        self.tell, self.names, self.saving, self.decode = tell, names, saving, decode
+        self.level: Level | None = None
+        self.variations = 1
+        self.clock = Clock()
+
+    def start(self, done: int, total: int) -> None:
+        self.tell({**self._numbers(done, total), "running": True, "stopped": False, "shared": None, "sheet": None})
+
+    def start_level(self, level: Level, variations: int) -> None:
+        self.level, self.variations = level, variations
+        self.clock.hurry()
+
+    def evaluated(self, done: int) -> None:
+        self.clock.count(done)
+
+    def show(self, latents: torch.Tensor, done: int, total: int) -> None:
+        """The level's newest denoised rows, (rows, channels, ...)."""
+        if self.clock.due():
+            self.tell({**self._numbers(done, total), **self._sheet(latents)})
+            self.clock.told()
+
+    def end(self, latents: torch.Tensor | None, done: int, total: int) -> None:
+        """The last rows; None where the run was stopped or failed."""
+        sheet = {} if latents is None else self._sheet(latents)
+        stopped = done < total and latents is None
+        self.tell({**self._numbers(done, total), **sheet, "running": False, "stopped": stopped})
+
+    def _numbers(self, done: int, total: int) -> dict[str, Any]:
+        return {**self.clock.numbers(done, total), "saving": self.saving}
+
+    def _sheet(self, latents: torch.Tensor) -> dict[str, Any]:
+        """The picture of all rows, and how to find each cluster's in it."""
+        assert self.level is not None
+        shared = self.level.branch_sigma is not None
+        if len(latents) > _MOST_ROWS:
+            return {"shared": shared, "sheet": {"too_many": len(latents)}}
+        picture = self._picture(latents)
+        if picture is None:
+            return {"shared": shared, "sheet": None}
+        height, width = latents.shape[-2:]
+        columns, lines = layout(len(latents), height, width)
+        return {"shared": shared, "sheet": {
+            "picture": picture, "columns": columns, "lines": lines, "aspect": width / height,
+            "variations": self.variations, "clusters": [self.names.of(cluster) for cluster in self.level.clusters],
+        }}  # fmt: skip
+
+    def _picture(self, latents: torch.Tensor) -> str | None:
+        if self.decode is None or latents.ndim < 4:
+            return None
+        try:
+            return data_url(self.decode(contact_sheet(latents)))
+        except Exception as error:  # a picture is not worth a run
+            log.warning("SAGE: no previews of these latents on the panel: %s", error)
+            self.decode = None
+            return None
+
+
+class PromptNames:
+    """What clusters of distinct prompts are called: by the numbers and the groups of the person's list."""
+
+    def __init__(self, groups: PromptGroups, stands_for: Sequence[int]) -> None:
+        """
+        Args:
+            stands_for: for every prompt of the list the distinct one that stands for it.
+        """
+        self.prompts, self.partition = groups.prompts, groups.partition
+        self.home = {index: number for number, members in enumerate(self.partition) for index in members}
+        self.numbers = copies_of(stands_for)
+
+    def of(self, cluster: Cluster) -> dict[str, Any]:
+        """Title, texts and colour of a cluster, as plain data."""
+        members = [index for distinct in cluster for index in self.numbers[distinct]]
+        group = self.home[members[0]]
+        size = len(self.partition[group])
+        texts = [f"{index + 1}. {self.prompts[index]}"[:_MOST_CHARACTERS] for index in members[:_MOST_TEXTS]]
+        part = f"{size}" if len(members) == size else f"{len(members)} of {size}"
+        title = texts[0] if len(cluster) == 1 else f"Group {group + 1}: {part} prompts"
+        return {"title": title, "texts": texts, "colour": hex_colour(group, size)}
+
+
+def preview_decoder(model_patcher: Any) -> Decode | None:
+    """The host's preview, of the kind that the person has chosen; the simplest where they are off.
+
+    None where this model's latents have none.
+    """
+    latent_format = model_patcher.model.latent_format
+    previewer = latent_preview.get_previewer(model_patcher.load_device, latent_format)
+    if previewer is None and latent_format.latent_rgb_factors is not None:
+        previewer = latent_preview.Latent2RGBPreviewer(
+            latent_format.latent_rgb_factors, latent_format.latent_rgb_factors_bias,
+            latent_format.latent_rgb_factors_reshape,
+        )  # fmt: skip
+    if previewer is None:
+        return None
+    return lambda latent: previewer.decode_latent_to_preview_image("JPEG", latent)[1]

@@ -1,0 +1,1 @@
+"""Prefixes that are kept, loaded and given more prompts."""

@@ -1,0 +1,149 @@
+"""Adds prompts after the shared steps: each goes on from the cluster it is most similar to, or is sampled alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..conditioning.combine import Conditioning
+from ..grouping.build import encode_and_measure
+from ..grouping.partition import index_with
+from ..grouping.prompt_groups import PromptGroups
+from ..prompts.embedding_models import Embed
+from ..prompts.text_encoders import clip_embeddings
+from ..sampling.prefix import Prefix, check_prefix
+from ..sampling.trace import ClusterTrace
+from ..sharing.outcome import Outcome
+from ..sharing.plan import Cost, Level, SharePlan, is_past
+from .assign import Home, Path, find_homes
+from .report import joining_report
+
+# How far embeddings of one text by one encoder may be apart, on other devices and in other batches.
+_NOISE = 0.05
+
+
+def add_prompts(
+    clip: Any,
+    prefix: Prefix,
+    prompts: tuple[str, ...],
+    *,
+    embed: Embed | None = None,
+    on_prompt: Callable[[int], None] = lambda done: None,
+) -> tuple[Prefix, str]:
+    """A prefix of new prompts, made of the shared steps that another one has run, and a report.
+
+    They are guided by what guided those steps, whoever comes later: neither groups nor plan change.
+
+    Args:
+        clip, embed: what the groups were made with.
+        prefix: its groups are joined; prompts that were added to it before stay.
+
+    Raises:
+        ValueError: an input does not fit the prefix.
+    """
+    check_prefix(prefix)
+    origin = prefix.origin or prefix
+    conditionings, embeddings = encode_and_measure(clip, prompts, embed, origin.groups.template, on_prompt)
+    _check_encoder(clip, embed, origin.groups)
+    if prefix.origin is not None:
+        earlier = prefix.groups
+        prompts, conditionings = earlier.prompts + prompts, earlier.conditionings + conditionings
+        embeddings = np.concatenate([earlier.embeddings, embeddings])
+    return joined(origin, prompts, conditionings, embeddings)
+
+
+def joined(
+    origin: Prefix, prompts: tuple[str, ...], conditionings: tuple[Conditioning, ...], embeddings: np.ndarray
+) -> tuple[Prefix, str]:
+    """As `add_prompts`, of prompts that are encoded and measured."""
+    homes = find_homes(origin.groups, origin.plan, prompts, embeddings)
+    together: dict[int | str, list[int]] = {}
+    for index, text in enumerate(prompts):
+        together.setdefault(homes[text].group if homes[text].joins else text, []).append(index)
+    groups = replace(
+        origin.groups, prompts=prompts, conditionings=conditionings, embeddings=embeddings,
+        partition=tuple(map(tuple, together.values())), notes=(),
+    )  # fmt: skip
+    distinct, stands_for = groups.distinct()
+    paths = [homes[text].path for text in distinct.prompts]
+    plan = _plan(origin.plan, paths)
+    before = origin.outcome
+    outcome = Outcome(
+        plan, _cost(origin, paths), before.steps, before.variations, stands_for=tuple(stands_for),
+        warnings=(*before.warnings, *_warnings(homes)),
+    )  # fmt: skip
+    prefix = replace(
+        origin, groups=groups, plan=plan, traces=_traces(origin, plan, paths), outcome=outcome, origin=origin
+    )
+    return prefix, joining_report(origin.groups, origin.plan, prompts, homes)
+
+
+def _plan(origin: SharePlan, paths: list[Path]) -> SharePlan:
+    """The new prompts in the clusters they go along with, in the origin's levels."""
+    levels = []
+    for depth, level in enumerate(origin.levels[:-1]):
+        together: dict[tuple[str, int], list[int]] = {}
+        for prompt, path in enumerate(paths):
+            together.setdefault(("along", path[depth]) if depth < len(path) else ("alone", prompt), []).append(prompt)
+        levels.append(Level(tuple(map(tuple, together.values())), level.branch_sigma))
+    return SharePlan((*levels, Level(tuple((prompt,) for prompt in range(len(paths))), None)))
+
+
+def _traces(origin: Prefix, plan: SharePlan, paths: list[Path]) -> list[ClusterTrace]:
+    """What is recorded for every cluster of the last shared level, as far as it goes along."""
+    if len(plan.levels) == 1:
+        return []
+    return [_recorded(origin, paths[cluster[0]]) for cluster in plan.levels[-2].clusters]
+
+
+def _recorded(origin: Prefix, path: Path) -> ClusterTrace:
+    if not path:
+        return []
+    level = origin.plan.levels[len(path) - 1]
+    prompt = level.clusters[path[-1]][0]
+    trace = origin.traces[index_with(origin.plan.levels[-2].clusters, prompt)]
+    ends = (at for at, call in enumerate(trace) if is_past(call.sigma, level.branch_sigma))
+    return trace[: next(ends, len(trace))]
+
+
+def _cost(origin: Prefix, paths: list[Path]) -> Cost | None:
+    """Evaluations of the new prompts: none where they go along, else what a prompt of the origin needs there."""
+    cost, planned = origin.outcome.cost, origin.outcome.plan
+    if cost is None:
+        return None
+    whole = cost.independent // planned.n_prompts
+    a_prompt = [number // len(level.clusters) for number, level in zip(cost.per_level, planned.levels, strict=True)]
+    if len(origin.plan.levels) == 1:  # also where more was planned, but the sampler does not repeat itself
+        a_prompt = [whole]
+    own = [sum(len(path) <= depth for path in paths) for depth in range(len(a_prompt))]
+    per_level = tuple(number * count for number, count in zip(a_prompt, own, strict=True))
+    return Cost(per_level, whole * len(paths))
+
+
+def _warnings(homes: Mapping[str, Home]) -> list[str]:
+    alone = [text for text, home in homes.items() if not home.joins]
+    if not alone:
+        return []
+    texts = ", ".join(repr(text[:80]) for text in alone[:5]) + (" ..." if len(alone) > 5 else "")
+    return [f"not similar enough to any group, so sampled from the start, alone: {texts}."]
+
+
+def _check_encoder(clip: Any, embed: Embed | None, groups: PromptGroups) -> None:
+    """
+    Raises:
+        ValueError: a known prompt does not come out as it did: its similarity to others would mean nothing.
+    """
+    text = groups.prompts[0]
+    conditionings, embedding = encode_and_measure(clip, [text], embed, None)
+    for name, now, then in (
+        ("clip", clip_embeddings(conditionings), clip_embeddings(groups.conditionings[:1])),
+        ("encoder_model", embedding, groups.embeddings[:1]),
+    ):
+        if now.shape != then.shape or np.linalg.norm(now - then) > _NOISE:
+            raise ValueError(
+                f"{name}: expected the one that the prefix's groups were made with, got another: the prompt "
+                f"{text[:80]!r} does not come out as it did."
+            )

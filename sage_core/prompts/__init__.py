@@ -1,0 +1,1 @@
+"""Prompt lists, and the models that encode them."""

@@ -1,0 +1,91 @@
+"""Encodes prompts with ComfyUI's text encoder: to conditionings, and to the embeddings that it pools."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..conditioning.combine import Conditioning
+from ..vectors import unit
+
+ENCODERS = ("clip", "sentence", "open_clip")
+
+# What any encoder should find unrelated: the floor of the automatic threshold.
+UNRELATED_PROMPTS = (
+    "a bowl of ramen on a wooden counter",
+    "an astronaut repairing a satellite",
+    "portrait of an elderly fisherman",
+    "isometric city block at night",
+    "a red fox asleep in tall grass",
+    "technical drawing of a steam engine",
+    "wedding bouquet of white roses",
+    "abandoned subway station, moss",
+    "children playing football in the rain",
+    "a glass perfume bottle on marble",
+    "medieval knight facing a dragon",
+    "aerial view of a river delta",
+    "watercolour of a lighthouse",
+    "close-up of a computer circuit board",
+    "jazz band on a small stage",
+    "a vintage motorcycle in a desert",
+    "northern lights over a frozen lake",
+    "baker pulling bread from an oven",
+    "abstract pattern of blue triangles",
+    "two wrestlers in a ring",
+    "a hot-air balloon festival",
+    "cutaway of a human heart",
+    "library with spiral staircase",
+    "surfer riding a huge wave",
+)
+
+_unrelated: weakref.WeakKeyDictionary[Any, np.ndarray] = weakref.WeakKeyDictionary()
+
+
+def encode_prompts(
+    clip: Any, prompts: Sequence[str], on_prompt: Callable[[int], None] = lambda done: None
+) -> dict[str, Conditioning]:
+    """Conditioning of every different text, as the host's CLIP Text Encode makes it.
+
+    Raises:
+        ValueError: there is no text encoder.
+    """
+    if clip is None:
+        raise ValueError("clip: expected a text encoder, got None; the checkpoint probably contains none.")
+    found: dict[str, Conditioning] = {}
+    for done, text in enumerate(dict.fromkeys(prompts), start=1):
+        found[text] = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+        on_prompt(done)
+    return found
+
+
+def unknown_words(clip: Any, prompts: Sequence[str]) -> list[str]:
+    """Words of the prompts that the demo model has never read; none for any other text encoder."""
+    known = getattr(getattr(clip, "tokenizer", None), "sage_known_tokens", None)
+    if known is None:
+        return []
+    words = sorted({word for text in prompts for word in re.findall(r"\w+", text.lower())})
+    return [word for word in words if not known.issuperset(token for token, _ in clip.tokenize(word)["l"][0])]
+
+
+def clip_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
+    """(N, D) unit rows: the pooled output, or the mean over tokens where an encoder has none."""
+    return unit(np.stack([_pooled(conditioning) for conditioning in conditionings]))
+
+
+def unrelated_embeddings(clip: Any) -> np.ndarray:
+    """The unrelated prompts through a CLIP, remembered as long as it lives."""
+    if clip not in _unrelated:
+        _unrelated[clip] = clip_embeddings(list(encode_prompts(clip, UNRELATED_PROMPTS).values()))
+    return _unrelated[clip]
+
+
+def _pooled(conditioning: Conditioning) -> np.ndarray:
+    """Encoders that are put together from several (SD3's) give zeros where the one that pools is missing."""
+    text, extras = conditioning[0]
+    pooled = extras.get("pooled_output")
+    vector = text.mean(dim=1)[0] if pooled is None or not pooled.any() else pooled.flatten()
+    return vector.float().cpu().numpy()

@@ -1,0 +1,1 @@
+"""From groups to latents: shared and branched runs of ComfyUI's samplers."""

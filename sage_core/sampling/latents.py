@@ -1,0 +1,92 @@
+"""Batches of latent rows, cluster-major, as plain tensors or as ComfyUI's nested latents (video with audio)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import comfy.nested_tensor
+import comfy.utils
+import torch
+
+
+def count(batch: Any) -> int:
+    return int(shape(batch)[0])
+
+
+def shape(batch: Any) -> torch.Size:
+    """Shape of a batch, of its first part if it is nested."""
+    return picture(batch).shape
+
+
+def picture(batch: Any) -> torch.Tensor:
+    """The batch itself, or its first part if it is nested."""
+    return _parts(batch)[0]
+
+
+def values_a_row(batch: Any) -> int:
+    """Numbers in one row, all parts together."""
+    return sum(part[0].numel() for part in _parts(batch))
+
+
+def tile(batch: Any, times: int) -> Any:
+    """The whole batch, `times` times over."""
+    return _map(lambda part: repeat_rows(part, times), batch)
+
+
+def fit_mask(mask: Any, batch: Any) -> Any:
+    """A denoise mask a row of a batch, as the host reads it: a stack is rows in images, frames in videos.
+
+    With one channel: the host would take more for masks of their own when it reads the result again.
+    """
+    pairs = zip(_parts(mask), _parts(batch), strict=False)  # sound may have no mask
+    return _like(mask, [
+        comfy.utils.reshape_mask(part, (latent.shape[0], 1, *latent.shape[2:])) for part, latent in pairs
+    ])
+
+
+def tile_mask(mask: Any, batch: Any, times: int) -> Any:
+    """A denoise mask of a batch as one of the batch tiled, in its own resolution; what holds for every row stays."""
+    def tiled(part: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+        holds_for_all = part.ndim < latent.ndim and not (part.ndim == 3 and latent.ndim == 4)
+        return part if holds_for_all else repeat_rows(comfy.utils.repeat_to_batch_size(part, len(latent)), times)
+
+    pairs = zip(_parts(mask), _parts(batch), strict=False)
+    return _like(mask, [tiled(part, latent) for part, latent in pairs])
+
+
+def pick(batch: Any, clusters: Sequence[int], number: int) -> Any:
+    """The rows of some clusters, in that order, of a cluster-major batch of `number` clusters."""
+    if list(clusters) == list(range(number)):
+        return batch
+    return _map(lambda part: part.reshape(number, -1, *part.shape[1:])[list(clusters)].flatten(0, 1), batch)
+
+
+def chunk(batch: Any, count: int) -> list[Any]:
+    """`count` equal pieces."""
+    pieces = [part.chunk(count) for part in _parts(batch)]
+    return [_like(batch, [piece[at] for piece in pieces]) for at in range(count)]
+
+
+def concat(batches: list[Any]) -> Any:
+    if len(batches) == 1:
+        return batches[0]
+    parts = [_parts(batch) for batch in batches]
+    return _like(batches[0], [torch.cat([part[at] for part in parts]) for at in range(len(parts[0]))])
+
+
+def _parts(batch: Any) -> list[torch.Tensor]:
+    return list(batch.unbind()) if batch.is_nested else [batch]
+
+
+def _like(batch: Any, parts: list[torch.Tensor]) -> Any:
+    return comfy.nested_tensor.NestedTensor(parts) if batch.is_nested else parts[0]
+
+
+def _map(function: Callable[[torch.Tensor], torch.Tensor], batch: Any) -> Any:
+    return _like(batch, [function(part) for part in _parts(batch)])
+
+
+def repeat_rows(rows: torch.Tensor, times: int) -> torch.Tensor:
+    """Repeat a batch whole, `times` times: (V, ...) to (times * V, ...), cluster-major."""
+    return rows.repeat((times,) + (1,) * (rows.ndim - 1))

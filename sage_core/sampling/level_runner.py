@@ -1,0 +1,167 @@
+"""Runs one level of a plan, in chunks that fit in memory, every run from the first step on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+
+from ..conditioning.combine import Conditioning
+from ..grouping.partition import Cluster
+from ..sharing.plan import Level
+from . import latents
+from .job import Job, use_random_state
+from .progress import Progress
+from .replay_guider import CannotBatch, RunGuider, RunResult
+from .trace import ClusterTrace
+
+log = logging.getLogger(__name__)
+
+# Model options through which a patch gets the whole batch of an evaluation.
+_SEES_ALL_ROWS = (
+    "context_handler", "model_function_wrapper", "sampler_calc_cond_batch_function", "sampler_cfg_function",
+    "sampler_pre_cfg_function", "sampler_post_cfg_function",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The model and the conditions that runs are made of.
+
+    Attributes:
+        condition: gives the conditioning of a cluster of prompts.
+        negative: one for all.
+        on_finished: given a prompt and its rows as soon as a run of the last level has finished them.
+    """
+
+    model_patcher: comfy.model_patcher.ModelPatcher
+    model_options: dict[str, Any]
+    condition: Callable[[Cluster], Conditioning]
+    negative: Conditioning
+    cfg: float
+    on_finished: Callable[[int, Any], None] | None = None
+
+    def run_level(
+        self, job: Job, level: Level, parents: Sequence[ClusterTrace] | None, progress: Progress, *, alone: bool
+    ) -> RunResult:
+        """All clusters of a level, in as few runs as memory and conditions allow.
+
+        Args:
+            parents: a trace a cluster, or None to evaluate everything.
+            alone: one cluster a run (a sampler whose step size looks at the whole batch).
+
+        Raises:
+            ReplayMismatch: the sampler does not repeat itself.
+        """
+        size = 1 if alone or self._looks_at_the_whole_batch() else self._clusters_at_once(job)
+        indices = list(range(len(level.clusters)))
+        pending = [chunk for part in _as_far(indices, parents) for chunk in _pieces(part, size)]
+        done: dict[int, RunResult] = {}
+        while pending:
+            chunk = pending.pop(0)
+            checkpoint = progress.done
+            try:
+                result = self._run(job, level, chunk, parents, progress)
+            except CannotBatch as split:
+                pending = [[chunk[at] for at in members] for members in split.classes] + pending
+                continue
+            except Exception as error:
+                if not _is_out_of_memory(error) or len(chunk) == 1:
+                    raise
+                progress.done = checkpoint
+                pending = [chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]] + pending
+                log.warning("SAGE: out of memory with %d clusters at once, going on with half", len(chunk))
+            else:
+                finished = _split(result, chunk)
+                done.update(finished)
+                if level.branch_sigma is None and self.on_finished:
+                    for prompt, its_result in finished.items():
+                        self.on_finished(prompt, its_result.samples)
+                continue
+            comfy.model_management.soft_empty_cache()  # here, where the error no longer holds the run's tensors
+        results = [done[index] for index in indices]
+        return RunResult(
+            latents.concat([result.samples for result in results]),
+            None if any(result.denoised is None for result in results)
+            else latents.concat([result.denoised for result in results]),
+            [trace for result in results for trace in result.traces],
+        )  # fmt: skip
+
+    def _run(
+        self, job: Job, level: Level, chunk: list[int], parents: Sequence[ClusterTrace] | None, progress: Progress
+    ) -> RunResult:
+        guider = RunGuider(
+            self.model_patcher,
+            self.model_options,
+            conditionings=[self.condition(level.clusters[index]) for index in chunk],
+            negative=self.negative,
+            cfg=self.cfg,
+            variations=job.variations,
+            parents=None if parents is None else [parents[index] for index in chunk],
+            branch_sigma=level.branch_sigma,
+            on_evaluation=progress.add,
+            on_denoised=lambda denoised: progress.show(denoised, chunk),
+        )
+        mask = job.denoise_mask
+        if mask is not None:
+            mask = latents.tile(latents.fit_mask(mask, job.latent_image), len(chunk))
+        with use_random_state(job.rng, self.model_patcher.load_device):
+            return guider.run(
+                latents.tile(job.noise, len(chunk)), latents.tile(job.latent_image, len(chunk)),
+                job.sampler, job.sigmas,
+                denoise_mask=mask, disable_pbar=True, seed=job.seed,
+            )  # fmt: skip
+
+    def _looks_at_the_whole_batch(self) -> bool:
+        """Whether a patch may decide for all rows at once, so that other prompts must not be among them.
+
+        Caches skip a step for all rows, some guidance averages over them, context windows cannot tell rows from
+        frames. From outside they look like every other patch of the evaluation, so any of these counts.
+        """
+        by_option = self.model_options.get("transformer_options", {}).get("wrappers", {})
+        return (
+            any(self.model_options.get(key) for key in _SEES_ALL_ROWS)
+            or any(by_option.values())
+            or any(self.model_patcher.wrappers.values())
+        )
+
+    def _clusters_at_once(self, job: Job) -> int:
+        """How many clusters fit in free memory by the host's own estimate, at least one."""
+        shape = list(latents.shape(job.noise))
+        model, device = self.model_patcher.model, self.model_patcher.load_device
+        one = model.memory_required([2 * shape[0], *shape[1:]])
+        comfy.model_management.load_models_gpu([self.model_patcher], memory_required=one)
+        free = comfy.model_management.get_free_memory(device)
+        return max(1, int(free / (1.5 * one)))  # the margin the host itself keeps when it batches
+
+
+def _as_far(indices: list[int], parents: Sequence[ClusterTrace] | None) -> list[list[int]]:
+    """Clusters whose answers are recorded equally far, together: those of one run begin to evaluate at one call."""
+    if parents is None:
+        return [indices]
+    by_length: dict[int, list[int]] = {}
+    for index in indices:
+        by_length.setdefault(len(parents[index]), []).append(index)
+    return list(by_length.values())
+
+
+def _pieces(indices: list[int], size: int) -> list[list[int]]:
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+
+def _split(result: RunResult, chunk: list[int]) -> dict[int, RunResult]:
+    """A chunk's result as one result a cluster."""
+    samples = latents.chunk(result.samples, len(chunk))
+    denoised = [None] * len(chunk) if result.denoised is None else latents.chunk(result.denoised, len(chunk))
+    return {
+        index: RunResult(samples[at], denoised[at], [result.traces[at]]) for at, index in enumerate(chunk)
+    }
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    known = getattr(comfy.model_management, "is_oom", None)  # newer hosts know more kinds
+    return isinstance(error, comfy.model_management.OOM_EXCEPTION) or bool(known and known(error))

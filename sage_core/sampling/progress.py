@@ -1,0 +1,97 @@
+"""Counts evaluations while they happen, and shows all rows of a level in ComfyUI's own preview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from tqdm.auto import tqdm
+
+from ..sharing.plan import Level
+from .contact_sheet import contact_sheet
+
+# The host's sampler callback: (step, denoised, x, total steps).
+StepCallback = Callable[[int, Any, Any, int], None]
+
+
+class ProgressListener(Protocol):
+    """Who hears of a sampling run while it goes on; evaluations are given as done and planned."""
+
+    def start(self, done: int, total: int) -> None:
+        """The run begins."""
+
+    def start_level(self, level: Level, variations: int) -> None:
+        """What follows is of this level: one row per cluster and variation."""
+
+    def evaluated(self, done: int) -> None:
+        """Some evaluations reached the model."""
+
+    def show(self, latents: torch.Tensor, done: int, total: int) -> None:
+        """The level's newest denoised rows, (rows, channels, ...)."""
+
+    def end(self, latents: torch.Tensor | None, done: int, total: int) -> None:
+        """The run is over; its last rows, or None where it was stopped, failed or made none."""
+
+
+class Progress:
+    """Evaluations done of planned, reported through a host callback whose "steps" are evaluations.
+
+    Attributes:
+        done: evaluations that reached the model.
+        total: evaluations planned (grows if more turn out to be needed).
+    """
+
+    def __init__(
+        self, callback: StepCallback | None, total: int, *, done: int = 0, bar: bool = False,
+        listener: ProgressListener | None = None,
+    ) -> None:  # fmt: skip
+        self.callback = callback
+        self.listener = listener
+        self.total = total
+        self.done = done
+        self.tqdm = tqdm(total=total, initial=done, unit="eval", disable=not bar)
+        self._rows = 0
+        self._latents: torch.Tensor | None = None
+
+    def start_level(self, level: Level, variations: int) -> None:
+        """The next previews are of this level: one row a cluster and variation."""
+        self._rows, self._latents = len(level.clusters) * variations, None
+        if self.listener is not None:
+            self.listener.start_level(level, variations)
+
+    def add(self, evaluations: int) -> None:
+        self.done += evaluations
+        self.total = max(self.total, self.done)
+        self.tqdm.total = self.total
+        self.tqdm.update(self.done - self.tqdm.n)
+        if self.listener is not None:
+            self.listener.evaluated(self.done)
+
+    def show(self, denoised: torch.Tensor, clusters: list[int]) -> None:
+        """Take the newest denoised rows of some clusters, and report.
+
+        Args:
+            denoised: (clusters * variations, channels, ...).
+        """
+        if self.callback is None and self.listener is None:
+            return
+        if self._latents is None or self._latents.shape[1:] != denoised.shape[1:]:  # some samplers enlarge them
+            self._latents = denoised.new_zeros((self._rows, *denoised.shape[1:]))
+        for cluster, part in zip(clusters, denoised.chunk(len(clusters)), strict=True):
+            self._latents[cluster * len(part) : (cluster + 1) * len(part)] = part
+        if self.callback is not None:
+            sheet = contact_sheet(self._latents)
+            self.callback(self.done - 1, sheet, sheet, self.total)
+        if self.listener is not None:
+            self.listener.show(self._latents, self.done, self.total)
+
+    def __enter__(self) -> Progress:
+        if self.listener is not None:
+            self.listener.start(self.done, self.total)
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        self.tqdm.close()
+        if self.listener is not None:
+            self.listener.end(None if kind else self._latents, self.done, self.total)

@@ -1,0 +1,245 @@
+"""One run of ComfyUI's unmodified sampler over some clusters, with recorded answers where a trace has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.patcher_extension
+import comfy.samplers
+import comfy.utils
+import torch
+
+from ..conditioning.batch import batch_conds, batchable_classes
+from ..conditioning.combine import Conditioning
+from ..sharing.plan import is_past
+from .noise import VariationNoise
+from .trace import Call, ClusterTrace, ReplayMismatch, record, replay
+
+_WRAPPERS = comfy.patcher_extension.WrappersMP
+
+
+class BranchReached(Exception):
+    """The sampler asks below the level's branch sigma: the level's work is done."""
+
+
+_NOT_OF_A_PATCH = (
+    BranchReached, ReplayMismatch,
+    comfy.model_management.InterruptProcessingException, comfy.model_management.OOM_EXCEPTION,
+)  # fmt: skip
+
+
+class CannotBatch(Exception):
+    """The clusters' conditions do not fit in one batch; `classes` are those that do."""
+
+    def __init__(self, classes: list[list[int]]) -> None:
+        super().__init__(f"{len(classes)} classes of conditions")
+        self.classes = classes
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run leaves.
+
+    Attributes:
+        samples: latents, one a row; the last denoised prediction if the run ended at its branch sigma.
+        denoised: the sampler's last denoised prediction (in the model's own scale), None if it made none.
+        traces: one trace a cluster.
+    """
+
+    samples: torch.Tensor
+    denoised: torch.Tensor | None
+    traces: list[ClusterTrace]
+
+
+class RunGuider(comfy.samplers.CFGGuider):
+    """Guides one run: rows are clusters x variations, cluster-major; everything else is the host's CFGGuider."""
+
+    def __init__(
+        self,
+        model_patcher: comfy.model_patcher.ModelPatcher,
+        model_options: dict[str, Any],
+        *,
+        conditionings: Sequence[Conditioning],
+        negative: Conditioning,
+        cfg: float,
+        variations: int,
+        parents: Sequence[ClusterTrace] | None,
+        branch_sigma: float | None,
+        on_evaluation: Callable[[int], None],
+        on_denoised: Callable[[torch.Tensor], None],
+    ) -> None:
+        """
+        Args:
+            conditionings: one a cluster.
+            parents: per cluster the trace of the cluster it came from; None to evaluate everything.
+            branch_sigma: where to stop; None runs to the end and keeps no trace.
+            on_evaluation: told the number of evaluations after each call that reached the model.
+            on_denoised: given the denoised rows after such a call.
+        """
+        super().__init__(model_patcher)
+        self.model_options = self._with_hooks(model_options)
+        self.entries = [len(conditioning) for conditioning in conditionings]
+        self.set_conds([entry for conditioning in conditionings for entry in conditioning], negative)
+        self.set_cfg(cfg)
+        self.variations = variations
+        self.parents = parents
+        self.branch_sigma = branch_sigma
+        self.on_evaluation = on_evaluation
+        self.on_denoised = on_denoised
+        self.traces: list[ClusterTrace] = [[] for _ in conditionings]
+        self.calls = 0
+        self.evaluated = False
+        self.replayed = False
+        self.reached = False
+        self.denoised: torch.Tensor | None = None
+        self.step_denoised: Any = None
+
+    def run(self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, **kwargs: Any) -> RunResult:
+        """The host's `CFGGuider.sample`, from the first step to the branch sigma or the end."""
+
+        def on_step(step: int, x0: Any, x: Any, total_steps: int) -> None:
+            self.step_denoised = x0
+
+        try:
+            samples = self.sample(noise, latent_image, sampler, sigmas, callback=on_step, **kwargs)
+        finally:
+            self.model_options = {}  # its wrappers hold this guider: a cycle would keep the conditions in memory
+        return RunResult(samples, self.step_denoised, self.traces)
+
+    # What the host calls, in order.
+
+    def inner_sample(
+        self, noise: Any, latent_image: Any, device: Any, sampler: Any, sigmas: Any, denoise_mask: Any,
+        callback: Any, disable_pbar: Any, seed: Any, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        self.latent_shapes = kwargs.get("latent_shapes") or []
+        pairs = self._cluster_pairs()
+        rows = slice(0, self.variations)
+        processed_latent = latent_image
+        if latent_image is not None and torch.count_nonzero(latent_image) > 0:  # as the host does
+            processed_latent = self.inner_model.process_latent_in(latent_image)
+        conds = [
+            comfy.samplers.process_conds(
+                self.inner_model, noise[rows], dict(pair), device, processed_latent[rows],
+                None if denoise_mask is None else denoise_mask[rows], seed, **kwargs,
+            )
+            for pair in pairs
+        ]  # fmt: skip
+        classes = batchable_classes(conds, self.variations)
+        if len(classes) > 1:
+            raise CannotBatch(classes)
+        self.batched = batch_conds(conds, self.variations)
+        self.conds = pairs[0]  # processed once more by the host, and replaced in predict_noise
+        return super().inner_sample(
+            noise, latent_image, device, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs
+        )
+
+    def predict_noise(self, x: torch.Tensor, timestep: Any, model_options: Any = None, seed: Any = None) -> Any:
+        self.conds = self.batched
+        self.evaluated = self.replayed = False
+        try:
+            denoised = super().predict_noise(x, timestep, model_options or {}, seed)
+        except Exception as error:
+            if self.reached:
+                raise BranchReached from error
+            if not self.replayed or self.evaluated or isinstance(error, _NOT_OF_A_PATCH):
+                raise
+            # A patch (self-attention guidance, say) needs something of an evaluation that was not made.
+            raise ReplayMismatch(f"a patch of the model fails on a recorded answer: {error}") from error
+        if self.reached:
+            raise BranchReached
+        self.denoised = denoised
+        if self.evaluated:
+            nested = len(self.latent_shapes) > 1  # packed by the host; the first part is the picture
+            self.on_denoised(
+                comfy.utils.unpack_latents(denoised, self.latent_shapes)[0] if nested else denoised
+            )
+        return denoised
+
+    def _cluster_pairs(self) -> list[dict[str, list]]:
+        """The host keeps all clusters' conditions in one list (it registers hooks there); here they part."""
+        positive, pairs, start = self.conds["positive"], [], 0
+        for count in self.entries:
+            pairs.append({"positive": positive[start : start + count], "negative": self.conds["negative"]})
+            start += count
+        return pairs
+
+    # Hooks into the host's evaluation.
+
+    def _with_hooks(self, model_options: dict[str, Any]) -> dict[str, Any]:
+        options = comfy.model_patcher.create_model_options_clone(model_options)
+        wrappers = options.setdefault("transformer_options", {}).setdefault("wrappers", {})
+        for kind, wrapper in ((_WRAPPERS.SAMPLER_SAMPLE, self._sample_rows), (_WRAPPERS.CALC_COND_BATCH, self._answer)):
+            # Ours goes first, that is outermost: a replayed call must not reach stateful patches.
+            wrappers[kind] = {"sage": [wrapper], **wrappers.get(kind, {})}
+        return options
+
+    def _sample_rows(self, executor: Any, model_wrap: Any, sigmas: Any, extra_args: Any, callback: Any,
+                     noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # fmt: skip
+        self.noise_mode = VariationNoise(len(self.entries), self.variations, noise.shape[1:])
+        try:
+            with self.noise_mode:
+                return executor(model_wrap, sigmas, extra_args, callback, noise, *args, **kwargs)
+        except BranchReached:
+            return self._last_denoised(like=noise)
+
+    def _last_denoised(self, like: torch.Tensor) -> torch.Tensor:
+        step = self.step_denoised
+        if isinstance(step, torch.Tensor) and step.shape == like.shape:
+            return step
+        return torch.zeros_like(like) if self.denoised is None else self.denoised
+
+    def _answer(
+        self, executor: Any, model: Any, conds: list, x: torch.Tensor, timestep: torch.Tensor, model_options: Any
+    ) -> list[torch.Tensor]:
+        """Answer one call of the model: from the parents' traces while they last, else by evaluating."""
+        sigma = float(timestep[0])
+        recorded = self._recorded()
+        if recorded is not None:
+            answer = replay(recorded, sigma, x)
+            self.replayed = True
+            self._advance_hooks(model, conds, timestep, model_options)
+            outputs = [torch.zeros_like(x) if output is None else output for output in answer]
+        elif is_past(sigma, self.branch_sigma):
+            # Guidance that remembers (APG's momentum) has to see the noise fall, or it takes the next run for
+            # a part of this one. So the call gets some answer, and the run ends after the guidance.
+            self.reached = True
+            return [x.clone() for _ in conds]
+        else:
+            outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
+        self.calls += 1
+        if self.branch_sigma is not None:  # else nobody goes on from here
+            calls = recorded or self._recording(sigma, x, conds, outputs)  # one record for all who replay it
+            for trace, call in zip(self.traces, calls, strict=True):
+                trace.append(call)
+        return outputs
+
+    def _recording(self, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]) -> list[Call]:
+        asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
+        return record(sigma, x, asked, len(self.entries))
+
+    @staticmethod
+    def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:
+        """Keyframes of hooks count the steps they see; the host shows them a step where it evaluates."""
+        for entry in (entry for cond in conds for entry in cond or ()):
+            early = "timestep_start" in entry and timestep[0] > entry["timestep_start"]
+            late = "timestep_end" in entry and timestep[0] < entry["timestep_end"]
+            if entry.get("hooks") is not None and not early and not late:
+                model.current_patcher.prepare_hook_patches_current_keyframe(timestep, entry["hooks"], model_options)
+
+    def _recorded(self) -> list[Call] | None:
+        if self.parents is None or self.calls >= len(self.parents[0]):
+            return None
+        return [parent[self.calls] for parent in self.parents]
+
+    def _evaluate(self, executor: Any, model: Any, conds: list, x: torch.Tensor, *args: Any) -> list[torch.Tensor]:
+        with self.noise_mode.paused():
+            outputs = executor(model, conds, x, *args)
+        self.evaluated = True
+        self.on_evaluation(x.shape[0] * sum(cond is not None for cond in conds))
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        return outputs

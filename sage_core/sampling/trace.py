@@ -1,0 +1,80 @@
+"""The trace: what the model answered in a level's run, in call order, kept in system memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+# Values of x kept a row: enough to see any difference of a whole latent, and next to no memory.
+_FINGERPRINT = 512
+# Largest difference, relative to x's own size, that float arithmetic explains.
+_TOLERANCE = 1e-3
+
+
+class ReplayMismatch(Exception):
+    """A sampler did not repeat itself: it came to another state than the one that was recorded."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One model call of one cluster's run.
+
+    Attributes:
+        sigma: noise level of the call.
+        outputs: denoised predictions, one a condition (cond, uncond; None where not asked), each of
+            shape (variations, *latent), on the CPU.
+        fingerprint: some values of the state x the sampler asked at, shape (variations, k).
+    """
+
+    sigma: float
+    outputs: tuple[torch.Tensor | None, ...]
+    fingerprint: torch.Tensor
+
+
+ClusterTrace = list[Call]
+
+
+def fingerprint(x: torch.Tensor) -> torch.Tensor:
+    """Evenly spaced values of each row of x, shape (rows, k), fp32 on the CPU."""
+    flat = x.detach().flatten(1)
+    values = flat.shape[1]
+    kept = min(_FINGERPRINT, values)
+    # In integers: a long video has more values than fp32 can number.
+    index = torch.arange(kept, device=x.device) * (values - 1) // max(1, kept - 1)
+    return flat[:, index].to("cpu", torch.float32)
+
+
+def record(sigma: float, x: torch.Tensor, outputs: Sequence[torch.Tensor | None], clusters: int) -> list[Call]:
+    """One call of a run of `clusters` clusters, as a `Call` a cluster (rows are cluster-major)."""
+    kept = [None if output is None else output.detach().to("cpu", copy=True) for output in outputs]
+    prints = fingerprint(x).chunk(clusters)
+    parts = [[None] * clusters if output is None else output.chunk(clusters) for output in kept]
+    return [
+        Call(sigma, tuple(part[index] for part in parts), prints[index]) for index in range(clusters)
+    ]
+
+
+def replay(calls: Sequence[Call], sigma: float, x: torch.Tensor) -> list[torch.Tensor | None]:
+    """The recorded answer to one call, one `Call` a cluster of the asking run.
+
+    Raises:
+        ReplayMismatch: this run asks at another sigma, or in another state, than the recorded one.
+    """
+    if any(abs(call.sigma - sigma) > 1e-5 * max(abs(sigma), 1e-8) for call in calls):
+        raise ReplayMismatch(f"the model is asked at sigma {sigma:.6g}, recorded was {calls[0].sigma:.6g}")
+    now, then = fingerprint(x), torch.cat([call.fingerprint for call in calls])
+    if now.shape != then.shape or not _same_state(now, then):
+        raise ReplayMismatch(f"the state differs from the recorded one at sigma {sigma:.6g}")
+    outputs: list[torch.Tensor | None] = []
+    for parts in zip(*(call.outputs for call in calls), strict=True):
+        answer = None if parts[0] is None else torch.cat(parts).to(x.device)
+        outputs.append(answer)
+    return outputs
+
+
+def _same_state(now: torch.Tensor, then: torch.Tensor) -> bool:
+    """NaN equals NaN: a model that breaks down does so every time, and that is not for the sampler to mend."""
+    size = then.nan_to_num(0, 0, 0).abs().amax().clamp_min(1e-6)
+    return torch.allclose(now, then, rtol=0, atol=_TOLERANCE * float(size), equal_nan=True)

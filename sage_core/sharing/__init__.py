@@ -1,0 +1,1 @@
+"""Who shares which steps, as a plan of plain data."""

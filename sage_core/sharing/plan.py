@@ -1,0 +1,178 @@
+"""The plan: who shares which model evaluations, as plain data that predicts its own cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..grouping.partition import Cluster, Partition, parents_of
+
+
+@dataclass(frozen=True)
+class Level:
+    """One partition of the prompts and how far down it holds.
+
+    Attributes:
+        clusters: prompt indices, a tuple a cluster; together every prompt once.
+        branch_sigma: evaluations at a sigma above it are done once a cluster; None in the last level,
+            which runs to the end.
+    """
+
+    clusters: Partition
+    branch_sigma: float | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Model evaluations (one row, once, for one of cond/uncond).
+
+    Attributes:
+        per_level: evaluations of each level, coarse to fine.
+        planning: those it took to make the plan.
+        independent: what every prompt alone would need.
+    """
+
+    per_level: tuple[int, ...]
+    independent: int
+    planning: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.planning + sum(self.per_level)
+
+    @property
+    def saved(self) -> float:
+        """Share of the evaluations that is saved, 0 to 1."""
+        return 1 - self.total / self.independent if self.independent else 0.0
+
+
+@dataclass(frozen=True)
+class SharePlan:
+    """Nested partitions of the prompts, coarse to fine, each down to its branch sigma.
+
+    Every cluster runs once a variation, so a row is a (cluster, variation).
+
+    Raises:
+        ValueError: the partitions are not nested, miss a prompt or do not end with every prompt alone, or their
+            sigmas do not fall.
+    """
+
+    levels: tuple[Level, ...]
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            raise ValueError("plan: expected at least one level, got none.")
+        if self.levels[-1].branch_sigma is not None:
+            raise ValueError("plan: the last level must run to the end (branch_sigma None).")
+        sigmas = [level.branch_sigma for level in self.levels[:-1]]
+        known = [sigma for sigma in sigmas if sigma is not None]
+        if len(known) < len(sigmas) or any(a <= b for a, b in zip(known, known[1:], strict=False)):
+            raise ValueError(f"plan: branch sigmas must fall from level to level, got {sigmas}.")
+        prompts = range(self.n_prompts)
+        for level in self.levels:
+            if sorted(index for cluster in level.clusters for index in cluster) != list(prompts):
+                raise ValueError(f"plan: every level must hold prompts 0 to {len(prompts) - 1} once each.")
+        if self.levels[-1].clusters != tuple((prompt,) for prompt in prompts):
+            raise ValueError("plan: the last level must be every prompt alone, in the prompts' order.")
+        for coarse, fine in zip(self.levels, self.levels[1:], strict=False):
+            parents_of(fine.clusters, coarse.clusters)
+
+    @property
+    def n_prompts(self) -> int:
+        return sum(len(cluster) for cluster in self.levels[-1].clusters)
+
+    @property
+    def branches(self) -> list[tuple[Cluster, float]]:
+        """Every cluster that shares anything and the branch sigma it comes apart at; see `from_branches`."""
+        found = []
+        for level, finer in zip(self.levels, self.levels[1:], strict=False):
+            whole = set(finer.clusters)
+            parting = [cluster for cluster in level.clusters if cluster not in whole]
+            found += [(cluster, level.branch_sigma) for cluster in parting if level.branch_sigma is not None]
+        return found
+
+    @classmethod
+    def from_branches(cls, branches: Iterable[tuple[Cluster, float | None]], n_prompts: int) -> SharePlan:
+        """Clusters that are disjoint or nested, each down to a branch sigma of its own.
+
+        A prompt is evaluated with the largest of its clusters that has not branched yet. So an inner cluster counts
+        where it branches later than those around it; and one level is made for every sigma that parts anything.
+
+        Args:
+            branches: clusters of prompts 0 to `n_prompts` - 1 and their branch sigmas; None does not share at all.
+
+        Raises:
+            ValueError: clusters cross, or hold a prompt that is not there.
+        """
+        sharing = [(cluster, sigma) for cluster, sigma in branches if sigma is not None and len(cluster) > 1]
+        levels = [Level(_largest([], n_prompts), None)]
+        for sigma in sorted({sigma for _, sigma in sharing}):
+            partition = _largest([cluster for cluster, own in sharing if own <= sigma], n_prompts)
+            if partition != levels[0].clusters:
+                levels.insert(0, Level(partition, sigma))
+        return cls(tuple(levels))
+
+    def level_of_calls(self, call_sigmas: Sequence[float]) -> list[int]:
+        """Which level answers each call of the sampler: the first whose branch sigma is below the call's.
+
+        Never turns back: a sampler that evaluates at a higher sigma again has left the shared state.
+        """
+        levels, current = [], 0
+        for sigma in call_sigmas:
+            while is_past(sigma, self.levels[current].branch_sigma):
+                current += 1
+            levels.append(current)
+        return levels
+
+    def cost(self, call_sigmas: Sequence[float], *, variations: int, evaluations_a_row: int) -> Cost:
+        """Evaluations that this plan needs for a sampler that calls the model at `call_sigmas`.
+
+        Args:
+            call_sigmas: sigma of every model call of one run, in order (a second-order sampler has two a step).
+            variations: images a prompt.
+            evaluations_a_row: 2 with a negative prompt (CFG), 1 without.
+        """
+        calls = self.level_of_calls(call_sigmas)
+        a_cluster = variations * evaluations_a_row
+        per_level = tuple(
+            calls.count(index) * len(level.clusters) * a_cluster for index, level in enumerate(self.levels)
+        )
+        return Cost(per_level, len(calls) * self.n_prompts * a_cluster)
+
+    def __str__(self) -> str:
+        lines, above = [], "start"
+        for level in self.levels:
+            below = "end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}"
+            lines.append(f"sigma {above} to {below}: {len(level.clusters)} clusters")
+            above = below
+        return "\n".join(lines)
+
+
+def _largest(clusters: Iterable[Cluster], n_prompts: int) -> Partition:
+    """The clusters that no other one contains, and the prompts that are in none, by their first prompts."""
+    found: list[Cluster] = []
+    taken: set[int] = set()
+    for cluster in sorted(clusters, key=len, reverse=True):
+        if taken.isdisjoint(cluster):
+            found.append(cluster)
+            taken.update(cluster)
+        elif not taken.issuperset(cluster):
+            raise ValueError(f"plan: prompts {cluster} cross another cluster; expected nested or disjoint ones.")
+    alone = [(prompt,) for prompt in range(n_prompts) if prompt not in taken]
+    return tuple(sorted([*found, *alone], key=min))
+
+
+def is_past(sigma: float, branch_sigma: float | None) -> bool:
+    """Whether a call at `sigma` belongs to a finer level; a hair of tolerance, since samplers go through logs."""
+    return branch_sigma is not None and sigma <= branch_sigma * (1 + 1e-5)
+
+
+def branch_index(share: float, steps: int) -> int:
+    """k = round(share * steps), the number of shared steps (design: `share`).
+
+    Raises:
+        ValueError: share outside 0 to 1.
+    """
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"share: expected a fraction of the steps from 0 to 1, got {share}.")
+    return round(share * steps)

@@ -1,0 +1,33 @@
+"""Optimizer and learning rate schedule, from well-kept libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..validation import check_choice
+
+OPTIMISERS = ("AdamW", "Adafactor")
+SCHEDULES = ("constant", "linear", "cosine")
+
+
+def make_optimiser(name: str, parameters: list[torch.nn.Parameter], rate: float, decay: float) -> torch.optim.Optimizer:
+    """AdamW keeps two numbers a weight; Adafactor (Shazeer and Stern 2018) hardly any."""
+    check_choice("optimizer", name, OPTIMISERS)
+    if name == "AdamW":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
+    from transformers.optimization import Adafactor  # heavy
+
+    return Adafactor(
+        parameters, lr=rate, weight_decay=decay, scale_parameter=False, relative_step=False, warmup_init=False
+    )
+
+
+def make_schedule(name: str, optimiser: torch.optim.Optimizer, warmup: int, steps: int) -> Any:
+    """A rise over the first `warmup` steps, then constant or down to zero."""
+    from transformers import get_scheduler  # heavy
+
+    check_choice("lr_schedule", name, SCHEDULES)
+    kind = "constant_with_warmup" if name == "constant" else name
+    return get_scheduler(kind, optimiser, num_warmup_steps=warmup, num_training_steps=steps)

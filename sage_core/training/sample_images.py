@@ -1,0 +1,62 @@
+"""Sample images during a training, sampled as they will be later: with shared steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ..conditioning.combine import Conditioning
+from ..grouping.prompt_groups import PromptGroups
+from ..images.comparison_grid import comparison_grid
+from ..sampling.ksampler import sample
+from .trainer import Trainer
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """How a sample sheet is made; `most` images in all, from one seed."""
+
+    steps: int = 12
+    cfg: float = 4.0
+    share: float = 0.4
+    seed: int = 0
+    sampler_name: str = "euler"
+    scheduler: str = "simple"
+    most: int = 8
+
+
+def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: SampleSettings) -> torch.Tensor:
+    """Images of the largest groups; inside the student's `loaded` only, which they leave as it was.
+
+    Returns:
+        (1, height, width, 3).
+    """
+    groups, latent = chosen(trainer, settings.most)
+    with trainer.student.sampling():
+        out, _ = sample(
+            trainer.student.patcher, groups, empty, {"samples": torch.zeros_like(latent)}, seed=settings.seed,
+            steps=settings.steps, cfg=settings.cfg, sampler_name=settings.sampler_name, scheduler=settings.scheduler,
+            denoise=1.0, share=settings.share,
+        )  # fmt: skip
+        images = vae.decode(out["samples"])
+    return comparison_grid(groups, {"images": images.reshape(-1, *images.shape[-3:])}, (), 256)
+
+
+def chosen(trainer: Trainer, most: int) -> tuple[PromptGroups, torch.Tensor]:
+    """Some prompts, the largest groups first, all of one latent shape; and such a latent, (1, channels, ...)."""
+    examples = trainer.examples
+    shape = examples.latents[max(examples.groups.partition, key=len)[0]].shape
+    picks: list[int] = []
+    for members in sorted(examples.groups.partition, key=len, reverse=True):
+        if examples.latents[members[0]].shape == shape:
+            picks += members[: most - len(picks)]
+    place = {index: number for number, index in enumerate(sorted(picks))}
+    parts = [tuple(place[index] for index in members if index in place) for members in examples.groups.partition]
+    groups = examples.groups
+    return replace(
+        groups, prompts=tuple(groups.prompts[index] for index in place),
+        conditionings=tuple(groups.conditionings[index] for index in place),
+        embeddings=groups.embeddings[list(place)], partition=tuple(part for part in parts if part),
+    ), examples.latents[picks[0]]  # fmt: skip

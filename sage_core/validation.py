@@ -1,0 +1,46 @@
+"""Checks of inputs that need no ComfyUI, with messages that say what was expected and what came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+
+def check_cfg(cfg: float) -> None:
+    if not math.isfinite(cfg):
+        raise ValueError(f"cfg: expected a finite number, got {cfg}.")
+
+
+def check_finite(latent: Any, name: str) -> None:
+    for part in latent.unbind() if latent.is_nested else [latent]:
+        bad = int((~torch.isfinite(part)).sum())
+        if bad:
+            raise ValueError(f"{name}: expected finite values, got {bad} NaN or infinite of {part.numel()}.")
+
+
+def images_a_prompt(images: torch.Tensor, n_prompts: int, name: str = "images") -> int:
+    """How many variations of every prompt a batch of images has.
+
+    Args:
+        images: (N * V, height, width, channels), prompt-major.
+
+    Raises:
+        ValueError: it is no such batch.
+    """
+    if images.ndim != 4:
+        raise ValueError(f"{name}: expected a batch of images (4 dimensions), got {images.ndim} dimensions.")
+    variations, rest = divmod(len(images), n_prompts)
+    if rest or not variations:
+        raise ValueError(
+            f"{name}: expected an image a prompt, or the same number for each of the {n_prompts} prompts, got "
+            f"{len(images)} images."
+        )
+    return variations
+
+
+def check_choice(name: str, value: str, options: Sequence[str]) -> None:
+    if value not in options:
+        raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
