@@ -17,9 +17,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import sharing  # first: it loads the host
+import comfyui
 
-import comfy.hooks  # isort: skip
+comfyui.load()
+
+import comfy.hooks
+import speed
 import torch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfy_extras import nodes_easycache
@@ -66,21 +69,21 @@ ACCELERATORS: dict[str, Accelerated] = {
 
 def one_by_one(model: Any, positives: list, negative: list, latent: dict) -> torch.Tensor:
     """What one KSampler a prompt makes."""
-    settings = (sharing.SEED, sharing.STEPS, sharing.CFG, sharing.SAMPLER, sharing.SCHEDULER)
+    settings = (speed.SEED, speed.STEPS, speed.CFG, speed.SAMPLER, speed.SCHEDULER)
     made = [host_nodes.common_ksampler(model, *settings, each, negative, latent)[0]["samples"] for each in positives]
     return torch.cat(made)
 
 
 def row(model: Any, positives: list, negative: list, latent: dict, repeats: int) -> list[str]:
     """Evaluations and time saved, and the law."""
-    groups = sharing.groups_of(positives, SIZE)
-    runs = {str(share): partial(sharing.sage, model, groups, negative, latent, share) for share in (0.0, SHARE)}
-    found = sharing.measure(model, runs, repeats)
+    groups = speed.groups_of(positives, SIZE)
+    runs = {str(share): partial(speed.sage, model, groups, negative, latent, share) for share in (0.0, SHARE)}
+    found = speed.measure(model, runs, repeats)
     (rows, seconds), (rows_shared, seconds_shared) = found["0.0"], found[str(SHARE)]
     alone = one_by_one(model, positives, negative, latent)
     out, _ = ksampler.sample(
-        model, groups, negative, latent, seed=sharing.SEED, steps=sharing.STEPS, cfg=sharing.CFG,
-        sampler_name=sharing.SAMPLER, scheduler=sharing.SCHEDULER, denoise=1.0, share=0.0,
+        model, groups, negative, latent, seed=speed.SEED, steps=speed.STEPS, cfg=speed.CFG,
+        sampler_name=speed.SAMPLER, scheduler=speed.SCHEDULER, denoise=1.0, share=0.0,
     )  # fmt: skip
     apart = float((out["samples"] - alone).abs().max() / alone.abs().max())
     return [str(rows), str(rows_shared), f"{1 - rows_shared / rows:.1%}", f"{seconds:.2f}", f"{seconds_shared:.2f}",
@@ -92,8 +95,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    sharing.comfy.utils.PROGRESS_BAR_ENABLED = False
-    model, positives, negative, latent = sharing.demo_case(PROMPTS, 128)
+    speed.comfy.utils.PROGRESS_BAR_ENABLED = False
+    model, positives, negative, latent = speed.demo_case(PROMPTS, 128)
     print("| with | evaluations alone | shared 40% | saved | seconds alone | shared 40% | saved | law |")
     print("|---|---|---|---|---|---|---|---|")
     with torch.inference_mode():

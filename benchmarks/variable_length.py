@@ -14,12 +14,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import comfyui
+
+comfyui.load()
+
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.grouping.prompt_groups import CONDITION_MODES
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
-from fidelity import Rendering, Setting, make_groups  # first: it loads the host
-from kept import Kept
-from sage_table import LARGEST, LORAS, STEPS, bands, measured, training_examples, training_groups, with_lora
+from fidelity import Rendering, Setting, make_groups
+from lora_quality import LARGEST, LORAS, STEPS, bands, measured, training_examples, training_groups, with_lora
+from results_file import Kept
 
 SHARES = (0.4, 0.6, 0.8)
 END = 49407

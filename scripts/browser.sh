@@ -15,5 +15,5 @@ for host in "${hosts[@]}"; do
   node tests/browser/node_modules/typescript/bin/tsc -p "tests/browser/types/$host.json"
 done
 
-for host in "${hosts[@]}"; do "${PYTHON:-python3}" scripts/host.py setup "$host" >/dev/null; done
-exec ".hosts/${hosts[0]}/venv/bin/python" scripts/browser.py "${hosts[@]}"
+for host in "${hosts[@]}"; do "${PYTHON:-python3}" scripts/install_comfyui.py setup "$host" >/dev/null; done
+exec ".hosts/${hosts[0]}/venv/bin/python" scripts/browser_checks.py "${hosts[@]}"

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from host import REPO
-from live import Graph, Server, ServerError, has_cuda, serve
-from workflow import saves_grid, to_api
+from comfyui_server import Graph, Server, ServerError, has_cuda, serve
+from install_comfyui import REPO
+from workflow_to_api import saves_grid, to_api
 
 WORKFLOW = REPO / "example_workflows" / "Try SAGE (no download).json"
 OUTPUT = REPO / "demo_output"

@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from host import REPO
-from live import Server, serve
+from comfyui_server import Server, serve
+from install_comfyui import REPO
 from PIL import Image, ImageDraw, ImageFont
-from workflow import saves_grid, to_api
+from workflow_to_api import saves_grid, to_api
 
 WORKFLOWS = REPO / "example_workflows"
 SIDE = 640

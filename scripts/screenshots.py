@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from host import REPO
-from live import serve
+from comfyui_server import serve
+from install_comfyui import REPO
 
 IMAGES = REPO / "web" / "docs" / "images"
 

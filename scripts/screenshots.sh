@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/chromium.sh
-host=$("${PYTHON:-python3}" scripts/host.py setup)
+host=$("${PYTHON:-python3}" scripts/install_comfyui.py setup)
 exec "${host#*$'\n'}" scripts/screenshots.py "${host%%$'\n'*}" "$@"

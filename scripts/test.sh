@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 read -ra hosts <<<"${SAGE_HOSTS:-0.30.0 0.3.75}"
 python=${PYTHON:-python3}
 
-python_of() { "$python" scripts/host.py setup "$1" --dev | tail -n 1; }
+python_of() { "$python" scripts/install_comfyui.py setup "$1" --dev | tail -n 1; }
 
 # -P keeps the repository's root off the path, where our nodes/ would hide the host's nodes.py.
 # One thread: the hosts' suites run side by side, each in a process of its own.
@@ -19,7 +19,7 @@ suite() {
 }
 
 for host in "${hosts[@]}"; do python_of "$host" >/dev/null; done
-tools=$("$python" scripts/host.py tools)
+tools=$("$python" scripts/install_comfyui.py tools)
 failed=0
 
 echo "== ruff"
@@ -29,8 +29,9 @@ echo "== mypy"
 # A package needs a name that is one, whatever the folder of the repository is called.
 mkdir -p .hosts/types && ln -sfn ../.. .hosts/types/comfyui_sage
 MYPYPATH=.hosts/types:scripts "$tools/mypy" --python-executable "$(python_of "${hosts[0]}")" \
-  -p comfyui_sage.sage_core -p comfyui_sage.nodes -m host -m live -m workflow -m demo -m browser -m make_thumbnails \
-  -m node_texts -m screenshots || failed=1
+  -p comfyui_sage.sage_core -p comfyui_sage.nodes -p comfyui_sage.routes -m install_comfyui -m comfyui_server -m workflow_to_api \
+  -m demo -m browser_checks -m make_thumbnails \
+  -m export_texts -m screenshots || failed=1
 
 echo "== comfy node validate"
 DO_NOT_TRACK=1 "$tools/comfy" --skip-prompt node validate || failed=1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -11,41 +10,22 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
-import torch
 
 REPO = Path(__file__).resolve().parent.parent
 if "COMFYUI_PATH" not in os.environ:
     raise pytest.UsageError("COMFYUI_PATH: expected the folder of a ComfyUI; scripts/test.sh sets it")
 HOST = Path(os.environ["COMFYUI_PATH"]).resolve()
 os.environ["HF_HUB_OFFLINE"] = "1"
+sys.path += [str(REPO / "scripts"), str(REPO / "tests" / "support")]
 
-# First, so that `nodes` and `server` are the host's. The repository's root must never be on the path.
-sys.path.insert(0, str(HOST))
-sys.path.append(str(REPO / "scripts"))
-
-from comfy.cli_args import args  # noqa: E402
-
-# Before anything else of comfy is imported: it looks for devices at import.
-args.cpu = not torch.cuda.is_available()
+from pack import load_pack  # noqa: E402
 
 if TYPE_CHECKING:
-    from live import Server
+    from comfyui_server import Server
 
 hypothesis.settings.register_profile("sage", deadline=None, database=None, derandomize=True)
 hypothesis.settings.load_profile("sage")
-
-
-def import_pack() -> None:
-    """Imports the pack from the repository as the package `comfyui_sage`."""
-    spec = importlib.util.spec_from_file_location(
-        "comfyui_sage", REPO / "__init__.py", submodule_search_locations=[str(REPO)]
-    )
-    assert spec and spec.loader
-    sys.modules["comfyui_sage"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-
-import_pack()
+load_pack(HOST)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +39,7 @@ def host_version() -> tuple[int, ...]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A live server of the host with the pack as its only custom node."""
-    from live import serve
+    from comfyui_server import serve
 
     with serve(HOST, Path(sys.executable), tmp_path_factory.mktemp("server")) as running:
         yield running

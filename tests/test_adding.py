@@ -18,7 +18,8 @@ from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.extend import joined
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
-from models import MODELS, clip_l, conditioning, count_evaluations
+from evaluations import count_evaluations
+from models import MODELS, clip_l, conditioning
 from reference import SETTINGS, assert_equal, comfy_ksampler, difference, different, grouped, plan_levels, small
 from test_homes import BOATS, CARS, DEGREES, directions
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import host
-from live import Server
+import install_comfyui
+from comfyui_server import Server
 
 NAME = "SAGE text to image"
 
@@ -14,7 +14,7 @@ NAME = "SAGE text to image"
 def blueprint(server: Server) -> dict[str, Any]:
     listed = server.get("/global_subgraphs")
     (entry,) = [key for key, each in listed.items() if each["name"] == NAME]
-    assert listed[entry]["info"]["node_pack"] == f"custom_nodes.{host.PACK}"
+    assert listed[entry]["info"]["node_pack"] == f"custom_nodes.{install_comfyui.PACK}"
     found: dict[str, Any] = json.loads(server.get(f"/global_subgraphs/{entry}")["data"])
     return found
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
-import host
-
-sys.path.append(str(host.REPO / "benchmarks" / "demo_model"))
-
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.demo.model import WEIGHTS
-from evaluate import fidelity, unseen_scenes
+from demo_model.evaluate import fidelity, unseen_scenes
 
 NUMBER = 32
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from functools import lru_cache
 
-import host
 import numpy as np
 import pytest
 import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge, split_words
-
-sys.path.append(str(host.REPO / "benchmarks" / "demo_model"))
-
-from drawing import STYLES, draw
-from judging import agreement, judge_pictures, rates
-from scenes import Scene, Thing, caption, random_scene
+from demo_model.drawing import STYLES, draw
+from demo_model.judging import agreement, judge_pictures, rates
+from demo_model.scenes import Scene, Thing, caption, random_scene
 
 NUMBER = 200
 

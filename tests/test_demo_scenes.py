@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 
-import host
 import numpy as np
 import pytest
 from comfyui_sage.sage_core.demo.judge import Seen, Verdict
+from demo_model.drawing import SIZE, STYLES, draw, layout
+from demo_model.judging import agreement, rates
+from demo_model.scenes import COLOURS, SUBJECTS, Scene, Thing, allowed, caption, random_scene, spoken
 from PIL import Image
-
-sys.path.append(str(host.REPO / "benchmarks" / "demo_model"))
-
-from drawing import SIZE, STYLES, draw, layout
-from judging import agreement, rates
-from scenes import COLOURS, SUBJECTS, Scene, Thing, allowed, caption, random_scene, spoken
 
 STAR, BOAT = Thing("star", "red"), Thing("boat", "blue", "striped")
 

@@ -10,7 +10,8 @@ from comfyui_sage.sage_core.sampling.divergence import disagreement, disagreemen
 from comfyui_sage.sage_core.sampling.job import Job, random_state
 from comfyui_sage.sage_core.sampling.level_runner import Engine
 from comfyui_sage.sage_core.sampling.progress import Progress
-from models import MODELS, conditioning, count_evaluations, randn
+from evaluations import count_evaluations
+from models import MODELS, conditioning, randn
 from reference import assert_equal, different, grouped, small
 
 

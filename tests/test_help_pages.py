@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import host
+import install_comfyui
 import pytest
 from comfyui_sage.nodes import NODES
 from PIL import Image
 
-DOCS = host.REPO / "web" / "docs"
+DOCS = install_comfyui.REPO / "web" / "docs"
 HELP = sorted(DOCS.glob("*.md"))
-PAGES = [host.REPO / "README.md", *HELP]
+PAGES = [install_comfyui.REPO / "README.md", *HELP]
 PICTURE = re.compile(r"!\[[^\]]+\]\((?:<([^>]+)>|([^)]+))\)")
 EXAMPLE = re.compile(r"^## Example\b.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 

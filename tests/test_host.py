@@ -7,16 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import host
+import install_comfyui
 import pytest
 import tomllib
 from comfyui_sage.nodes import NODES
-from live import Graph, Server, ServerError
+from comfyui_server import Graph, Server, ServerError
 from PIL import Image
 
 import nodes as host_nodes
 
-REPO = host.REPO
+REPO = install_comfyui.REPO
 PROMPTS = "a {red|blue} car in the snow\na small boat on the sea"
 
 

@@ -8,7 +8,8 @@ import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
-from models import MODELS, conditioning, count_evaluations
+from evaluations import count_evaluations
+from models import MODELS, conditioning
 from reference import (
     SAMPLERS,
     SCHEDULERS,

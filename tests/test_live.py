@@ -12,7 +12,8 @@ import latent_preview
 import pytest
 import torch
 from comfyui_sage.sage_core.sampling import ksampler
-from models import MODELS, conditioning, count_evaluations
+from evaluations import count_evaluations
+from models import MODELS, conditioning
 from reference import SETTINGS, different, grouped, small
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from live import Server
-from node_texts import LANGUAGES, LOCALES, node_texts
+from comfyui_server import Server
+from export_texts import LANGUAGES, LOCALES, node_texts
 
 FILES = ("nodeDefs.json", "settings.json")
 
@@ -27,7 +27,7 @@ def leaves(texts: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def test_english_is_what_the_nodes_say(server: Server) -> None:
-    assert read("en", "nodeDefs.json") == node_texts(server.get("/object_info")), "run scripts/node_texts.py"
+    assert read("en", "nodeDefs.json") == node_texts(server.get("/object_info")), "run scripts/export_texts.py"
 
 
 def test_the_server_hands_them_out(server: Server) -> None:

@@ -13,7 +13,8 @@ import torch
 from comfy_extras import nodes_easycache
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.job import use_random_state
-from models import MODELS, conditioning, count_evaluations
+from evaluations import count_evaluations
+from models import MODELS, conditioning
 from reference import SETTINGS, assert_equal, different, grouped, sage, small
 
 GROUPS = [(0, 1), (2, 3, 4), (5,)]

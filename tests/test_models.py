@@ -11,13 +11,13 @@ import comfy.sample
 import comfy.samplers
 import pytest
 import torch
+from evaluations import count_evaluations
 from models import (
     INPUTS,
     MODELS,
     clip_l,
     conditioning,
     controlnet,
-    count_evaluations,
     latent,
     randn,
     vae,

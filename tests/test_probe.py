@@ -9,7 +9,8 @@ import comfy.samplers
 import pytest
 import torch
 from comfyui_sage.sage_core.sampling.predicted_calls import sampler_calls
-from models import MODELS, conditioning, count_evaluations, latent, randn
+from evaluations import count_evaluations
+from models import MODELS, conditioning, latent, randn
 from reference import SAMPLERS
 
 STEPS = 5

@@ -17,9 +17,9 @@ from comfyui_sage.sage_core.images.palette import ALONE
 from comfyui_sage.sage_core.panels import groups as groups_panel
 from comfyui_sage.sage_core.panels.groups import Measured, Memory, dendrogram, panel
 from comfyui_sage.sage_core.vectors import unit
+from comfyui_server import Server
 from hypothesis import given
 from hypothesis import strategies as st
-from live import Server
 from models import clip_l
 from test_host import sage_graph
 

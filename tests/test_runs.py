@@ -33,7 +33,8 @@ from comfyui_sage.sage_core.grouping.build import semantic_groups
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.guiders import BranchGuider, PrefixGuider, SageGuider
-from models import MODELS, UNET, clip_l, conditioning, controlnet, count_evaluations, randn
+from evaluations import count_evaluations
+from models import MODELS, UNET, clip_l, conditioning, controlnet, randn
 from reference import (
     SETTINGS,
     assert_equal,

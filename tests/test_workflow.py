@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from workflow import BYPASSED, MUTED, to_api
+from workflow_to_api import BYPASSED, MUTED, to_api
 
 INFO = {
     "Source": {"display_name": "A source", "input": {}},

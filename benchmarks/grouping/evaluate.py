@@ -22,20 +22,20 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import host  # noqa: E402
+import comfyui
 
-host.load()
+comfyui.load()
 
-import numpy as np  # noqa: E402
-from comfyui_sage.sage_core.grouping.ambiguity import between_groups  # noqa: E402
-from comfyui_sage.sage_core.grouping.linkage import group_prompts  # noqa: E402
-from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups  # noqa: E402
-from comfyui_sage.sage_core.grouping.threshold import auto_threshold  # noqa: E402
-from comfyui_sage.sage_core.prompts.embedding_models import Embed, open_clip_encoder, sentence_encoder  # noqa: E402
-from comfyui_sage.sage_core.prompts.text_encoders import UNRELATED_PROMPTS  # noqa: E402
-from comfyui_sage.sage_core.vectors import unit  # noqa: E402
-from labelled import PromptList, one_list, prompt_lists  # noqa: E402
-from sklearn.metrics import adjusted_rand_score  # noqa: E402
+import numpy as np
+from comfyui_sage.sage_core.grouping.ambiguity import between_groups
+from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.grouping.threshold import auto_threshold
+from comfyui_sage.sage_core.prompts.embedding_models import Embed, open_clip_encoder, sentence_encoder
+from comfyui_sage.sage_core.prompts.text_encoders import UNRELATED_PROMPTS
+from comfyui_sage.sage_core.vectors import unit
+from labelled import PromptList, one_list, prompt_lists
+from sklearn.metrics import adjusted_rand_score
 
 SHARE = 0.4
 THRESHOLDS = np.arange(0.0, 1.0, 0.01)

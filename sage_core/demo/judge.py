@@ -1,6 +1,6 @@
 """Looks at the demo model's pictures: what is in them, where, how well a text fits, how alike two are.
 
-A small network of the same domain, trained by `benchmarks/demo_model`. It knows drawn scenes and nothing else.
+A small network of the same domain, trained by `tools/demo_model`. It knows drawn scenes and nothing else.
 """
 
 from __future__ import annotations

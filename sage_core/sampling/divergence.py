@@ -25,7 +25,7 @@ def disagreements(engine: Engine, job: Job, groups: Partition, progress: Progres
     Every prompt's denoised prediction of the same noise is compared, that of the first variation at the first sigma,
     without the negative prompt: one evaluation a prompt that is not alone.
 
-    Source: ours; benchmarks/adaptive.py measures what it foretells.
+    Source: ours; benchmarks/share_modes.py measures what it foretells.
     """
     asked = [prompt for members in groups if len(members) > 1 for prompt in members]
     if not asked:

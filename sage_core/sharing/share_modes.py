@@ -45,7 +45,7 @@ def auto_loudness(share: float, cfg: float, apart: float) -> float:
         apart: see `disagreement`.
 
     Source: ours. A shared state at sigma is off by (1 - sigma) * apart from where a prompt alone would be; while the
-    noise there hides that, the prompt finds its way back. The factor is measured by benchmarks/adaptive.py.
+    noise there hides that, the prompt finds its way back. The factor is measured by benchmarks/share_modes.py.
     """
     return 0.52 * max(1.0, cfg) * apart / share if share else math.inf
 

@@ -24,9 +24,8 @@ from __future__ import annotations
 import functools
 import json
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -416,43 +415,6 @@ def latent(
     size = {"image": (h, w), "video": (2, h, w), "audio": (h * w,)}[needs.layout]
     shape = (batch, needs.channels, *size)
     return {"samples": torch.zeros(shape) if seed is None else randn(*shape, seed=seed)}
-
-
-# --- counting --------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Evaluations:
-    """What went through a denoiser: the rows of each call, and the timestep each row was at."""
-
-    batches: list[int] = field(default_factory=list)
-    timesteps: list[float] = field(default_factory=list)
-
-    @property
-    def rows(self) -> int:
-        """One row through the network once, for one of cond and uncond: what "cost" counts."""
-        return sum(self.batches)
-
-
-@contextmanager
-def count_evaluations(patcher: comfy.model_patcher.ModelPatcher) -> Iterator[Evaluations]:
-    """Count what really reaches the network, below every wrapper, cache and patch; clones count, too."""
-    evaluations = Evaluations()
-    network = patcher.model.diffusion_model
-    # `forward` only calls the wrappers (a cache may answer there); the network itself is `_forward`.
-    name = "_forward" if hasattr(network, "_forward") else "forward"
-    original = getattr(network, name)
-
-    def counted(x: torch.Tensor, timestep: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        evaluations.batches.append(x.shape[0])
-        evaluations.timesteps.extend(timestep.expand(x.shape[0]).tolist())
-        return original(x, timestep, *args, **kwargs)
-
-    setattr(network, name, counted)
-    try:
-        yield evaluations
-    finally:
-        delattr(network, name)
 
 
 # --- open_clip -------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Writes locales/en/nodeDefs.json: what the nodes say of themselves, where translators start.
 
-    .hosts/0.30.0/venv/bin/python scripts/node_texts.py .hosts/0.30.0/ComfyUI
+    .hosts/0.30.0/venv/bin/python scripts/export_texts.py .hosts/0.30.0/ComfyUI
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from host import REPO
-from live import serve
+from comfyui_server import serve
+from install_comfyui import REPO
 
 LOCALES = REPO / "locales"
 LANGUAGES = ("en", "zh", "ja", "ko", "fr", "es", "ru", "de")

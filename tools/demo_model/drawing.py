@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
-from scenes import Scene, Thing
+
+from .scenes import Scene, Thing
 
 SIZE = 128
 STYLES = ("flat", "sticker")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from host import REPO, linked_as
+from install_comfyui import REPO, linked_as
 
 Graph = dict[str, dict[str, Any]]
 """A workflow in API format: inputs and class of each node, by node id."""

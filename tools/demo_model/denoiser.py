@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
 from comfy.taesd.taesd import TAESD
-from dataset import Dataset
 from safetensors.torch import save_file
-from scenes import spoken
-from steps import Checkpoint, log
 from torch import nn
 from torch.nn import functional as F
+
+from .dataset import Dataset
+from .scenes import spoken
+from .steps import Checkpoint, log
 
 POSITIONS, WIDTH, DEPTH = 32, 128, 3
 BATCH, RATE, EMA, CAPTIONS = 64, 1.5e-3, 0.9995, 4

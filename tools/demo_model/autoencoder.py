@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from comfy.taesd.taesd import TAESD
-from steps import Checkpoint, log, to_tensor
 from torch import nn
 from torch.nn import functional as F
+
+from .steps import Checkpoint, log, to_tensor
 
 STEPS, BATCH, CROP, RATE, LATENT_NOISE = 3000, 8, 64, 6e-4, 0.03
 """A little noise on the latents in training makes the decoder forgive what a denoiser gets slightly wrong."""

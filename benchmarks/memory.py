@@ -1,6 +1,6 @@
 """How much memory the images of a long list take: saved as they finish, or decoded and saved at the end.
 
-    python benchmarks/long_list.py [--prompts 1024]
+    python benchmarks/memory.py [--prompts 1024]
 
 Groups of 4, two steps with the demo model. Peak memory of the whole process, by the kernel's count.
 """
@@ -14,19 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import host
+import comfyui
 
-host.load()
+comfyui.load()
 
-import torch  # noqa: E402
-from comfyui_sage.sage_core.demo.model import load_demo_model  # noqa: E402
-from comfyui_sage.sage_core.images.graph_settings import SamplerSettings  # noqa: E402
-from comfyui_sage.sage_core.images.png_files import ImageFiles  # noqa: E402
-from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts  # noqa: E402
-from comfyui_sage.sage_core.sampling.ksampler import sample_branch, sample_prefix  # noqa: E402
-from sharing import groups_of  # noqa: E402
+import torch
+from comfyui_sage.sage_core.demo.model import load_demo_model
+from comfyui_sage.sage_core.images.graph_settings import SamplerSettings
+from comfyui_sage.sage_core.images.png_files import ImageFiles
+from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
+from comfyui_sage.sage_core.sampling.ksampler import sample_branch, sample_prefix
+from speed import groups_of
 
-from nodes import VAEDecode  # noqa: E402
+from nodes import VAEDecode
 
 SETTINGS: dict[str, Any] = {
     "seed": 1, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0, "share": 0.5,

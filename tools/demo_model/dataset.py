@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from drawing import SIZE, STYLES, Spot, draw_at, layout
-from scenes import Scene, random_scene
+
+from .drawing import SIZE, STYLES, Spot, draw_at, layout
+from .scenes import Scene, random_scene
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What sharing saves: evaluations and wall clock, against the ways people render a prompt list today.
 
-    python benchmarks/sharing.py                 the demo model, on a CPU a few minutes
-    python benchmarks/sharing.py --model sdxl    SDXL's UNet with random weights, 1024 x 1024, for a GPU
+    python benchmarks/speed.py                 the demo model, on a CPU a few minutes
+    python benchmarks/speed.py --model sdxl    SDXL's UNet with random weights, 1024 x 1024, for a GPU
 
 Rivals: (a) one KSampler a prompt; (b) a chain of KSampler (Advanced) nodes built by hand, one for the shared
 steps of a group, then one a prompt; (0) SAGE itself at share 0, which tells the saving by sharing from the saving
@@ -21,22 +21,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import host
+import comfyui
 
-host.load()
+comfyui.load()
 
-import comfy.model_management  # noqa: E402
-import comfy.samplers  # noqa: E402
-import comfy.supported_models  # noqa: E402
-import comfy.utils  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from comfyui_sage.sage_core.demo.model import load_demo_model  # noqa: E402
-from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups  # noqa: E402
-from comfyui_sage.sage_core.sampling import ksampler  # noqa: E402
-from counting import counted  # noqa: E402
+import comfy.model_management
+import comfy.samplers
+import comfy.supported_models
+import comfy.utils
+import numpy as np
+import torch
+from comfyui_sage.sage_core.demo.model import load_demo_model
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.sampling import ksampler
+from evaluations import count_evaluations
 
-import nodes as host_nodes  # noqa: E402
+import nodes as host_nodes
 
 SHARES = (0.0, 0.2, 0.4, 0.6)
 SIZES = (2, 4, 8)
@@ -129,15 +129,15 @@ def timed(run: Callable[[], None]) -> float:
 
 def measure(model: Any, runs: dict[str, Callable[[], None]], repeats: int) -> dict[str, tuple[int, float]]:
     """Evaluations and median seconds of each run; one warm-up, then turns, so that drift hits all alike."""
-    evaluations, seconds = {}, {name: [] for name in runs}
+    rows, seconds = {}, {name: [] for name in runs}
     for name, run in runs.items():
-        with counted(model) as rows:
+        with count_evaluations(model) as evaluations:
             run()
-        evaluations[name] = rows[0]
+        rows[name] = evaluations.rows
     for _ in range(repeats):
         for name, run in runs.items():
             seconds[name].append(timed(run))
-    return {name: (evaluations[name], statistics.median(seconds[name])) for name in runs}
+    return {name: (rows[name], statistics.median(seconds[name])) for name in runs}
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What a step of L_SAGE costs beside a plain one: time and memory, as ratios in one run.
 
-    python benchmarks/train_cost.py [--steps 20] [--rounds 5]
+    python benchmarks/training_cost.py [--steps 20] [--rounds 5]
 
 Both trainings of the demo model take turns, so that a noisy machine treats them alike. Memory is the peak above what
 was there before, of the GPU if there is one, else of the process.
@@ -15,7 +15,7 @@ import statistics
 import time
 from typing import Any
 
-import host
+import comfyui
 
 STEPS_BEFORE = 3
 """Steps that nobody measures: the first ones allocate."""
@@ -51,7 +51,7 @@ def _run(trainer: Any, steps: int) -> float:
 
 def _peak(terms: bool, steps: int, answer: Any) -> None:
     """In a process of its own: the peak of memory never falls."""
-    host.load()
+    comfyui.load()
     import torch
 
     trainer = _trainer(terms)
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     memory = [peak(terms, options.steps) for terms in (False, True)]
-    host.load()
+    comfyui.load()
     plain, sage = _trainer(False), _trainer(True)
     for trainer in (plain, sage):
         _run(trainer, STEPS_BEFORE)

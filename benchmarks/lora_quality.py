@@ -1,6 +1,6 @@
 """Does a LoRA trained with L_SAGE make shared sampling better than one trained as usual?
 
-    python benchmarks/sage_table.py --out DIR [--seeds 3] [--scale 4] [--sampler euler]
+    python benchmarks/lora_quality.py --out DIR [--seeds 3] [--scale 4] [--sampler euler]
 
 A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
 same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
@@ -16,9 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fidelity import Group, Rendering, Setting, drawn_features, make_groups, summary  # first: it loads the host
+import comfyui
 
-import comfy.sd  # isort: skip
+comfyui.load()
+
+import comfy.sd
 import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
@@ -27,9 +29,10 @@ from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode
 from comfyui_sage.sage_core.training.dataset import Examples, make_examples
 from comfyui_sage.sage_core.training.objective import LossSettings
 from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings, train
-from drawing import draw
-from kept import Kept
-from scenes import caption
+from demo_model.drawing import draw
+from demo_model.scenes import caption
+from fidelity import Group, Rendering, Setting, drawn_features, make_groups, summary
+from results_file import Kept
 from scipy import stats
 
 STYLE = "sticker"

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import DemoJudge
 from comfyui_sage.sage_core.demo.model import load_demo_model
-from judging import agreement, judge_pictures, rates
-from scenes import Scene, caption, random_scene
+
+from .judging import agreement, judge_pictures, rates
+from .scenes import Scene, caption, random_scene
 
 CFG, STEPS = 4.0, 20
 

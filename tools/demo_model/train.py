@@ -1,6 +1,6 @@
 """Trains the demo model and its judge from nothing: draws scenes, learns, writes weights, card and sample grid.
 
-    python benchmarks/demo_model/train.py --out DIR [--steps 24000] [--install]
+    cd tools && python -m demo_model.train --out DIR [--steps 24000] [--install]
 
 Seeded; every stage is kept in DIR and goes on where it was stopped. About three hours on two cores with bf16
 instructions, minutes on a GPU. The autoencoder starts from the one in the pack, unless `--fresh` is given (then it
@@ -15,23 +15,23 @@ import shutil
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-import host  # noqa: E402
+import comfyui
 
-host.load()
+comfyui.load()
 
-import torch  # noqa: E402
-from autoencoder import encode, normalise, preview_fit, restore, train_autoencoder  # noqa: E402
-from card import write_card  # noqa: E402
-from comfyui_sage.sage_core.demo import judge, model  # noqa: E402
-from dataset import JUDGE, TEST, TRAIN  # noqa: E402
-from denoiser import export, train_denoiser  # noqa: E402
-from evaluate import fidelity, unseen_scenes  # noqa: E402
-from judging import save_judge, train_judge  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-from steps import log  # noqa: E402
+import torch
+from comfyui_sage.sage_core.demo import judge, model
+from safetensors.torch import load_file
+
+from .autoencoder import encode, normalise, preview_fit, restore, train_autoencoder
+from .card import write_card
+from .dataset import JUDGE, TEST, TRAIN
+from .denoiser import export, train_denoiser
+from .evaluate import fidelity, unseen_scenes
+from .judging import save_judge, train_judge
+from .steps import log
 
 
 def main() -> None:

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import DemoJudge
 from comfyui_sage.sage_core.images.text import Lettering
-from dataset import Dataset
-from drawing import STYLES
-from evaluate import fidelity, unseen_scenes
-from judging import drawing_accuracy
 from PIL import Image, ImageDraw
-from scenes import COLOURS, MATERIALS, SCENERIES, SUBJECTS, WEATHERS, Scene, caption
+
+from .dataset import Dataset
+from .drawing import STYLES
+from .evaluate import fidelity, unseen_scenes
+from .judging import drawing_accuracy
+from .scenes import COLOURS, MATERIALS, SCENERIES, SUBJECTS, WEATHERS, Scene, caption
 
 NUMBER = 1000
 """Pictures a row of the fidelity table."""
@@ -77,7 +78,7 @@ def _text(
         "# The demo model", "",
         "A text-to-image model for trying things without a download: drawn scenes at 128 x 128, rectified flow, Stable "
         "Diffusion 3 family (MMDiT of 3 blocks and width 192, CLIP text model of 3 layers and width 128, TAESD "
-        "autoencoder of 16 channels). Trained from drawings made by `benchmarks/demo_model`, which also writes this "
+        "autoencoder of 16 channels). Trained from drawings made by `tools/demo_model`, which also writes this "
         "page. It knows nothing but what is listed here.", "",
         f"- subjects: {', '.join(SUBJECTS)}", f"- colours: {', '.join(COLOURS)}",
         f"- materials: {', '.join(MATERIALS)} (plain is not said)", "- sizes: small, large",

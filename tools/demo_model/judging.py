@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import DemoJudge, Seen, Verdict, split_words
-from dataset import Dataset
-from drawing import Spot
 from safetensors.torch import save_file
-from scenes import COLOURS, MATERIALS, SETTINGS, SIZES, SUBJECTS, WEATHERS, Scene, caption, spoken
-from steps import Checkpoint, log, to_tensor
 from torch.nn import functional as F
+
+from .dataset import Dataset
+from .drawing import Spot
+from .scenes import COLOURS, MATERIALS, SETTINGS, SIZES, SUBJECTS, WEATHERS, Scene, caption, spoken
+from .steps import Checkpoint, log, to_tensor
 
 STEPS, BATCH = 2000, 64
 _IGNORE = -100

@@ -1,0 +1,1 @@
+"""Makes the bundled demo model from nothing: scenes, drawings, judge, autoencoder, denoiser."""
