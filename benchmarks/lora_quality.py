@@ -26,7 +26,7 @@ import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.metrics.scores import frechet_distance
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
-from comfyui_sage.sage_core.training.dataset import Examples, make_examples
+from comfyui_sage.sage_core.training.dataset import TrainingSet, make_training_set
 from comfyui_sage.sage_core.training.objective import LossSettings
 from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings, train
 from demo_model.drawing import draw
@@ -63,7 +63,7 @@ def training_groups(number: int, seed: int, unseen: Sequence[Group]) -> list[Gro
     return [fresh[at] for at in order[:number]]
 
 
-def training_examples(rendering: Rendering, groups: Sequence[Group]) -> Examples:
+def training_examples(rendering: Rendering, groups: Sequence[Group]) -> TrainingSet:
     """Drawings of the groups in the style to learn."""
     scenes = [scene for group in groups for scene in group.scenes]
     texts = [caption(scene) for scene in scenes]
@@ -71,16 +71,25 @@ def training_examples(rendering: Rendering, groups: Sequence[Group]) -> Examples
     encoded = encode_prompts(rendering.clip, texts)
     with torch.no_grad():
         latents = rendering.vae.encode(torch.from_numpy(pictures).float() / 255)
-    given = make_examples([{"samples": latents}], [encoded[text] for text in texts])
+    given = make_training_set([{"samples": latents}], [encoded[text] for text in texts])
     ends = np.cumsum([len(group.scenes) for group in groups])
     known = tuple(tuple(range(end - len(group.scenes), end)) for end, group in zip(ends, groups, strict=True))
     return replace(given, groups=replace(given.groups, prompts=tuple(texts), partition=known))
 
 
-def with_lora(rendering: Rendering, loss: LossSettings, examples: Examples, state: Path, steps: int, seed: int) -> Any:
+def with_lora(
+    rendering: Rendering, loss: LossSettings, examples: TrainingSet, state: Path, steps: int, seed: int
+) -> Any:
     """The demo model with a LoRA, trained now or before."""
     settings = TrainSettings(
-        steps=steps, batch_size=16, learning_rate=1e-3, rank=16, alpha=16.0, ema=0.99, bf16=True, seed=seed,
+        steps=steps,
+        batch_size=16,
+        learning_rate=1e-3,
+        rank=16,
+        alpha=16.0,
+        ema=0.99,
+        bf16=True,
+        seed=seed,
         loss=loss,
     )
     trainer = Trainer(rendering.model, examples, rendering.negative, settings)
@@ -91,13 +100,11 @@ def with_lora(rendering: Rendering, loss: LossSettings, examples: Examples, stat
             print(f"  {state.stem} step {trainer.done} loss {recent:.4f}", flush=True)
 
     train(trainer, state, shown)
-    trainer.student.unload()
+    trainer.trainable_model.unload()
     return comfy.sd.load_lora_for_models(rendering.model, None, trainer.lora(), 1.0, 0)[0]
 
 
-def measured(
-    rendering: Rendering, groups: Sequence[Group], setting: Setting, band_of: np.ndarray
-) -> dict[str, Any]:
+def measured(rendering: Rendering, groups: Sequence[Group], setting: Setting, band_of: np.ndarray) -> dict[str, Any]:
     """Figures over all groups, and by how alike a group's prompts are (`band_of` each group)."""
     found, evaluations = rendering(groups, setting)
     result = summary(groups, found, evaluations, STYLE)

@@ -27,9 +27,9 @@ import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
-from comfyui_sage.sage_core.sampling.divergence import disagreements, noise_ratio
+from comfyui_sage.sage_core.sampling.divergence import group_divergences, noise_ratio
 from comfyui_sage.sage_core.sampling.job import Job, random_state
-from comfyui_sage.sage_core.sampling.level_runner import Engine
+from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
 from comfyui_sage.sage_core.sampling.progress import Progress
 from demo_model.scenes import (
     BACKGROUNDS,
@@ -75,9 +75,7 @@ def _members(kind: str, rng: np.random.Generator) -> tuple[Scene, ...]:
         base = Scene((Thing(str(rng.choice(SUBJECTS)), str(rng.choice(COLOURS))),), setting=setting)
         if kind == "nested":
             subjects, colours = rng.permutation(SUBJECTS)[:2], rng.permutation(COLOURS)[:3]
-            scenes = [
-                replace(base, things=(Thing(str(each), str(colour)),)) for each in subjects for colour in colours
-            ]
+            scenes = [replace(base, things=(Thing(str(each), str(colour)),)) for each in subjects for colour in colours]
         else:
             values = [str(each) for each in rng.permutation(VARIED[kind])[:4]]
             scenes = [_varied(base, kind, value) for value in values]
@@ -99,10 +97,10 @@ def signals(rendering: Rendering, sigmas: torch.Tensor, group: Group) -> dict[st
     vectors = clip_embeddings(conditions)
     empty = torch.zeros(1, 16, 16, 16)
     noise = comfy.sample.prepare_noise(empty, group.seed, None)
-    engine = Engine(model, model.model_options, lambda one: conditions[one[0]], rendering.negative, rendering.cfg)
+    engine = LevelRunner(model, model.model_options, lambda one: conditions[one[0]], rendering.negative, rendering.cfg)
     job = Job(noise, empty, None, None, sigmas, group.seed, random_state(model.load_device))
     with Progress(None, 0) as progress:
-        (apart,) = disagreements(engine, job, [tuple(range(len(conditions)))], progress)
+        (apart,) = group_divergences(engine, job, [tuple(range(len(conditions)))], progress)
     return {"loosest pair": float((vectors @ vectors.T).min()), "disagreement": apart}
 
 

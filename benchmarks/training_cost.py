@@ -25,7 +25,7 @@ def _trainer(terms: bool) -> Any:
     import torch
     from comfyui_sage.sage_core.demo.model import load_demo_model
     from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
-    from comfyui_sage.sage_core.training.dataset import make_examples
+    from comfyui_sage.sage_core.training.dataset import make_training_set
     from comfyui_sage.sage_core.training.objective import LossSettings
     from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings
 
@@ -36,13 +36,13 @@ def _trainer(terms: bool) -> Any:
     latents = [{"samples": torch.randn(1, 16, 16, 16, generator=make)} for _ in texts]
     loss = LossSettings() if terms else LossSettings(soft_weight=0, consistency_weight=0)
     settings = TrainSettings(batch_size=16, loss=loss)
-    return Trainer(model, make_examples(latents, [encoded[text] for text in texts]), encoded[""], settings)
+    return Trainer(model, make_training_set(latents, [encoded[text] for text in texts]), encoded[""], settings)
 
 
 def _run(trainer: Any, steps: int) -> float:
     import torch
 
-    with trainer.student.loaded(), torch.enable_grad():
+    with trainer.trainable_model.loaded(), torch.enable_grad():
         start = time.perf_counter()
         for _ in range(steps):
             trainer.step()

@@ -30,7 +30,7 @@ def encoder_model(name: str, input_name: str) -> Path:
     return found[name]
 
 
-def measure(encoder: str, name: str) -> tuple[Embed | None, str]:
+def load_embedder(encoder: str, name: str) -> tuple[Embed | None, str]:
     """What measures similarity (None for the CLIP's own embeddings), and the name of its model."""
     if encoder == "clip":
         return None, ""

@@ -9,19 +9,19 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
-from ..routes.group_preview import remember
-from ..routes.node_progress import WHERE
-from ..sage_core.grouping.build import semantic_groups
+from ..routes.group_preview import keep_grouping
+from ..routes.node_progress import PROGRESS_HIDDEN
+from ..sage_core.grouping.build import build_prompt_groups
 from ..sage_core.grouping.pins import parse_pins
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES
 from ..sage_core.grouping.report import grouping_report
 from ..sage_core.grouping.threshold import THRESHOLD_MODES
 from ..sage_core.images.heatmap import similarity_image
-from ..sage_core.panels.groups import panel
+from ..sage_core.panels.groups import panel_payload
 from ..sage_core.prompts.files import SUFFIXES, read_prompts
 from ..sage_core.prompts.parser import has_prompts, parse_prompts
 from ..sage_core.prompts.text_encoders import ENCODERS
-from .encoder_folder import FOLDER, measure
+from .encoder_folder import FOLDER, load_embedder
 from .sockets import CATEGORY, Groups
 
 _NO_FILE = "none"
@@ -41,7 +41,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                 "Encodes a list of prompts and groups those that mean nearly the same, so that a SAGE sampler can "
                 "run the first steps once a group."
             ),
-            hidden=WHERE,
+            hidden=PROGRESS_HIDDEN,
             is_output_node=True,  # can be run alone; and a cached run fills the panel of a page that was just opened
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
@@ -123,18 +123,18 @@ class SemanticGroupPrompts(io.ComfyNode):
         pins = parse_pins(pinned)
         parsed = all_prompts(prompts, prompt_file)
         own = parse_prompts(shared_prompts) if has_prompts(shared_prompts) else ()
-        embed, model_name = measure(encoder, encoder_model)
+        embed, model_name = load_embedder(encoder, encoder_model)
         bar = comfy.utils.ProgressBar(len(set(parsed)))
-        groups = semantic_groups(
+        groups = build_prompt_groups(
             clip, parsed, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
             shared_prompts=own, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip
-        run = panel(groups, settings)
+        run = panel_payload(groups, settings)
         made_of = {"prompts": prompts, "prompt_file": prompt_file, "encoder": encoder, "encoder_model": encoder_model}
-        remember(cls.hidden, run, made_of)
+        keep_grouping(cls.hidden, run, made_of)
         report, image = grouping_report(groups), similarity_image(groups)
         return io.NodeOutput(groups, report, image, ui={"sage_groups": [run]})
 

@@ -12,16 +12,16 @@ from comfy_api.latest import io, ui
 
 from nodes import VAEDecode  # type: ignore[attr-defined]  # the host's; the type checker finds ours
 
-from ..routes.node_progress import WHERE, teller
+from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
 from ..sage_core.grouping.prompt_groups import PromptGroups, check_groups
 from ..sage_core.images.comparison_grid import comparison_grid
-from ..sage_core.images.graph_settings import sampler_settings
+from ..sage_core.images.graph_settings import read_sampler_settings
 from ..sage_core.images.png_files import ImageFiles
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.ksampler import sample_branch
 from ..sage_core.sampling.prefix import check_prefix
-from ..sage_core.validation import images_a_prompt
-from .output_path import check_output_prefix, output_place
+from ..sage_core.validation import images_per_prompt
+from .output_path import check_output_prefix, output_path
 from .samplers import branch_inputs, report_output
 from .sockets import CATEGORY, Groups
 
@@ -60,16 +60,14 @@ class ComparisonGrid(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(
-        cls, groups: Any, images: Any, titles: str = "", image_size: int = 0, **more: Any
-    ) -> io.NodeOutput:
+    def execute(cls, groups: Any, images: Any, titles: str = "", image_size: int = 0, **more: Any) -> io.NodeOutput:
         check_groups(groups)
         batches = {"images": images, **{name: more[name] for name in _MORE if more.get(name) is not None}}
         return io.NodeOutput(comparison_grid(groups, batches, titles.splitlines(), image_size))
 
 
 # What a node has to know to say in its files how they were made.
-_NAMED = [io.Hidden.prompt, *WHERE]
+_NAMED = [io.Hidden.prompt, *PROGRESS_HIDDEN]
 # Images that a node shows on the page; a browser has to load them all.
 _MOST_SHOWN = 256
 
@@ -107,9 +105,9 @@ class _Saver:
 
     def _files(self, height: int, width: int) -> ImageFiles:
         graph = self.hidden.prompt
-        folder, stem, first, self.subfolder = output_place(self.filename_prefix, width, height)
+        folder, stem, first, self.subfolder = output_path(self.filename_prefix, width, height)
         texts = {**({"prompt": graph} if graph else {}), **(self.hidden.extra_pnginfo or {})}
-        settings = sampler_settings(graph, self.hidden.unique_id, self.socket)
+        settings = read_sampler_settings(graph, self.hidden.unique_id, self.socket)
         return ImageFiles(self.groups, settings, folder, stem, first, None if args.disable_metadata else texts)
 
 
@@ -136,7 +134,7 @@ class SaveImages(io.ComfyNode):
     @classmethod
     def execute(cls, images: Any, groups: Any, filename_prefix: str) -> io.NodeOutput:
         check_groups(groups)
-        variations = images_a_prompt(images, len(groups.prompts))
+        variations = images_per_prompt(images, len(groups.prompts))
         saver = _Saver(cls.hidden, "images", groups, filename_prefix)
         bar = comfy.utils.ProgressBar(len(images))
         # No live previews: the page would go on to show the last one in place of the saved images.
@@ -179,7 +177,7 @@ class BranchSave(io.ComfyNode):
             for prompt in prompts:
                 saver.save(prompt, images)
 
-        _, report = sample_branch(model, prefix, sampling_monitor(teller(cls.hidden)), finished)
+        _, report = sample_branch(model, prefix, sampling_monitor(progress_sender(cls.hidden)), finished)
         return io.NodeOutput(report, ui=saver.shown())
 
 

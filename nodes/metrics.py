@@ -8,9 +8,14 @@ import comfy.utils
 from comfy_api.latest import io
 
 from ..sage_core.grouping.prompt_groups import check_groups
-from ..sage_core.metrics.evaluate import measure
-from ..sage_core.metrics.image_encoders import Eyes, demo_eyes, inception_eyes, open_clip_eyes
-from ..sage_core.metrics.report import measures_plot, measures_report
+from ..sage_core.metrics.evaluate import evaluate
+from ..sage_core.metrics.image_encoders import (
+    ImageEncoder,
+    demo_image_encoder,
+    inception_encoder,
+    open_clip_image_encoder,
+)
+from ..sage_core.metrics.report import evaluation_plot, evaluation_report
 from ..sage_core.validation import check_choice
 from .encoder_folder import FOLDER, encoder_model
 from .sockets import CATEGORY, Groups
@@ -74,17 +79,21 @@ class Metrics(io.ComfyNode):
         check_choice("scorer", scorer, _SCORERS)
         if inception_weights and reference is None:
             raise ValueError("inception_weights: a distance needs reference images, got none.")
-        eyes = demo_eyes() if scorer == "demo" else open_clip_eyes(encoder_model(open_clip_model, "open_clip_model"))
+        encoder = (
+            demo_image_encoder()
+            if scorer == "demo"
+            else open_clip_image_encoder(encoder_model(open_clip_model, "open_clip_model"))
+        )
         inception = _inception(inception_weights)
         looks = len(images) * (2 if inception else 1) + (0 if reference is None else len(reference))
         bar = comfy.utils.ProgressBar(looks)
-        told = measure(groups, images, eyes, reference, inception, bar.update_absolute)
+        told = evaluate(groups, images, encoder, reference, inception, bar.update_absolute)
         numbers = told.score, told.diversity, told.distance.frechet if told.distance else 0.0
-        return io.NodeOutput(measures_report(told), measures_plot(told), *(0.0 if x != x else x for x in numbers))
+        return io.NodeOutput(evaluation_report(told), evaluation_plot(told), *(0.0 if x != x else x for x in numbers))
 
 
-def _inception(name: str) -> Eyes | None:
-    return inception_eyes(encoder_model(name, "inception_weights")) if name else None
+def _inception(name: str) -> ImageEncoder | None:
+    return inception_encoder(encoder_model(name, "inception_weights")) if name else None
 
 
 NODES = [Metrics]

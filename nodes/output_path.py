@@ -7,7 +7,7 @@ from pathlib import Path
 import folder_paths
 
 
-def output_place(prefix: str, width: int = 0, height: int = 0, *, name: str = "filename_prefix") -> tuple[
+def output_path(prefix: str, width: int = 0, height: int = 0, *, name: str = "filename_prefix") -> tuple[
     Path, str, int, str
 ]:  # fmt: skip
     """Folder, start of the file's name, its number, and the subfolder.

@@ -13,8 +13,8 @@ from ..sage_core.prefix.extend import add_prompts
 from ..sage_core.prefix.file import ENDING, load_prefix, save_prefix
 from ..sage_core.prompts.parser import parse_prompts
 from ..sage_core.sampling.prefix import check_prefix
-from .encoder_folder import measure
-from .output_path import output_place
+from .encoder_folder import load_embedder
+from .output_path import output_path
 from .sockets import CATEGORY, Groups, Prefix
 
 
@@ -58,7 +58,7 @@ class AddPrompts(io.ComfyNode):
     def execute(cls, prefix: Any, clip: Any, prompts: str) -> io.NodeOutput:
         check_prefix(prefix)
         parsed = parse_prompts(prompts)
-        embed, _ = measure(prefix.groups.encoder, prefix.groups.encoder_model)
+        embed, _ = load_embedder(prefix.groups.encoder, prefix.groups.encoder_model)
         bar = comfy.utils.ProgressBar(len(set(parsed)))
         added, report = add_prompts(clip, prefix, parsed, embed=embed, on_prompt=bar.update_absolute)
         return io.NodeOutput(added, added.groups, report)
@@ -91,7 +91,7 @@ class SavePrefix(io.ComfyNode):
 
     @classmethod
     def execute(cls, prefix: Any, filename_prefix: str) -> io.NodeOutput:
-        folder, stem, number, _ = output_place(filename_prefix)
+        folder, stem, number, _ = output_path(filename_prefix)
         path = folder / f"{stem}_{number:05}_{ENDING}"
         save_prefix(prefix, path)
         return io.NodeOutput(str(path))

@@ -7,7 +7,7 @@ from typing import Any
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..routes.node_progress import WHERE, teller
+from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.guiders import SageGuider
 from ..sage_core.sampling.ksampler import sample, sample_branch, sample_prefix
@@ -101,12 +101,12 @@ class SharedKSamplerPrefix(io.ComfyNode):
                     tooltip="What the shared steps see so far (denoised), one a group and variation.",
                 ),
             ],
-            hidden=WHERE,
+            hidden=PROGRESS_HIDDEN,
         )
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
-        make_listener = sampling_monitor(teller(cls.hidden))
+        make_listener = sampling_monitor(progress_sender(cls.hidden))
         out = sample_prefix(model, groups, negative, latent_image, **settings, make_listener=make_listener)
         return io.NodeOutput(*out)
 
@@ -121,12 +121,12 @@ class BranchKSampler(io.ComfyNode):
             description="Finishes every prompt of a prefix with its own condition.",
             inputs=branch_inputs(),
             outputs=_row_outputs(),
-            hidden=WHERE,
+            hidden=PROGRESS_HIDDEN,
         )
 
     @classmethod
     def execute(cls, model: Any, prefix: Any) -> io.NodeOutput:
-        return io.NodeOutput(*sample_branch(model, prefix, sampling_monitor(teller(cls.hidden))))
+        return io.NodeOutput(*sample_branch(model, prefix, sampling_monitor(progress_sender(cls.hidden))))
 
 
 class OneNodeKSampler(io.ComfyNode):
@@ -139,12 +139,12 @@ class OneNodeKSampler(io.ComfyNode):
             description="Shared KSampler Prefix and Branch KSampler in one node.",
             inputs=_sampler_inputs(),
             outputs=_row_outputs(),
-            hidden=WHERE,
+            hidden=PROGRESS_HIDDEN,
         )
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
-        make_listener = sampling_monitor(teller(cls.hidden))
+        make_listener = sampling_monitor(progress_sender(cls.hidden))
         return io.NodeOutput(*sample(model, groups, negative, latent_image, **settings, make_listener=make_listener))
 
 

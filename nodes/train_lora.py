@@ -12,18 +12,18 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 
-from ..routes.node_progress import STOPS, WHERE, place_of, teller
+from ..routes.node_progress import PROGRESS_HIDDEN, STOP_REQUESTS, address_of, progress_sender
 from ..sage_core.grouping.prompt_groups import check_groups
-from ..sage_core.panels.training import TrainingWatch
+from ..sage_core.panels.training import TrainingMonitor
 from ..sage_core.training.adapters import ADAPTERS, LAYERS
-from ..sage_core.training.dataset import make_examples, trainable
+from ..sage_core.training.dataset import make_training_set, trainable
 from ..sage_core.training.lora_file import DTYPES, save_lora, trained_lora
 from ..sage_core.training.loss_plot import loss_plot
 from ..sage_core.training.objective import SOFT_TARGETS, TERMS, LossSettings
-from ..sage_core.training.optimizers import OPTIMISERS, SCHEDULES
+from ..sage_core.training.optimizers import OPTIMIZERS, SCHEDULES
 from ..sage_core.training.sample_images import SampleSettings, sample_sheet
 from ..sage_core.training.trainer import Trainer, TrainSettings, train
-from .output_path import output_place
+from .output_path import output_path
 from .sockets import CATEGORY, Groups
 
 LoraModel = io.Custom("LORA_MODEL")
@@ -92,7 +92,7 @@ class TrainLora(io.ComfyNode):
                     tooltip="Which layers of the model learn.",
                 ),
                 io.Combo.Input(
-                    "optimizer", options=list(OPTIMISERS), default=OPTIMISERS[0], optional=True,
+                    "optimizer", options=list(OPTIMIZERS), default=OPTIMIZERS[0], optional=True,
                     tooltip="Adafactor needs less memory.",
                 ),
                 io.Combo.Input(
@@ -185,7 +185,7 @@ class TrainLora(io.ComfyNode):
                 io.Image.Output(display_name="samples", tooltip="The last sample images; the plot without any."),
                 io.String.Output(display_name="report", tooltip="What was trained on what."),
             ],
-            hidden=WHERE,
+            hidden=PROGRESS_HIDDEN,
         )  # fmt: skip
 
     @classmethod
@@ -207,12 +207,12 @@ def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any], hi
         "share": inputs.pop("sample_share", None), "seed": inputs["seed"],
     })  # fmt: skip
     empty = None if negative is None else trainable(negative)
-    examples = make_examples(latents, positive, groups)
-    trainer = Trainer(model, examples, empty, _settings(model, inputs))
-    tell = teller(hidden)
-    view = _View(trainer, None if tell is None else TrainingWatch(tell, trainer))
+    training_set = make_training_set(latents, positive, groups)
+    trainer = Trainer(model, training_set, empty, _settings(model, inputs))
+    tell = progress_sender(hidden)
+    view = _View(trainer, None if tell is None else TrainingMonitor(tell, trainer))
 
-    with STOPS.offered(place_of(hidden)) as enough, view:
+    with STOP_REQUESTS.accepting(address_of(hidden)) as should_stop, view:
 
         def look() -> None:
             if every and empty is not None:
@@ -224,25 +224,25 @@ def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any], hi
             view.show()
 
         try:
-            notes = train(trainer, path, on_step, enough)
+            notes = train(trainer, path, on_step, should_stop)
             if every and view.sheet is None:  # no step was left to do
-                with trainer.student.loaded():
+                with trainer.trainable_model.loaded():
                     look()
                     view.show()
             lora = trained_lora(trainer)
         finally:
-            trainer.student.unload()
+            trainer.trainable_model.unload()
     plot = _as_image(loss_plot(trainer.losses, trainer.rates))
     columns = [list(column) for column in zip(*trainer.losses, strict=True)]
     loss = dict(zip(("loss", *TERMS), columns, strict=True))
     sheet = plot if view.sheet is None else view.sheet
-    return io.NodeOutput(lora, loss, trainer.done, plot, sheet, _report(trainer, [*notes, *examples.groups.notes]))
+    return io.NodeOutput(lora, loss, trainer.done, plot, sheet, _report(trainer, [*notes, *training_set.groups.notes]))
 
 
 class _View:
     """What is seen meanwhile: the panel; and for pages without one the loss as a picture, the last samples under it."""
 
-    def __init__(self, trainer: Trainer, watch: TrainingWatch | None) -> None:
+    def __init__(self, trainer: Trainer, watch: TrainingMonitor | None) -> None:
         self.trainer, self.watch = trainer, watch
         self.bar = comfy.utils.ProgressBar(trainer.settings.steps)
         self.sheet: torch.Tensor | None = None
@@ -309,7 +309,7 @@ def _as_image(picture: Image.Image) -> torch.Tensor:
 
 
 def _report(trainer: Trainer, notes: list[str]) -> str:
-    groups = trainer.examples.groups
+    groups = trainer.training_set.groups
     sharing = [members for members in groups.partition if len(members) > 1]
     alone = len(groups.prompts) - sum(map(len, sharing))
     learning = sum(tensor.numel() for tensor in trainer.learning)
@@ -354,7 +354,7 @@ class SaveLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora: Any, prefix: str, steps: int = 0, dtype: str = "fp16") -> io.NodeOutput:
-        folder, stem, number, _ = output_place(prefix, name="prefix")
+        folder, stem, number, _ = output_path(prefix, name="prefix")
         ending = f"_{steps}_steps" if steps else "_"
         path = folder / f"{stem}_{number:05}{ending}.safetensors"
         save_lora(lora, path, dtype)

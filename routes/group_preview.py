@@ -11,49 +11,49 @@ from typing import Any
 
 from aiohttp import web
 
-from ..sage_core.panels.groups import MEMORY, remembered
+from ..sage_core.panels.groups import GROUPING_CACHE, cached_payload
 from .json_body import Fields, Refused, asked_workflow, read_fields
-from .node_progress import Memory, place_of
+from .node_progress import NodeStateStore, address_of
 
 _FIELDS: Fields = {
     "key": str, "threshold_mode": str, "threshold": (int, float), "max_group_size": int, "pinned": str,
 }  # fmt: skip
 # The last run of each node, as far as it takes to tell of it again.
-RUNS = Memory()
+LAST_GROUPINGS = NodeStateStore()
 
 
-def remember(hidden: Any, run: dict[str, Any], made_of: dict[str, Any]) -> None:
+def keep_grouping(hidden: Any, run: dict[str, Any], made_of: dict[str, Any]) -> None:
     """Keeps what a node told its panel.
 
     Args:
         made_of: the node's inputs that decide which prompts these are. The same workflow may be open twice: a node with
             other ones there did not run so.
     """
-    place = place_of(hidden)
+    place = address_of(hidden)
     if place is not None:
-        RUNS.keep(place, {"key": run.get("key", ""), "settings": run.get("settings"), "made_of": made_of})
+        LAST_GROUPINGS.keep(place, {"key": run.get("key", ""), "settings": run.get("settings"), "made_of": made_of})
 
 
 async def groups(request: web.Request) -> web.Response:
     """All that is remembered of a workflow's nodes."""
     try:
-        return web.json_response(await asyncio.to_thread(told_of, asked_workflow(request)))
+        return web.json_response(await asyncio.to_thread(last_groupings, asked_workflow(request)))
     except Refused as refused:
         return refused.answer
 
 
-def told_of(workflow: str) -> list[dict[str, Any]]:
-    runs = [(run, remembered(run["key"], run["settings"])) for run in RUNS.of(workflow)]
+def last_groupings(workflow: str) -> list[dict[str, Any]]:
+    runs = [(run, cached_payload(run["key"], run["settings"])) for run in LAST_GROUPINGS.of(workflow)]
     return [{**run, **told} for run, told in runs if told is not None]
 
 
 async def regroup(request: web.Request) -> web.Response:
     try:
         settings = await read_fields(request, _FIELDS)
-        measured = MEMORY.recall(settings.pop("key"))
-        if measured is None:
+        embedded = GROUPING_CACHE.recall(settings.pop("key"))
+        if embedded is None:
             raise Refused(404, "key: these prompts are no longer remembered. Run the workflow once more.")
-        return web.json_response(await asyncio.to_thread(measured.regrouped, **settings))
+        return web.json_response(await asyncio.to_thread(embedded.preview, **settings))
     except ValueError as error:
         return Refused(400, str(error)).answer
     except Refused as refused:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def count_of(number: int, word: str) -> str:
+def counted(number: int, word: str) -> str:
     return f"{number} {word}" + ("" if number == 1 else "s")
 
 

@@ -21,7 +21,7 @@ def check_finite(latent: Any, name: str) -> None:
             raise ValueError(f"{name}: expected finite values, got {bad} NaN or infinite of {part.numel()}.")
 
 
-def images_a_prompt(images: torch.Tensor, n_prompts: int, name: str = "images") -> int:
+def images_per_prompt(images: torch.Tensor, n_prompts: int, name: str = "images") -> int:
     """How many variations of every prompt a batch of images has.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def unit(embeddings: np.ndarray) -> np.ndarray:
+def normalize(embeddings: np.ndarray) -> np.ndarray:
     """Rows scaled to length 1, fp32; a zero row stays zero."""
     embeddings = np.asarray(embeddings, dtype=np.float32)
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)

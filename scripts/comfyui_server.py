@@ -82,9 +82,7 @@ class Server:
         """
         return asyncio.run(self._queue(graph, on_event, workflow))
 
-    async def _queue(
-        self, graph: Graph, on_event: OnEvent | None, workflow: dict[str, Any] | None
-    ) -> dict[str, Any]:
+    async def _queue(self, graph: Graph, on_event: OnEvent | None, workflow: dict[str, Any] | None) -> dict[str, Any]:
         client = uuid.uuid4().hex
         async with (
             aiohttp.ClientSession() as session,

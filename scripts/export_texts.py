@@ -1,6 +1,6 @@
 """Writes locales/en/nodeDefs.json: what the nodes say of themselves, where translators start.
 
-    .hosts/0.30.0/venv/bin/python scripts/export_texts.py .hosts/0.30.0/ComfyUI
+.hosts/0.30.0/venv/bin/python scripts/export_texts.py .hosts/0.30.0/ComfyUI
 """
 
 from __future__ import annotations

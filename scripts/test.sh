@@ -23,7 +23,7 @@ tools=$("$python" scripts/install_comfyui.py tools)
 failed=0
 
 echo "== ruff"
-"$tools/ruff" check . || failed=1
+"$tools/ruff" check . && "$tools/ruff" format --check --quiet . || failed=1
 
 echo "== mypy"
 # A package needs a name that is one, whatever the folder of the repository is called.

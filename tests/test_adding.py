@@ -12,7 +12,7 @@ from comfyui_sage.nodes.prefix import AddPrompts
 from comfyui_sage.nodes.samplers import BranchKSampler
 from comfyui_sage.sage_core.conditioning.combine import Conditioning
 from comfyui_sage.sage_core.demo.model import load_demo_model
-from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.grouping.partition import Cluster
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.extend import joined
@@ -65,9 +65,7 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
     groups = known()
     plan_levels(monkeypatch, STEPS, 6)
     prompts, conditionings, embeddings = texts_at(1, 15, 123, 190)
-    added, _ = joined(
-        prefix_of(groups, variations=2, sampler_name=sampler_name), prompts, conditionings, embeddings
-    )
+    added, _ = joined(prefix_of(groups, variations=2, sampler_name=sampler_name), prompts, conditionings, embeddings)
     plan_levels(monkeypatch, [((*CARS, 6, 7), 2), ((0, 3, 6), 5), ((*BOATS, 8), 4)], 10)
     direct = AsBefore(**{
         **vars(groups), "prompts": groups.prompts + prompts, "conditionings": groups.conditionings + conditionings,
@@ -87,9 +85,10 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
     assert difference(images[:2], comfy_ksampler("sd15", conditionings[0], image, sampler_name=sampler_name)) > 1e-3
     if sampler_name != "dpm_adaptive":
         assert added.outcome.cost is not None
-        assert evaluations.rows == added.outcome.cost.total < added.outcome.cost.independent
-    assert "Warning: not similar enough to any group, so sampled from the start, alone: 'at 190'" in (
-        ksampler.sample_branch(MODELS["sd15"](), added)[1]
+        assert evaluations.rows == added.outcome.cost.total < added.outcome.cost.without_sharing
+    assert (
+        "Warning: not similar enough to any group, so sampled from the start, alone: 'at 190'"
+        in (ksampler.sample_branch(MODELS["sd15"](), added)[1])
     )
 
 
@@ -145,7 +144,7 @@ class TestNode:
     def prefix(self) -> Prefix:
         template = conditioning("sd15", seed=3)
         template[0][1]["strength"] = 0.5
-        groups = semantic_groups(
+        groups = build_prompt_groups(
             clip_l(), self.CLIP_PROMPTS, threshold_mode="fixed", threshold=0.0, max_group_size=2, template=template
         )
         return prefix_of(groups, variations=2)
@@ -171,7 +170,7 @@ class TestNode:
         assert torch.equal(sampled(second), sampled(both))
 
     def test_the_report_tells_who_is_alone(self) -> None:
-        groups = semantic_groups(
+        groups = build_prompt_groups(
             clip_l(), self.CLIP_PROMPTS, threshold_mode="fixed", threshold=1.0, pins={"a blue car": "a red car"}
         )
         new = "a red car\nportrait of an elderly fisherman, oil on canvas"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from comfyui_sage.sage_core.grouping import ambiguity
-from comfyui_sage.sage_core.grouping.ambiguity import between_groups, contradicting, reading
+from comfyui_sage.sage_core.grouping.ambiguity import borderline_prompts, modifier_conflicts, split_modifiers
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.grouping.report import grouping_report
 from comfyui_sage.sage_core.sharing.share_modes import tree_shares
@@ -24,7 +24,7 @@ class TestBetween:
 
     def test_a_prompt_in_the_middle(self) -> None:
         """48 degrees: 43 from its own group, 2 from the one that is alone."""
-        found = between_groups(self.GROUPS)
+        found = borderline_prompts(self.GROUPS)
         assert set(found) == {2}
         other, here, there = found[2]
         assert other == 2
@@ -32,14 +32,14 @@ class TestBetween:
         assert there == pytest.approx(np.cos(np.radians(2)), abs=1e-5)
 
     def test_blocks_do_not_matter(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        expected = between_groups(self.GROUPS)
+        expected = borderline_prompts(self.GROUPS)
         monkeypatch.setattr(ambiguity, "_BLOCK", 2)
-        assert between_groups(self.GROUPS) == expected
+        assert borderline_prompts(self.GROUPS) == expected
 
     @pytest.mark.parametrize("partition", [((0, 1, 2),), ((0,), (1,), (2,))])
     def test_nothing_to_be_between(self, partition: tuple) -> None:
         """One group, or prompts that share with nobody."""
-        assert between_groups(at_angles(0, 1, 2, partition=partition)) == {}
+        assert borderline_prompts(at_angles(0, 1, 2, partition=partition)) == {}
 
 
 class TestContradicting:
@@ -52,7 +52,7 @@ class TestContradicting:
         (("4 apples", "12 apples", "1 apple"), [0, 1, 2]),
     ])  # fmt: skip
     def test_the_same_but_for_a_count_or_a_negation(self, texts: tuple[str, ...], found: list[int]) -> None:
-        assert contradicting([reading(text) for text in texts]) == [found]
+        assert modifier_conflicts([split_modifiers(text) for text in texts]) == [found]
 
     @pytest.mark.parametrize("texts", [
         ("a red car", "a blue car"),
@@ -65,7 +65,7 @@ class TestContradicting:
         ("scene 1, a dog", "scene 2, a dog"),
     ])  # fmt: skip
     def test_other_differences(self, texts: tuple[str, ...]) -> None:
-        assert contradicting([reading(text) for text in texts]) == []
+        assert modifier_conflicts([split_modifiers(text) for text in texts]) == []
 
 
 def named(*prompts: str, degrees: tuple[float, ...]) -> PromptGroups:

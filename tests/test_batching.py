@@ -51,9 +51,7 @@ def assert_same_as_alone(family: str, prompts: list[list], variations: int = 2) 
     assert batchable_classes(conds, variations) == [list(range(len(prompts)))]
     x = noise(family, len(prompts) * variations)
     together = evaluate(family, batch_conds(conds, variations), x)
-    alone = [
-        evaluate(family, cond, part) for cond, part in zip(conds, x.split(variations), strict=True)
-    ]
+    alone = [evaluate(family, cond, part) for cond, part in zip(conds, x.split(variations), strict=True)]
     assert_equal(together, torch.cat(alone, dim=1))
     assert not torch.allclose(alone[0][0], alone[0][1], atol=1e-4), "the condition has to matter"
 

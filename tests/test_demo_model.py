@@ -12,7 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 from comfyui_sage.sage_core.demo.model import WEIGHTS, load_demo_model
-from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
 from comfyui_sage.sage_core.sampling.ksampler import sample
 
@@ -83,7 +83,7 @@ class TestLoaded:
 
     def test_the_whole_way_through_sage(self) -> None:
         model, clip, vae = demo()
-        groups = semantic_groups(clip, (*PROMPTS, PROMPTS[0]), threshold_mode="fixed", threshold=-1.0)
+        groups = build_prompt_groups(clip, (*PROMPTS, PROMPTS[0]), threshold_mode="fixed", threshold=-1.0)
         latents, report = sample(
             model, groups, encode(""), {"samples": torch.zeros(1, 16, 16, 16)}, seed=3, steps=8, cfg=4.0,
             sampler_name="euler", scheduler="simple", denoise=1.0, share=0.25,

@@ -6,9 +6,9 @@ import comfy.model_sampling
 import comfy.samplers
 import pytest
 import torch
-from comfyui_sage.sage_core.sampling.divergence import disagreement, disagreements, noise_ratio
+from comfyui_sage.sage_core.sampling.divergence import divergence, group_divergences, noise_ratio
 from comfyui_sage.sage_core.sampling.job import Job, random_state
-from comfyui_sage.sage_core.sampling.level_runner import Engine
+from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
 from comfyui_sage.sage_core.sampling.progress import Progress
 from evaluations import count_evaluations
 from models import MODELS, conditioning, randn
@@ -23,23 +23,23 @@ def apart(pattern: torch.Tensor) -> torch.Tensor:
 
 class TestDisagreement:
     def test_it_is_a_distance(self) -> None:
-        assert disagreement(apart(0.3 * torch.ones(4, 8, 8))) == pytest.approx(0.3, rel=1e-5)
-        assert disagreement(torch.ones(3, 4, 8, 8)) == 0.0
+        assert divergence(apart(0.3 * torch.ones(4, 8, 8))) == pytest.approx(0.3, rel=1e-5)
+        assert divergence(torch.ones(3, 4, 8, 8)) == 0.0
 
     def test_a_small_thing_counts_as_much_as_all_of_it(self) -> None:
         corner = torch.zeros(4, 8, 8)
         corner[:, :2, :2] = 0.3
-        assert disagreement(apart(corner)) == pytest.approx(0.3, rel=1e-5)
+        assert divergence(apart(corner)) == pytest.approx(0.3, rel=1e-5)
 
     def test_of_some_channels_it_is_the_part(self) -> None:
         channel = torch.zeros(4, 8, 8)
         channel[0] = 0.3
-        assert disagreement(apart(channel)) == pytest.approx(0.15, rel=1e-5)
+        assert divergence(apart(channel)) == pytest.approx(0.15, rel=1e-5)
 
     @pytest.mark.parametrize("shape", [(4, 3, 8, 8), (64, 40), (4, 10, 6), (4, 2, 2), (4, 9, 13), (4, 2, 1)])
     def test_video_audio_and_odd_sizes(self, shape: tuple[int, ...]) -> None:
-        assert disagreement(apart(0.3 * torch.ones(shape))) == pytest.approx(0.3, rel=1e-5)
-        assert disagreement(randn(3, *shape, seed=2)) > 0
+        assert divergence(apart(0.3 * torch.ones(shape))) == pytest.approx(0.3, rel=1e-5)
+        assert divergence(randn(3, *shape, seed=2)) > 0
 
 
 class TestDisagreements:
@@ -48,9 +48,9 @@ class TestDisagreements:
         groups, sigmas = grouped(prompts, partition), torch.tensor([9.0, 3.0, 0.0])
         noise = torch.cat([randn(1, 4, 8, 8, seed=seed) for seed in (1, 2)])
         job = Job(noise, image, None, comfy.samplers.ksampler("euler"), sigmas, 1, random_state(torch.device("cpu")))
-        engine = Engine(model, model.model_options, groups.condition, conditioning("sd15", seed=1), 8.0)
+        engine = LevelRunner(model, model.model_options, groups.condition, conditioning("sd15", seed=1), 8.0)
         with Progress(None, 0) as progress, count_evaluations(model) as evaluations:
-            found = disagreements(engine, job, groups.partition, progress)
+            found = group_divergences(engine, job, groups.partition, progress)
         assert progress.done == evaluations.rows
         return found, evaluations.rows
 

@@ -10,7 +10,7 @@ import open_clip
 import pytest
 import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
-from comfyui_sage.sage_core.metrics.image_encoders import demo_eyes, inception_eyes, open_clip_eyes
+from comfyui_sage.sage_core.metrics.image_encoders import demo_image_encoder, inception_encoder, open_clip_image_encoder
 from models import write_open_clip
 from PIL import Image
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -26,26 +26,30 @@ def images(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize("shape", [(3, 128, 128, 3), (3, 200, 90, 3), (3, 64, 64, 4), (3, 128, 128, 1)])
 def test_the_demo_judge_takes_any_picture(shape: tuple[int, ...]) -> None:
     done: list[int] = []
-    sight = demo_eyes().look(images(*shape), TEXTS, done.append)
-    assert sight.features.shape == (3, 224)
-    assert sight.images is not None and sight.texts is not None
-    np.testing.assert_allclose(np.linalg.norm(sight.images, axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(sight.texts[0], sight.texts[2], atol=1e-6)
-    assert np.isfinite(sight.features).all()
+    features_ = demo_image_encoder().encode(images(*shape), TEXTS, done.append)
+    assert features_.features.shape == (3, 224)
+    assert features_.images is not None and features_.texts is not None
+    np.testing.assert_allclose(np.linalg.norm(features_.images, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(features_.texts[0], features_.texts[2], atol=1e-6)
+    assert np.isfinite(features_.features).all()
     assert done == [3]
-    assert sight.notes == ()
+    assert features_.notes == ()
 
 
 def test_batches_do_not_matter_and_are_counted() -> None:
     many, done = images(70, 128, 128, 3), []
-    whole = demo_eyes().look(many, None, done.append).features
+    whole = demo_image_encoder().encode(many, None, done.append).features
     assert done == [32, 64, 70]
-    np.testing.assert_allclose(whole[40:43], demo_eyes().look(many[40:43], None, done.append).features, atol=1e-4)
+    np.testing.assert_allclose(
+        whole[40:43], demo_image_encoder().encode(many[40:43], None, done.append).features, atol=1e-4
+    )
 
 
 def test_the_demo_judge_says_which_words_it_does_not_know() -> None:
-    sight = demo_eyes().look(images(1, 128, 128, 3), ["a chartreuse Zeppelin, at night"], lambda done: None)
-    assert sight.notes == ("the demo judge does not know these words: chartreuse, zeppelin",)
+    features_ = demo_image_encoder().encode(
+        images(1, 128, 128, 3), ["a chartreuse Zeppelin, at night"], lambda done: None
+    )
+    assert features_.notes == ("the demo judge does not know these words: chartreuse, zeppelin",)
 
 
 def test_damaged_judge_weights(tmp_path: Path) -> None:
@@ -58,19 +62,19 @@ def test_damaged_judge_weights(tmp_path: Path) -> None:
 def test_open_clip_sees_as_open_clip_does(tmp_path: Path) -> None:
     folder = write_open_clip(tmp_path)
     batch = (images(2, 32, 32, 3) * 255).round() / 255
-    sight = open_clip_eyes(folder).look(batch, TEXTS[:2], lambda done: None)
+    features_ = open_clip_image_encoder(folder).encode(batch, TEXTS[:2], lambda done: None)
     model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     pictures = [Image.fromarray((each * 255).round().to(torch.uint8).numpy()) for each in batch]
     with torch.no_grad():
         expected = model.eval().encode_image(torch.stack([preprocess(picture) for picture in pictures]))
         texts = model.encode_text(open_clip.get_tokenizer(f"local-dir:{folder}")(TEXTS[:2]))
-    np.testing.assert_allclose(sight.features, expected.numpy(), atol=1e-4)
-    np.testing.assert_allclose(sight.texts, texts.numpy(), atol=1e-4)
+    np.testing.assert_allclose(features_.features, expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(features_.texts, texts.numpy(), atol=1e-4)
 
 
 def test_open_clip_input_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="open_clip_model: expected a folder"):
-        open_clip_eyes(tmp_path / "nothing")
+        open_clip_image_encoder(tmp_path / "nothing")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +96,7 @@ def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_inception_features_are_those_of_torch_fidelity(inception_weights: Path) -> None:
     batch = (images(2, 40, 40, 3) * 255).round() / 255
-    features = inception_eyes(inception_weights).look(batch, None, lambda done: None).features
+    features = inception_encoder(inception_weights).encode(batch, None, lambda done: None).features
     network = create_feature_extractor(
         "inception-v3-compat", ["2048"], cuda=False, feature_extractor_weights_path=str(inception_weights)
     )
@@ -106,10 +110,10 @@ def test_inception_weights_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(b"no weights")
     with pytest.raises(ValueError, match=r"inception_weights: expected .* got .*weights\.pth"):
-        inception_eyes(path)
+        inception_encoder(path)
 
 
 def test_no_torch_fidelity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     with pytest.raises(ValueError, match="inception_weights: needs the package torch-fidelity"):
-        inception_eyes(tmp_path / "weights.pth")
+        inception_encoder(tmp_path / "weights.pth")

@@ -9,7 +9,7 @@ from comfyui_sage.sage_core.grouping.partition import Partition
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.images.comparison_grid import comparison_grid
 from comfyui_sage.sage_core.images.palette import group_colour
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.vectors import normalize
 
 
 def grouped(partition: Partition, prompts: list[str] | None = None) -> PromptGroups:
@@ -17,7 +17,7 @@ def grouped(partition: Partition, prompts: list[str] | None = None) -> PromptGro
     return PromptGroups(
         prompts=tuple(prompts or [f"prompt {index}" for index in range(n)]),
         conditionings=tuple([] for _ in range(n)),
-        embeddings=unit(np.random.default_rng(0).normal(size=(n, 8))),
+        embeddings=normalize(np.random.default_rng(0).normal(size=(n, 8))),
         partition=partition, threshold=0.5, threshold_mode="fixed", encoder="clip", group_condition="mean",
     )  # fmt: skip
 

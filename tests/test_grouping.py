@@ -8,24 +8,24 @@ import random
 import numpy as np
 import pytest
 from comfyui_sage.sage_core.grouping import linkage
-from comfyui_sage.sage_core.grouping.linkage import group_prompts, nested_clusters
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.grouping.linkage import cluster_prompts, dendrogram_clusters
+from comfyui_sage.sage_core.vectors import normalize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-UNRELATED = unit(np.random.default_rng(99).normal(size=(24, 64)))
+UNRELATED = normalize(np.random.default_rng(99).normal(size=(24, 64)))
 
 
 def vectors(seed: int, count: int, width: int = 6) -> np.ndarray:
     """Random directions in few dimensions, so that any similarity occurs."""
-    return unit(np.random.default_rng(seed).normal(size=(count, width)))
+    return normalize(np.random.default_rng(seed).normal(size=(count, width)))
 
 
 def clusters(seed: int, sizes: list[int], *, spread: float = 0.3, width: int = 64) -> np.ndarray:
     """Directions in clusters of these sizes: similar inside (about 1 / (1 + spread²)), unrelated across."""
     generator = np.random.default_rng(seed)
     centres = np.repeat(generator.normal(size=(len(sizes), width)), sizes, axis=0)
-    return unit(centres + spread * generator.normal(size=centres.shape))
+    return normalize(centres + spread * generator.normal(size=centres.shape))
 
 
 def names(count: int) -> list[str]:
@@ -38,10 +38,7 @@ def naive_complete_linkage(embeddings: np.ndarray, threshold: float) -> set[froz
     groups = [frozenset([index]) for index in range(len(embeddings))]
     while len(groups) > 1:
         loosest, a, b = max(
-            (
-                (min(similarity[i, j] for i in a for j in b), a, b)
-                for a, b in itertools.combinations(groups, 2)
-            ),
+            ((min(similarity[i, j] for i in a for j in b), a, b) for a, b in itertools.combinations(groups, 2)),
             key=lambda found: found[0],
         )
         if loosest < threshold:
@@ -64,7 +61,7 @@ class TestGroups:
     @given(st.integers(0, 10**6), st.integers(1, 12), st.floats(-0.9, 0.95))
     def test_against_the_definition(self, seed: int, count: int, threshold: float) -> None:
         embeddings = vectors(seed, count)
-        partition = group_prompts(names(count), embeddings, threshold=threshold)
+        partition = cluster_prompts(names(count), embeddings, threshold=threshold)
         assert sets(partition) == naive_complete_linkage(embeddings, threshold)
 
     @given(st.integers(0, 10**6), st.integers(1, 40), st.floats(-1, 1), st.integers(0, 5))
@@ -72,7 +69,7 @@ class TestGroups:
         self, seed: int, count: int, threshold: float, size: int
     ) -> None:
         embeddings = vectors(seed, count)
-        partition = group_prompts(names(count), embeddings, threshold=threshold, max_group_size=size)
+        partition = cluster_prompts(names(count), embeddings, threshold=threshold, max_group_size=size)
         assert sorted(index for group in partition for index in group) == list(range(count))
         assert_every_pair_similar(partition, embeddings, threshold)
         assert max(map(len, partition)) <= (size or count)
@@ -84,19 +81,19 @@ class TestGroups:
         prompts, embeddings = names(count), vectors(seed, count)
         shuffled = list(range(count))
         order.shuffle(shuffled)
-        before = group_prompts(prompts, embeddings, threshold=threshold, max_group_size=size)
-        after = group_prompts(
+        before = cluster_prompts(prompts, embeddings, threshold=threshold, max_group_size=size)
+        after = cluster_prompts(
             [prompts[index] for index in shuffled], embeddings[shuffled], threshold=threshold, max_group_size=size
         )
         assert {frozenset(shuffled[index] for index in group) for group in after} == sets(before)
 
     def test_ties_do_not_depend_on_the_order_either(self) -> None:
         """Four corners of a square: two ways to pair them, equally good."""
-        corners = unit(np.array([[1, 0, 2], [0, 1, 2], [-1, 0, 2], [0, -1, 2]]))
+        corners = normalize(np.array([[1, 0, 2], [0, 1, 2], [-1, 0, 2], [0, -1, 2]]))
         partitions = set()
         for order in itertools.permutations(range(4)):
             prompts = ["abcd"[index] for index in order]
-            found = group_prompts(prompts, corners[list(order)], threshold=0.7)
+            found = cluster_prompts(prompts, corners[list(order)], threshold=0.7)
             partitions.add(frozenset(frozenset(prompts[index] for index in group) for group in found))
         assert len(partitions) == 1
 
@@ -105,57 +102,57 @@ class TestGroups:
         texts = sorted(set(prompts))
         table = vectors(seed, 6)
         embeddings = table[["abcdef".index(text) for text in prompts]]
-        partition = group_prompts(prompts, embeddings, threshold=threshold, max_group_size=1)
+        partition = cluster_prompts(prompts, embeddings, threshold=threshold, max_group_size=1)
         assert sets(partition) == {
             frozenset(index for index, text in enumerate(prompts) if text == wanted) for wanted in texts
         }
-        distinct = group_prompts(texts, table[["abcdef".index(text) for text in texts]], threshold=threshold)
-        with_repeats = group_prompts(prompts, embeddings, threshold=threshold)
+        distinct = cluster_prompts(texts, table[["abcdef".index(text) for text in texts]], threshold=threshold)
+        with_repeats = cluster_prompts(prompts, embeddings, threshold=threshold)
         assert {frozenset(prompts[index] for index in group) for group in with_repeats} == {
             frozenset(texts[index] for index in group) for group in distinct
         }
 
     def test_equal_texts_are_together_even_if_their_embeddings_are_not_quite(self) -> None:
-        embeddings = unit(np.array([[1, 0], [0, 1], [1, 0.01]]))
-        assert group_prompts(["a", "b", "a"], embeddings, threshold=1.0) == ((0, 2), (1,))
+        embeddings = normalize(np.array([[1, 0], [0, 1], [1, 0.01]]))
+        assert cluster_prompts(["a", "b", "a"], embeddings, threshold=1.0) == ((0, 2), (1,))
 
     def test_a_chain_of_neighbours_is_not_a_group(self) -> None:
         """0, 30, 60 and 90 degrees: each is near the next, but the ends are unlike."""
         angles = np.radians([0, 30, 60, 90])
-        chain = unit(np.stack([np.cos(angles), np.sin(angles)], axis=1))
-        partition = group_prompts(names(4), chain, threshold=float(np.cos(np.radians(31))))
+        chain = normalize(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+        partition = cluster_prompts(names(4), chain, threshold=float(np.cos(np.radians(31))))
         assert sets(partition) == {frozenset([0, 1]), frozenset([2, 3])}
 
     def test_groups_are_in_prompt_order(self) -> None:
-        embeddings = unit(np.array([[0, 1], [1, 0], [0, 1.01], [1, 0.01]]))
-        assert group_prompts(["z", "b", "c", "a"], embeddings, threshold=0.9) == ((0, 2), (1, 3))
+        embeddings = normalize(np.array([[0, 1], [1, 0], [0, 1.01], [1, 0.01]]))
+        assert cluster_prompts(["z", "b", "c", "a"], embeddings, threshold=0.9) == ((0, 2), (1, 3))
 
     def test_a_pair_exactly_at_the_threshold_is_together(self) -> None:
-        pair = unit(np.array([[1, 0, 0], [0.6, 0.8, 0]]))
-        assert group_prompts(["a", "b"], pair, threshold=float(pair[0] @ pair[1])) == ((0, 1),)
+        pair = normalize(np.array([[1, 0, 0], [0.6, 0.8, 0]]))
+        assert cluster_prompts(["a", "b"], pair, threshold=float(pair[0] @ pair[1])) == ((0, 1),)
 
     def test_max_group_size_splits_the_least_similar_first(self) -> None:
-        embeddings = unit(np.array([[1, 0], [1, 0.01], [1, 0.3], [1, 0.31], [1, 0.32]]))
-        partition = group_prompts(names(5), embeddings, threshold=0.5, max_group_size=3)
+        embeddings = normalize(np.array([[1, 0], [1, 0.01], [1, 0.3], [1, 0.31], [1, 0.32]]))
+        partition = cluster_prompts(names(5), embeddings, threshold=0.5, max_group_size=3)
         assert partition == ((0, 1), (2, 3, 4))
 
     @pytest.mark.parametrize("threshold, expected", [(1.0, 3), (-1.0, 1), (0.0, 3)])
     def test_the_ends_of_the_scale(self, threshold: float, expected: int) -> None:
-        directions = unit(np.array([[1, 0], [-0.7, 0.7], [-0.7, -0.72]]))
-        assert len(group_prompts(names(3), directions, threshold=threshold)) == expected
+        directions = normalize(np.array([[1, 0], [-0.7, 0.7], [-0.7, -0.72]]))
+        assert len(cluster_prompts(names(3), directions, threshold=threshold)) == expected
 
     def test_zero_rows_resemble_nothing(self) -> None:
-        assert len(group_prompts(names(3), unit(np.zeros((3, 4))), threshold=0.1)) == 3
+        assert len(cluster_prompts(names(3), normalize(np.zeros((3, 4))), threshold=0.1)) == 3
 
     def test_one_prompt(self) -> None:
-        assert group_prompts(["a"], vectors(0, 1), threshold=0.5) == ((0,),)
+        assert cluster_prompts(["a"], vectors(0, 1), threshold=0.5) == ((0,),)
 
 
 class TestManyPrompts:
     def test_10000_in_2500_clusters(self) -> None:
         embeddings = clusters(1, [4] * 2500, spread=0.2)
         order = np.random.default_rng(2).permutation(10_000)
-        found = group_prompts(names(10_000), embeddings[order], threshold=0.85)
+        found = cluster_prompts(names(10_000), embeddings[order], threshold=0.85)
         home = order // 4
         assert len(found) == 2500
         assert all(len(group) == 4 and len(set(home[list(group)])) == 1 for group in found)
@@ -163,12 +160,12 @@ class TestManyPrompts:
     def test_thousands_of_variants_of_one_prompt_share(self) -> None:
         """All pairs alike: more than one tree holds, and still only a handful of groups."""
         embeddings = clusters(1, [6000], spread=0.2)
-        partition = group_prompts(names(6000), embeddings, threshold=0.5)
+        partition = cluster_prompts(names(6000), embeddings, threshold=0.5)
         assert len(partition) <= 4
         assert_every_pair_similar(partition, embeddings, 0.5)
 
     def test_thousands_of_equal_embeddings(self) -> None:
-        partition = group_prompts(names(5000), np.ones((5000, 1), dtype=np.float32), threshold=1.0)
+        partition = cluster_prompts(names(5000), np.ones((5000, 1), dtype=np.float32), threshold=1.0)
         assert len(partition) <= 3
         assert sorted(index for group in partition for index in group) == list(range(5000))
 
@@ -182,16 +179,16 @@ class TestManyPrompts:
         order.shuffle(shuffled)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(linkage, "_LARGEST_TREE", 8)
-            before = group_prompts(prompts, embeddings, threshold=threshold)
-            after = group_prompts([prompts[i] for i in shuffled], embeddings[shuffled], threshold=threshold)
+            before = cluster_prompts(prompts, embeddings, threshold=threshold)
+            after = cluster_prompts([prompts[i] for i in shuffled], embeddings[shuffled], threshold=threshold)
         assert_every_pair_similar(before, embeddings, threshold)
         assert sorted(index for group in before for index in group) == list(range(count))
         assert {frozenset(shuffled[index] for index in group) for group in after} == sets(before)
 
     def test_cutting_a_large_set_leaves_its_clusters_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(linkage, "_LARGEST_TREE", 8)
-        embeddings = unit(clusters(3, [5, 5, 5], spread=0.1) + 0.15)
-        partition = group_prompts(names(15), embeddings, threshold=0.05)
+        embeddings = normalize(clusters(3, [5, 5, 5], spread=0.1) + 0.15)
+        partition = cluster_prompts(names(15), embeddings, threshold=0.05)
         assert all(any(set(range(5 * at, 5 * at + 5)) <= set(group) for group in partition) for at in range(3))
 
 
@@ -199,7 +196,7 @@ class TestNestedClusters:
     @given(seed=st.integers(0, 10**6), count=st.integers(2, 12), threshold=st.floats(-0.9, 0.9))
     def test_a_cut_through_them_is_the_grouping(self, seed: int, count: int, threshold: float) -> None:
         embeddings = vectors(seed, count)
-        tight = [set(cluster) for cluster, similarity in nested_clusters(embeddings) if similarity >= threshold]
+        tight = [set(cluster) for cluster, similarity in dendrogram_clusters(embeddings) if similarity >= threshold]
         largest = {frozenset(one) for one in tight if not any(one < other for other in tight)}
         alone = {frozenset([index]) for index in range(count) if not any(index in one for one in tight)}
         assert largest | alone == naive_complete_linkage(embeddings, threshold)
@@ -207,7 +204,7 @@ class TestNestedClusters:
     @given(seed=st.integers(0, 10**6), count=st.integers(2, 12))
     def test_the_similarity_is_that_of_the_loosest_pair(self, seed: int, count: int) -> None:
         embeddings = vectors(seed, count)
-        found = nested_clusters(embeddings)
+        found = dendrogram_clusters(embeddings)
         assert found[0][0] == tuple(range(count)) and len(found) == count - 1
         for cluster, similarity in found:
             part = embeddings[list(cluster)]
@@ -215,32 +212,32 @@ class TestNestedClusters:
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_nothing_to_join(self, count: int) -> None:
-        assert nested_clusters(vectors(0, count)) == []
+        assert dendrogram_clusters(vectors(0, count)) == []
 
 
 class TestUnit:
     @given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
     def test_length_one_whatever_the_scale(self, seed: int, scale: float) -> None:
         raw = np.random.default_rng(seed).normal(size=(4, 5))
-        found = unit(scale * raw)
+        found = normalize(scale * raw)
         assert found.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
-        np.testing.assert_allclose(found, unit(raw), atol=1e-5)
+        np.testing.assert_allclose(found, normalize(raw), atol=1e-5)
 
     def test_a_zero_row_stays_zero(self) -> None:
-        assert not unit(np.zeros((2, 3))).any()
+        assert not normalize(np.zeros((2, 3))).any()
 
 
 class TestErrors:
     @pytest.mark.parametrize("threshold", [-1.1, 1.1, float("nan"), float("inf")])
     def test_threshold(self, threshold: float) -> None:
         with pytest.raises(ValueError, match=f"threshold: expected a cosine .* from -1 to 1, got {threshold}"):
-            group_prompts(["a"], vectors(0, 1), threshold=threshold)
+            cluster_prompts(["a"], vectors(0, 1), threshold=threshold)
 
     def test_max_group_size(self) -> None:
         with pytest.raises(ValueError, match=r"max_group_size: expected 0 \(no limit\) or more, got -1"):
-            group_prompts(["a"], vectors(0, 1), threshold=0.5, max_group_size=-1)
+            cluster_prompts(["a"], vectors(0, 1), threshold=0.5, max_group_size=-1)
 
     def test_embeddings_of_other_prompts(self) -> None:
         with pytest.raises(ValueError, match="embeddings: expected 2, one a prompt, got 3"):
-            group_prompts(["a", "b"], vectors(0, 3), threshold=0.5)
+            cluster_prompts(["a", "b"], vectors(0, 3), threshold=0.5)

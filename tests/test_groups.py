@@ -88,9 +88,9 @@ class TestDistinct:
 
     def test_the_first_of_equal_prompts_stands_for_all(self) -> None:
         found = dataclasses.replace(groups(), prompts=("b", "a", "b", "c"), partition=((0, 2, 3), (1,)))
-        distinct, stands_for = found.distinct()
+        distinct, representative_of = found.distinct()
         assert distinct.prompts == ("b", "a", "c")
-        assert stands_for == [0, 1, 0, 2]
+        assert representative_of == [0, 1, 0, 2]
         assert distinct.partition == ((0, 2), (1,))
         assert [id(each) for each in distinct.conditionings] == [id(found.conditionings[index]) for index in (0, 1, 3)]
         assert np.array_equal(distinct.embeddings, found.embeddings[[0, 1, 3]])
@@ -134,6 +134,6 @@ def test_it_prints_without_its_tensors() -> None:
 
     def test_in_another_group_an_equal_prompt_is_another(self) -> None:
         found = dataclasses.replace(groups(), prompts=("a", "b", "a", "a"), partition=((0, 1), (2, 3)))
-        distinct, stands_for = found.distinct()
+        distinct, representative_of = found.distinct()
         assert (distinct.prompts, distinct.partition) == (("a", "b", "a"), ((0, 1), (2,)))
-        assert stands_for == [0, 1, 2, 2]
+        assert representative_of == [0, 1, 2, 2]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.linkage import cluster_prompts
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.images.heatmap import similarity_image
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.vectors import normalize
 
 DARKEST, FRAME, PAPER = (8, 48, 107), (214, 96, 77), (255, 255, 255)
 LEFT_OF_NAMES, NAMES_END, SIDE, MARGIN = 20, 384, 960, 24
@@ -18,12 +18,12 @@ def groups(prompts: list[str], embeddings: np.ndarray | None = None, threshold: 
     if embeddings is None:
         generator = np.random.default_rng(0)
         centres = np.repeat(generator.normal(size=(-(-len(prompts) // 3), 16)), 3, axis=0)[: len(prompts)]
-        embeddings = unit(centres + 0.2 * generator.normal(size=centres.shape))
+        embeddings = normalize(centres + 0.2 * generator.normal(size=centres.shape))
     return PromptGroups(
         prompts=tuple(prompts),
         conditionings=tuple([] for _ in prompts),
         embeddings=embeddings,
-        partition=group_prompts(prompts, embeddings, threshold=threshold),
+        partition=cluster_prompts(prompts, embeddings, threshold=threshold),
         threshold=threshold,
         threshold_mode="fixed",
         encoder="clip",
@@ -61,7 +61,7 @@ def test_any_number_of_prompts(count: int) -> None:
 
 
 def test_the_diagonal_is_darkest_and_groups_are_framed() -> None:
-    embeddings = unit(np.array([[1, 0, 0], [0, 1, 0], [1, 0.1, 0]]))
+    embeddings = normalize(np.array([[1, 0, 0], [0, 1, 0], [1, 0.1, 0]]))
     picture = pixels(groups(["a", "b", "c"], embeddings))
     heat = picture[MARGIN : MARGIN + SIDE, NAMES_END : NAMES_END + SIDE]
     # Ordered by group: a and c, then b.

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
-from comfyui_sage.sage_core.prefix.assign import Home, find_homes
+from comfyui_sage.sage_core.prefix.assign import Assignment, assign_prompts
 from comfyui_sage.sage_core.sharing.plan import SharePlan
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.vectors import normalize
 from reference import grouped
 
 CARS = (0, 2, 3)
@@ -21,7 +21,7 @@ BRANCHES = ((CARS, 6.0), ((0, 3), 2.0), (BOATS, 4.0))
 
 def directions(*degrees: float) -> np.ndarray:
     angles = np.radians(degrees)
-    return unit(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    return normalize(np.stack([np.cos(angles), np.sin(angles)], axis=1))
 
 
 def known(threshold: float = float(np.cos(np.radians(40)))) -> PromptGroups:
@@ -29,14 +29,14 @@ def known(threshold: float = float(np.cos(np.radians(40)))) -> PromptGroups:
     return replace(groups, embeddings=directions(*DEGREES), threshold=threshold)
 
 
-def home(
+def assignment(
     degrees: float, *, text: str = "new", plan: SharePlan | None = None, groups: PromptGroups | None = None
-) -> Home:
+) -> Assignment:
     plan = plan or SharePlan.from_branches(BRANCHES, 6)
-    return find_homes(groups or known(), plan, [text], directions(degrees))[text]
+    return assign_prompts(groups or known(), plan, [text], directions(degrees))[text]
 
 
-def clusters(found: Home) -> list[tuple[int, ...]]:
+def clusters(found: Assignment) -> list[tuple[int, ...]]:
     levels = SharePlan.from_branches(BRANCHES, 6).levels
     return [levels[depth].clusters[at] for depth, at in enumerate(found.path)]
 
@@ -49,31 +49,31 @@ def clusters(found: Home) -> list[tuple[int, ...]]:
     (262, 2, [(5,)]),  # with one that is alone: as long as any group is together
 ])  # fmt: skip
 def test_a_prompt_goes_along_as_far_as_it_is_alike(degrees: float, group: int, path: list) -> None:
-    found = home(degrees)
-    assert found.joins
+    found = assignment(degrees)
+    assert found.is_assigned
     assert found.group == group
     assert clusters(found) == path
 
 
 def test_the_threshold_is_for_the_least_similar_member() -> None:
-    assert home(39).joins, "39 degrees from prompt 0"
-    found = home(41)
-    assert not found.joins and found.path == (), "41 degrees from prompt 0, 11 from prompt 2"
+    assert assignment(39).is_assigned, "39 degrees from prompt 0"
+    found = assignment(41)
+    assert not found.is_assigned and found.path == (), "41 degrees from prompt 0, 11 from prompt 2"
     assert found.group == 0, "which is still the nearest"
     assert found.similarity == pytest.approx((np.cos(np.radians(41)), np.cos(np.radians(11))), abs=1e-5)
 
 
 def test_a_group_made_by_hand_gets_no_looser() -> None:
     strict = known(threshold=0.99)
-    assert home(15, groups=strict).joins
-    assert not home(-5, groups=strict).joins
+    assert assignment(15, groups=strict).is_assigned
+    assert not assignment(-5, groups=strict).is_assigned
 
 
 @pytest.mark.parametrize("prompt", range(6))
 def test_a_known_text_goes_along_with_its_equal(prompt: int) -> None:
     """Whatever else is near."""
-    found = home(77, text=f"prompt {prompt}")
-    assert found.joins
+    found = assignment(77, text=f"prompt {prompt}")
+    assert found.is_assigned
     assert [prompt in cluster for cluster in clusters(found)] == [True] * 3
 
 
@@ -85,16 +85,16 @@ def test_repeats_in_the_list_count_once() -> None:
         embeddings=np.concatenate([groups.embeddings[:1], groups.embeddings]),
         partition=((0, 1, 3, 4), (2, 5), (6,)),
     )  # fmt: skip
-    assert home(1, groups=repeated) == home(1)
-    assert home(77, text="prompt 4", groups=repeated).path == home(77, text="prompt 4").path
+    assert assignment(1, groups=repeated) == assignment(1)
+    assert assignment(77, text="prompt 4", groups=repeated).path == assignment(77, text="prompt 4").path
 
 
 def test_nothing_to_go_along_with() -> None:
-    found = home(1, plan=SharePlan.from_branches([], 6))
-    assert found.joins and found.path == ()
+    found = assignment(1, plan=SharePlan.from_branches([], 6))
+    assert found.is_assigned and found.path == ()
 
 
 def test_texts_do_not_matter_to_each_other() -> None:
     plan = SharePlan.from_branches(BRANCHES, 6)
-    both = find_homes(known(), plan, ["a", "b", "a"], directions(1, 200, 1))
-    assert both == {"a": home(1), "b": home(200)}
+    both = assign_prompts(known(), plan, ["a", "b", "a"], directions(1, 200, 1))
+    assert both == {"a": assignment(1), "b": assignment(200)}

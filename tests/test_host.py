@@ -122,7 +122,8 @@ class TestServer:
     def test_a_saved_prefix_gives_the_same_images(self, server: Server) -> None:
         graph = split_graph()
         graph["20"] = {
-            "class_type": "SageSavePrefix", "inputs": {"prefix": ["5", 0], "filename_prefix": "prefixes/live"}
+            "class_type": "SageSavePrefix",
+            "inputs": {"prefix": ["5", 0], "filename_prefix": "prefixes/live"},
         }
         graph["8"]["inputs"]["source"] = ["20", 0]
         outputs = server.queue(graph)
@@ -133,8 +134,9 @@ class TestServer:
         loaded = {key: graph[key] for key in ("1", "6", "7", "21")}
         loaded["20"] = {"class_type": "SageLoadPrefix", "inputs": {"file": file}}
         loaded["21"]["inputs"]["prefix"] = ["20", 0]
-        pictures = [[Image.open(path).tobytes() for path in server.files(out["7"])]
-                    for out in (outputs, server.queue(loaded))]
+        pictures = [
+            [Image.open(path).tobytes() for path in server.files(out["7"])] for out in (outputs, server.queue(loaded))
+        ]
         assert len(pictures[0]) == 6 and pictures[0] == pictures[1]
 
     def test_grid_metrics_and_files_of_a_workflow(self, server: Server) -> None:
@@ -181,7 +183,10 @@ class TestServer:
         graph["22"] = {
             "class_type": "SageBranchSave",
             "inputs": {
-                "model": ["1", 0], "prefix": ["5", 0], "vae": ["1", 2], "filename_prefix": "early/%width%/image"
+                "model": ["1", 0],
+                "prefix": ["5", 0],
+                "vae": ["1", 2],
+                "filename_prefix": "early/%width%/image",
             },
         }
         graph["8"]["inputs"]["source"] = ["22", 0]

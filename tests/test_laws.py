@@ -67,7 +67,7 @@ class TestEverySampler:
             assert guider.outcome.cost is None
         else:
             assert guider.outcome.cost.total == rows
-            assert rows < guider.outcome.cost.independent
+            assert rows < guider.outcome.cost.without_sharing
 
     def test_sharing_changes_only_grouped_prompts(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 3)
@@ -142,7 +142,7 @@ class TestEverySamplerInLevels:
         assert len(guider.outcome.plan.levels) == 4
         assert guider.outcome.warnings == ()
         assert guider.outcome.evaluations == rows
-        assert guider.outcome.cost is None or guider.outcome.cost.total == rows < guider.outcome.cost.independent
+        assert guider.outcome.cost is None or guider.outcome.cost.total == rows < guider.outcome.cost.without_sharing
 
     def test_groups_do_not_touch_each_other(self, sampler_name: str) -> None:
         """Every group as if the other one were not there, in two levels of its own."""

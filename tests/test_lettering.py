@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.images.text import Lettering
+from comfyui_sage.sage_core.images.text import TextRenderer
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-SIXTEEN = Lettering(16)
+SIXTEEN = TextRenderer(16)
 
 
 def inked(text: str) -> int:
@@ -43,8 +43,8 @@ def test_too_many_lines_end_in_an_ellipsis() -> None:
 
 
 def test_shortened_keeps_what_fits() -> None:
-    assert SIXTEEN.shortened("short", 200) == "short"
-    cut = SIXTEEN.shortened("a long text that does not fit", 80)
+    assert SIXTEEN.ellipsize("short", 200) == "short"
+    cut = SIXTEEN.ellipsize("a long text that does not fit", 80)
     assert cut.endswith("\u2026")
     assert SIXTEEN.width(cut) <= 80
 
@@ -64,5 +64,5 @@ def test_a_letter_that_no_font_has_is_a_box_and_the_rest_is_text() -> None:
 
 
 def test_every_size_has_its_line_height() -> None:
-    assert Lettering(10).line < Lettering(20).line
-    assert Lettering(20).width("text") > Lettering(10).width("text")
+    assert TextRenderer(10).line < TextRenderer(20).line
+    assert TextRenderer(20).width("text") > TextRenderer(10).width("text")

@@ -89,17 +89,16 @@ def test_previews_follow_the_users_setting(screen: Screen, monkeypatch: pytest.M
 
 def test_previews_of_video(screen: Screen) -> None:
     groups = grouped(different("video", 4), [(0, 1), (2, 3)])
-    ksampler.sample(
-        MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS
-    )
+    ksampler.sample(MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS)
     assert screen.events[0][2][1].size == (16, 8) or screen.events[0][2][1].size == (8, 16)
 
 
 @pytest.mark.parametrize("part", ["shared", "branch"])
 def test_stop_ends_within_one_evaluation(screen: Screen, part: str) -> None:
     screen.stop_at = 16 if part == "shared" else 60
-    with count_evaluations(MODELS["sd15"]()) as evaluations, pytest.raises(
-        comfy.model_management.InterruptProcessingException
+    with (
+        count_evaluations(MODELS["sd15"]()) as evaluations,
+        pytest.raises(comfy.model_management.InterruptProcessingException),
     ):
         one_node()
     done = screen.events[-1][0]

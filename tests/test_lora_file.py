@@ -13,7 +13,7 @@ import comfy.utils
 import pytest
 import safetensors
 import torch
-from comfyui_sage.sage_core.training.dataset import make_examples
+from comfyui_sage.sage_core.training.dataset import make_training_set
 from comfyui_sage.sage_core.training.lora_file import SageLora, save_lora, trained_lora
 from comfyui_sage.sage_core.training.trainer import Trainer, train
 from models import conditioning, latent
@@ -23,7 +23,9 @@ from test_trainer import FAMILIES, SETTINGS
 @functools.lru_cache
 def lora(name: str, folder: Path) -> SageLora:
     with torch.inference_mode(False):
-        given = make_examples([latent(name, seed=at) for at in range(2)], [conditioning(name, at) for at in range(2)])
+        given = make_training_set(
+            [latent(name, seed=at) for at in range(2)], [conditioning(name, at) for at in range(2)]
+        )
         trainer = Trainer(FAMILIES[name](), given, None, replace(SETTINGS, steps=2, layers="all"))
         train(trainer, folder / "state.safetensors")
         return trained_lora(trainer)

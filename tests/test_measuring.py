@@ -7,24 +7,24 @@ import math
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.metrics.evaluate import measure
-from comfyui_sage.sage_core.metrics.image_encoders import Eyes, Sight
-from comfyui_sage.sage_core.metrics.report import measures_plot, measures_report
+from comfyui_sage.sage_core.metrics.evaluate import evaluate
+from comfyui_sage.sage_core.metrics.image_encoders import ImageEncoder, ImageFeatures
+from comfyui_sage.sage_core.metrics.report import evaluation_plot, evaluation_report
 from test_grid import grouped
 
 GROUPS = grouped(((0, 2), (1,)), ["red", "blue", "green"])
 
 
-def look(images: torch.Tensor, texts: list[str] | None, on_images: object) -> Sight:
+def encode(images: torch.Tensor, texts: list[str] | None, on_images: object) -> ImageFeatures:
     """The first pixel is the feature; a text fits an image if it names its strongest colour."""
     features = images[:, 0, 0].numpy()
     if texts is None:
-        return Sight(features)
+        return ImageFeatures(features)
     words = np.array([[text == name for name in ("red", "green", "blue")] for text in texts], dtype=np.float32)
-    return Sight(features, features, words, ("a note",))
+    return ImageFeatures(features, features, words, ("a note",))
 
 
-EYES = Eyes("first pixel", look)
+ENCODER = ImageEncoder("first pixel", encode)
 
 
 def plain(*colours: tuple[float, float, float]) -> torch.Tensor:
@@ -35,12 +35,12 @@ RED, GREEN, BLUE = (1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)
 
 
 def test_images_that_fit_and_images_that_do_not() -> None:
-    assert measure(GROUPS, plain(RED, BLUE, GREEN), EYES).score == pytest.approx(100)
-    assert measure(GROUPS, plain(GREEN, RED, BLUE), EYES).score == pytest.approx(0)
+    assert evaluate(GROUPS, plain(RED, BLUE, GREEN), ENCODER).score == pytest.approx(100)
+    assert evaluate(GROUPS, plain(GREEN, RED, BLUE), ENCODER).score == pytest.approx(0)
 
 
 def test_variations_go_with_their_prompt_and_are_compared_with_their_own() -> None:
-    told = measure(GROUPS, plain(RED, RED, BLUE, GREEN, RED, GREEN), EYES)
+    told = evaluate(GROUPS, plain(RED, RED, BLUE, GREEN, RED, GREEN), ENCODER)
     assert told.scores == pytest.approx(np.array([[100, 100], [100, 0], [0, 100]]))
     assert told.within[0] == pytest.approx(0.5)  # equal in variation 1, all different in variation 2
     assert math.isnan(told.within[1])
@@ -49,25 +49,25 @@ def test_variations_go_with_their_prompt_and_are_compared_with_their_own() -> No
 
 def test_a_pair_counts_the_same_in_a_large_and_in_a_small_group() -> None:
     groups = grouped(((0, 1), (2, 3, 4)), ["red"] * 5)
-    told = measure(groups, plain(RED, GREEN, RED, RED, RED), EYES)
+    told = evaluate(groups, plain(RED, GREEN, RED, RED, RED), ENCODER)
     assert told.within == pytest.approx([1, 0])
     assert told.diversity == pytest.approx(1 / 4)
 
 
 def test_the_distance_is_of_the_reference_network_if_there_is_one() -> None:
     images, other = plain(RED, BLUE, GREEN), plain(RED, BLUE, GREEN, RED)
-    same = measure(GROUPS, images, EYES, images).distance
+    same = evaluate(GROUPS, images, ENCODER, images).distance
     assert same is not None
     assert same.frechet == pytest.approx(0, abs=1e-6)
-    second = Eyes("second", look)
-    told = measure(GROUPS, images, EYES, other, second).distance
+    second = ImageEncoder("second", encode)
+    told = evaluate(GROUPS, images, ENCODER, other, second).distance
     assert told is not None
-    assert (told.eyes, told.n, told.n_reference, told.features) == ("second", 3, 4, 3)
+    assert (told.encoder, told.n, told.n_reference, told.features) == ("second", 3, 4, 3)
     assert told.frechet > 0
 
 
 def test_the_report_states_network_number_and_definition() -> None:
-    report = measures_report(measure(GROUPS, plain(RED, BLUE, GREEN), EYES, plain(RED, BLUE)))
+    report = evaluation_report(evaluate(GROUPS, plain(RED, BLUE, GREEN), ENCODER, plain(RED, BLUE)))
     assert "Image-text score: 100.00 (100 max(cos, 0), mean over images; first pixel, N = 3)" in report
     assert "over 1 pairs" in report
     assert "N = 3 and 2" in report
@@ -77,16 +77,16 @@ def test_the_report_states_network_number_and_definition() -> None:
 
 
 def test_every_prompt_alone() -> None:
-    told = measure(grouped(((0,), (1,)), ["red", "blue"]), plain(RED, BLUE), EYES)
+    told = evaluate(grouped(((0,), (1,)), ["red", "blue"]), plain(RED, BLUE), ENCODER)
     assert math.isnan(told.diversity)
-    assert "none (every prompt is alone)" in measures_report(told)
-    assert torch.isfinite(measures_plot(told)).all()
+    assert "none (every prompt is alone)" in evaluation_report(told)
+    assert torch.isfinite(evaluation_plot(told)).all()
 
 
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_the_plot_has_a_bar_a_group(count: int) -> None:
     groups = grouped(tuple((2 * i, 2 * i + 1) for i in range(count)), ["red"] * 2 * count)
-    plot = measures_plot(measure(groups, torch.rand(2 * count, 4, 4, 3), EYES))
+    plot = evaluation_plot(evaluate(groups, torch.rand(2 * count, 4, 4, 3), ENCODER))
     assert plot.shape[0] == 1
     assert plot.shape[3] == 3
     assert float(plot.min()) < 0.5
@@ -94,9 +94,9 @@ def test_the_plot_has_a_bar_a_group(count: int) -> None:
 
 def test_too_few_images_for_a_distance() -> None:
     with pytest.raises(ValueError, match="reference: expected two images or more"):
-        measure(grouped(((0,),), ["red"]), plain(RED), EYES, plain(RED))
+        evaluate(grouped(((0,),), ["red"]), plain(RED), ENCODER, plain(RED))
 
 
 def test_images_that_do_not_fit_the_prompts() -> None:
     with pytest.raises(ValueError, match=r"images: expected .* 3 prompts, got 4"):
-        measure(GROUPS, plain(RED, RED, RED, RED), EYES)
+        evaluate(GROUPS, plain(RED, RED, RED, RED), ENCODER)

@@ -6,19 +6,19 @@ import json
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.linkage import cluster_prompts
 from comfyui_sage.sage_core.grouping.pins import keepers, parse_pins
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.vectors import normalize
 from hypothesis import given
 from hypothesis import strategies as st
 
 PROMPTS = ["red car", "blue car", "red boat", "blue boat", "moon"]
-TOPICS = unit(np.array([[1, 0, 0], [1, 0.1, 0], [0, 1, 0], [0, 1, 0.1], [0, 0, 1]]))
+TOPICS = normalize(np.array([[1, 0, 0], [1, 0.1, 0], [0, 1, 0], [0, 1, 0.1], [0, 0, 1]]))
 
 
 def grouped(pins: dict[str, str], threshold: float = 0.9, **settings: int) -> list[list[str]]:
     """Groups as texts."""
-    partition = group_prompts(PROMPTS, TOPICS, threshold=threshold, pins=pins, **settings)
+    partition = cluster_prompts(PROMPTS, TOPICS, threshold=threshold, pins=pins, **settings)
     return [[PROMPTS[index] for index in members] for members in partition]
 
 
@@ -65,7 +65,7 @@ class TestGrouping:
         assert grouped(dict.fromkeys(PROMPTS, "moon")) == [PROMPTS]
 
     def test_equal_texts_go_together(self) -> None:
-        partition = group_prompts(["a", "b", "a"], TOPICS[[0, 2, 0]], threshold=0.9, pins={"a": "b"})
+        partition = cluster_prompts(["a", "b", "a"], TOPICS[[0, 2, 0]], threshold=0.9, pins={"a": "b"})
         assert partition == ((0, 1, 2),)
 
     @given(st.dictionaries(st.sampled_from(PROMPTS), st.sampled_from(PROMPTS)), st.floats(-1, 1), st.randoms())
@@ -73,7 +73,7 @@ class TestGrouping:
         order = list(range(5))
         random.shuffle(order)  # type: ignore[attr-defined]
         shuffled = [PROMPTS[index] for index in order]
-        partition = group_prompts(shuffled, TOPICS[order], threshold=threshold, pins=pins)
+        partition = cluster_prompts(shuffled, TOPICS[order], threshold=threshold, pins=pins)
         assert sorted(index for group in partition for index in group) == list(range(5))
         groups = {frozenset(shuffled[index] for index in group) for group in partition}
         assert groups == {frozenset(group) for group in grouped(pins, threshold)}
@@ -91,7 +91,7 @@ class TestFormat:
         assert parse_pins(text) == {}
 
     def test_texts(self) -> None:
-        assert parse_pins(json.dumps({"a \"b\"": "ü\n"})) == {"a \"b\"": "ü\n"}
+        assert parse_pins(json.dumps({'a "b"': "ü\n"})) == {'a "b"': "ü\n"}
 
     @pytest.mark.parametrize("text", ["{", "[]", '["a"]', '{"a": 1}', '{"a": null}', "moon", "3", "[" * 100_000])
     def test_damaged(self, text: str) -> None:

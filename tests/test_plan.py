@@ -51,7 +51,7 @@ def branches(draw: st.DrawFn) -> tuple[list[tuple[tuple[int, ...], float | None]
     return draw(st.lists(st.tuples(st.sampled_from(clusters), sigmas), max_size=12)), plan.n_prompts
 
 
-def simulated_cost(plan: SharePlan, call_sigmas: list[float], variations: int, evaluations_a_row: int) -> int:
+def simulated_cost(plan: SharePlan, call_sigmas: list[float], variations: int, evaluations_per_row: int) -> int:
     """Follow every row of every prompt through the calls, and count each evaluation that is not a copy."""
     seen = set()
     for prompt in range(plan.n_prompts):
@@ -60,18 +60,18 @@ def simulated_cost(plan: SharePlan, call_sigmas: list[float], variations: int, e
             while plan.levels[level].branch_sigma is not None and sigma <= plan.levels[level].branch_sigma:
                 level += 1
             cluster = next(cluster for cluster in plan.levels[level].clusters if prompt in cluster)
-            seen |= {(call, cluster, v, e) for v in range(variations) for e in range(evaluations_a_row)}
+            seen |= {(call, cluster, v, e) for v in range(variations) for e in range(evaluations_per_row)}
     return len(seen)
 
 
 class TestCost:
     @given(plans(), st.lists(st.floats(0.01, 25), max_size=12), st.integers(1, 3), st.integers(1, 2))
     def test_against_a_simulation(self, plan: SharePlan, calls: list[float], variations: int, a_row: int) -> None:
-        cost = plan.cost(calls, variations=variations, evaluations_a_row=a_row)
+        cost = plan.cost(calls, variations=variations, evaluations_per_row=a_row)
         assert cost.total == simulated_cost(plan, calls, variations, a_row)
-        assert cost.independent == len(calls) * plan.n_prompts * variations * a_row
+        assert cost.without_sharing == len(calls) * plan.n_prompts * variations * a_row
         assert len(cost.per_level) == len(plan.levels)
-        assert 0 <= cost.total <= cost.independent
+        assert 0 <= cost.total <= cost.without_sharing
         assert 0 <= cost.saved < 1
 
     @pytest.mark.parametrize("steps, shared", [(10, 4), (20, 8), (5, 0), (5, 5)])
@@ -80,21 +80,21 @@ class TestCost:
         sigmas = [float(steps - index) for index in range(steps + 1)]
         groups = [(0, 1, 2), (3,), (4, 5)]
         plan = two_levels(groups, sigmas[shared] if shared else None)
-        cost = plan.cost(sigmas[:-1], variations=2, evaluations_a_row=2)
-        assert cost.total / cost.independent == pytest.approx(1 - shared / steps * (1 - 3 / 6))
+        cost = plan.cost(sigmas[:-1], variations=2, evaluations_per_row=2)
+        assert cost.total / cost.without_sharing == pytest.approx(1 - shared / steps * (1 - 3 / 6))
         assert cost.saved == pytest.approx(shared / steps / 2)
 
     def test_a_second_order_sampler_pays_for_both_calls_of_a_step(self) -> None:
         plan = two_levels([(0, 1)], branch_sigma=2.0)
-        cost = plan.cost([8, 4, 4, 2, 2, 1, 1], variations=1, evaluations_a_row=1)
+        cost = plan.cost([8, 4, 4, 2, 2, 1, 1], variations=1, evaluations_per_row=1)
         assert cost.per_level == (3, 8)
 
     def test_no_calls_at_all(self) -> None:
-        cost = two_levels([(0, 1)], 2.0).cost([], variations=1, evaluations_a_row=2)
+        cost = two_levels([(0, 1)], 2.0).cost([], variations=1, evaluations_per_row=2)
         assert (cost.total, cost.saved) == (0, 0.0)
 
     def test_nothing_shared_saves_nothing(self) -> None:
-        assert Cost(per_level=(8,), independent=8).saved == 0
+        assert Cost(per_level=(8,), without_sharing=8).saved == 0
 
 
 class TestLevelOfCalls:
@@ -174,7 +174,7 @@ class TestFromBranches:
     @given(branches(), st.lists(st.floats(0.01, 25), max_size=12))
     def test_its_cost_against_a_simulation(self, made: tuple, calls: list[float]) -> None:
         plan = SharePlan.from_branches(*made)
-        assert plan.cost(calls, variations=2, evaluations_a_row=2).total == simulated_cost(plan, calls, 2, 2)
+        assert plan.cost(calls, variations=2, evaluations_per_row=2).total == simulated_cost(plan, calls, 2, 2)
 
     @given(branches(), st.randoms())
     def test_their_order_does_not_matter(self, made: tuple, random: Random) -> None:

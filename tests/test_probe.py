@@ -8,7 +8,7 @@ import comfy.patcher_extension
 import comfy.samplers
 import pytest
 import torch
-from comfyui_sage.sage_core.sampling.predicted_calls import sampler_calls
+from comfyui_sage.sage_core.sampling.predicted_calls import predict_model_calls
 from evaluations import count_evaluations
 from models import MODELS, conditioning, latent, randn
 from reference import SAMPLERS
@@ -47,7 +47,7 @@ def probe(family: str, sampler_name: str, **settings: Any) -> Any:
     sampler = settings.pop("sampler", None) or comfy.samplers.sampler_object(sampler_name)
     sigmas = settings.pop("sigmas", None)
     sigmas = host_sigmas(family, sampler_name) if sigmas is None else sigmas
-    return sampler_calls(MODELS[family](), options, sampler, sigmas, settings.pop("cfg", 3.0))
+    return predict_model_calls(MODELS[family](), options, sampler, sigmas, settings.pop("cfg", 3.0))
 
 
 @pytest.mark.parametrize("sampler_name", SAMPLERS)
@@ -56,7 +56,7 @@ def test_every_sampler_asks_as_in_a_real_run(sampler_name: str) -> None:
     if sampler_name in ADAPTIVE:
         assert found is None
         return
-    assert found.evaluations_a_row == 2
+    assert found.evaluations_per_row == 2
     assert found.sigmas == pytest.approx(real_calls("sd15", sampler_name), rel=1e-4)
 
 
@@ -68,14 +68,14 @@ def test_every_family(family: str, sampler_name: str) -> None:
 
 class TestEvaluationsARow:
     def test_cfg_1_needs_no_negative(self) -> None:
-        assert probe("sd15", "euler", cfg=1.0).evaluations_a_row == 1
+        assert probe("sd15", "euler", cfg=1.0).evaluations_per_row == 1
 
     def test_unless_a_patch_switches_that_off(self) -> None:
         found = probe("sd15", "euler", cfg=1.0, model_options={"disable_cfg1_optimization": True})
-        assert found.evaluations_a_row == 2
+        assert found.evaluations_per_row == 2
 
     def test_cfg_plus_plus_always_needs_it(self) -> None:
-        assert probe("sd15", "euler_cfg_pp", cfg=1.0).evaluations_a_row == 2
+        assert probe("sd15", "euler_cfg_pp", cfg=1.0).evaluations_per_row == 2
 
 
 class TestNothingIsTouched:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyui_sage.sage_core.images.graph_settings import SamplerSettings, sampler_settings
+from comfyui_sage.sage_core.images.graph_settings import SamplerSettings, read_sampler_settings
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
@@ -22,7 +22,7 @@ END = {
 
 def test_one_node_sampler() -> None:
     graph = {**END, "7": node("SageKSampler", model=["1", 0], negative=["2", 0], seed=5, share=0.3, **SAMPLING)}
-    assert sampler_settings(graph, "9") == SamplerSettings(seed=5, share=0.3, negative="blurry", **SAMPLING)
+    assert read_sampler_settings(graph, "9") == SamplerSettings(seed=5, share=0.3, negative="blurry", **SAMPLING)
 
 
 def test_prefix_and_branch() -> None:
@@ -31,7 +31,7 @@ def test_prefix_and_branch() -> None:
         "6": node("SageSharedKSamplerPrefix", model=["1", 0], negative=["2", 0], seed=6, share=0.4, **SAMPLING),
         "7": node("SageBranchKSampler", model=["1", 0], prefix=["6", 0]),
     }
-    assert sampler_settings(graph, "9") == SamplerSettings(seed=6, share=0.4, negative="blurry", **SAMPLING)
+    assert read_sampler_settings(graph, "9") == SamplerSettings(seed=6, share=0.4, negative="blurry", **SAMPLING)
 
 
 def test_custom_sampler_with_settings_over_wires() -> None:
@@ -45,7 +45,7 @@ def test_custom_sampler_with_settings_over_wires() -> None:
         "11": node("KSamplerSelect", sampler_name="uni_pc"),
         "12": node("BasicScheduler", model=["10", 0], scheduler="karras", steps=9, denoise=0.5),
     }
-    found = sampler_settings(graph, "9")
+    found = read_sampler_settings(graph, "9")
     assert (found.seed, found.share, found.cfg, found.steps) == (77, 0.25, 3.0, 9)
     assert (found.sampler_name, found.scheduler, found.denoise) == ("uni_pc", "karras", 0.5)
     assert found.model == "some.safetensors"
@@ -57,16 +57,16 @@ def test_the_nearest_sampler_counts() -> None:
         "6": node("SageKSampler", seed=1, share=0.4, **SAMPLING),
         "7": node("KSampler", latent_image=["6", 0], seed=2, **{**SAMPLING, "steps": 5}),
     }
-    found = sampler_settings(graph, "9")
+    found = read_sampler_settings(graph, "9")
     assert (found.seed, found.steps) == (2, 5)
 
 
 def test_a_graph_without_a_sampler_or_none_at_all() -> None:
-    assert sampler_settings({"9": node("SageSaveImages", images=["1", 0])}, "9") == SamplerSettings()
-    assert sampler_settings(None, "9") == SamplerSettings()
-    assert sampler_settings(END, None) == SamplerSettings()
+    assert read_sampler_settings({"9": node("SageSaveImages", images=["1", 0])}, "9") == SamplerSettings()
+    assert read_sampler_settings(None, "9") == SamplerSettings()
+    assert read_sampler_settings(END, None) == SamplerSettings()
 
 
 def test_a_circle_ends() -> None:
     graph = {"1": node("A", images=["2", 0]), "2": node("B", images=["1", 0])}
-    assert sampler_settings(graph, "1") == SamplerSettings()
+    assert read_sampler_settings(graph, "1") == SamplerSettings()

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from comfyui_sage.routes import add_routes
-from comfyui_sage.routes.group_preview import remember, told_of
-from comfyui_sage.sage_core.grouping.build import semantic_groups
-from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.routes.group_preview import keep_grouping, last_groupings
+from comfyui_sage.sage_core.grouping.build import build_prompt_groups
+from comfyui_sage.sage_core.grouping.linkage import cluster_prompts
 from comfyui_sage.sage_core.grouping.report import grouping_report
 from comfyui_sage.sage_core.images.palette import ALONE
 from comfyui_sage.sage_core.panels import groups as groups_panel
-from comfyui_sage.sage_core.panels.groups import Measured, Memory, dendrogram, panel
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.panels.groups import EmbeddedPrompts, GroupingCache, dendrogram, panel_payload
+from comfyui_sage.sage_core.vectors import normalize
 from comfyui_server import Server
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ from models import clip_l
 from test_host import sage_graph
 
 PROMPTS = ("red car", "blue car", "moon")
-MEASURED = Measured(PROMPTS, unit(np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 0, 1]])), 0.7)
+EMBEDDED = EmbeddedPrompts(PROMPTS, normalize(np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 0, 1]])), 0.7)
 FIXED = {"threshold_mode": "fixed", "threshold": 0.9, "max_group_size": 0, "pinned": ""}
 
 
@@ -34,37 +34,37 @@ def members(told: dict[str, Any]) -> list[list[int]]:
 
 class TestMeasured:
     def test_auto_uses_its_own_threshold(self) -> None:
-        told = MEASURED.regrouped(**FIXED | {"threshold_mode": "auto"})
+        told = EMBEDDED.preview(**FIXED | {"threshold_mode": "auto"})
         assert (members(told), told["threshold"]) == ([[0, 1], [2]], 0.7)
 
     def test_fixed_size_and_pins(self) -> None:
-        assert members(MEASURED.regrouped(**FIXED)) == [[0], [1], [2]]
-        assert members(MEASURED.regrouped(**FIXED | {"threshold": 0.5, "max_group_size": 1})) == [[0], [1], [2]]
-        assert members(MEASURED.regrouped(**FIXED | {"pinned": '{"moon": "red car"}'})) == [[0, 2], [1]]
+        assert members(EMBEDDED.preview(**FIXED)) == [[0], [1], [2]]
+        assert members(EMBEDDED.preview(**FIXED | {"threshold": 0.5, "max_group_size": 1})) == [[0], [1], [2]]
+        assert members(EMBEDDED.preview(**FIXED | {"pinned": '{"moon": "red car"}'})) == [[0, 2], [1]]
 
     def test_what_is_told_of_a_group(self) -> None:
-        together, alone = MEASURED.regrouped(**FIXED | {"threshold": 0.5})["groups"]
+        together, alone = EMBEDDED.preview(**FIXED | {"threshold": 0.5})["groups"]
         assert (together["tightest"], together["loosest"]) == pytest.approx((0.8, 0.8))
         assert together["colour"] == "#0072b2"
         assert alone["colour"] == "#{:02x}{:02x}{:02x}".format(*ALONE)
 
     def test_the_key_is_of_the_content(self) -> None:
-        assert MEASURED.key == Measured(PROMPTS, MEASURED.embeddings.copy(), 0.7).key
-        assert MEASURED.key != Measured(("a", "b", "c"), MEASURED.embeddings, 0.7).key
-        assert MEASURED.key != Measured(PROMPTS, MEASURED.embeddings[::-1], 0.7).key
+        assert EMBEDDED.key == EmbeddedPrompts(PROMPTS, EMBEDDED.embeddings.copy(), 0.7).key
+        assert EMBEDDED.key != EmbeddedPrompts(("a", "b", "c"), EMBEDDED.embeddings, 0.7).key
+        assert EMBEDDED.key != EmbeddedPrompts(PROMPTS, EMBEDDED.embeddings[::-1], 0.7).key
 
     def test_a_run_and_its_panel_agree_with_the_report(self) -> None:
-        groups = semantic_groups(clip_l(), ("a dog", "a house", "a dog"), threshold_mode="fixed", threshold=-1.0)
-        told = json.loads(json.dumps(panel(groups, FIXED)))
+        groups = build_prompt_groups(clip_l(), ("a dog", "a house", "a dog"), threshold_mode="fixed", threshold=-1.0)
+        told = json.loads(json.dumps(panel_payload(groups, FIXED)))
         assert told["prompts"] == list(groups.prompts)
         assert members(told["grouping"]) == [[0, 1, 2]]
         assert f"{told['grouping']['saved']:.1%} of the evaluations" in grouping_report(groups)
-        assert groups.MEMORY.recall(told["key"]) is not None
+        assert groups.GROUPING_CACHE.recall(told["key"]) is not None
 
     def test_a_very_long_list_has_no_panel(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(groups_panel, "_MOST_PROMPTS", 2)
-        groups = semantic_groups(clip_l(), ("a dog", "a house", "a dog"))
-        assert panel(groups, FIXED) == {"too_many": 3}
+        groups = build_prompt_groups(clip_l(), ("a dog", "a house", "a dog"))
+        assert panel_payload(groups, FIXED) == {"too_many": 3}
 
 
 class TestDendrogram:
@@ -72,7 +72,7 @@ class TestDendrogram:
     def test_a_cut_through_it_is_the_grouping(self, seed: int, count: int, threshold: float) -> None:
         random = np.random.default_rng(seed)
         prompts = tuple(f"prompt {number}" for number in random.integers(0, 9, count))
-        rows = unit(random.standard_normal((9, 4)))
+        rows = normalize(random.standard_normal((9, 4)))
         embeddings = rows[[int(text[-1]) for text in prompts]]
         tree = dendrogram(prompts, embeddings)
         if tree is None:
@@ -84,48 +84,48 @@ class TestDendrogram:
         largest = {frozenset(one) for one in tight if not any(one < other for other in tight)}
         alone = {frozenset([leaf]) for leaf in tree["leaves"] if not any(leaf in one for one in tight)}
         leaves = set(tree["leaves"])
-        partition = group_prompts(prompts, embeddings, threshold=threshold)
+        partition = cluster_prompts(prompts, embeddings, threshold=threshold)
         assert largest | alone == {frozenset(leaves.intersection(members)) for members in partition}
         assert all(not spans[at] > spans[before] for at in range(len(spans)) for before in range(at))
 
     def test_what_belongs_together_is_side_by_side_from_the_first_prompt_on(self) -> None:
         prompts = ("moon", "red car", "star", "blue car", "moon", "sun")
         axes = {"moon": [1, 0], "sun": [0.9, 0.436], "star": [0.99, 0.141], "red car": [0, 1], "blue car": [-0.1, 1]}
-        tree = dendrogram(prompts, unit(np.array([axes[text] for text in prompts])))
+        tree = dendrogram(prompts, normalize(np.array([axes[text] for text in prompts])))
         assert tree is not None and tree["leaves"] == [0, 2, 5, 1, 3]
         assert [(first, last) for first, last, _ in tree["merges"]] == [(0, 4), (0, 2), (0, 1), (3, 4)]
         assert [loosest for *_, loosest in tree["merges"]] == pytest.approx([-0.1, 0.9, 0.99, 0.995], abs=1e-3)
 
     def test_nothing_to_join_or_too_much_to_draw(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert dendrogram(("moon", "moon"), MEASURED.embeddings[[2, 2]]) is None
-        assert dendrogram(PROMPTS, MEASURED.embeddings) is not None
+        assert dendrogram(("moon", "moon"), EMBEDDED.embeddings[[2, 2]]) is None
+        assert dendrogram(PROMPTS, EMBEDDED.embeddings) is not None
         monkeypatch.setattr(groups_panel, "_MOST_LEAVES", 2)
-        assert dendrogram(PROMPTS, MEASURED.embeddings) is None
+        assert dendrogram(PROMPTS, EMBEDDED.embeddings) is None
 
 
 class TestMemory:
-    def runs(self, count: int, width: int = 3) -> list[Measured]:
-        return [Measured((str(number),), np.ones((1, width), np.float32), 0.5) for number in range(count)]
+    def runs(self, count: int, width: int = 3) -> list[EmbeddedPrompts]:
+        return [EmbeddedPrompts((str(number),), np.ones((1, width), np.float32), 0.5) for number in range(count)]
 
     def test_the_oldest_is_forgotten(self) -> None:
-        memory = Memory()
+        memory = GroupingCache()
         keys = [memory.keep(run) for run in self.runs(8)]
         memory.recall(keys[0])
-        memory.keep(MEASURED)
+        memory.keep(EMBEDDED)
         assert memory.recall(keys[1]) is None
-        assert memory.recall(keys[0]) is not None and memory.recall(MEASURED.key) is MEASURED
+        assert memory.recall(keys[0]) is not None and memory.recall(EMBEDDED.key) is EMBEDDED
 
     def test_its_size_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(groups_panel, "_MOST_BYTES", 1000)
-        memory = Memory()
+        memory = GroupingCache()
         keys = [memory.keep(run) for run in self.runs(3, width=100)]
         assert [memory.recall(key) is not None for key in keys] == [False, True, True]
 
     def test_equal_runs_take_one_place(self) -> None:
-        memory = Memory()
+        memory = GroupingCache()
         first = memory.keep(self.runs(1)[0])
         for _ in range(20):
-            memory.keep(MEASURED)
+            memory.keep(EMBEDDED)
         assert memory.recall(first) is not None
 
 
@@ -234,10 +234,10 @@ class TestLastRuns:
 
     def test_what_was_too_much_to_show_is_not_told(self) -> None:
         hidden = SimpleNamespace(extra_pnginfo={"workflow": {"id": "long"}}, unique_id="2")
-        short = {"key": groups_panel.MEMORY.keep(MEASURED), "settings": FIXED}
+        short = {"key": groups_panel.GROUPING_CACHE.keep(EMBEDDED), "settings": FIXED}
         for run, count in ((short, 1), ({"too_many": 3000}, 0)):
-            remember(hidden, run, {})
-            assert len(told_of("long")) == count
+            keep_grouping(hidden, run, {})
+            assert len(last_groupings("long")) == count
 
     def test_another_workflow(self, server: Server) -> None:
         assert self.get(server, "?workflow=unheard") == (200, [])

@@ -10,9 +10,9 @@ import pytest
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.grouping.report import grouping_report
 from comfyui_sage.sage_core.sampling.report import sampling_report
-from comfyui_sage.sage_core.sharing.outcome import Outcome
 from comfyui_sage.sage_core.sharing.plan import SharePlan
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.sharing.sampling_record import SamplingRecord
+from comfyui_sage.sage_core.vectors import normalize
 
 SIGMAS = [8.0, 6.0, 4.0, 2.0, 1.0]
 
@@ -21,16 +21,16 @@ def shared_to(sigma: float | None, clusters: list) -> SharePlan:
     return SharePlan.from_branches([(cluster, sigma) for cluster in clusters], sum(map(len, clusters)))
 
 
-def outcome(*, variations: int = 2, cost: bool = True, groups: list | None = None) -> Outcome:
+def outcome(*, variations: int = 2, cost: bool = True, groups: list | None = None) -> SamplingRecord:
     plan = shared_to(4.0, groups or [(0, 2), (1,)])
-    planned = plan.cost(SIGMAS, variations=variations, evaluations_a_row=2) if cost else None
-    return Outcome(plan, planned, steps=len(SIGMAS), variations=variations)
+    planned = plan.cost(SIGMAS, variations=variations, evaluations_per_row=2) if cost else None
+    return SamplingRecord(plan, planned, steps=len(SIGMAS), variations=variations)
 
 
 def groups(
     partition: tuple = ((0, 2), (1,)), prompts: tuple = ("a dog", "a house", "a cat"), notes: tuple = ()
 ) -> PromptGroups:
-    embeddings = unit(np.array([[1, 0], [0, 1], [4, 3], [1, 1]])[: len(prompts)])
+    embeddings = normalize(np.array([[1, 0], [0, 1], [4, 3], [1, 1]])[: len(prompts)])
     conditionings: tuple = tuple([] for _ in prompts)
     return PromptGroups(prompts, conditionings, embeddings, partition, 0.5, "auto", "sentence", "mean", notes)
 
@@ -62,8 +62,10 @@ class TestSampling:
 
     def test_who_branches_where_if_not_all_do_together(self) -> None:
         plan = SharePlan.from_branches([((0, 1, 2), 6.0), ((0, 2), 2.0), ((3, 4), 4.0)], 5)
-        cost = plan.cost(SIGMAS, variations=1, evaluations_a_row=2)
-        lines = sampling_report(Outcome(plan, cost, 5, 1, cost.total, stands_for=(0, 0, 1, 2, 3, 4))).splitlines()
+        cost = plan.cost(SIGMAS, variations=1, evaluations_per_row=2)
+        lines = sampling_report(
+            SamplingRecord(plan, cost, 5, 1, cost.total, representative_of=(0, 0, 1, 2, 3, 4))
+        ).splitlines()
         assert lines[2:9] == [
             "- shared: sigma start to 6, 2 rows, 4 evaluations",
             "- shared: sigma 6 to 4, 3 rows, 6 evaluations",
@@ -88,7 +90,7 @@ class TestSampling:
         assert sum(levels) == int(re.search(r"(\d+) planned", report)[1])  # type: ignore[index]
 
     def test_one_of_everything_is_singular(self) -> None:
-        single = Outcome(shared_to(None, [(0,)]), None, steps=1, variations=1, evaluations=1)
+        single = SamplingRecord(shared_to(None, [(0,)]), None, steps=1, variations=1, evaluations=1)
         assert "1 prompt x 1 variation, nothing to share, 1 step" in sampling_report(single)
 
     def test_more_than_planned_is_said(self) -> None:
@@ -107,7 +109,7 @@ class TestSampling:
 
     def test_no_evaluations_at_all(self) -> None:
         plan = shared_to(4.0, [(0, 1)])
-        empty = Outcome(plan, plan.cost([], variations=1, evaluations_a_row=2), steps=0, variations=1)
+        empty = SamplingRecord(plan, plan.cost([], variations=1, evaluations_per_row=2), steps=0, variations=1)
         assert "0.0% saved" in sampling_report(empty)
 
 

@@ -119,13 +119,13 @@ def test_masks_of_nested_latents() -> None:
 
 def test_picked_rows_are_those_of_their_clusters() -> None:
     batch = torch.arange(6.0).reshape(6, 1, 1, 1).expand(6, 2, 3, 3)
-    picked = latents.pick(batch, [2, 0, 2], 3)
+    picked = latents.select_clusters(batch, [2, 0, 2], 3)
     assert picked[:, 0, 0, 0].tolist() == [4, 5, 0, 1, 4, 5]
-    assert latents.pick(batch, [0, 1, 2], 3) is batch
+    assert latents.select_clusters(batch, [0, 1, 2], 3) is batch
 
 
 def test_picked_rows_of_nested_latents() -> None:
     nested = NestedTensor([torch.arange(4.0).reshape(4, 1), torch.arange(8.0).reshape(4, 2)])
-    picture, sound = latents.pick(nested, [1, 1], 2).unbind()
+    picture, sound = latents.select_clusters(nested, [1, 1], 2).unbind()
     assert picture.tolist() == [[2], [3], [2], [3]]
     assert sound.tolist() == [[4, 5], [6, 7], [4, 5], [6, 7]]

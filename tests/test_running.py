@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from comfyui_sage.routes.node_progress import Memory, Stops, place_of, teller
+from comfyui_sage.routes.node_progress import NodeStateStore, StopRequests, address_of, progress_sender
 from comfyui_server import Graph, Server
 from test_host import sage_graph
 
@@ -20,7 +20,7 @@ def hidden(extra: Any, node: str = "3") -> Any:
 
 class TestMemory:
     def test_news_are_added_to_what_is_known(self) -> None:
-        memory = Memory()
+        memory = NodeStateStore()
         memory.keep(("w", "1"), {"done": 1, "sheet": "old"})
         memory.keep(("w", "2"), {"done": 5})
         memory.keep(("other", "1"), {"done": 9})
@@ -32,7 +32,7 @@ class TestMemory:
         }
 
     def test_the_oldest_is_forgotten(self) -> None:
-        memory = Memory()
+        memory = NodeStateStore()
         for number in range(100):
             memory.keep(("w", str(number)), {})
             memory.keep(("w", "0"), {})
@@ -41,16 +41,16 @@ class TestMemory:
 
 class TestStops:
     def test_only_who_runs_can_be_asked(self) -> None:
-        stops, place = Stops(), ("w", "1")
-        assert not stops.ask(place)
-        with stops.offered(place) as enough, stops.offered(("w", "2")) as other:
+        stops, place = StopRequests(), ("w", "1")
+        assert not stops.request(place)
+        with stops.accepting(place) as enough, stops.accepting(("w", "2")) as other:
             assert not enough()
-            assert stops.ask(place)
+            assert stops.request(place)
             assert enough() and not other()
-        assert not stops.ask(place)
+        assert not stops.request(place)
 
     def test_nobody_can_ask_a_node_without_a_page(self) -> None:
-        with Stops().offered(None) as enough:
+        with StopRequests().accepting(None) as enough:
             assert not enough()
 
 
@@ -58,26 +58,26 @@ class TestStops:
     "extra", [None, "", {}, {"workflow": None}, {"workflow": "text"}, {"workflow": {}}, {"workflow": {"id": [1]}}]
 )
 def test_a_graph_that_is_no_pages(extra: Any) -> None:
-    assert place_of(hidden(extra)) is None
+    assert address_of(hidden(extra)) is None
 
 
 def test_a_node_of_a_page() -> None:
-    assert place_of(hidden({"workflow": {"id": WORKFLOW}}, "4:7")) == (WORKFLOW, "4:7")
+    assert address_of(hidden({"workflow": {"id": WORKFLOW}}, "4:7")) == (WORKFLOW, "4:7")
 
 
 def test_without_a_server_nobody_is_told() -> None:
-    assert teller(hidden({"workflow": {"id": WORKFLOW}})) is None
+    assert progress_sender(hidden({"workflow": {"id": WORKFLOW}})) is None
 
 
-def ask(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
+def request(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
     """Status and answer."""
-    status, text = server.ask(path, body)
+    status, text = server.request(path, body)
     return status, json.loads(text)
 
 
 class TestProgress:
     def get(self, server: Server, query: str) -> tuple[int, Any]:
-        return ask(server, f"/sage/progress{query}")
+        return request(server, f"/sage/progress{query}")
 
     def test_a_run_is_remembered(self, server: Server) -> None:
         heard: list[dict[str, Any]] = []
@@ -125,14 +125,14 @@ class TestStop:
 
         def hear(kind: str, data: dict[str, Any]) -> None:
             if kind == "sage.progress" and data["done"] > 0 and not answers:
-                answers.append(ask(server, "/sage/stop", json.dumps(place).encode()))
+                answers.append(request(server, "/sage/stop", json.dumps(place).encode()))
 
         shown = server.queue(self.training(), hear, workflow={"id": "training"})
         steps = int(shown["7"]["text"][0])
         assert answers == [(200, {})]
         assert 0 < steps < 100_000
         assert f"ended by hand after step {steps} of 100000" in shown["6"]["text"][0]
-        _, (run,) = ask(server, "/sage/progress?workflow=training")
+        _, (run,) = request(server, "/sage/progress?workflow=training")
         assert (run["running"], run["stopped"], run["done"]) == (False, True, steps)
         assert run["samples"].startswith("data:image/jpeg;base64,"), "the last step has samples"
         assert [line["name"] for line in run["lines"]][0] == "loss"
@@ -141,7 +141,7 @@ class TestStop:
         graph = self.training()
         graph["5"]["inputs"]["steps"] = steps
         assert f"went on from step {steps}" in server.queue(graph, workflow={"id": "training"})["6"]["text"][0]
-        _, (again,) = ask(server, "/sage/progress?workflow=training")
+        _, (again,) = request(server, "/sage/progress?workflow=training")
         assert (again["running"], again["stopped"], again["done"]) == (False, False, steps)
         assert (again["samples"], again["lines"]) == (run["samples"], run["lines"])
 
@@ -156,5 +156,5 @@ class TestStop:
         ],
     )
     def test_what_is_refused(self, server: Server, body: bytes, status: int, message: str) -> None:
-        code, answer = ask(server, "/sage/stop", body)
+        code, answer = request(server, "/sage/stop", body)
         assert (code, answer["error"].startswith(message)) == (status, True)

@@ -29,7 +29,7 @@ from comfy_extras import (
 )
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 from comfyui_sage.sage_core.conditioning.template import apply_template
-from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.guiders import BranchGuider, PrefixGuider, SageGuider
@@ -205,7 +205,6 @@ class TestPatches:
         assert evaluations.rows < 2 * 16, "EasyCache skipped nothing: the case would prove nothing"
         groups = grouped(prompts * 2, [(0, 1)])
         assert_equal(sage("sd15", groups, image, share=0.0, model=model, **settings), torch.cat([expected] * 2))
-
 
     @pytest.mark.parametrize("cache", ["EasyCacheNode", "LazyCacheNode"])
     def test_caches_decide_for_each_prompt(self, cache: str) -> None:
@@ -400,7 +399,7 @@ class TestConditions:
     def test_through_the_text_encoder(self) -> None:
         """A real tokenizer and a prompt over 77 tokens, grouped and sampled."""
         long = "a lighthouse on a cliff, " * 30
-        groups = semantic_groups(
+        groups = build_prompt_groups(
             clip_l(), ("a red car", "a blue car", long), threshold_mode="fixed", threshold=-1.0
         )
         assert [entry[0][0].shape[1] for entry in groups.conditionings] == [77, 77, 231]

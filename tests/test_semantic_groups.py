@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.grouping.build import semantic_groups
+from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.grouping.report import grouping_report
 from comfyui_sage.sage_core.prompts.embedding_models import Embed, sentence_encoder
 from comfyui_sage.sage_core.prompts.parser import parse_prompts
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.vectors import normalize
 from models import clip_l, conditioning
 from test_encoders import minilm_folder
 
@@ -36,58 +36,58 @@ def texts(groups: Any) -> set[frozenset[str]]:
 
 class TestAutoWithASentenceModel:
     def test_paraphrases_of_four_topics(self, minilm: Embed) -> None:
-        groups = semantic_groups(clip_l(), PARAPHRASES, encoder="sentence", embed=minilm)
+        groups = build_prompt_groups(clip_l(), PARAPHRASES, encoder="sentence", embed=minilm)
         assert texts(groups) == {frozenset(topic) for topic in TOPICS}
 
     def test_all_unrelated_stay_alone(self, minilm: Embed) -> None:
         prompts = tuple(topic[0] for topic in TOPICS) + ("a wedding bouquet", "circuit board, macro", "two wrestlers")
-        assert len(semantic_groups(clip_l(), prompts, embed=minilm).partition) == len(prompts)
+        assert len(build_prompt_groups(clip_l(), prompts, embed=minilm).partition) == len(prompts)
 
     def test_near_copies_are_one_group(self, minilm: Embed) -> None:
         prompts = parse_prompts("a {|small|very small} dog {on|upon|sitting on} {the|a} lawn")
-        assert len(semantic_groups(clip_l(), prompts, embed=minilm).partition) == 1
+        assert len(build_prompt_groups(clip_l(), prompts, embed=minilm).partition) == 1
 
     def test_every_prompt_of_a_matrix_has_someone_to_share_with(self, minilm: Embed) -> None:
         prompts = parse_prompts("a {red|blue|green|white} car in the {snow|rain}")
-        assert min(map(len, semantic_groups(clip_l(), prompts, embed=minilm).partition)) > 1
+        assert min(map(len, build_prompt_groups(clip_l(), prompts, embed=minilm).partition)) > 1
 
     @pytest.mark.parametrize("prompts, count", [(tuple(TOPICS[0][:2]), 1), ((TOPICS[0][0], TOPICS[1][0]), 2)])
     def test_two_prompts(self, minilm: Embed, prompts: tuple[str, ...], count: int) -> None:
-        assert len(semantic_groups(clip_l(), prompts, embed=minilm).partition) == count
+        assert len(build_prompt_groups(clip_l(), prompts, embed=minilm).partition) == count
 
     @pytest.mark.parametrize("times", [1, 2, 500])
     def test_one_text(self, minilm: Embed, times: int) -> None:
-        groups = semantic_groups(clip_l(), ("a dog",) * times, embed=minilm)
+        groups = build_prompt_groups(clip_l(), ("a dog",) * times, embed=minilm)
         assert groups.partition == (tuple(range(times)),)
         assert -1 <= groups.threshold <= 1
 
     def test_the_order_of_the_prompts_does_not_matter(self, minilm: Embed) -> None:
-        there = semantic_groups(clip_l(), PARAPHRASES, embed=minilm)
-        back = semantic_groups(clip_l(), PARAPHRASES[::-1], embed=minilm)
+        there = build_prompt_groups(clip_l(), PARAPHRASES, embed=minilm)
+        back = build_prompt_groups(clip_l(), PARAPHRASES[::-1], embed=minilm)
         assert texts(there) == texts(back)
         assert there.threshold == pytest.approx(back.threshold, abs=1e-5)
 
     def test_every_language_and_length(self, minilm: Embed) -> None:
         prompts = ("🦊 in the ❄️", "كلب في الثلج", "雪の中の猫", "a very long story, " * 1100)
-        groups = semantic_groups(clip_l(), prompts, embed=minilm)
+        groups = build_prompt_groups(clip_l(), prompts, embed=minilm)
         assert sorted(index for members in groups.partition for index in members) == [0, 1, 2, 3]
 
 
 class TestClip:
     def test_equal_prompts_are_together_and_share_a_conditioning(self) -> None:
-        groups = semantic_groups(clip_l(), ("a dog", "a house", "a dog"), threshold_mode="fixed", threshold=1.0)
+        groups = build_prompt_groups(clip_l(), ("a dog", "a house", "a dog"), threshold_mode="fixed", threshold=1.0)
         assert groups.partition == ((0, 2), (1,))
         assert groups.conditionings[0] is groups.conditionings[2]
 
     def test_threshold_fixed(self) -> None:
         prompts = ("a dog", "a house", "a tree")
         for threshold, count in ((-1.0, 1), (1.0, 3)):
-            groups = semantic_groups(clip_l(), prompts, threshold_mode="fixed", threshold=threshold)
+            groups = build_prompt_groups(clip_l(), prompts, threshold_mode="fixed", threshold=threshold)
             assert len(groups.partition) == count
             assert groups.threshold == threshold
 
     def test_settings_are_remembered(self) -> None:
-        groups = semantic_groups(
+        groups = build_prompt_groups(
             clip_l(), ("a dog",), encoder="clip", threshold_mode="fixed", threshold=0.3, group_condition="concat"
         )
         assert (groups.encoder, groups.threshold_mode, groups.group_condition) == ("clip", "fixed", "concat")
@@ -96,20 +96,20 @@ class TestClip:
 
     def test_max_group_size(self) -> None:
         prompts = tuple(f"prompt {index}" for index in range(7))
-        groups = semantic_groups(clip_l(), prompts, threshold_mode="fixed", threshold=-1.0, max_group_size=3)
+        groups = build_prompt_groups(clip_l(), prompts, threshold_mode="fixed", threshold=-1.0, max_group_size=3)
         assert max(map(len, groups.partition)) <= 3
 
     def test_progress_counts_different_texts(self) -> None:
         told: list[int] = []
-        semantic_groups(clip_l(), ("a", "b", "a"), on_prompt=told.append)
+        build_prompt_groups(clip_l(), ("a", "b", "a"), on_prompt=told.append)
         assert told == [1, 2]
 
     def test_the_conditionings_are_the_clips_whatever_measures(self) -> None:
         def embed(prompts: Sequence[str]) -> np.ndarray:
-            return unit(np.eye(30)[: len(prompts)])
+            return normalize(np.eye(30)[: len(prompts)])
 
         prompts = ("a dog", "a house")
-        by_clip, by_other = semantic_groups(clip_l(), prompts), semantic_groups(clip_l(), prompts, embed=embed)
+        by_clip, by_other = build_prompt_groups(clip_l(), prompts), build_prompt_groups(clip_l(), prompts, embed=embed)
         assert by_other.embeddings.shape == (2, 30)
         for a, b in zip(by_clip.conditionings, by_other.conditionings, strict=True):
             assert torch.equal(a[0][0], b[0][0])
@@ -119,8 +119,8 @@ class TestTemplate:
     def test_extras_are_applied_to_every_prompt(self) -> None:
         template = conditioning("sd15", seed=1)
         template[0][1] |= {"guidance": 2.0, "strength": 0.5}
-        groups = semantic_groups(clip_l(), ("a dog", "a house"), template=template)
-        plain = semantic_groups(clip_l(), ("a dog", "a house"))
+        groups = build_prompt_groups(clip_l(), ("a dog", "a house"), template=template)
+        plain = build_prompt_groups(clip_l(), ("a dog", "a house"))
         for found, own in zip(groups.conditionings, plain.conditionings, strict=True):
             assert found[0][1]["guidance"] == 2.0
             assert found[0][1]["strength"] == 0.5
@@ -130,7 +130,7 @@ class TestTemplate:
 
     def test_of_another_encoder(self) -> None:
         with pytest.raises(ValueError, match=r"template: .*connected CLIP \(text width 768\), got width 2048"):
-            semantic_groups(clip_l(), ("a dog",), template=conditioning("sdxl", seed=1))
+            build_prompt_groups(clip_l(), ("a dog",), template=conditioning("sdxl", seed=1))
 
 
 class TestNotes:
@@ -138,7 +138,7 @@ class TestNotes:
 
     def test_a_group_that_cannot_have_a_mean(self) -> None:
         prompts = ("a house", "a dog", self.LONG)
-        groups = semantic_groups(clip_l(), prompts, threshold_mode="fixed", threshold=-1.0)
+        groups = build_prompt_groups(clip_l(), prompts, threshold_mode="fixed", threshold=-1.0)
         (note,) = groups.notes
         assert note.startswith("group 1: ")
         assert "mean is not possible" in note
@@ -146,7 +146,7 @@ class TestNotes:
 
     @pytest.mark.parametrize("mode", ["medoid", "concat"])
     def test_no_note_where_lengths_do_not_matter(self, mode: str) -> None:
-        groups = semantic_groups(
+        groups = build_prompt_groups(
             clip_l(), ("a dog", self.LONG), threshold_mode="fixed", threshold=-1.0, group_condition=mode
         )
         assert groups.notes == ()
@@ -157,8 +157,8 @@ class TestSharedPrompts:
 
     def test_each_is_for_the_group_that_it_is_most_like(self, minilm: Embed) -> None:
         own = ("some noodles", "a car in winter")
-        groups = semantic_groups(clip_l(), self.PROMPTS, embed=minilm, shared_prompts=own)
-        plain = semantic_groups(clip_l(), self.PROMPTS, embed=minilm)
+        groups = build_prompt_groups(clip_l(), self.PROMPTS, embed=minilm, shared_prompts=own)
+        plain = build_prompt_groups(clip_l(), self.PROMPTS, embed=minilm)
         assert groups.partition == plain.partition
         found = {text: set(members) for members, text, _ in groups.shared_prompts}
         assert found == {"a car in winter": set(TOPICS[0][:2]), "some noodles": set(TOPICS[2][:2])}
@@ -174,20 +174,20 @@ class TestSharedPrompts:
 
     def test_two_for_one_group(self, minilm: Embed) -> None:
         own = ("a vehicle", "a car in winter")
-        groups = semantic_groups(clip_l(), self.PROMPTS, embed=minilm, shared_prompts=own)
+        groups = build_prompt_groups(clip_l(), self.PROMPTS, embed=minilm, shared_prompts=own)
         assert [text for _, text, _ in groups.shared_prompts] == ["a car in winter"]
         assert groups.notes == ("shared_prompts without a group of their own, so not used: a vehicle",)
 
     def test_no_group_to_be_for(self, minilm: Embed) -> None:
         prompts = ("a dog", "a wedding bouquet", "a dog")  # a repeat is rendered with the first, and shares nothing
-        groups = semantic_groups(clip_l(), prompts, embed=minilm, shared_prompts=("a car",))
+        groups = build_prompt_groups(clip_l(), prompts, embed=minilm, shared_prompts=("a car",))
         assert groups.shared_prompts == ()
         assert groups.notes == ("shared_prompts without a group of their own, so not used: a car",)
 
     def test_with_the_extras_of_the_template(self) -> None:
         template = conditioning("sd15", seed=1)
         template[0][1] |= {"guidance": 2.0}
-        groups = semantic_groups(
+        groups = build_prompt_groups(
             clip_l(), ("a dog", "a cat"), threshold_mode="fixed", threshold=-1.0, template=template,
             shared_prompts=("an animal",),
         )  # fmt: skip
@@ -207,11 +207,11 @@ class TestErrors:
     )
     def test_settings(self, setting: dict[str, Any], message: str) -> None:
         with pytest.raises(ValueError, match=message):
-            semantic_groups(clip_l(), ("a dog",), **setting)
+            build_prompt_groups(clip_l(), ("a dog",), **setting)
 
     def test_no_clip(self) -> None:
         with pytest.raises(ValueError, match="clip: expected a text encoder, got None"):
-            semantic_groups(None, ("a dog",))
+            build_prompt_groups(None, ("a dog",))
 
     @pytest.mark.parametrize("mode", ["auto", "fixed"])
     def test_an_encoder_that_overflows(self, mode: str) -> None:
@@ -221,4 +221,4 @@ class TestErrors:
             return rows
 
         with pytest.raises(ValueError, match="encoder: expected finite embeddings, got NaN .* prompt 'a house'"):
-            semantic_groups(clip_l(), ("a dog", "a house"), embed=broken, threshold_mode=mode)
+            build_prompt_groups(clip_l(), ("a dog", "a house"), embed=broken, threshold_mode=mode)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.sharing.plan import SharePlan
-from comfyui_sage.sage_core.sharing.share_modes import auto_loudness, fixed_shares, tree_shares
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.sharing.share_modes import fixed_shares, min_noise_ratio, tree_shares
+from comfyui_sage.sage_core.vectors import normalize
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import grouped
@@ -20,7 +20,7 @@ def at_angles(*degrees: float, partition: tuple | None = None) -> PromptGroups:
     """Prompts in one group, their embeddings at these angles in a plane."""
     angles = np.radians(degrees)
     groups = grouped([[]] * len(degrees), partition or [tuple(range(len(degrees)))])
-    return replace(groups, embeddings=unit(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
+    return replace(groups, embeddings=normalize(np.stack([np.cos(angles), np.sin(angles)], axis=1)))
 
 
 def test_fixed_is_the_share_for_every_group() -> None:
@@ -29,13 +29,13 @@ def test_fixed_is_the_share_for_every_group() -> None:
 
 class TestAuto:
     def test_the_further_apart_the_louder(self) -> None:
-        assert auto_loudness(0.4, 1.0, 0.2) == pytest.approx(1.3 * 0.2)
-        assert auto_loudness(0.4, 4.0, 0.2) == pytest.approx(4 * 1.3 * 0.2)
-        assert auto_loudness(0.4, 0.5, 0.2) == auto_loudness(0.4, 1.0, 0.2)
-        assert auto_loudness(0.8, 1.0, 0.2) == pytest.approx(1.3 * 0.1)
+        assert min_noise_ratio(0.4, 1.0, 0.2) == pytest.approx(1.3 * 0.2)
+        assert min_noise_ratio(0.4, 4.0, 0.2) == pytest.approx(4 * 1.3 * 0.2)
+        assert min_noise_ratio(0.4, 0.5, 0.2) == min_noise_ratio(0.4, 1.0, 0.2)
+        assert min_noise_ratio(0.8, 1.0, 0.2) == pytest.approx(1.3 * 0.1)
 
     def test_no_share_is_no_sharing(self) -> None:
-        assert auto_loudness(0.0, 8.0, 0.2) == float("inf")
+        assert min_noise_ratio(0.0, 8.0, 0.2) == float("inf")
 
 
 class TestTree:

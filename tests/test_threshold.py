@@ -6,9 +6,9 @@ import random
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.linkage import cluster_prompts
 from comfyui_sage.sage_core.grouping.threshold import auto_threshold, unrelated_similarity
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.vectors import normalize
 from hypothesis import given
 from hypothesis import strategies as st
 from test_grouping import UNRELATED, clusters, names, sets, vectors
@@ -18,25 +18,25 @@ class TestAutoThreshold:
     def test_between_the_clusters_and_everything_else(self) -> None:
         embeddings = clusters(4, [3, 3, 3, 3])
         threshold = auto_threshold(names(12), embeddings, UNRELATED)
-        assert sets(group_prompts(names(12), embeddings, threshold=threshold)) == {
+        assert sets(cluster_prompts(names(12), embeddings, threshold=threshold)) == {
             frozenset(range(at, at + 3)) for at in (0, 3, 6, 9)
         }
 
     def test_all_unrelated_is_not_merged(self) -> None:
         embeddings = np.eye(8, dtype=np.float32)
         threshold = auto_threshold(names(8), embeddings, UNRELATED)
-        assert len(group_prompts(names(8), embeddings, threshold=threshold)) == 8
+        assert len(cluster_prompts(names(8), embeddings, threshold=threshold)) == 8
 
     def test_all_alike_is_one_group(self) -> None:
         embeddings = clusters(5, [9], spread=0.05)
         threshold = auto_threshold(names(9), embeddings, UNRELATED)
-        assert len(group_prompts(names(9), embeddings, threshold=threshold)) == 1
+        assert len(cluster_prompts(names(9), embeddings, threshold=threshold)) == 1
 
     @pytest.mark.parametrize("spread, groups", [(0.1, 1), (5.0, 2)])
     def test_two_prompts(self, spread: float, groups: int) -> None:
         embeddings = clusters(6, [2], spread=spread)
         threshold = auto_threshold(names(2), embeddings, UNRELATED)
-        assert len(group_prompts(names(2), embeddings, threshold=threshold)) == groups
+        assert len(cluster_prompts(names(2), embeddings, threshold=threshold)) == groups
 
     @pytest.mark.parametrize("prompts", [["a"], ["a", "a", "a"]])
     def test_one_text_gives_the_floor(self, prompts: list[str]) -> None:
@@ -54,8 +54,8 @@ class TestAutoThreshold:
     @given(st.integers(0, 10**6), st.integers(1, 25))
     def test_a_cosine_not_below_the_floor(self, seed: int, count: int) -> None:
         embeddings = vectors(seed, count)
-        floor = unrelated_similarity(unit(UNRELATED[:, :6]))
-        threshold = auto_threshold(names(count), embeddings, unit(UNRELATED[:, :6]))
+        floor = unrelated_similarity(normalize(UNRELATED[:, :6]))
+        threshold = auto_threshold(names(count), embeddings, normalize(UNRELATED[:, :6]))
         assert floor <= threshold <= 1
 
     def test_repeats_change_nothing(self) -> None:
@@ -72,35 +72,35 @@ class TestAutoThreshold:
             embeddings = embeddings[np.random.default_rng(9).permutation(count)]
         threshold = auto_threshold(names(count), embeddings, UNRELATED)
         assert 0.6 < threshold < 0.95
-        assert len(group_prompts(names(count), embeddings, threshold=threshold)) == count // 4
+        assert len(cluster_prompts(names(count), embeddings, threshold=threshold)) == count // 4
 
     def test_a_list_of_singletons_is_not_merged_for_one_pair_that_is_a_little_alike(self) -> None:
         """Among many pairs some are always above the floor; that is no structure."""
-        embeddings = unit(np.random.default_rng(3).normal(size=(60, 24)))
+        embeddings = normalize(np.random.default_rng(3).normal(size=(60, 24)))
         similarity = np.triu(embeddings @ embeddings.T, 1)
-        unrelated = unit(np.random.default_rng(4).normal(size=(24, 24)))
+        unrelated = normalize(np.random.default_rng(4).normal(size=(24, 24)))
         assert similarity.max() > unrelated_similarity(unrelated)
         threshold = auto_threshold(names(60), embeddings, unrelated)
-        assert len(group_prompts(names(60), embeddings, threshold=threshold)) == 60
+        assert len(cluster_prompts(names(60), embeddings, threshold=threshold)) == 60
 
     def test_some_groups_among_many_singletons(self) -> None:
         embeddings = np.concatenate([clusters(5, [4, 3]), clusters(6, [1] * 20)])
         threshold = auto_threshold(names(27), embeddings, UNRELATED)
-        assert sorted(map(len, group_prompts(names(27), embeddings, threshold=threshold)))[-3:] == [1, 3, 4]
+        assert sorted(map(len, cluster_prompts(names(27), embeddings, threshold=threshold)))[-3:] == [1, 3, 4]
 
     def test_the_scale_of_the_encoder_does_not_matter(self) -> None:
         """An encoder that finds everything alike: a common direction added to all."""
+
         def crowded(vectors: np.ndarray) -> np.ndarray:
-            return unit(np.concatenate([np.full((len(vectors), 1), 1.5), vectors], 1))
+            return normalize(np.concatenate([np.full((len(vectors), 1), 1.5), vectors], 1))
 
         embeddings = clusters(7, [3, 4, 5, 2])
-        plain = group_prompts(names(14), embeddings, threshold=auto_threshold(names(14), embeddings, UNRELATED))
+        plain = cluster_prompts(names(14), embeddings, threshold=auto_threshold(names(14), embeddings, UNRELATED))
         near = crowded(embeddings)
         threshold = auto_threshold(names(14), near, crowded(UNRELATED))
         assert threshold > 0.75
-        assert group_prompts(names(14), near, threshold=threshold) == plain
+        assert cluster_prompts(names(14), near, threshold=threshold) == plain
         assert sorted(map(len, plain)) == [2, 3, 4, 5]
-
 
 
 class TestUnrelatedSimilarity:

@@ -17,10 +17,10 @@ from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
 from comfyui_sage.sage_core.sampling.ksampler import sample
 from comfyui_sage.sage_core.training.adapters import ADAPTERS
 from comfyui_sage.sage_core.training.checkpoint import load_state
-from comfyui_sage.sage_core.training.dataset import Examples, make_examples
+from comfyui_sage.sage_core.training.dataset import TrainingSet, make_training_set
 from comfyui_sage.sage_core.training.lora_file import trained_lora
 from comfyui_sage.sage_core.training.objective import LossSettings
-from comfyui_sage.sage_core.training.optimizers import OPTIMISERS, SCHEDULES
+from comfyui_sage.sage_core.training.optimizers import OPTIMIZERS, SCHEDULES
 from comfyui_sage.sage_core.training.sample_images import SampleSettings, sample_sheet
 from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings, train
 from models import conditioning, flux, latent, sd2_v, sd3, sd15, sdxl, video
@@ -38,15 +38,15 @@ def demo() -> tuple[Any, Any, Any, dict[str, list]]:
 
 
 @functools.lru_cache
-def examples() -> Examples:
+def training_set() -> TrainingSet:
     make = torch.Generator().manual_seed(3)
     latents = [{"samples": torch.randn(1, 16, 16, 16, generator=make)} for _ in CAPTIONS]
-    return make_examples(latents, [demo()[3][text] for text in CAPTIONS])
+    return make_training_set(latents, [demo()[3][text] for text in CAPTIONS])
 
 
 def trainer(**settings: Any) -> Trainer:
     loss = settings.pop("loss", SETTINGS.loss)
-    return Trainer(demo()[0], examples(), demo()[3][""], replace(SETTINGS, loss=loss, **settings))
+    return Trainer(demo()[0], training_set(), demo()[3][""], replace(SETTINGS, loss=loss, **settings))
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ class TestLearning:
             pictures[row, :, :64] = torch.tensor(colour)  # a half in the caption's colour, which nothing draws
         with torch.no_grad():
             latents = vae.encode(pictures)
-        given = make_examples([{"samples": latents}], [encoded[text] for text in CAPTIONS[:3]])
+        given = make_training_set([{"samples": latents}], [encoded[text] for text in CAPTIONS[:3]])
         assert given.groups.partition == ((0, 1, 2),)
         learnt = Trainer(
             model, given, encoded[""],
@@ -104,17 +104,16 @@ class TestLearning:
     def test_every_layer_learns_in_every_family(self, name: str, recompute: bool, tmp_path: Path) -> None:
         model = FAMILIES[name]()
         before = {key: value.clone() for key, value in model.model.state_dict().items()}
-        given = make_examples(
+        given = make_training_set(
             [latent(name, seed=seed) for seed in range(3)], [conditioning(name, seed) for seed in range(3)]
         )
         learnt = Trainer(
-            model, given, conditioning(name, 9),
-            replace(SETTINGS, layers="all", gradient_checkpointing=recompute)
+            model, given, conditioning(name, 9), replace(SETTINGS, layers="all", gradient_checkpointing=recompute)
         )
         train(learnt, tmp_path / "state.safetensors")
         still = [key for key, tensor in learnt.weights.items() if tensor.requires_grad and not tensor.grad.any()]
         assert learnt.learning and not still
-        learnt.student.unload()
+        learnt.trainable_model.unload()
         assert same(before, model.model.state_dict())
 
     def test_the_model_is_the_same_afterwards_for_the_next_sampling(self, tmp_path: Path) -> None:
@@ -126,14 +125,14 @@ class TestLearning:
         found = []
         for recompute in (False, True):
             made = trainer(gradient_checkpointing=recompute)
-            with made.student.loaded(), torch.enable_grad():
+            with made.trainable_model.loaded(), torch.enable_grad():
                 made.step()
                 made.step()
             found.append(made.lora())
         for key, tensor in found[0].items():
             torch.testing.assert_close(found[1][key], tensor)
 
-    @pytest.mark.parametrize("optimizer", OPTIMISERS)
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     @pytest.mark.parametrize("schedule", SCHEDULES)
     def test_rates_rise_and_fall(self, optimizer: str, schedule: str, tmp_path: Path) -> None:
         made = trainer(optimizer=optimizer, lr_schedule=schedule)
@@ -163,7 +162,7 @@ class TestLearning:
 
 
 class TestStopping:
-    @pytest.mark.parametrize("optimizer", OPTIMISERS)
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     def test_two_stops_are_as_good_as_none(self, optimizer: str, tmp_path: Path) -> None:
         whole, path = trainer(optimizer=optimizer, ema=0.9), tmp_path / "state.safetensors"
         train(whole, tmp_path / "other.safetensors")
@@ -189,7 +188,7 @@ class TestStopping:
     def test_enough_ends_it_as_if_it_were_done(self, tmp_path: Path) -> None:
         path, now = tmp_path / "state.safetensors", trainer()
         seen: list[tuple[int, bool]] = []
-        notes = train(now, path, lambda it: seen.append((it.done, it.finished)), enough=lambda: now.done == 3)
+        notes = train(now, path, lambda it: seen.append((it.done, it.finished)), should_stop=lambda: now.done == 3)
         assert seen == [(1, False), (2, False), (3, True)]
         assert (now.done, load_state(path)["done"]) == (3, 3)
         assert notes == ["ended by hand after step 3 of 6; change steps to go on"]
@@ -218,7 +217,7 @@ class TestStopping:
             train(trainer(steps=9, **change), tmp_path / "state.safetensors")
 
     def test_the_state_of_another_model_is_refused(self, tmp_path: Path) -> None:
-        given = make_examples([latent("sd3", seed=1)], [conditioning("sd3", 1)])
+        given = make_training_set([latent("sd3", seed=1)], [conditioning("sd3", 1)])
         train(Trainer(sd3(), given, None, SETTINGS), tmp_path / "state.safetensors")
         with pytest.raises(ValueError, match="run_name: .*begun with something else .*model; images"):
             train(trainer(steps=9), tmp_path / "state.safetensors")
@@ -227,8 +226,8 @@ class TestStopping:
 class TestTrouble:
     def broken_at(self, step: int, **settings: Any) -> Trainer:
         made = trainer(**settings)
-        good = made.student.denoised
-        made.student.denoised = lambda batch: good(batch) * (torch.nan if made.done == step else 1)
+        good = made.trainable_model.denoised
+        made.trainable_model.denoised = lambda batch: good(batch) * (torch.nan if made.done == step else 1)
         return made
 
     def test_a_loss_that_is_no_number(self, tmp_path: Path) -> None:

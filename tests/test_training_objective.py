@@ -10,33 +10,35 @@ import comfy.model_sampling
 import pytest
 import torch
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
-from comfyui_sage.sage_core.training.dataset import Examples
+from comfyui_sage.sage_core.training.dataset import TrainingSet
 from comfyui_sage.sage_core.training.losses import Objective
-from comfyui_sage.sage_core.training.objective import Batch, LossSettings, Objectives, objective_of
+from comfyui_sage.sage_core.training.objective import Batch, BatchSampler, LossSettings, objective_of
 from models import flux, sd2_v, sd3, sd15, sdxl
 
 EMPTY = [[torch.zeros(1, 2, 3), {}]]
 FAMILIES = [(sd15, "epsilon"), (sdxl, "epsilon"), (sd2_v, "v"), (sd3, "flow"), (flux, "flow")]
 
 
-def examples(partition: tuple[tuple[int, ...], ...]) -> Examples:
+def training_set(partition: tuple[tuple[int, ...], ...]) -> TrainingSet:
     count = sum(map(len, partition))
     make = torch.Generator().manual_seed(0)
     latents = tuple(torch.randn(1, 4, 4, 4, generator=make) for _ in range(count))
     conditionings = tuple([[torch.full((1, 2, 3), float(at + 1)), {}]] for at in range(count))
     vectors = torch.nn.functional.normalize(torch.randn(count, 5, generator=make), dim=1).numpy()
     names = tuple(map(str, range(count)))
-    return Examples(latents, PromptGroups(names, conditionings, vectors, partition, 0.5, "fixed", "clip", "mean"))
+    return TrainingSet(latents, PromptGroups(names, conditionings, vectors, partition, 0.5, "fixed", "clip", "mean"))
 
 
-def objectives(family: Any, partition: tuple[tuple[int, ...], ...] = ((0, 1, 2), (3,)), **settings: Any) -> Objectives:
-    given = examples(partition)
+def batch_sampler(
+    family: Any, partition: tuple[tuple[int, ...], ...] = ((0, 1, 2), (3,)), **settings: Any
+) -> BatchSampler:
+    given = training_set(partition)
     sampling = family().get_model_object("model_sampling")
-    return Objectives(given, given.latents, sampling, replace(LossSettings(caption_dropout=0), **settings), EMPTY)
+    return BatchSampler(given, given.latents, sampling, replace(LossSettings(caption_dropout=0), **settings), EMPTY)
 
 
-def drawn(made: Objectives, size: int = 64, seed: int = 1) -> Batch:
-    return made.draw(size, torch.Generator().manual_seed(seed))
+def drawn(made: BatchSampler, size: int = 64, seed: int = 1) -> Batch:
+    return made.sample_batch(size, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("family", "objective"), FAMILIES)
@@ -45,7 +47,7 @@ class TestEveryFamily:
         assert objective_of(family().get_model_object("model_sampling")) == objective
 
     def test_plain_rows_are_noised_images(self, family: Any, objective: Objective) -> None:
-        made = objectives(family, soft_weight=0, consistency_weight=0)
+        made = batch_sampler(family, soft_weight=0, consistency_weight=0)
         batch = drawn(made)
         assert set(batch.terms) == {0}
         sampling = made.sampling
@@ -59,7 +61,7 @@ class TestEveryFamily:
             assert float(sampling.sigma_min) <= float(sigma) <= float(sampling.sigma_max)
 
     def test_soft_rows_head_for_the_middle_with_the_groups_condition(self, family: Any, objective: Objective) -> None:
-        made = objectives(family, soft_weight=1e9, consistency_weight=0)
+        made = batch_sampler(family, soft_weight=1e9, consistency_weight=0)
         batch = drawn(made)
         middle = torch.cat(made.latents[:3]).mean(0)
         branch = float(made.sampling.percent_to_sigma(0.7))
@@ -71,9 +73,7 @@ class TestEveryFamily:
             assert float(batch.sigma[row]) >= branch * 0.999
 
     def test_consistency_rows_lie_on_the_bridge_from_the_shared_state(self, family: Any, objective: Objective) -> None:
-        made = objectives(
-            family, soft_weight=0, consistency_weight=1e9, shortest_share=0.4, longest_share=0.4
-        )
+        made = batch_sampler(family, soft_weight=0, consistency_weight=1e9, shortest_share=0.4, longest_share=0.4)
         batch = drawn(made)
         start = float(made.sampling.percent_to_sigma(0.4))
         middle = torch.cat(made.latents[:3]).mean(0)
@@ -89,30 +89,30 @@ class TestEveryFamily:
 
 
 def test_images_alone_are_plain() -> None:
-    assert set(drawn(objectives(sd15, ((0,), (1,)))).terms) == {0}
+    assert set(drawn(batch_sampler(sd15, ((0,), (1,)))).terms) == {0}
 
 
 def test_the_mix_is_the_weights() -> None:
-    terms = torch.tensor(drawn(objectives(sd15, ((0, 1, 2, 3),)), 3000).terms)
+    terms = torch.tensor(drawn(batch_sampler(sd15, ((0, 1, 2, 3),)), 3000).terms)
     shares = [float((terms == term).float().mean()) for term in range(3)]
     assert shares == pytest.approx([1 / 3.3, 1 / 3.3, 1.3 / 3.3], abs=0.03)
 
 
 def test_captions_drop() -> None:
-    made = objectives(sd15, caption_dropout=0.25)
+    made = batch_sampler(sd15, caption_dropout=0.25)
     batch = drawn(made, 2000)
     dropped = sum(condition is EMPTY for condition in batch.conditions) / 2000
     assert dropped == pytest.approx(0.25, abs=0.04)
 
 
 def test_without_an_empty_caption_none_drops() -> None:
-    made = objectives(sd15, caption_dropout=1.0)
+    made = batch_sampler(sd15, caption_dropout=1.0)
     made.empty = None
     assert not any(condition is EMPTY for condition in drawn(made).conditions)
 
 
 def test_the_posterior_of_well_separated_images_is_the_image_itself() -> None:
-    made = objectives(sd15, soft_weight=1e9, consistency_weight=0, soft_target="posterior")
+    made = batch_sampler(sd15, soft_weight=1e9, consistency_weight=0, soft_target="posterior")
     made.latents = [100 * latent for latent in made.latents]
     batch = drawn(made)
     for row in [row for row in range(64) if batch.terms[row] == 1]:
@@ -120,10 +120,10 @@ def test_the_posterior_of_well_separated_images_is_the_image_itself() -> None:
 
 
 def test_one_seed_is_one_batch() -> None:
-    one, same = drawn(objectives(sd15)), drawn(objectives(sd15))
+    one, same = drawn(batch_sampler(sd15)), drawn(batch_sampler(sd15))
     assert torch.equal(one.states, same.states)
     assert one.terms == same.terms
-    assert not torch.equal(one.states, drawn(objectives(sd15), seed=2).states)
+    assert not torch.equal(one.states, drawn(batch_sampler(sd15), seed=2).states)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_one_seed_is_one_batch() -> None:
 )  # fmt: skip
 def test_refused_settings_are_named(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
-        objectives(sd15, **{name: value})
+        batch_sampler(sd15, **{name: value})
 
 
 def test_an_unknown_family_is_named() -> None:

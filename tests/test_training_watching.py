@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from comfyui_sage.sage_core.panels import throttle
-from comfyui_sage.sage_core.panels.training import TrainingWatch, loss_lines
+from comfyui_sage.sage_core.panels.training import TrainingMonitor, loss_lines
 from PIL import Image
 
 NAN = math.nan
@@ -42,7 +42,7 @@ def test_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
     news: list[dict[str, Any]] = []
     trainer: Any = SimpleNamespace(done=0, settings=SimpleNamespace(steps=100), losses=[], rates=[])
-    watch = TrainingWatch(lambda told: news.append(json.loads(json.dumps(told, allow_nan=False))), trainer)
+    watch = TrainingMonitor(lambda told: news.append(json.loads(json.dumps(told, allow_nan=False))), trainer)
     watch.start()
     for step in range(50):
         clock[0] += 0.1
@@ -64,5 +64,5 @@ def test_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_steps_done_is_not_stopped() -> None:
     news: list[dict[str, Any]] = []
     trainer: Any = SimpleNamespace(done=3, settings=SimpleNamespace(steps=3), losses=LOSSES, rates=[0.1])
-    TrainingWatch(news.append, trainer).end()
+    TrainingMonitor(news.append, trainer).end()
     assert news[0]["stopped"] is False

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from comfyui_sage.sage_core.panels import sampling, throttle
-from comfyui_sage.sage_core.panels.sampling import PromptNames, Watch, preview_decoder, sampling_monitor
+from comfyui_sage.sage_core.panels.sampling import ClusterLabels, SamplingMonitor, preview_decoder, sampling_monitor
 from comfyui_sage.sage_core.panels.throttle import data_url
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sharing.plan import Level
@@ -90,7 +90,7 @@ def test_a_tile_shows_its_row() -> None:
     told = Page()
     latents = torch.arange(10.0).view(10, 1, 1, 1).expand(10, 4, 8, 16)
     decode = lambda latent: Image.fromarray((latent[0, 0] * 25).byte().numpy())  # noqa: E731
-    watch = Watch(told, PromptNames(GROUPS, range(5)), None, decode)
+    watch = SamplingMonitor(told, ClusterLabels(GROUPS, range(5)), None, decode)
     watch.start_level(Level(tuple((index,) for index in range(5)), None), 2)
     watch.show(latents, 1, 2)
     sheet = told.run["sheet"]
@@ -104,7 +104,12 @@ def test_a_tile_shows_its_row() -> None:
 def test_a_prefix_and_its_branch(page: Page) -> None:
     model, image = MODELS["sd15"](), small("sd15", batch=2)
     prefix, _ = ksampler.sample_prefix(
-        model, GROUPS, conditioning("sd15", seed=1), image, share=0.5, **SETTINGS,
+        model,
+        GROUPS,
+        conditioning("sd15", seed=1),
+        image,
+        share=0.5,
+        **SETTINGS,
         make_listener=sampling_monitor(page),
     )
     assert (page.run["done"], page.run["total"], page.run["shared"]) == (32, 32, True)
@@ -124,7 +129,7 @@ def test_it_costs_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
         return Image.new("RGB", (8, 8))
 
     told = Page()
-    watch = Watch(told, PromptNames(GROUPS, range(5)), None, slow)
+    watch = SamplingMonitor(told, ClusterLabels(GROUPS, range(5)), None, slow)
     watch.start_level(Level(((0, 1, 2), (3, 4)), 1.0), 1)
     for step in range(10_000):
         watch.show(torch.zeros(2, 4, 8, 8), step, 10_000)
@@ -146,14 +151,14 @@ def test_a_stop_keeps_the_last_pictures(page: Page, monkeypatch: pytest.MonkeyPa
 
 
 def test_repeats_are_named_by_the_persons_list() -> None:
-    groups, stands_for = grouped(different("sd15", 3), [(0, 1), (2,)]), [0, 0, 1]
-    names = PromptNames(groups, stands_for)
+    groups, representative_of = grouped(different("sd15", 3), [(0, 1), (2,)]), [0, 0, 1]
+    names = ClusterLabels(groups, representative_of)
     assert names.of((0,))["title"] == f"1. {groups.prompts[0]}"
     assert names.of((1,))["title"] == f"3. {groups.prompts[2]}"
 
 
 def test_a_part_of_a_group_says_so() -> None:
-    assert PromptNames(GROUPS, range(5)).of((0, 2))["title"] == "Group 1: 2 of 3 prompts"
+    assert ClusterLabels(GROUPS, range(5)).of((0, 2))["title"] == "Group 1: 2 of 3 prompts"
 
 
 def test_very_many_rows_have_no_picture(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +186,12 @@ def test_there_is_a_picture_whatever_the_hosts_previews(monkeypatch: pytest.Monk
 def test_sound_has_no_picture(page: Page) -> None:
     groups = grouped(different("audio", 4), [(0, 1), (2, 3)])
     ksampler.sample(
-        MODELS["audio"](), groups, conditioning("audio", seed=1), small("audio"), share=0.5, **SETTINGS,
+        MODELS["audio"](),
+        groups,
+        conditioning("audio", seed=1),
+        small("audio"),
+        share=0.5,
+        **SETTINGS,
         make_listener=sampling_monitor(page),
     )
     assert page.run["sheet"] is None and page.run["running"] is False
@@ -190,7 +200,12 @@ def test_sound_has_no_picture(page: Page) -> None:
 def test_video_has_one(page: Page) -> None:
     groups = grouped(different("video", 4), [(0, 1), (2, 3)])
     ksampler.sample(
-        MODELS["video"](), groups, conditioning("video", seed=1), small("video"), share=0.5, **SETTINGS,
+        MODELS["video"](),
+        groups,
+        conditioning("video", seed=1),
+        small("video"),
+        share=0.5,
+        **SETTINGS,
         make_listener=sampling_monitor(page),
     )
     assert picture_of(page.run["sheet"]["picture"]).size[0] > 0

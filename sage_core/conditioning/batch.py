@@ -68,9 +68,7 @@ def _can_concat(a: dict[str, Any], b: dict[str, Any], variations: int) -> bool:
 
 def _rows(cond: dict[str, Any], variations: int) -> dict[str, Any]:
     """The host's condition objects, repeated to a cluster's rows (areas are cut later, by the host)."""
-    return {
-        key: value.process_cond(batch_size=variations, area=None) for key, value in cond["model_conds"].items()
-    }
+    return {key: value.process_cond(batch_size=variations, area=None) for key, value in cond["model_conds"].items()}
 
 
 def _concat(conds: list[dict[str, Any]], variations: int) -> dict[str, Any]:

@@ -64,8 +64,6 @@ def _clip(text: dict[str, torch.Tensor], token_ids: torch.Tensor) -> Any:
     table[token_ids.long()] = known[1 : len(token_ids) + 1]
     text[key] = table
     options = {"model_config": dict(_TEXT_CONFIG)}
-    clip = comfy.sd.load_text_encoder_state_dicts(
-        [text], clip_type=comfy.sd.CLIPType.SD3, model_options=options
-    )
+    clip = comfy.sd.load_text_encoder_state_dicts([text], clip_type=comfy.sd.CLIPType.SD3, model_options=options)
     clip.tokenizer.sage_known_tokens = frozenset(token_ids.tolist())
     return clip

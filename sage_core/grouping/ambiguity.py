@@ -13,17 +13,17 @@ from .prompt_groups import PromptGroups
 _MARGIN = 0.3
 _BLOCK = 1024
 # Said or left out, it is the same: `a dog` and `dog` are one dog, and what is there needs no `with`.
-_IDLE = {"a", "an", "one", "1", "single", "with"}
-_DECIDE = {
+_IGNORED_WORDS = {"a", "an", "one", "1", "single", "with"}
+_MODIFIERS = {
     "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "no", "not", "never", "without",
 }  # fmt: skip
 
 # What a text says without its counts and negations, and these.
-Reading = tuple[tuple[str, ...], tuple[str, ...]]
+SplitPrompt = tuple[tuple[str, ...], tuple[str, ...]]
 
 
-def between_groups(groups: PromptGroups) -> dict[int, tuple[int, float, float]]:
+def borderline_prompts(groups: PromptGroups) -> dict[int, tuple[int, float, float]]:
     """Prompts of groups that are hardly nearer to their group mates than to another group.
 
     Similarity to a group is the mean over its members; the margin is relative, so that it fits every encoder (it is
@@ -51,23 +51,23 @@ def between_groups(groups: PromptGroups) -> dict[int, tuple[int, float, float]]:
     return found
 
 
-def reading(text: str) -> Reading:
+def split_modifiers(text: str) -> SplitPrompt:
     """English only: of other languages everything is what the text says."""
-    words = [word for word in re.findall(r"\w+", text.lower().replace("n't", " not")) if word not in _IDLE]
+    words = [word for word in re.findall(r"\w+", text.lower().replace("n't", " not")) if word not in _IGNORED_WORDS]
     deciding = [
-        word in _DECIDE or (word.isdigit() and following.endswith("s"))  # not `scene 2`, which counts nothing
+        word in _MODIFIERS or (word.isdigit() and following.endswith("s"))  # not `scene 2`, which counts nothing
         for word, following in zip(words, [*words, ""][1:], strict=True)
     ]
     content = tuple(word.removesuffix("s") for word, decides in zip(words, deciding, strict=True) if not decides)
     return content, tuple(word for word, decides in zip(words, deciding, strict=True) if decides)
 
 
-def contradicting(readings: Sequence[Reading]) -> list[list[int]]:
+def modifier_conflicts(split_prompts: Sequence[SplitPrompt]) -> list[list[int]]:
     """Positions of texts that say the same but for a count or a negation, a list for each thing said."""
     said: dict[tuple[str, ...], list[int]] = {}
-    for at, (content, _) in enumerate(readings):
+    for at, (content, _) in enumerate(split_prompts):
         said.setdefault(content, []).append(at)
-    return [places for places in said.values() if _differ(readings[at][1] for at in places)]
+    return [places for places in said.values() if _differ(split_prompts[at][1] for at in places)]
 
 
 def _differ(values: Iterable[tuple[str, ...]]) -> bool:

@@ -19,7 +19,7 @@ from ..prompts.text_encoders import (
     unrelated_embeddings,
 )
 from ..validation import check_choice
-from .linkage import group_prompts
+from .linkage import cluster_prompts
 from .pins import Pins, keepers
 from .prompt_groups import CONDITION_MODES, PromptGroups, SharedPrompt
 from .threshold import THRESHOLD_MODES, auto_threshold
@@ -30,7 +30,7 @@ _INSTEAD = {
 }
 
 
-def semantic_groups(
+def build_prompt_groups(
     clip: Any,
     prompts: tuple[str, ...],
     *,
@@ -65,7 +65,7 @@ def semantic_groups(
     """
     check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
     check_choice("group_condition", group_condition, CONDITION_MODES)
-    conditionings, embeddings = encode_and_measure(clip, prompts, embed, template, on_prompt)
+    conditionings, embeddings = encode_and_embed(clip, prompts, embed, template, on_prompt)
     # In fixed mode too: the panel lets people switch between the two without another run.
     unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
     automatic = auto_threshold(prompts, embeddings, unrelated)
@@ -75,7 +75,7 @@ def semantic_groups(
         prompts=prompts,
         conditionings=conditionings,
         embeddings=embeddings,
-        partition=group_prompts(prompts, embeddings, threshold=threshold, max_group_size=max_group_size, pins=pins),
+        partition=cluster_prompts(prompts, embeddings, threshold=threshold, max_group_size=max_group_size, pins=pins),
         threshold=threshold,
         threshold_mode=threshold_mode,
         encoder=encoder,
@@ -85,7 +85,7 @@ def semantic_groups(
         template=template,
     )
     if shared_prompts:
-        encoded, vectors = encode_and_measure(clip, shared_prompts, embed, template)
+        encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template)
         groups = replace(groups, shared_prompts=_taken(groups, shared_prompts, encoded, vectors))
     unknown = unknown_words(clip, (*prompts, *shared_prompts))
     return _with_notes(groups, unknown, len(keepers(prompts, pins or {})), shared_prompts)
@@ -107,14 +107,14 @@ def _taken(
     return tuple(taken)
 
 
-def encode_and_measure(
+def encode_and_embed(
     clip: Any,
     prompts: Sequence[str],
     embed: Embed | None,
     template: Conditioning | None,
     on_prompt: Callable[[int], None] = lambda done: None,
 ) -> tuple[tuple[Conditioning, ...], np.ndarray]:
-    """Conditionings, one a prompt, and embeddings (N, D), unit rows; arguments and errors as `semantic_groups`.
+    """Conditionings, one a prompt, and embeddings (N, D), unit rows; arguments and errors as `build_prompt_groups`.
 
     Every different text is encoded and measured once.
     """

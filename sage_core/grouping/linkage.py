@@ -16,12 +16,12 @@ from .pins import Pins, keepers, with_pinned
 # Rows of the similarity matrix that are looked at together.
 _BLOCK = 256
 # What rounding may take from a similarity that is exactly at the threshold.
-HAIR = 1e-6
+SIMILARITY_TOLERANCE = 1e-6
 # Prompts in one dendrogram: 64 MB of distances. A larger connected set is cut in two first.
 _LARGEST_TREE = 4096
 
 
-def group_prompts(
+def cluster_prompts(
     prompts: Sequence[str],
     embeddings: np.ndarray,
     *,
@@ -74,7 +74,7 @@ def similarity_range(embeddings: np.ndarray, cluster: Cluster) -> tuple[float, f
     return float(pairs.max()), float(pairs.min())
 
 
-def nested_clusters(vectors: np.ndarray) -> list[tuple[Cluster, float]]:
+def dendrogram_clusters(vectors: np.ndarray) -> list[tuple[Cluster, float]]:
     """Every cluster that complete linkage makes of some vectors on its way to one.
 
     Args:
@@ -86,7 +86,7 @@ def nested_clusters(vectors: np.ndarray) -> list[tuple[Cluster, float]]:
     """
     if len(vectors) < 2:
         return []
-    found, stack = [], [to_tree(linkage(condensed(vectors), "complete"))]
+    found, stack = [], [to_tree(linkage(condensed_distances(vectors), "complete"))]
     while stack:
         node = stack.pop()
         if not node.is_leaf():
@@ -95,7 +95,7 @@ def nested_clusters(vectors: np.ndarray) -> list[tuple[Cluster, float]]:
     return found
 
 
-def condensed(vectors: np.ndarray) -> np.ndarray:
+def condensed_distances(vectors: np.ndarray) -> np.ndarray:
     """1 - cosine of all pairs, in scipy's condensed form."""
     distance = np.clip(1 - vectors @ vectors.T, 0, 2)
     distance = (distance + distance.T) / 2
@@ -115,7 +115,7 @@ def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> l
         elif len(component) == 1:
             clusters.append([int(component[0])])
         else:
-            root = to_tree(linkage(condensed(vectors[component]), "complete"))
+            root = to_tree(linkage(condensed_distances(vectors[component]), "complete"))
             clusters += [[int(component[leaf]) for leaf in leaves] for leaves in _cut(root, threshold, max_size)]
     return clusters
 
@@ -125,7 +125,7 @@ def _cut(root: ClusterNode, threshold: float, max_size: int) -> list[list[int]]:
     found, stack = [], [root]
     while stack:
         node = stack.pop()
-        similar = node.is_leaf() or 1 - node.dist >= threshold - HAIR
+        similar = node.is_leaf() or 1 - node.dist >= threshold - SIMILARITY_TOLERANCE
         if similar and (not max_size or node.get_count() <= max_size):
             found.append(node.pre_order())
         else:
@@ -141,7 +141,9 @@ def _connected(vectors: np.ndarray, threshold: float) -> list[np.ndarray]:
     n = len(vectors)
     labels = np.arange(n)
     for start in range(0, n, _BLOCK):
-        row, column = np.nonzero(vectors[start : start + _BLOCK] @ vectors[start:].T >= threshold - HAIR)
+        row, column = np.nonzero(
+            vectors[start : start + _BLOCK] @ vectors[start:].T >= threshold - SIMILARITY_TOLERANCE
+        )
         left, right = labels[start + row], labels[start + column]
         apart = left != right
         graph = coo_array((np.ones(apart.sum(), dtype=bool), (left[apart], right[apart])), shape=(n, n))

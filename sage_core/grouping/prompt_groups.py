@@ -56,16 +56,18 @@ class PromptGroups:
         """
         home = {index: group for group, members in enumerate(self.partition) for index in members}
         number: dict[tuple[str, int], int] = {}
-        stands_for = [number.setdefault((text, home[index]), len(number)) for index, text in enumerate(self.prompts)]
+        representative_of = [
+            number.setdefault((text, home[index]), len(number)) for index, text in enumerate(self.prompts)
+        ]
         if len(number) == len(self.prompts):
-            return self, stands_for
-        first = [int(index) for index in np.unique(stands_for, return_index=True)[1]]
-        partition = tuple(tuple(sorted({stands_for[index] for index in members})) for members in self.partition)
+            return self, representative_of
+        first = [int(index) for index in np.unique(representative_of, return_index=True)[1]]
+        partition = tuple(tuple(sorted({representative_of[index] for index in members})) for members in self.partition)
         conditionings = tuple(self.conditionings[index] for index in first)
         return replace(
             self, prompts=tuple(self.prompts[index] for index in first), conditionings=conditionings,
             embeddings=self.embeddings[first], partition=partition,
-        ), stands_for  # fmt: skip
+        ), representative_of  # fmt: skip
 
     def condition(self, cluster: Cluster) -> Conditioning:
         """The conditioning of a cluster: its only member's own, its shared prompt, or the group condition."""
@@ -103,10 +105,10 @@ class PromptGroups:
         return conditioning, "medoid"
 
 
-def copies_of(stands_for: Sequence[int]) -> list[list[int]]:
+def copies_of(representative_of: Sequence[int]) -> list[list[int]]:
     """For every distinct prompt those of the list that it stands for; see `PromptGroups.distinct`."""
-    copies: list[list[int]] = [[] for _ in range(max(stands_for, default=-1) + 1)]
-    for prompt, distinct in enumerate(stands_for):
+    copies: list[list[int]] = [[] for _ in range(max(representative_of, default=-1) + 1)]
+    for prompt, distinct in enumerate(representative_of):
         copies[distinct].append(prompt)
     return copies
 

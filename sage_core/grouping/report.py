@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..phrases import count_of, shorten
-from .ambiguity import between_groups, contradicting, reading
+from ..phrases import counted, shorten
+from .ambiguity import borderline_prompts, modifier_conflicts, split_modifiers
 from .prompt_groups import PromptGroups
 
 # Prompts in a list that is looked through for doubtful ones: seconds, and nobody reads a longer report.
@@ -24,7 +24,7 @@ def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
     """Each group with its prompts and its tightest and loosest pair, and what sharing it would save."""
     saved = predicted_saving(groups.prompts, len(groups.partition), share=share)
     lines = [
-        f"{count_of(len(groups.prompts), 'prompt')} in {count_of(len(groups.partition), 'group')} "
+        f"{counted(len(groups.prompts), 'prompt')} in {counted(len(groups.partition), 'group')} "
         f"(encoder {groups.encoder}, threshold {groups.threshold:.3f} {groups.threshold_mode}, "
         f"group condition {groups.group_condition})",
         f"predicted: {saved:.1%} of the evaluations saved at share {share:g}",
@@ -32,11 +32,11 @@ def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
     own = {texts: prompt for texts, prompt, _ in groups.shared_prompts}
     doubts = _doubts(groups) if len(groups.prompts) <= _MOST_DOUBTED else {}
     if doubts:
-        lines.append(f"look at {count_of(len(doubts), 'prompt')} in brackets: sharing may suit them less")
+        lines.append(f"look at {counted(len(doubts), 'prompt')} in brackets: sharing may suit them less")
     for number, members in enumerate(groups.partition, start=1):
         tightest, loosest = groups.similarity_range(members)
         pairs = "" if len(members) == 1 else f", pairs {loosest:.3f} to {tightest:.3f}"
-        lines += ["", f"Group {number}: {count_of(len(members), 'prompt')}{pairs}", ""]
+        lines += ["", f"Group {number}: {counted(len(members), 'prompt')}{pairs}", ""]
         lines += [f"- {index + 1}: {shorten(groups.prompts[index])}{doubts.get(index, '')}" for index in members]
         if prompt := own.get(groups.texts(members)):
             lines.append(f"- shared steps under: {shorten(prompt)}")
@@ -47,10 +47,10 @@ def _doubts(groups: PromptGroups) -> dict[int, str]:
     """What is to be said behind a prompt."""
     said = {
         index: f" [also close to group {other + 1}: {there:.3f} on average, {here:.3f} to its own]"
-        for index, (other, here, there) in between_groups(groups).items()
+        for index, (other, here, there) in borderline_prompts(groups).items()
     }
     for members in groups.partition:
-        for places in contradicting([reading(groups.prompts[index]) for index in members]):
+        for places in modifier_conflicts([split_modifiers(groups.prompts[index]) for index in members]):
             numbers = [members[at] + 1 for at in places]
             for at in places:
                 others = ", ".join(str(number) for number in numbers if number != members[at] + 1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from .linkage import condensed
+from .linkage import condensed_distances
 
 THRESHOLD_MODES = ("auto", "fixed")
 
@@ -43,7 +43,7 @@ def auto_threshold(prompts: Sequence[str], embeddings: np.ndarray, unrelated: np
     vectors = _sample(embeddings[[first[text] for text in sorted(first)]])
     if len(vectors) < 2:
         return floor
-    tree = linkage(condensed(vectors), "complete")
+    tree = linkage(condensed_distances(vectors), "complete")
     merges = 1 - tree[:, 2]
     related = np.append(np.sort(merges[merges >= floor])[::-1], floor)
     if len(related) == 1:

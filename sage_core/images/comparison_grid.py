@@ -10,9 +10,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from ..grouping.prompt_groups import PromptGroups
-from ..validation import images_a_prompt
+from ..validation import images_per_prompt
 from .palette import group_colour
-from .text import Lettering
+from .text import TextRenderer
 
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
 _GAP, _CELL_GAP, _FRAME, _MARGIN = 6, 18, 4, 16
@@ -64,10 +64,10 @@ class _Sheet:
         self, groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str], size: int
     ) -> None:
         self.groups, self.batches = groups, list(batches.values())
-        self.variations = [images_a_prompt(batch, len(groups.prompts), name) for name, batch in batches.items()]
+        self.variations = [images_per_prompt(batch, len(groups.prompts), name) for name, batch in batches.items()]
         self.tiles = [_tile(batch, _scale(self.batches, size)) for batch in self.batches]
         widest = max(width for width, _ in self.tiles)
-        self.text = Lettering(max(13, min(28, widest // 10)))
+        self.text = TextRenderer(max(13, min(28, widest // 10)))
         self.strips = [v * (w + _GAP) - _GAP for v, (w, _) in zip(self.variations, self.tiles, strict=True)]
         self.titles = [self._title(titles, index) for index in range(len(batches))]
         self.cell_width = max(sum(self.strips) + _GAP * (len(batches) - 1), 11 * self.text.size)
@@ -99,7 +99,7 @@ class _Sheet:
 
     def _title(self, titles: Sequence[str], index: int) -> str:
         title = titles[index] if index < len(titles) else ""
-        return self.text.shortened(title, max(self.strips[index], 0)) if title else ""
+        return self.text.ellipsize(title, max(self.strips[index], 0)) if title else ""
 
     def _columns(self) -> list[list[_Block]]:
         """Groups in columns like a newspaper's, as many as make the sheet a little wider than high."""
@@ -154,7 +154,7 @@ class _Sheet:
         right, bottom = left + self.column_width - 1, top + block.height - 1
         pen.rectangle([left, top, right, bottom], outline=block.colour, width=_FRAME)
         pen.rectangle([left, top, right, top + self.text.line + _FRAME], fill=block.colour)
-        heading = self.text.shortened(block.heading, self.column_width - 2 * _GAP)
+        heading = self.text.ellipsize(block.heading, self.column_width - 2 * _GAP)
         ink = _PAPER if _luminance(block.colour) < 140 else _INK
         self.text.draw(pen, (left + _FRAME + _GAP, top + _FRAME // 2), heading, ink)
         y = top + self.text.line + _FRAME + _GAP

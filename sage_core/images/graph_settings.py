@@ -28,7 +28,7 @@ class SamplerSettings:
     negative: str | None = None
 
 
-def sampler_settings(graph: Graph | None, node_id: str | None, socket: str = "images") -> SamplerSettings:
+def read_sampler_settings(graph: Graph | None, node_id: str | None, socket: str = "images") -> SamplerSettings:
     """Settings of the nearest sampler above a node's socket; empty ones if there is none.
 
     A value that comes over a wire counts if the node at its other end has just one value of that kind.

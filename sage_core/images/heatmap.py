@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from ..grouping.prompt_groups import PromptGroups
-from .text import Lettering
+from .text import TextRenderer
 
 _SIDE = 960
 _MARGIN = 24
@@ -37,7 +37,7 @@ def similarity_image(groups: PromptGroups) -> torch.Tensor:
     picture = Image.new("RGB", (left + _SIDE + _MARGIN, _MARGIN + _SIDE + _LEGEND), _PAPER)
     picture.paste(heat.resize((_SIDE, _SIDE), Image.Resampling.NEAREST), (left, _MARGIN))
     draw = ImageDraw.Draw(picture)
-    text = Lettering(_TEXT)
+    text = TextRenderer(_TEXT)
     start = 0
     for members in groups.partition:
         a, b = start * cell, (start + len(members)) * cell
@@ -47,7 +47,7 @@ def similarity_image(groups: PromptGroups) -> torch.Tensor:
     if named:
         for row, index in enumerate(order):
             prompt = " ".join(groups.prompts[index][:200].split())  # no 200 letters fit
-            label = text.shortened(f"{index + 1}. {prompt}", _LABEL_WIDTH - 8)
+            label = text.ellipsize(f"{index + 1}. {prompt}", _LABEL_WIDTH - 8)
             at = left - 8 - text.width(label), _MARGIN + (row + 0.5) * cell - text.line / 2
             text.draw(draw, at, label, _INK)
     _legend(draw, text, left, low, groups.threshold)
@@ -67,7 +67,7 @@ def _colours(values: np.ndarray) -> np.ndarray:
     return (_STOPS[low] * (1 - part) + _STOPS[low + 1] * part).astype(np.uint8)
 
 
-def _legend(draw: ImageDraw.ImageDraw, text: Lettering, left: int, low: float, threshold: float) -> None:
+def _legend(draw: ImageDraw.ImageDraw, text: TextRenderer, left: int, low: float, threshold: float) -> None:
     top = _MARGIN + _SIDE + 16
     for x, colour in enumerate(_colours(np.linspace(0, 1, 300))):
         draw.line([left + x, top, left + x, top + 14], fill=tuple(int(part) for part in colour))

@@ -18,7 +18,7 @@ _NO_LETTER = "\U0010ffff"
 _BOX = "\u25a1"
 
 
-class Lettering:
+class TextRenderer:
     """Measures, wraps and draws text of one size.
 
     Letters come from Pillow's own font, and from the fonts of the system where it has none. A letter that no font
@@ -63,10 +63,10 @@ class Lettering:
                     lines.append("")
                 lines[-1] += letter
         if most and len(lines) > most:
-            return [*lines[: most - 1], self.shortened(" ".join(lines[most - 1 :]) + "\u2026", width)]
+            return [*lines[: most - 1], self.ellipsize(" ".join(lines[most - 1 :]) + "\u2026", width)]
         return lines
 
-    def shortened(self, text: str, width: float) -> str:
+    def ellipsize(self, text: str, width: float) -> str:
         """The start of a text that fits, with an ellipsis where something is missing."""
         if self.width(text) <= width and not text.endswith("\u2026"):
             return text

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 
 from ..grouping.prompt_groups import PromptGroups
-from ..validation import images_a_prompt
-from .image_encoders import Eyes
+from ..validation import images_per_prompt
+from .image_encoders import ImageEncoder
 from .scores import diversity_between, diversity_within, frechet_distance, kernel_distance, text_scores
 
 
 @dataclass(frozen=True)
 class Distance:
-    """Between the images and the reference images; `eyes` names the network whose features it is on."""
+    """Between the images and the reference images; `encoder` names the network whose features it is on."""
 
-    eyes: str
+    encoder: str
     n: int
     n_reference: int
     features: int
@@ -28,7 +28,7 @@ class Distance:
 
 
 @dataclass(frozen=True)
-class Measures:
+class Evaluation:
     """
     Attributes:
         eyes: name of the network that looked.
@@ -39,7 +39,7 @@ class Measures:
     """
 
     groups: PromptGroups
-    eyes: str
+    encoder: str
     n: int
     variations: int
     scores: np.ndarray
@@ -60,10 +60,10 @@ class Measures:
         return sum(each * count for each, count in told) / sum(count for _, count in told) if told else math.nan
 
 
-def measure(
-    groups: PromptGroups, images: torch.Tensor, eyes: Eyes, reference: torch.Tensor | None = None,
-    reference_eyes: Eyes | None = None, on_images: Callable[[int], None] = lambda done: None,
-) -> Measures:  # fmt: skip
+def evaluate(
+    groups: PromptGroups, images: torch.Tensor, encoder: ImageEncoder, reference: torch.Tensor | None = None,
+    reference_encoder: ImageEncoder | None = None, on_images: Callable[[int], None] = lambda done: None,
+) -> Evaluation:  # fmt: skip
     """
     Args:
         images: (N * V, height, width, channels) from 0 to 1, prompt-major.
@@ -76,31 +76,31 @@ def measure(
         ValueError: the images do not fit the prompts, or are too few for a distance.
     """
     n = len(groups.prompts)
-    variations = images_a_prompt(images, n)
+    variations = images_per_prompt(images, n)
     if reference is not None and min(len(images), len(reference)) < 2:
         raise ValueError(
             f"reference: expected two images or more on both sides, got {len(images)} and {len(reference)}."
         )
     texts = [prompt for prompt in groups.prompts for _ in range(variations)]
-    sight = eyes.look(images, texts, on_images)
-    if sight.images is None or sight.texts is None:
-        raise ValueError(f"scorer: expected a network that reads texts too, got {eyes.name}.")
-    features = sight.features.reshape(n, variations, -1)
+    features_ = encoder.encode(images, texts, on_images)
+    if features_.images is None or features_.texts is None:
+        raise ValueError(f"scorer: expected a network that reads texts too, got {encoder.name}.")
+    features = features_.features.reshape(n, variations, -1)
     seen = len(images)
     distance = None
     if reference is not None:
-        ours = sight.features
-        if reference_eyes is not None:
-            ours = reference_eyes.look(images, None, lambda done: on_images(len(images) + done)).features
+        ours = features_.features
+        if reference_encoder is not None:
+            ours = reference_encoder.encode(images, None, lambda done: on_images(len(images) + done)).features
             seen += len(images)
-        used = reference_eyes or eyes
-        theirs = used.look(reference, None, lambda done: on_images(seen + done)).features
+        used = reference_encoder or encoder
+        theirs = used.encode(reference, None, lambda done: on_images(seen + done)).features
         distance = Distance(
             used.name, len(ours), len(theirs), ours.shape[1], frechet_distance(ours, theirs),
             kernel_distance(ours, theirs),
         )  # fmt: skip
-    return Measures(
-        groups, eyes.name, len(images), variations, text_scores(sight.images, sight.texts).reshape(n, variations),
+    return Evaluation(
+        groups, encoder.name, len(images), variations, text_scores(features_.images, features_.texts).reshape(n, variations),
         diversity_within(features, groups.partition), diversity_between(features, groups.partition), distance,
-        sight.notes,
+        features_.notes,
     )  # fmt: skip

@@ -18,7 +18,7 @@ OnImages = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Sight:
+class ImageFeatures:
     """
     Attributes:
         features: (N, D), what diversity and distances are measured on.
@@ -33,7 +33,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Eyes:
+class ImageEncoder:
     """
     Attributes:
         name: of the network, for the report.
@@ -41,47 +41,48 @@ class Eyes:
     """
 
     name: str
-    look: Callable[[torch.Tensor, Sequence[str] | None, OnImages], Sight]
+    encode: Callable[[torch.Tensor, Sequence[str] | None, OnImages], ImageFeatures]
 
 
-def demo_eyes() -> Eyes:
+def demo_image_encoder() -> ImageEncoder:
     """The judge that comes with the demo model."""
     judge = load_demo_judge()
 
-    def look(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> Sight:
+    def encode(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> ImageFeatures:
         with torch.no_grad():
             features = _batched(lambda part: judge(_fitted(part, 128))[1], images, on_images)
             if texts is None:
-                return Sight(features.numpy())
+                return ImageFeatures(features.numpy())
             vectors = judge.embed_image(features).numpy(), judge.embed_text(list(texts)).numpy()
         unknown = sorted({word for text in texts for word in judge.unknown_words(text)})
         note = f"the demo judge does not know these words: {', '.join(unknown)}"
-        return Sight(features.numpy(), *vectors, (note,) if unknown else ())
+        return ImageFeatures(features.numpy(), *vectors, (note,) if unknown else ())
 
-    return Eyes("SAGE demo judge (drawn scenes only)", look)
+    return ImageEncoder("SAGE demo judge (drawn scenes only)", encode)
 
 
-def open_clip_eyes(path: Path) -> Eyes:
+def open_clip_image_encoder(path: Path) -> ImageEncoder:
     """Both towers of an open_clip model; see `encoders.load_open_clip` for what a path can be."""
     model, tokenizer = load_open_clip(path, "open_clip_model")
     size = model.visual.image_size if isinstance(model.visual.image_size, int) else model.visual.image_size[0]
     mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (model.visual.image_mean, model.visual.image_std))
 
-    def look(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> Sight:
+    def encode(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> ImageFeatures:
         with torch.no_grad():
+
             def embed(part: torch.Tensor) -> torch.Tensor:
                 return model.encode_image((_fitted(part, size) - mean) / deviation)
 
             features = _batched(embed, images, on_images).numpy()
             if texts is None:
-                return Sight(features)
+                return ImageFeatures(features)
             read = [model.encode_text(tokenizer(list(texts[at : at + _BATCH]))) for at in range(0, len(texts), _BATCH)]
-        return Sight(features, features, torch.cat(read).float().numpy())
+        return ImageFeatures(features, features, torch.cat(read).float().numpy())
 
-    return Eyes(f"open_clip {path.name}", look)
+    return ImageEncoder(f"open_clip {path.name}", encode)
 
 
-def inception_eyes(path: Path) -> Eyes:
+def inception_encoder(path: Path) -> ImageEncoder:
     """Inception v3 as FID uses it, through torch-fidelity, with weights that the person has.
 
     Raises:
@@ -101,19 +102,18 @@ def inception_eyes(path: Path) -> Eyes:
             f"inception_weights: expected torch-fidelity's weights of Inception v3, got {path} ({error})."
         ) from error
 
-    def look(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> Sight:
+    def encode(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> ImageFeatures:
         with torch.no_grad():
+
             def embed(part: torch.Tensor) -> torch.Tensor:
                 return network((_rgb(part) * 255).round().to(torch.uint8))[0]
 
-            return Sight(_batched(embed, images, on_images).numpy())
+            return ImageFeatures(_batched(embed, images, on_images).numpy())
 
-    return Eyes("Inception v3 (torch-fidelity)", look)
+    return ImageEncoder("Inception v3 (torch-fidelity)", encode)
 
 
-def _batched(
-    embed: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, on_images: OnImages
-) -> torch.Tensor:
+def _batched(embed: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, on_images: OnImages) -> torch.Tensor:
     parts = []
     for start in range(0, len(images), _BATCH):
         parts.append(embed(images[start : start + _BATCH].float().cpu()).float())

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..grouping.linkage import group_prompts, nested_clusters, similarity_range
+from ..grouping.linkage import cluster_prompts, dendrogram_clusters, similarity_range
 from ..grouping.partition import Partition
 from ..grouping.pins import parse_pins
 from ..grouping.prompt_groups import PromptGroups
@@ -28,7 +28,7 @@ _MOST_RUNS, _MOST_BYTES = 8, 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Measured:
+class EmbeddedPrompts:
     """Prompts whose similarities are known: all that grouping them again takes.
 
     Attributes:
@@ -48,10 +48,8 @@ class Measured:
         content.update(self.embeddings.tobytes())
         return content.hexdigest()[:32]
 
-    def regrouped(
-        self, *, threshold_mode: str, threshold: float, max_group_size: int, pinned: str
-    ) -> dict[str, Any]:
-        """What `cards` tells of the groups under these settings.
+    def preview(self, *, threshold_mode: str, threshold: float, max_group_size: int, pinned: str) -> dict[str, Any]:
+        """What `groups_payload` tells of the groups under these settings.
 
         Raises:
             ValueError: a setting is out of range.
@@ -60,61 +58,63 @@ class Measured:
         if threshold_mode == "auto":
             threshold = self.auto_threshold
         pins = parse_pins(pinned)
-        partition = group_prompts(
+        partition = cluster_prompts(
             self.prompts, self.embeddings, threshold=threshold, max_group_size=max_group_size, pins=pins
         )
-        return cards(self.prompts, self.embeddings, partition, threshold)
+        return groups_payload(self.prompts, self.embeddings, partition, threshold)
 
 
-class Memory:
+class GroupingCache:
     """The runs that were grouped last; runs and pages use it from different threads."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[str, Measured] = OrderedDict()
+        self._runs: OrderedDict[str, EmbeddedPrompts] = OrderedDict()
         self._lock = Lock()
 
-    def keep(self, measured: Measured) -> str:
+    def keep(self, embedded: EmbeddedPrompts) -> str:
         """Remembers a run under its key, and forgets those that were not used for longest."""
-        key = measured.key
+        key = embedded.key
         with self._lock:
-            self._runs[key] = measured
+            self._runs[key] = embedded
             self._runs.move_to_end(key)
             while len(self._runs) > 1 and (len(self._runs) > _MOST_RUNS or self._bytes() > _MOST_BYTES):
                 self._runs.popitem(last=False)
         return key
 
-    def recall(self, key: str) -> Measured | None:
+    def recall(self, key: str) -> EmbeddedPrompts | None:
         with self._lock:
             if key in self._runs:
                 self._runs.move_to_end(key)
             return self._runs.get(key)
 
     def _bytes(self) -> int:
-        return sum(measured.embeddings.nbytes for measured in self._runs.values())
+        return sum(embedded.embeddings.nbytes for embedded in self._runs.values())
 
 
-MEMORY = Memory()
+GROUPING_CACHE = GroupingCache()
 
 
-def panel(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, Any]:
+def panel_payload(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, Any]:
     """What the page needs to show a run's groups and to ask for others."""
     prompts = groups.prompts
     if len(prompts) > _MOST_PROMPTS or sum(map(len, prompts)) > _MOST_CHARACTERS:
         return {"too_many": len(prompts)}
     assert groups.auto_threshold is not None
-    key = MEMORY.keep(measured := Measured(prompts, groups.embeddings, groups.auto_threshold))
-    return _told(key, measured, settings, cards(prompts, groups.embeddings, groups.partition, groups.threshold))
+    key = GROUPING_CACHE.keep(embedded := EmbeddedPrompts(prompts, groups.embeddings, groups.auto_threshold))
+    return _payload(
+        key, embedded, settings, groups_payload(prompts, groups.embeddings, groups.partition, groups.threshold)
+    )
 
 
-def remembered(key: str, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """What `panel` told of a run; None where it is forgotten."""
-    measured = MEMORY.recall(key)
-    return None if measured is None else _told(key, measured, settings, measured.regrouped(**settings))
+def cached_payload(key: str, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """What `panel_payload` told of a run; None where it is forgotten."""
+    embedded = GROUPING_CACHE.recall(key)
+    return None if embedded is None else _payload(key, embedded, settings, embedded.preview(**settings))
 
 
-def _told(key: str, measured: Measured, settings: dict[str, Any], grouping: dict[str, Any]) -> dict[str, Any]:
-    tree = dendrogram(measured.prompts, measured.embeddings)
-    return {"key": key, "prompts": measured.prompts, "settings": settings, "grouping": grouping, "tree": tree}
+def _payload(key: str, embedded: EmbeddedPrompts, settings: dict[str, Any], grouping: dict[str, Any]) -> dict[str, Any]:
+    tree = dendrogram(embedded.prompts, embedded.embeddings)
+    return {"key": key, "prompts": embedded.prompts, "settings": settings, "grouping": grouping, "tree": tree}
 
 
 def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, Any] | None:
@@ -129,7 +129,7 @@ def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, An
     if not 2 <= len(first) <= _MOST_LEAVES:
         return None
     rows = [first[text] for text in sorted(first)]  # in this order they are grouped
-    clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in nested_clusters(embeddings[rows])]
+    clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in dendrogram_clusters(embeddings[rows])]
     # Each cluster by its first prompt, inside those around it: what belongs together is side by side.
     firsts = [(cluster, min(cluster)) for cluster, _ in clusters]
     leaves = sorted(rows, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])
@@ -138,7 +138,7 @@ def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, An
     return {"leaves": leaves, "merges": [(span[0], span[-1], loosest) for span, loosest in spans]}
 
 
-def cards(
+def groups_payload(
     prompts: tuple[str, ...], embeddings: np.ndarray, partition: Partition, threshold: float
 ) -> dict[str, Any]:
     """A partition as plain data: every group's members, colour, tightest and loosest pair, and what sharing saves."""

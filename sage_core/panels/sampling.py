@@ -15,9 +15,9 @@ from ..grouping.prompt_groups import PromptGroups, copies_of
 from ..images.palette import hex_colour
 from ..sampling.contact_sheet import contact_sheet, layout
 from ..sampling.guiders import MakeListener, SageGuider
-from ..sharing.outcome import Outcome
 from ..sharing.plan import Level
-from .throttle import Clock, Tell, data_url
+from ..sharing.sampling_record import SamplingRecord
+from .throttle import SendUpdate, Throttle, data_url
 
 log = logging.getLogger(__name__)
 
@@ -29,56 +29,56 @@ _MOST_ROWS = 256
 _MOST_TEXTS, _MOST_CHARACTERS = 20, 300
 
 
-def sampling_monitor(tell: Tell | None) -> MakeListener | None:
-    """What makes the `Watch` of a guider's run; None where nobody is told."""
-    if tell is None:
+def sampling_monitor(send: SendUpdate | None) -> MakeListener | None:
+    """What makes the `SamplingMonitor` of a guider's run; None where nobody is told."""
+    if send is None:
         return None
 
-    def make(guider: SageGuider, predicted: Outcome) -> Watch:
-        names = PromptNames(guider.all_groups, guider.stands_for)
-        return Watch(tell, names, predicted.saving, preview_decoder(guider.model_patcher))
+    def make(guider: SageGuider, predicted: SamplingRecord) -> SamplingMonitor:
+        names = ClusterLabels(guider.all_groups, guider.representative_of)
+        return SamplingMonitor(send, names, predicted.saving, preview_decoder(guider.model_patcher))
 
     return make
 
 
-class Watch:
+class SamplingMonitor:
     """Tells of a run, now and then, so that it costs the run next to nothing."""
 
-    def __init__(self, tell: Tell, names: PromptNames, saving: float | None, decode: Decode | None) -> None:
+    def __init__(self, send: SendUpdate, names: ClusterLabels, saving: float | None, decode: Decode | None) -> None:
         """
         Args:
             saving: fraction of the evaluations that the plan saves, None where that cannot be predicted.
             decode: None where latents of this model have no picture.
         """
-        self.tell, self.names, self.saving, self.decode = tell, names, saving, decode
+        self.send, self.names, self.saving, self.decode = send, names, saving, decode
         self.level: Level | None = None
         self.variations = 1
-        self.clock = Clock()
+        self.throttle = Throttle()
 
     def start(self, done: int, total: int) -> None:
-        self.tell({**self._numbers(done, total), "running": True, "stopped": False, "shared": None, "sheet": None})
+        self.send({**self._numbers(done, total), "running": True, "stopped": False, "shared": None, "sheet": None})
 
     def start_level(self, level: Level, variations: int) -> None:
         self.level, self.variations = level, variations
-        self.clock.hurry()
+        self.throttle.force()
 
     def evaluated(self, done: int) -> None:
-        self.clock.count(done)
+        self.throttle.count(done)
 
     def show(self, latents: torch.Tensor, done: int, total: int) -> None:
         """The level's newest denoised rows, (rows, channels, ...)."""
-        if self.clock.due():
-            self.tell({**self._numbers(done, total), **self._sheet(latents)})
-            self.clock.told()
+        if self.throttle.due():
+            self.send({**self._numbers(done, total), **self._sheet(latents)})
+            self.throttle.sent()
 
     def end(self, latents: torch.Tensor | None, done: int, total: int) -> None:
         """The last rows; None where the run was stopped or failed."""
         sheet = {} if latents is None else self._sheet(latents)
         stopped = done < total and latents is None
-        self.tell({**self._numbers(done, total), **sheet, "running": False, "stopped": stopped})
+        self.send({**self._numbers(done, total), **sheet, "running": False, "stopped": stopped})
 
     def _numbers(self, done: int, total: int) -> dict[str, Any]:
-        return {**self.clock.numbers(done, total), "saving": self.saving}
+        return {**self.throttle.timing(done, total), "saving": self.saving}
 
     def _sheet(self, latents: torch.Tensor) -> dict[str, Any]:
         """The picture of all rows, and how to find each cluster's in it."""
@@ -107,21 +107,21 @@ class Watch:
             return None
 
 
-class PromptNames:
+class ClusterLabels:
     """What clusters of distinct prompts are called: by the numbers and the groups of the person's list."""
 
-    def __init__(self, groups: PromptGroups, stands_for: Sequence[int]) -> None:
+    def __init__(self, groups: PromptGroups, representative_of: Sequence[int]) -> None:
         """
         Args:
             stands_for: for every prompt of the list the distinct one that stands for it.
         """
         self.prompts, self.partition = groups.prompts, groups.partition
         self.home = {index: number for number, members in enumerate(self.partition) for index in members}
-        self.numbers = copies_of(stands_for)
+        self.timing = copies_of(representative_of)
 
     def of(self, cluster: Cluster) -> dict[str, Any]:
         """Title, texts and colour of a cluster, as plain data."""
-        members = [index for distinct in cluster for index in self.numbers[distinct]]
+        members = [index for distinct in cluster for index in self.timing[distinct]]
         group = self.home[members[0]]
         size = len(self.partition[group])
         texts = [f"{index + 1}. {self.prompts[index]}"[:_MOST_CHARACTERS] for index in members[:_MOST_TEXTS]]

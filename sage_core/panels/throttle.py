@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 # Takes what is new, as plain data; what a message does not name is as before.
-Tell = Callable[[dict[str, Any]], None]
+SendUpdate = Callable[[dict[str, Any]], None]
 
 # Seconds between two messages, at least.
 _PAUSE = 0.4
@@ -20,7 +20,7 @@ _MOST_TIME = 0.02
 _LARGEST = 768
 
 
-class Clock:
+class Throttle:
     """The time of a run, and when its next message is due: not too soon, and not if the last one took long."""
 
     def __init__(self) -> None:
@@ -32,19 +32,19 @@ class Clock:
         self.first = self.first or (time.monotonic(), done)
 
     def due(self) -> bool:
-        """Whether to make a message now, which is to be followed by `told`."""
+        """Whether to make a message now, which is to be followed by `sent`."""
         self.asked = time.monotonic()
         return self.asked >= self.next
 
-    def told(self) -> None:
+    def sent(self) -> None:
         spent = time.monotonic() - self.asked
         self.next = self.asked + max(_PAUSE, spent / _MOST_TIME)
 
-    def hurry(self) -> None:
+    def force(self) -> None:
         """Something is new: the next message is due."""
         self.next = time.monotonic()
 
-    def numbers(self, done: int, total: int) -> dict[str, Any]:
+    def timing(self, done: int, total: int) -> dict[str, Any]:
         """Parts done and planned, seconds since the start, and those left (None if nobody knows)."""
         now, left = time.monotonic(), None
         if self.first is not None and done > self.first[1]:

@@ -11,40 +11,40 @@ from PIL import Image
 from ..training.loss_plot import smoothed
 from ..training.objective import TERMS
 from ..training.trainer import Trainer
-from .throttle import Clock, Tell, data_url
+from .throttle import SendUpdate, Throttle, data_url
 
 # A line: what a panel is wide.
 _MOST_POINTS = 200
 
 
-class TrainingWatch:
+class TrainingMonitor:
     """Tells of a training, now and then, so that it costs next to nothing."""
 
-    def __init__(self, tell: Tell, trainer: Trainer) -> None:
-        self.tell, self.trainer = tell, trainer
-        self.clock = Clock()
+    def __init__(self, send: SendUpdate, trainer: Trainer) -> None:
+        self.send, self.trainer = send, trainer
+        self.throttle = Throttle()
 
     def start(self) -> None:
-        self.tell({**self._news(), "running": True, "stopped": False, "samples": None})
+        self.send({**self._news(), "running": True, "stopped": False, "samples": None})
 
     def step(self) -> None:
         """After each step."""
-        self.clock.count(self.trainer.done)
-        if self.clock.due():
-            self.tell(self._news())
-            self.clock.told()
+        self.throttle.count(self.trainer.done)
+        if self.throttle.due():
+            self.send(self._news())
+            self.throttle.sent()
 
     def sampled(self, sheet: Image.Image) -> None:
         """New sample images."""
-        self.tell({**self._news(), "samples": data_url(sheet)})
+        self.send({**self._news(), "samples": data_url(sheet)})
 
     def end(self) -> None:
         stopped = self.trainer.done < self.trainer.settings.steps
-        self.tell({**self._news(), "running": False, "stopped": stopped})
+        self.send({**self._news(), "running": False, "stopped": stopped})
 
     def _news(self) -> dict[str, Any]:
         trainer = self.trainer
-        numbers = self.clock.numbers(trainer.done, trainer.settings.steps)
+        numbers = self.throttle.timing(trainer.done, trainer.settings.steps)
         rate = trainer.rates[-1] if trainer.rates else None
         return {**numbers, "rate": rate, "lines": loss_lines(trainer.losses)}
 

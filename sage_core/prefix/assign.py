@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..grouping.linkage import HAIR
+from ..grouping.linkage import SIMILARITY_TOLERANCE
 from ..grouping.partition import Cluster, index_with
 from ..grouping.prompt_groups import PromptGroups
 from ..sharing.plan import SharePlan
 
 # Clusters of a plan, one a shared level, coarse to fine, each inside the one before.
-Path = tuple[int, ...]
+ClusterPath = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Home:
+class Assignment:
     """Where a new prompt belongs.
 
     Attributes:
@@ -28,14 +28,14 @@ class Home:
     """
 
     group: int
-    joins: bool
+    is_assigned: bool
     similarity: tuple[float, float]
-    path: Path = ()
+    path: ClusterPath = ()
 
 
-def find_homes(
+def assign_prompts(
     groups: PromptGroups, plan: SharePlan, prompts: Sequence[str], embeddings: np.ndarray
-) -> dict[str, Home]:
+) -> dict[str, Assignment]:
     """The home of every different text.
 
     A prompt joins the nearest group (by its least similar member) if every member is as similar to it as the threshold
@@ -50,47 +50,47 @@ def find_homes(
     equals = {text: index for index, text in reversed(list(enumerate(known.prompts)))}
     row = {text: index for index, text in reversed(list(enumerate(prompts)))}
     bounds = [min(known.threshold, known.similarity_range(members)[1]) for members in known.partition]
-    homes = {}
+    assignments = {}
     for text in dict.fromkeys(prompts):
         similar = known.embeddings @ embeddings[row[text]]
         if text in equals:
             similar[equals[text]] = 1.0
-            homes[text] = _with_equal(known, plan, similar, equals[text])
+            assignments[text] = _with_equal(known, plan, similar, equals[text])
         else:
-            homes[text] = _nearest(known, plan, similar, bounds)
-    return homes
+            assignments[text] = _nearest(known, plan, similar, bounds)
+    return assignments
 
 
-def _with_equal(groups: PromptGroups, plan: SharePlan, similar: np.ndarray, equal: int) -> Home:
+def _with_equal(groups: PromptGroups, plan: SharePlan, similar: np.ndarray, equal: int) -> Assignment:
     group = index_with(groups.partition, equal)
     path = tuple(index_with(level.clusters, equal) for level in plan.levels[:-1])
-    return Home(group, True, _range(similar, groups.partition[group]), path)
+    return Assignment(group, True, _range(similar, groups.partition[group]), path)
 
 
-def _nearest(groups: PromptGroups, plan: SharePlan, similar: np.ndarray, bounds: list[float]) -> Home:
+def _nearest(groups: PromptGroups, plan: SharePlan, similar: np.ndarray, bounds: list[float]) -> Assignment:
     """`similar`: to every prompt of the groups; `bounds`: what joining a group takes."""
     least = _least(groups.partition, similar)
     group = int(np.argmax(least))
     members = groups.partition[group]
-    joins = bool(least[group] >= bounds[group] - HAIR)
-    path = _path(groups, plan, similar, members) if joins else ()
-    return Home(group, joins, _range(similar, members), path)
+    is_assigned = bool(least[group] >= bounds[group] - SIMILARITY_TOLERANCE)
+    path = _path(groups, plan, similar, members) if is_assigned else ()
+    return Assignment(group, is_assigned, _range(similar, members), path)
 
 
-def _path(groups: PromptGroups, plan: SharePlan, similar: np.ndarray, home: Cluster) -> Path:
+def _path(groups: PromptGroups, plan: SharePlan, similar: np.ndarray, assignment: Cluster) -> ClusterPath:
     path: list[int] = []
     for depth, level in enumerate(plan.levels[:-1]):
-        inside = [at for at, cluster in enumerate(level.clusters) if set(home).issuperset(cluster)]
+        inside = [at for at, cluster in enumerate(level.clusters) if set(assignment).issuperset(cluster)]
         # The shortest share is for all that are alike; beyond it nobody has asked to share with a prompt alone.
-        if level.clusters[inside[0]] != home or (depth and len(home) == 1):
+        if level.clusters[inside[0]] != assignment or (depth and len(assignment) == 1):
             least = _least([level.clusters[at] for at in inside], similar)
             tight = [groups.similarity_range(level.clusters[at])[1] for at in inside]
             nearest = int(np.argmax(least))
-            if least[nearest] < tight[nearest] - HAIR:
+            if least[nearest] < tight[nearest] - SIMILARITY_TOLERANCE:
                 break
             inside = inside[nearest : nearest + 1]
         path.append(inside[0])
-        home = level.clusters[inside[0]]
+        assignment = level.clusters[inside[0]]
     return tuple(path)
 
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from ..conditioning.combine import Conditioning
-from ..grouping.build import encode_and_measure
+from ..grouping.build import encode_and_embed
 from ..grouping.partition import index_with
 from ..grouping.prompt_groups import PromptGroups
 from ..prompts.embedding_models import Embed
 from ..prompts.text_encoders import clip_embeddings
 from ..sampling.prefix import Prefix, check_prefix
 from ..sampling.trace import ClusterTrace
-from ..sharing.outcome import Outcome
 from ..sharing.plan import Cost, Level, SharePlan, is_past
-from .assign import Home, Path, find_homes
+from ..sharing.sampling_record import SamplingRecord
+from .assign import Assignment, ClusterPath, assign_prompts
 from .report import joining_report
 
 # How far embeddings of one text by one encoder may be apart, on other devices and in other batches.
@@ -46,7 +46,7 @@ def add_prompts(
     """
     check_prefix(prefix)
     origin = prefix.origin or prefix
-    conditionings, embeddings = encode_and_measure(clip, prompts, embed, origin.groups.template, on_prompt)
+    conditionings, embeddings = encode_and_embed(clip, prompts, embed, origin.groups.template, on_prompt)
     _check_encoder(clip, embed, origin.groups)
     if prefix.origin is not None:
         earlier = prefix.groups
@@ -59,29 +59,29 @@ def joined(
     origin: Prefix, prompts: tuple[str, ...], conditionings: tuple[Conditioning, ...], embeddings: np.ndarray
 ) -> tuple[Prefix, str]:
     """As `add_prompts`, of prompts that are encoded and measured."""
-    homes = find_homes(origin.groups, origin.plan, prompts, embeddings)
+    assignments = assign_prompts(origin.groups, origin.plan, prompts, embeddings)
     together: dict[int | str, list[int]] = {}
     for index, text in enumerate(prompts):
-        together.setdefault(homes[text].group if homes[text].joins else text, []).append(index)
+        together.setdefault(assignments[text].group if assignments[text].is_assigned else text, []).append(index)
     groups = replace(
         origin.groups, prompts=prompts, conditionings=conditionings, embeddings=embeddings,
         partition=tuple(map(tuple, together.values())), notes=(),
     )  # fmt: skip
-    distinct, stands_for = groups.distinct()
-    paths = [homes[text].path for text in distinct.prompts]
+    distinct, representative_of = groups.distinct()
+    paths = [assignments[text].path for text in distinct.prompts]
     plan = _plan(origin.plan, paths)
     before = origin.outcome
-    outcome = Outcome(
-        plan, _cost(origin, paths), before.steps, before.variations, stands_for=tuple(stands_for),
-        warnings=(*before.warnings, *_warnings(homes)),
+    outcome = SamplingRecord(
+        plan, _cost(origin, paths), before.steps, before.variations, representative_of=tuple(representative_of),
+        warnings=(*before.warnings, *_warnings(assignments)),
     )  # fmt: skip
     prefix = replace(
         origin, groups=groups, plan=plan, traces=_traces(origin, plan, paths), outcome=outcome, origin=origin
     )
-    return prefix, joining_report(origin.groups, origin.plan, prompts, homes)
+    return prefix, joining_report(origin.groups, origin.plan, prompts, assignments)
 
 
-def _plan(origin: SharePlan, paths: list[Path]) -> SharePlan:
+def _plan(origin: SharePlan, paths: list[ClusterPath]) -> SharePlan:
     """The new prompts in the clusters they go along with, in the origin's levels."""
     levels = []
     for depth, level in enumerate(origin.levels[:-1]):
@@ -92,14 +92,14 @@ def _plan(origin: SharePlan, paths: list[Path]) -> SharePlan:
     return SharePlan((*levels, Level(tuple((prompt,) for prompt in range(len(paths))), None)))
 
 
-def _traces(origin: Prefix, plan: SharePlan, paths: list[Path]) -> list[ClusterTrace]:
+def _traces(origin: Prefix, plan: SharePlan, paths: list[ClusterPath]) -> list[ClusterTrace]:
     """What is recorded for every cluster of the last shared level, as far as it goes along."""
     if len(plan.levels) == 1:
         return []
     return [_recorded(origin, paths[cluster[0]]) for cluster in plan.levels[-2].clusters]
 
 
-def _recorded(origin: Prefix, path: Path) -> ClusterTrace:
+def _recorded(origin: Prefix, path: ClusterPath) -> ClusterTrace:
     if not path:
         return []
     level = origin.plan.levels[len(path) - 1]
@@ -109,12 +109,12 @@ def _recorded(origin: Prefix, path: Path) -> ClusterTrace:
     return trace[: next(ends, len(trace))]
 
 
-def _cost(origin: Prefix, paths: list[Path]) -> Cost | None:
+def _cost(origin: Prefix, paths: list[ClusterPath]) -> Cost | None:
     """Evaluations of the new prompts: none where they go along, else what a prompt of the origin needs there."""
     cost, planned = origin.outcome.cost, origin.outcome.plan
     if cost is None:
         return None
-    whole = cost.independent // planned.n_prompts
+    whole = cost.without_sharing // planned.n_prompts
     a_prompt = [number // len(level.clusters) for number, level in zip(cost.per_level, planned.levels, strict=True)]
     if len(origin.plan.levels) == 1:  # also where more was planned, but the sampler does not repeat itself
         a_prompt = [whole]
@@ -123,8 +123,8 @@ def _cost(origin: Prefix, paths: list[Path]) -> Cost | None:
     return Cost(per_level, whole * len(paths))
 
 
-def _warnings(homes: Mapping[str, Home]) -> list[str]:
-    alone = [text for text, home in homes.items() if not home.joins]
+def _warnings(assignments: Mapping[str, Assignment]) -> list[str]:
+    alone = [text for text, assignment in assignments.items() if not assignment.is_assigned]
     if not alone:
         return []
     texts = ", ".join(repr(text[:80]) for text in alone[:5]) + (" ..." if len(alone) > 5 else "")
@@ -137,7 +137,7 @@ def _check_encoder(clip: Any, embed: Embed | None, groups: PromptGroups) -> None
         ValueError: a known prompt does not come out as it did: its similarity to others would mean nothing.
     """
     text = groups.prompts[0]
-    conditionings, embedding = encode_and_measure(clip, [text], embed, None)
+    conditionings, embedding = encode_and_embed(clip, [text], embed, None)
     for name, now, then in (
         ("clip", clip_embeddings(conditionings), clip_embeddings(groups.conditionings[:1])),
         ("encoder_model", embedding, groups.embeddings[:1]),

@@ -17,8 +17,8 @@ from ..sampling.job import Job
 from ..sampling.prefix import Prefix, check_prefix
 from ..sampling.trace import Call
 from ..serialization import read_data, write_data
-from ..sharing.outcome import Outcome
 from ..sharing.plan import Cost, Level, SharePlan
+from ..sharing.sampling_record import SamplingRecord
 from ..validation import check_cfg, check_choice, check_finite
 from .extend import joined
 
@@ -134,7 +134,7 @@ def _check(prefix: Prefix) -> None:
         (output.shape[0], output[0].numel()) for trace in prefix.traces for call in trace for output in call.outputs
         if output is not None
     }  # fmt: skip
-    expected_sizes = {(size[0], latents.values_a_row(job.noise))} if sizes else set()
+    expected_sizes = {(size[0], latents.numel_per_row(job.noise))} if sizes else set()
     for name, expected, found in (
         ("size of latent_image", size, tuple(latents.shape(job.latent_image))),
         ("prompts of the plan", prompts, plan.n_prompts),
@@ -172,27 +172,27 @@ def _call(state: dict[str, Any]) -> Call:
     return Call(state["sigma"], state["outputs"], state["fingerprint"])
 
 
-def _record_state(record: Outcome) -> dict[str, Any]:
+def _record_state(record: SamplingRecord) -> dict[str, Any]:
     cost = record.cost
     return {
         "plan": _plan_state(record.plan),
         "cost": None if cost is None else {
-            "per_level": cost.per_level, "independent": cost.independent, "planning": cost.planning,
+            "per_level": cost.per_level, "independent": cost.without_sharing, "planning": cost.planning,
         },
         "steps": record.steps, "variations": record.variations, "evaluations": record.evaluations,
-        "stands_for": record.stands_for, "warnings": record.warnings,
+        "stands_for": record.representative_of, "warnings": record.warnings,
     }  # fmt: skip
 
 
-def _record(state: dict[str, Any]) -> Outcome:
+def _record(state: dict[str, Any]) -> SamplingRecord:
     _check_keys(state, "outcome", _RECORD_KEYS)
     cost = state["cost"]
     if cost is not None:
         _check_keys(cost, "outcome/cost", _COST_KEYS)
         cost = Cost(cost["per_level"], cost["independent"], cost["planning"])
-    return Outcome(
+    return SamplingRecord(
         plan=_plan(state["plan"]), cost=cost, steps=state["steps"], variations=state["variations"],
-        evaluations=state["evaluations"], stands_for=state["stands_for"], warnings=state["warnings"],
+        evaluations=state["evaluations"], representative_of=state["stands_for"], warnings=state["warnings"],
     )  # fmt: skip
 
 

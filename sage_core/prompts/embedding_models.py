@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..vectors import unit
+from ..vectors import normalize
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 
@@ -42,7 +42,7 @@ def sentence_encoder(folder: Path, *, batch: int = 64) -> Embed:
                 states = model(**tokens).last_hidden_state
             mask = tokens["attention_mask"].unsqueeze(-1)
             parts.append(((states * mask).sum(1) / mask.sum(1)).float().numpy())
-        return unit(np.concatenate(parts))
+        return normalize(np.concatenate(parts))
 
     return embed
 
@@ -57,7 +57,7 @@ def open_clip_encoder(path: Path, *, batch: int = 64) -> Embed:
                 model.encode_text(tokenizer(list(texts[start : start + batch]))).float().numpy()
                 for start in range(0, len(texts), batch)
             ]
-        return unit(np.concatenate(parts))
+        return normalize(np.concatenate(parts))
 
     return embed
 
@@ -95,6 +95,4 @@ def _loading(path: Path, name: str = "encoder_model") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ValueError(
-            f"{name}: expected a complete model, got {path}, which cannot be loaded ({error})."
-        ) from error
+        raise ValueError(f"{name}: expected a complete model, got {path}, which cannot be loaded ({error}).") from error

@@ -31,8 +31,7 @@ def parse_prompts(text: str) -> tuple[str, ...]:
             raise ValueError(f"prompts, line {number}: {error}") from None
     if not prompts:
         raise ValueError(
-            "prompts: expected at least one prompt (one a line; lines that start with # are comments), "
-            "got none."
+            "prompts: expected at least one prompt (one a line; lines that start with # are comments), got none."
         )
     return tuple(prompts)
 

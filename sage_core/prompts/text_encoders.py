@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..conditioning.combine import Conditioning
-from ..vectors import unit
+from ..vectors import normalize
 
 ENCODERS = ("clip", "sentence", "open_clip")
 
@@ -73,7 +73,7 @@ def unknown_words(clip: Any, prompts: Sequence[str]) -> list[str]:
 
 def clip_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
     """(N, D) unit rows: the pooled output, or the mean over tokens where an encoder has none."""
-    return unit(np.stack([_pooled(conditioning) for conditioning in conditionings]))
+    return normalize(np.stack([_pooled(conditioning) for conditioning in conditionings]))
 
 
 def unrelated_embeddings(clip: Any) -> np.ndarray:

@@ -13,13 +13,13 @@ from ..grouping.partition import Partition
 from ..sharing.plan import Level
 from . import latents
 from .job import Job
-from .level_runner import Engine
+from .level_runner import LevelRunner
 from .progress import Progress
 
 _GRID = 4
 
 
-def disagreements(engine: Engine, job: Job, groups: Partition, progress: Progress) -> list[float]:
+def group_divergences(engine: LevelRunner, job: Job, groups: Partition, progress: Progress) -> list[float]:
     """For every group how far apart its prompts' pictures are, in the model's latent units; 0 for one alone.
 
     Every prompt's denoised prediction of the same noise is compared, that of the first variation at the first sigma,
@@ -31,15 +31,15 @@ def disagreements(engine: Engine, job: Job, groups: Partition, progress: Progres
     if not asked:
         return [0.0] * len(groups)
     level = Level(tuple((prompt,) for prompt in asked), None)
-    result = replace(engine, cfg=1.0).run_level(_first_call(job), level, None, progress, alone=False)
-    predictions = dict(zip(asked, latents.picture(result.denoised), strict=True))
+    result = replace(engine, cfg=1.0).run(_first_call(job), level, None, progress, one_cluster_per_run=False)
+    predictions = dict(zip(asked, latents.first_part(result.denoised), strict=True))
     return [
-        disagreement(torch.stack([predictions[prompt] for prompt in members])) if len(members) > 1 else 0.0
+        divergence(torch.stack([predictions[prompt] for prompt in members])) if len(members) > 1 else 0.0
         for members in groups
     ]
 
 
-def disagreement(predictions: torch.Tensor) -> float:
+def divergence(predictions: torch.Tensor) -> float:
     """Root mean square distance from their mean, in that cell of a grid of 4 x 4 where it is largest: what differs may
     be a small thing.
 
@@ -63,7 +63,7 @@ def noise_ratio(model_sampling: Any, sigma: float) -> float:
 def _first_call(job: Job) -> Job:
     """The same job for one variation and one call of the model."""
     return replace(
-        job, **{name: latents.pick(getattr(job, name), [0], job.variations) for name in ("noise", "latent_image")},
+        job, **{name: latents.select_clusters(getattr(job, name), [0], job.variations) for name in ("noise", "latent_image")},
         sampler=comfy.samplers.KSAMPLER(_ask_once), sigmas=torch.cat([job.sigmas[:1], job.sigmas.new_zeros(1)]),
     )  # fmt: skip
 

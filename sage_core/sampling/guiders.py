@@ -13,16 +13,16 @@ import torch
 from ..conditioning.combine import Conditioning
 from ..grouping.partition import Cluster, Partition, parents_of
 from ..grouping.prompt_groups import PromptGroups, copies_of
-from ..sharing.outcome import Outcome
 from ..sharing.plan import Cost, SharePlan, branch_index
-from ..sharing.share_modes import SHARE_MODES, auto_loudness, fixed_shares, tree_shares
+from ..sharing.sampling_record import SamplingRecord
+from ..sharing.share_modes import SHARE_MODES, fixed_shares, min_noise_ratio, tree_shares
 from ..validation import check_cfg, check_choice
 from . import latents
-from .divergence import disagreements, noise_ratio
+from .divergence import group_divergences, noise_ratio
 from .job import Job, random_state
-from .level_runner import Engine
+from .level_runner import LevelRunner
 from .plan_runner import run_plan, run_shared
-from .predicted_calls import sampler_calls
+from .predicted_calls import predict_model_calls
 from .prefix import Prefix, check_prefix, model_identity
 from .progress import Progress, ProgressListener, StepCallback
 from .replay_guider import RunResult
@@ -33,7 +33,7 @@ from .validation import check_latent, check_model, check_text_width
 OnFinished = Callable[[Sequence[int], Any], None]
 
 # Given a guider and what its plan predicts, makes who hears of its run.
-MakeListener = Callable[["SageGuider", Outcome], ProgressListener]
+MakeListener = Callable[["SageGuider", SamplingRecord], ProgressListener]
 
 
 class SageGuider(comfy.samplers.CFGGuider):
@@ -78,12 +78,12 @@ class SageGuider(comfy.samplers.CFGGuider):
         branch_index(share, 1)
         self.set_cfg(cfg)
         self.all_groups = groups
-        self.groups, self.stands_for = groups.distinct()
-        self.copies = copies_of(self.stands_for)
+        self.groups, self.representative_of = groups.distinct()
+        self.copies = copies_of(self.representative_of)
         self.negative = negative
         self.share = share
         self.share_mode = share_mode
-        self.outcome: Outcome | None = None
+        self.outcome: SamplingRecord | None = None
 
     def sample(
         self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, denoise_mask: Any = None,
@@ -96,7 +96,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         return self._run_to_the_end(job, outcome.plan, outcome, callback, disable_pbar)
 
     def _run_to_the_end(
-        self, job: Job, plan: SharePlan, before: Outcome, callback: StepCallback | None, disable_pbar: bool, *,
+        self, job: Job, plan: SharePlan, before: SamplingRecord, callback: StepCallback | None, disable_pbar: bool, *,
         done: int = 0, traces: list[ClusterTrace] | None = None,
     ) -> Any:  # fmt: skip
         """Run what is left of a plan after `before`; `done` and `traces` as in `run_plan`."""
@@ -104,7 +104,7 @@ class SageGuider(comfy.samplers.CFGGuider):
             callback, before.expected(), done=before.evaluations, bar=not disable_pbar, listener=self._listener(before)
         ) as progress:
             result, warnings = run_plan(
-                self._engine(), job, plan, progress, alone=before.cost is None, done=done, traces=traces
+                self._engine(), job, plan, progress, one_cluster_per_run=before.cost is None, done=done, traces=traces
             )
         self.outcome = before.finished(progress.done, warnings)
         result = replace(result, samples=self._every_prompt(result.samples))
@@ -117,7 +117,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         """What no step changes, a copy a prompt."""
         for distinct in range(len(self.groups.prompts)):
             self._hand_out(distinct, latent_image)
-        return latents.tile(latent_image, len(self.stands_for))
+        return latents.tile(latent_image, len(self.representative_of))
 
     def _hand_out(self, distinct: int, its_rows: Any) -> None:
         """Rows of a distinct prompt, for those that it stands for."""
@@ -126,7 +126,7 @@ class SageGuider(comfy.samplers.CFGGuider):
 
     def _every_prompt(self, batch: Any) -> Any:
         """Rows of the distinct prompts as rows of all of them."""
-        return latents.pick(batch, self.stands_for, len(self.groups.prompts))
+        return latents.select_clusters(batch, self.representative_of, len(self.groups.prompts))
 
     def _report_denoised(self, callback: StepCallback | None, progress: Progress, result: RunResult) -> None:
         """The last callback carries the denoised rows: there SamplerCustomAdvanced takes its output from.
@@ -137,11 +137,11 @@ class SageGuider(comfy.samplers.CFGGuider):
         if wanted and callback is not None and result.denoised is not None:
             callback(progress.total - 1, result.denoised, result.denoised, progress.total)
 
-    def _listener(self, predicted: Outcome) -> ProgressListener | None:
+    def _listener(self, predicted: SamplingRecord) -> ProgressListener | None:
         return None if self.make_listener is None else self.make_listener(self, predicted)
 
-    def _engine(self) -> Engine:
-        return Engine(
+    def _engine(self) -> LevelRunner:
+        return LevelRunner(
             self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg, self._hand_out
         )
 
@@ -166,25 +166,23 @@ class SageGuider(comfy.samplers.CFGGuider):
     def _auto_steps(self, job: Job) -> tuple[list[tuple[Cluster, int]], int]:
         """For every group the number of steps whose noise is loud enough to share, and the evaluations of looking."""
         with Progress(None, 0) as progress:
-            apart = disagreements(self._engine(), job, self.groups.partition, progress)
+            apart = group_divergences(self._engine(), job, self.groups.partition, progress)
         sampling = self.model_patcher.get_model_object("model_sampling")
         ratios = [noise_ratio(sampling, float(sigma)) for sigma in job.sigmas[:-1]]
-        limits = [auto_loudness(self.share, self.cfg, each) for each in apart]
+        limits = [min_noise_ratio(self.share, self.cfg, each) for each in apart]
         steps = [next((at for at, ratio in enumerate(ratios) if ratio <= limit), len(ratios)) for limit in limits]
         return list(zip(self.groups.partition, steps, strict=True)), progress.done
 
-    def _planned(self, job: Job) -> Outcome:
+    def _planned(self, job: Job) -> SamplingRecord:
         plan, planning = self._plan(job)
-        calls = sampler_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
+        calls = predict_model_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
         cost: Cost | None = None
         if calls is not None:
-            needed = plan.cost(
-                calls.sigmas, variations=job.variations, evaluations_a_row=calls.evaluations_a_row
-            )
+            needed = plan.cost(calls.sigmas, variations=job.variations, evaluations_per_row=calls.evaluations_per_row)
             cost = replace(needed, planning=planning)
-        return Outcome(
+        return SamplingRecord(
             plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, evaluations=planning,
-            stands_for=tuple(self.stands_for),
+            representative_of=tuple(self.representative_of),
         )  # fmt: skip
 
 
@@ -210,7 +208,7 @@ class PrefixGuider(SageGuider):
             listener=self._listener(outcome),
         ) as progress:  # fmt: skip
             plan, result, warnings = run_shared(
-                self._engine(), job, outcome.plan, progress, alone=outcome.cost is None
+                self._engine(), job, outcome.plan, progress, one_cluster_per_run=outcome.cost is None
             )
             if result is not None:
                 traces, preview = result.traces, self._a_row_a_group(result.samples, plan.levels[-2].clusters)
@@ -225,7 +223,9 @@ class PrefixGuider(SageGuider):
     def _a_row_a_group(self, batch: Any, clusters: Partition) -> Any:
         """Of every group the row its most central prompt is in: groups may be in parts by the end of the prefix."""
         central = [members[self.groups.medoid(members)] for members in self.groups.partition]
-        return latents.pick(batch, parents_of(tuple((prompt,) for prompt in central), clusters), len(clusters))
+        return latents.select_clusters(
+            batch, parents_of(tuple((prompt,) for prompt in central), clusters), len(clusters)
+        )
 
 
 class BranchGuider(SageGuider):

@@ -16,15 +16,15 @@ def count(batch: Any) -> int:
 
 def shape(batch: Any) -> torch.Size:
     """Shape of a batch, of its first part if it is nested."""
-    return picture(batch).shape
+    return first_part(batch).shape
 
 
-def picture(batch: Any) -> torch.Tensor:
+def first_part(batch: Any) -> torch.Tensor:
     """The batch itself, or its first part if it is nested."""
     return _parts(batch)[0]
 
 
-def values_a_row(batch: Any) -> int:
+def numel_per_row(batch: Any) -> int:
     """Numbers in one row, all parts together."""
     return sum(part[0].numel() for part in _parts(batch))
 
@@ -40,13 +40,14 @@ def fit_mask(mask: Any, batch: Any) -> Any:
     With one channel: the host would take more for masks of their own when it reads the result again.
     """
     pairs = zip(_parts(mask), _parts(batch), strict=False)  # sound may have no mask
-    return _like(mask, [
-        comfy.utils.reshape_mask(part, (latent.shape[0], 1, *latent.shape[2:])) for part, latent in pairs
-    ])
+    return _like(
+        mask, [comfy.utils.reshape_mask(part, (latent.shape[0], 1, *latent.shape[2:])) for part, latent in pairs]
+    )
 
 
 def tile_mask(mask: Any, batch: Any, times: int) -> Any:
     """A denoise mask of a batch as one of the batch tiled, in its own resolution; what holds for every row stays."""
+
     def tiled(part: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
         holds_for_all = part.ndim < latent.ndim and not (part.ndim == 3 and latent.ndim == 4)
         return part if holds_for_all else repeat_rows(comfy.utils.repeat_to_batch_size(part, len(latent)), times)
@@ -55,7 +56,7 @@ def tile_mask(mask: Any, batch: Any, times: int) -> Any:
     return _like(mask, [tiled(part, latent) for part, latent in pairs])
 
 
-def pick(batch: Any, clusters: Sequence[int], number: int) -> Any:
+def select_clusters(batch: Any, clusters: Sequence[int], number: int) -> Any:
     """The rows of some clusters, in that order, of a cluster-major batch of `number` clusters."""
     if list(clusters) == list(range(number)):
         return batch

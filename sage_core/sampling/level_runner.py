@@ -16,7 +16,7 @@ from ..sharing.plan import Level
 from . import latents
 from .job import Job, use_random_state
 from .progress import Progress
-from .replay_guider import CannotBatch, RunGuider, RunResult
+from .replay_guider import CannotBatch, ReplayGuider, RunResult
 from .trace import ClusterTrace
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _SEES_ALL_ROWS = (
 
 
 @dataclass(frozen=True)
-class Engine:
+class LevelRunner:
     """The model and the conditions that runs are made of.
 
     Attributes:
@@ -45,8 +45,14 @@ class Engine:
     cfg: float
     on_finished: Callable[[int, Any], None] | None = None
 
-    def run_level(
-        self, job: Job, level: Level, parents: Sequence[ClusterTrace] | None, progress: Progress, *, alone: bool
+    def run(
+        self,
+        job: Job,
+        level: Level,
+        parents: Sequence[ClusterTrace] | None,
+        progress: Progress,
+        *,
+        one_cluster_per_run: bool,
     ) -> RunResult:
         """All clusters of a level, in as few runs as memory and conditions allow.
 
@@ -57,7 +63,7 @@ class Engine:
         Raises:
             ReplayMismatch: the sampler does not repeat itself.
         """
-        size = 1 if alone or self._looks_at_the_whole_batch() else self._clusters_at_once(job)
+        size = 1 if one_cluster_per_run or self._looks_at_the_whole_batch() else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
         pending = [chunk for part in _as_far(indices, parents) for chunk in _pieces(part, size)]
         done: dict[int, RunResult] = {}
@@ -94,7 +100,7 @@ class Engine:
     def _run(
         self, job: Job, level: Level, chunk: list[int], parents: Sequence[ClusterTrace] | None, progress: Progress
     ) -> RunResult:
-        guider = RunGuider(
+        guider = ReplayGuider(
             self.model_patcher,
             self.model_options,
             conditionings=[self.condition(level.clusters[index]) for index in chunk],
@@ -157,9 +163,7 @@ def _split(result: RunResult, chunk: list[int]) -> dict[int, RunResult]:
     """A chunk's result as one result a cluster."""
     samples = latents.chunk(result.samples, len(chunk))
     denoised = [None] * len(chunk) if result.denoised is None else latents.chunk(result.denoised, len(chunk))
-    return {
-        index: RunResult(samples[at], denoised[at], [result.traces[at]]) for at, index in enumerate(chunk)
-    }
+    return {index: RunResult(samples[at], denoised[at], [result.traces[at]]) for at, index in enumerate(chunk)}
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..grouping.partition import parents_of
 from ..sharing.plan import Level, SharePlan
 from .job import Job
-from .level_runner import Engine
+from .level_runner import LevelRunner
 from .progress import Progress
 from .replay_guider import RunResult
 from .trace import ClusterTrace, ReplayMismatch
@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 
 def run_levels(
-    engine: Engine, job: Job, levels: Sequence[Level], progress: Progress, *,
-    alone: bool, above: Level | None = None, traces: Sequence[ClusterTrace] | None = None,
+    engine: LevelRunner, job: Job, levels: Sequence[Level], progress: Progress, *,
+    one_cluster_per_run: bool, above: Level | None = None, traces: Sequence[ClusterTrace] | None = None,
 ) -> RunResult:  # fmt: skip
     """Run nested levels, coarse to fine; the first continues `above`, whose clusters' traces are `traces`.
 
     Raises:
-        ReplayMismatch: see `Engine.run_level`.
+        ReplayMismatch: see `LevelRunner.run`.
     """
     result: RunResult | None = None
     for level in levels:
@@ -31,7 +31,7 @@ def run_levels(
         if above is not None and traces is not None:
             parents = [traces[index] for index in parents_of(level.clusters, above.clusters)]
         progress.start_level(level, job.variations)
-        result = engine.run_level(job, level, parents, progress, alone=alone)
+        result = engine.run(job, level, parents, progress, one_cluster_per_run=one_cluster_per_run)
         above, traces = level, result.traces
     if result is None:
         raise ValueError("levels: expected at least one level to run, got none.")
@@ -39,7 +39,7 @@ def run_levels(
 
 
 def run_plan(
-    engine: Engine, job: Job, plan: SharePlan, progress: Progress, *, alone: bool,
+    engine: LevelRunner, job: Job, plan: SharePlan, progress: Progress, *, one_cluster_per_run: bool,
     done: int = 0, traces: Sequence[ClusterTrace] | None = None,
 ) -> tuple[RunResult, list[str]]:  # fmt: skip
     """Run what is left of a plan, or every prompt alone where the sampler does not repeat itself.
@@ -53,14 +53,24 @@ def run_plan(
     above = plan.levels[done - 1] if done else None
     traces = traces if done else None
     try:
-        result = run_levels(engine, job, plan.levels[done:], progress, alone=alone, above=above, traces=traces)
+        result = run_levels(
+            engine,
+            job,
+            plan.levels[done:],
+            progress,
+            one_cluster_per_run=one_cluster_per_run,
+            above=above,
+            traces=traces,
+        )
     except ReplayMismatch as mismatch:
-        return run_levels(engine, job, plan.levels[-1:], progress, alone=alone), [_warning(mismatch)]
+        return run_levels(engine, job, plan.levels[-1:], progress, one_cluster_per_run=one_cluster_per_run), [
+            _warning(mismatch)
+        ]
     return result, []
 
 
 def run_shared(
-    engine: Engine, job: Job, plan: SharePlan, progress: Progress, *, alone: bool
+    engine: LevelRunner, job: Job, plan: SharePlan, progress: Progress, *, one_cluster_per_run: bool
 ) -> tuple[SharePlan, RunResult | None, list[str]]:
     """Run the shared levels of a plan, all but the last.
 
@@ -71,7 +81,7 @@ def run_shared(
     if len(plan.levels) == 1:
         return plan, None, []
     try:
-        return plan, run_levels(engine, job, plan.levels[:-1], progress, alone=alone), []
+        return plan, run_levels(engine, job, plan.levels[:-1], progress, one_cluster_per_run=one_cluster_per_run), []
     except ReplayMismatch as mismatch:
         return SharePlan(plan.levels[-1:]), None, [_warning(mismatch)]
 

@@ -13,7 +13,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class SamplerCalls:
+class ModelCalls:
     """The model calls of one run.
 
     Attributes:
@@ -22,13 +22,13 @@ class SamplerCalls:
     """
 
     sigmas: tuple[float, ...]
-    evaluations_a_row: int
+    evaluations_per_row: int
 
 
-def sampler_calls(
+def predict_model_calls(
     model_patcher: comfy.model_patcher.ModelPatcher, model_options: dict[str, Any], sampler: Any,
     sigmas: torch.Tensor, cfg: float,
-) -> SamplerCalls | None:  # fmt: skip
+) -> ModelCalls | None:  # fmt: skip
     """What a sampler will ask of the model.
 
     The sampler itself is run, on one tiny latent, with a stand-in for the model's answers. Two different
@@ -48,7 +48,7 @@ def sampler_calls(
 
 def _probe(
     model_patcher: Any, model_options: dict[str, Any], sampler: Any, sigmas: torch.Tensor, cfg: float, scale: float
-) -> SamplerCalls:
+) -> ModelCalls:
     calls: list[float] = []
     asked = 0
 
@@ -76,4 +76,4 @@ def _probe(
             guider, sigmas.cpu(), {"model_options": options, "seed": 0}, None, noise, torch.zeros_like(noise),
             None, disable_pbar=True,
         )  # fmt: skip
-    return SamplerCalls(tuple(calls), asked)
+    return ModelCalls(tuple(calls), asked)

@@ -9,8 +9,8 @@ import comfy.model_patcher
 
 from ..conditioning.combine import Conditioning
 from ..grouping.prompt_groups import PromptGroups
-from ..sharing.outcome import Outcome
 from ..sharing.plan import SharePlan
+from ..sharing.sampling_record import SamplingRecord
 from .job import Job
 from .trace import ClusterTrace
 
@@ -35,7 +35,7 @@ class Prefix:
     negative: Conditioning
     cfg: float
     model: dict[str, Any]
-    outcome: Outcome
+    outcome: SamplingRecord
     latent: dict[str, Any] = field(default_factory=dict, repr=False)
     sampler_name: str = ""
     origin: Prefix | None = field(default=None, repr=False)

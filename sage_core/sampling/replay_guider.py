@@ -55,7 +55,7 @@ class RunResult:
     traces: list[ClusterTrace]
 
 
-class RunGuider(comfy.samplers.CFGGuider):
+class ReplayGuider(comfy.samplers.CFGGuider):
     """Guides one run: rows are clusters x variations, cluster-major; everything else is the host's CFGGuider."""
 
     def __init__(
@@ -94,7 +94,7 @@ class RunGuider(comfy.samplers.CFGGuider):
         self.calls = 0
         self.evaluated = False
         self.replayed = False
-        self.reached = False
+        self.past_branch = False
         self.denoised: torch.Tensor | None = None
         self.step_denoised: Any = None
 
@@ -144,20 +144,18 @@ class RunGuider(comfy.samplers.CFGGuider):
         try:
             denoised = super().predict_noise(x, timestep, model_options or {}, seed)
         except Exception as error:
-            if self.reached:
+            if self.past_branch:
                 raise BranchReached from error
             if not self.replayed or self.evaluated or isinstance(error, _NOT_OF_A_PATCH):
                 raise
             # A patch (self-attention guidance, say) needs something of an evaluation that was not made.
             raise ReplayMismatch(f"a patch of the model fails on a recorded answer: {error}") from error
-        if self.reached:
+        if self.past_branch:
             raise BranchReached
         self.denoised = denoised
         if self.evaluated:
             nested = len(self.latent_shapes) > 1  # packed by the host; the first part is the picture
-            self.on_denoised(
-                comfy.utils.unpack_latents(denoised, self.latent_shapes)[0] if nested else denoised
-            )
+            self.on_denoised(comfy.utils.unpack_latents(denoised, self.latent_shapes)[0] if nested else denoised)
         return denoised
 
     def _cluster_pairs(self) -> list[dict[str, list]]:
@@ -173,12 +171,15 @@ class RunGuider(comfy.samplers.CFGGuider):
     def _with_hooks(self, model_options: dict[str, Any]) -> dict[str, Any]:
         options = comfy.model_patcher.create_model_options_clone(model_options)
         wrappers = options.setdefault("transformer_options", {}).setdefault("wrappers", {})
-        for kind, wrapper in ((_WRAPPERS.SAMPLER_SAMPLE, self._sample_rows), (_WRAPPERS.CALC_COND_BATCH, self._answer)):
+        for kind, wrapper in (
+            (_WRAPPERS.SAMPLER_SAMPLE, self._sampler_sample),
+            (_WRAPPERS.CALC_COND_BATCH, self._calc_cond_batch),
+        ):
             # Ours goes first, that is outermost: a replayed call must not reach stateful patches.
             wrappers[kind] = {"sage": [wrapper], **wrappers.get(kind, {})}
         return options
 
-    def _sample_rows(self, executor: Any, model_wrap: Any, sigmas: Any, extra_args: Any, callback: Any,
+    def _sampler_sample(self, executor: Any, model_wrap: Any, sigmas: Any, extra_args: Any, callback: Any,
                      noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # fmt: skip
         self.noise_mode = VariationNoise(len(self.entries), self.variations, noise.shape[1:])
         try:
@@ -193,7 +194,7 @@ class RunGuider(comfy.samplers.CFGGuider):
             return step
         return torch.zeros_like(like) if self.denoised is None else self.denoised
 
-    def _answer(
+    def _calc_cond_batch(
         self, executor: Any, model: Any, conds: list, x: torch.Tensor, timestep: torch.Tensor, model_options: Any
     ) -> list[torch.Tensor]:
         """Answer one call of the model: from the parents' traces while they last, else by evaluating."""
@@ -207,7 +208,7 @@ class RunGuider(comfy.samplers.CFGGuider):
         elif is_past(sigma, self.branch_sigma):
             # Guidance that remembers (APG's momentum) has to see the noise fall, or it takes the next run for
             # a part of this one. So the call gets some answer, and the run ends after the guidance.
-            self.reached = True
+            self.past_branch = True
             return [x.clone() for _ in conds]
         else:
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from ..phrases import count_of, shorten
-from ..sharing.outcome import Outcome
+from ..phrases import counted, shorten
+from ..sharing.sampling_record import SamplingRecord
 
 
-def sampling_report(outcome: Outcome) -> str:
+def sampling_report(outcome: SamplingRecord) -> str:
     """Evaluations planned, done and saved, level by level."""
     plan, cost = outcome.plan, outcome.cost
-    shared = count_of(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
+    shared = counted(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
     lines = [
-        f"{count_of(plan.n_prompts + outcome.repeats, 'prompt')} x {count_of(outcome.variations, 'variation')}, "
-        f"{shared}, {count_of(outcome.steps, 'step')}",
+        f"{counted(plan.n_prompts + outcome.repeats, 'prompt')} x {counted(outcome.variations, 'variation')}, "
+        f"{shared}, {counted(outcome.steps, 'step')}",
         "",
     ]
     if cost is not None and cost.planning:
-        lines.append(f"- planning: {count_of(cost.planning, 'evaluation')} to see what the groups disagree about")
+        lines.append(f"- planning: {counted(cost.planning, 'evaluation')} to see what the groups disagree about")
     above = "start"
     for index, level in enumerate(plan.levels):
         below = "end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}"
-        evaluations = "" if cost is None else f", {count_of(cost.per_level[index], 'evaluation')}"
+        evaluations = "" if cost is None else f", {counted(cost.per_level[index], 'evaluation')}"
         name = "branch" if level.branch_sigma is None else "shared"
-        rows = count_of(len(level.clusters) * outcome.variations, "row")
+        rows = counted(len(level.clusters) * outcome.variations, "row")
         lines.append(f"- {name}: sigma {above} to {below}, {rows}{evaluations}")
         above = below
     lines += _partings(outcome)
@@ -33,19 +33,19 @@ def sampling_report(outcome: Outcome) -> str:
         if outcome.evaluations > cost.total:
             lines.append(f"{done}: something evaluates the model more often, or steps had to be done again")
         else:
-            saved = 1 - outcome.evaluations / outcome.alone if outcome.alone else 0.0
-            lines.append(f"{done}, {outcome.alone} for every prompt alone: {saved:.1%} saved")
+            saved = 1 - outcome.evaluations / outcome.baseline_evaluations if outcome.baseline_evaluations else 0.0
+            lines.append(f"{done}, {outcome.baseline_evaluations} for every prompt alone: {saved:.1%} saved")
     if outcome.repeats:
-        lines.append(f"- {count_of(outcome.repeats, 'repeated prompt')}: no evaluations of their own")
+        lines.append(f"- {counted(outcome.repeats, 'repeated prompt')}: no evaluations of their own")
     return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in outcome.warnings)])
 
 
-def _partings(outcome: Outcome) -> list[str]:
+def _partings(outcome: SamplingRecord) -> list[str]:
     """Who shares down to where, by the list's own numbers, if that is not the same for all."""
     if len(outcome.plan.levels) < 3:
         return []
     first: dict[int, int] = {}
-    for number, prompt in enumerate(outcome.stands_for or range(outcome.plan.n_prompts), start=1):
+    for number, prompt in enumerate(outcome.representative_of or range(outcome.plan.n_prompts), start=1):
         first.setdefault(prompt, number)
     return [
         f"- together to sigma {sigma:.4g}: prompts {shorten(', '.join(str(first[prompt]) for prompt in cluster), 80)}"

@@ -51,9 +51,7 @@ def record(sigma: float, x: torch.Tensor, outputs: Sequence[torch.Tensor | None]
     kept = [None if output is None else output.detach().to("cpu", copy=True) for output in outputs]
     prints = fingerprint(x).chunk(clusters)
     parts = [[None] * clusters if output is None else output.chunk(clusters) for output in kept]
-    return [
-        Call(sigma, tuple(part[index] for part in parts), prints[index]) for index in range(clusters)
-    ]
+    return [Call(sigma, tuple(part[index] for part in parts), prints[index]) for index in range(clusters)]
 
 
 def replay(calls: Sequence[Call], sigma: float, x: torch.Tensor) -> list[torch.Tensor | None]:

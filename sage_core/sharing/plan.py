@@ -33,7 +33,7 @@ class Cost:
     """
 
     per_level: tuple[int, ...]
-    independent: int
+    without_sharing: int
     planning: int = 0
 
     @property
@@ -43,7 +43,7 @@ class Cost:
     @property
     def saved(self) -> float:
         """Share of the evaluations that is saved, 0 to 1."""
-        return 1 - self.total / self.independent if self.independent else 0.0
+        return 1 - self.total / self.without_sharing if self.without_sharing else 0.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class SharePlan:
             levels.append(current)
         return levels
 
-    def cost(self, call_sigmas: Sequence[float], *, variations: int, evaluations_a_row: int) -> Cost:
+    def cost(self, call_sigmas: Sequence[float], *, variations: int, evaluations_per_row: int) -> Cost:
         """Evaluations that this plan needs for a sampler that calls the model at `call_sigmas`.
 
         Args:
@@ -133,7 +133,7 @@ class SharePlan:
             evaluations_a_row: 2 with a negative prompt (CFG), 1 without.
         """
         calls = self.level_of_calls(call_sigmas)
-        a_cluster = variations * evaluations_a_row
+        a_cluster = variations * evaluations_per_row
         per_level = tuple(
             calls.count(index) * len(level.clusters) * a_cluster for index, level in enumerate(self.levels)
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ..grouping.ambiguity import contradicting, reading
-from ..grouping.linkage import HAIR, nested_clusters
+from ..grouping.ambiguity import modifier_conflicts, split_modifiers
+from ..grouping.linkage import SIMILARITY_TOLERANCE, dendrogram_clusters
 from ..grouping.partition import Cluster
 from ..grouping.prompt_groups import PromptGroups
 
@@ -34,7 +34,7 @@ def tree_shares(groups: PromptGroups, share: float) -> list[ClusterShare]:
     return [found for members in groups.partition for found in _tree(groups, members, share)]
 
 
-def auto_loudness(share: float, cfg: float, apart: float) -> float:
+def min_noise_ratio(share: float, cfg: float, apart: float) -> float:
     """How much louder than the picture the noise has to be for a group to share: in proportion to how far apart its
     prompts' pictures are, and guidance multiplies that.
 
@@ -54,14 +54,14 @@ def _tree(groups: PromptGroups, members: Cluster, share: float) -> list[ClusterS
     ordered = sorted(members, key=lambda prompt: groups.prompts[prompt])  # so that ties do not depend on the list
     clusters = [
         (tuple(sorted(ordered[at] for at in cluster)), 1 - similarity)
-        for cluster, similarity in nested_clusters(groups.embeddings[ordered])
+        for cluster, similarity in dendrogram_clusters(groups.embeddings[ordered])
     ]
     widest = max((distance for _, distance in clusters), default=0.0)
-    if widest < HAIR:
+    if widest < SIMILARITY_TOLERANCE:
         return [(members, share)]
-    readings = {prompt: reading(groups.prompts[prompt]) for prompt in members}
+    split_prompts = {prompt: split_modifiers(groups.prompts[prompt]) for prompt in members}
     return [
         (cluster, min(1.0, share * (2 - distance / widest)))
         for cluster, distance in clusters
-        if len(cluster) == len(members) or not contradicting([readings[prompt] for prompt in cluster])
+        if len(cluster) == len(members) or not modifier_conflicts([split_prompts[prompt] for prompt in cluster])
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..conditioning.combine import Conditioning
-from ..grouping.linkage import group_prompts
+from ..grouping.linkage import cluster_prompts
 from ..grouping.partition import Cluster
 from ..grouping.prompt_groups import PromptGroups
 from ..grouping.threshold import auto_threshold
@@ -18,7 +18,7 @@ from ..validation import check_finite
 
 
 @dataclass(frozen=True)
-class Examples:
+class TrainingSet:
     """
     Attributes:
         latents: N images, (1, channels, ..., height, width) each, as the VAE gives them.
@@ -36,9 +36,9 @@ class Examples:
         return list(found.values())
 
 
-def make_examples(
+def make_training_set(
     latents: Sequence[dict[str, Any]], positive: Sequence[Any], groups: PromptGroups | None = None
-) -> Examples:
+) -> TrainingSet:
     """What the host's dataset nodes give, as examples.
 
     Args:
@@ -65,7 +65,7 @@ def make_examples(
         )
     partition = tuple(part for members in groups.partition for part in _of_one_shape(members, images))
     own = tuple((texts, prompt, trainable(condition)) for texts, prompt, condition in groups.shared_prompts)
-    return Examples(
+    return TrainingSet(
         tuple(images), replace(groups, conditionings=conditionings, partition=partition, shared_prompts=own)
     )
 
@@ -108,7 +108,7 @@ def _alike(conditionings: tuple[Conditioning, ...]) -> PromptGroups:
     names = tuple(f"image {number}" for number in range(1, len(conditionings) + 1))
     embeddings = clip_embeddings(conditionings)
     threshold = auto_threshold(names, embeddings)
-    partition = group_prompts(names, embeddings, threshold=threshold)
+    partition = cluster_prompts(names, embeddings, threshold=threshold)
     return PromptGroups(names, conditionings, embeddings, partition, threshold, "auto", "clip", "mean")
 
 

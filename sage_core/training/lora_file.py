@@ -40,7 +40,7 @@ class SageLora(dict[str, torch.Tensor]):
 
 
 def trained_lora(trainer: Trainer) -> SageLora:
-    model = trainer.student.patcher.model
+    model = trainer.trainable_model.patcher.model
     tensors = trainer.lora()
     names = file_names(model)
     layers = {}
@@ -101,7 +101,7 @@ def _shaped(tensor: torch.Tensor, part: str, shape: torch.Size) -> torch.Tensor:
 
 
 def _metadata(trainer: Trainer, family: str) -> dict[str, str]:
-    settings, groups = trainer.settings, trainer.examples.groups
+    settings, groups = trainer.settings, trainer.training_set.groups
     said = {
         "ss_network_module": "networks.lora", "ss_network_dim": settings.rank, "ss_network_alpha": settings.alpha,
         "ss_steps": trainer.done, "ss_num_train_images": len(groups.prompts),
@@ -117,6 +117,6 @@ def _metadata(trainer: Trainer, family: str) -> dict[str, str]:
         "modelspec.architecture": f"{_ARCHITECTURES.get(family, family.lower())}/lora",
         "modelspec.title": "SAGE LoRA", "modelspec.implementation": "ComfyUI",
         "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "modelspec.prediction_type": trainer.objectives.objective,
+        "modelspec.prediction_type": trainer.batch_sampler.objective,
     }  # fmt: skip
     return {key: str(value) for key, value in said.items()}

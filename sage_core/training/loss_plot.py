@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..images.text import Lettering
+from ..images.text import TextRenderer
 from .objective import TERMS
 
 _COLOURS = ((40, 40, 40), (0, 114, 178), (213, 94, 0), (0, 158, 115))
@@ -21,7 +21,7 @@ def loss_plot(losses: Sequence[Sequence[float]], rates: Sequence[float]) -> Imag
         losses: a row a step: all rows of the batch, then each term (NaN where a step had none of it).
         rates: learning rate a step.
     """
-    text = Lettering(15)
+    text = TextRenderer(15)
     picture = Image.new("RGB", _SIZE, "white")
     pen = ImageDraw.Draw(picture)
     left, top, right, bottom = _MARGIN + 16, _MARGIN, _SIZE[0] - 16, _SIZE[1] - _MARGIN

@@ -12,7 +12,7 @@ import torch
 
 from ..conditioning.combine import Conditioning
 from ..grouping.partition import Cluster
-from .dataset import Examples
+from .dataset import TrainingSet
 from .losses import Objective, bridge, mean_target, noised, posterior_target, weighting
 
 TERMS = ("plain", "soft", "consistency")
@@ -58,13 +58,13 @@ class Batch:
     terms: list[int]
 
 
-class Objectives:
+class BatchSampler:
     """Draws batches. Every row is of one term, drawn as often as the term weighs, so that a step of L_SAGE costs what
     a plain one does. Everything random comes from the generator that is handed in.
     """
 
     def __init__(
-        self, examples: Examples, latents: Sequence[torch.Tensor], model_sampling: Any, settings: LossSettings,
+        self, training_set: TrainingSet, latents: Sequence[torch.Tensor], model_sampling: Any, settings: LossSettings,
         empty: Conditioning | None,
     ) -> None:  # fmt: skip
         """
@@ -76,29 +76,29 @@ class Objectives:
             ValueError: settings are out of range, or the model is of a family without a known weighting.
         """
         _check(settings)
-        self.examples = examples
+        self.training_set = training_set
         self.latents = latents
         self.sampling = model_sampling
         self.settings = settings
         self.empty = empty
         self.objective = objective_of(model_sampling)
-        self.shapes = examples.shapes()
-        groups = examples.groups
+        self.shapes = training_set.shapes()
+        groups = training_set.groups
         self.home: dict[int, Cluster] = {index: members for members in groups.partition for index in members}
         self.group_condition = {members: groups.condition(members) for members in groups.partition}
 
-    def draw(self, size: int, generator: torch.Generator) -> Batch:
+    def sample_batch(self, size: int, generator: torch.Generator) -> Batch:
         """A batch of images of one shape, each as likely as any other."""
         counts = torch.tensor([len(indices) for indices in self.shapes], dtype=torch.float)
         indices = self.shapes[int(torch.multinomial(counts, 1, generator=generator))]
         picks = torch.randint(len(indices), (size,), generator=generator)
-        rows = [self._row(indices[int(pick)], generator) for pick in picks]
+        rows = [self._example(indices[int(pick)], generator) for pick in picks]
         states, sigma, targets, conditions, terms = zip(*rows, strict=True)
         sigmas = torch.tensor(sigma)
         weights = weighting(sigmas, self.objective, self.settings.min_snr)
         return Batch(torch.cat(states), sigmas, torch.cat(targets), weights, list(conditions), list(terms))
 
-    def _row(
+    def _example(
         self, index: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, float, torch.Tensor, Conditioning, int]:
         settings, members = self.settings, self.home[index]
@@ -108,7 +108,7 @@ class Objectives:
         branch = settings.shortest_share + branch * (settings.longest_share - settings.shortest_share)
         mix = torch.tensor([1.0, settings.soft_weight, settings.consistency_weight])
         term = int(torch.multinomial(mix, 1, generator=generator)) if len(members) > 1 else 0
-        condition, target = self.examples.groups.conditionings[index], clean
+        condition, target = self.training_set.groups.conditionings[index], clean
         if term == 0:
             sigma = self._sigma(at)
             state = self._noised(clean, noise, sigma)
@@ -119,7 +119,7 @@ class Objectives:
         else:
             sigma = self._sigma(branch + at * (1 - branch))
             start = self._sigma(branch)
-            group = mean_target(self._stack(members), self._shares(members))[None]
+            group = mean_target(self._stack(members), self._member_weights(members))[None]
             state = bridge(clean, self._noised(group, noise, start), torch.tensor([sigma]), torch.tensor([start]))
         if self.empty is not None and dropped < settings.caption_dropout:
             condition = self.empty
@@ -129,7 +129,7 @@ class Objectives:
         self, clean: torch.Tensor, members: Cluster, noise: torch.Tensor, sigma: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """State and target of the shared phase."""
-        stack, shares = self._stack(members), self._shares(members)
+        stack, shares = self._stack(members), self._member_weights(members)
         if self.settings.soft_target == "mean":
             group = mean_target(stack, shares)[None]
             return self._noised(group, noise, sigma), group
@@ -148,7 +148,7 @@ class Objectives:
         return torch.cat([self.latents[index] for index in members])
 
     @staticmethod
-    def _shares(members: Cluster) -> torch.Tensor:
+    def _member_weights(members: Cluster) -> torch.Tensor:
         return torch.full((len(members),), 1 / len(members))
 
 
@@ -162,9 +162,7 @@ def objective_of(model_sampling: Any) -> Objective:
         return "flow"
     if isinstance(model_sampling, comfy.model_sampling.V_PREDICTION):
         return "v"
-    if isinstance(model_sampling, comfy.model_sampling.EPS) and not isinstance(
-        model_sampling, comfy.model_sampling.X0
-    ):
+    if isinstance(model_sampling, comfy.model_sampling.EPS) and not isinstance(model_sampling, comfy.model_sampling.X0):
         return "epsilon"
     names = ", ".join(base.__name__ for base in type(model_sampling).__mro__[:-1])
     raise ValueError(f"model: expected a model that predicts epsilon, v or a flow, got {names}.")

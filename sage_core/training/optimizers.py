@@ -8,13 +8,13 @@ import torch
 
 from ..validation import check_choice
 
-OPTIMISERS = ("AdamW", "Adafactor")
+OPTIMIZERS = ("AdamW", "Adafactor")
 SCHEDULES = ("constant", "linear", "cosine")
 
 
-def make_optimiser(name: str, parameters: list[torch.nn.Parameter], rate: float, decay: float) -> torch.optim.Optimizer:
+def make_optimizer(name: str, parameters: list[torch.nn.Parameter], rate: float, decay: float) -> torch.optim.Optimizer:
     """AdamW keeps two numbers a weight; Adafactor (Shazeer and Stern 2018) hardly any."""
-    check_choice("optimizer", name, OPTIMISERS)
+    check_choice("optimizer", name, OPTIMIZERS)
     if name == "AdamW":
         return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
     from transformers.optimization import Adafactor  # heavy
@@ -24,10 +24,10 @@ def make_optimiser(name: str, parameters: list[torch.nn.Parameter], rate: float,
     )
 
 
-def make_schedule(name: str, optimiser: torch.optim.Optimizer, warmup: int, steps: int) -> Any:
+def make_schedule(name: str, optimizer: torch.optim.Optimizer, warmup: int, steps: int) -> Any:
     """A rise over the first `warmup` steps, then constant or down to zero."""
     from transformers import get_scheduler  # heavy
 
     check_choice("lr_schedule", name, SCHEDULES)
     kind = "constant_with_warmup" if name == "constant" else name
-    return get_scheduler(kind, optimiser, num_warmup_steps=warmup, num_training_steps=steps)
+    return get_scheduler(kind, optimizer, num_warmup_steps=warmup, num_training_steps=steps)

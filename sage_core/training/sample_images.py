@@ -33,10 +33,10 @@ def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: Samp
     Returns:
         (1, height, width, 3).
     """
-    groups, latent = chosen(trainer, settings.most)
-    with trainer.student.sampling():
+    groups, latent = sample_prompts(trainer, settings.most)
+    with trainer.trainable_model.sampling():
         out, _ = sample(
-            trainer.student.patcher, groups, empty, {"samples": torch.zeros_like(latent)}, seed=settings.seed,
+            trainer.trainable_model.patcher, groups, empty, {"samples": torch.zeros_like(latent)}, seed=settings.seed,
             steps=settings.steps, cfg=settings.cfg, sampler_name=settings.sampler_name, scheduler=settings.scheduler,
             denoise=1.0, share=settings.share,
         )  # fmt: skip
@@ -44,19 +44,19 @@ def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: Samp
     return comparison_grid(groups, {"images": images.reshape(-1, *images.shape[-3:])}, (), 256)
 
 
-def chosen(trainer: Trainer, most: int) -> tuple[PromptGroups, torch.Tensor]:
+def sample_prompts(trainer: Trainer, most: int) -> tuple[PromptGroups, torch.Tensor]:
     """Some prompts, the largest groups first, all of one latent shape; and such a latent, (1, channels, ...)."""
-    examples = trainer.examples
-    shape = examples.latents[max(examples.groups.partition, key=len)[0]].shape
+    training_set = trainer.training_set
+    shape = training_set.latents[max(training_set.groups.partition, key=len)[0]].shape
     picks: list[int] = []
-    for members in sorted(examples.groups.partition, key=len, reverse=True):
-        if examples.latents[members[0]].shape == shape:
+    for members in sorted(training_set.groups.partition, key=len, reverse=True):
+        if training_set.latents[members[0]].shape == shape:
             picks += members[: most - len(picks)]
     place = {index: number for number, index in enumerate(sorted(picks))}
-    parts = [tuple(place[index] for index in members if index in place) for members in examples.groups.partition]
-    groups = examples.groups
+    parts = [tuple(place[index] for index in members if index in place) for members in training_set.groups.partition]
+    groups = training_set.groups
     return replace(
         groups, prompts=tuple(groups.prompts[index] for index in place),
         conditionings=tuple(groups.conditionings[index] for index in place),
         embeddings=groups.embeddings[list(place)], partition=tuple(part for part in parts if part),
-    ), examples.latents[picks[0]]  # fmt: skip
+    ), training_set.latents[picks[0]]  # fmt: skip

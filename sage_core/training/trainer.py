@@ -16,11 +16,11 @@ import torch
 from ..conditioning.combine import Conditioning
 from .adapters import add_adapters
 from .checkpoint import load_state, save_state
-from .dataset import Examples
+from .dataset import TrainingSet
 from .losses import weighted_error
-from .objective import TERMS, LossSettings, Objectives
-from .optimizers import make_optimiser, make_schedule
-from .student import Student
+from .objective import TERMS, BatchSampler, LossSettings
+from .optimizers import make_optimizer, make_schedule
+from .trainable_model import TrainableModel
 
 log = logging.getLogger(__name__)
 # Settings that a training may go on with other values of.
@@ -70,27 +70,27 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Any, examples: Examples, empty: Conditioning | None, settings: TrainSettings
+        self, model: Any, training_set: TrainingSet, empty: Conditioning | None, settings: TrainSettings
     ) -> None:
         _check(settings)
-        self.settings, self.examples = settings, examples
-        self.student = Student(
+        self.settings, self.training_set = settings, training_set
+        self.trainable_model = TrainableModel(
             model, bf16=settings.bf16, gradient_checkpointing=settings.gradient_checkpointing,
             offloading=settings.offloading,
         )  # fmt: skip
-        self.base = fingerprint(self.student.patcher.model.state_dict())
+        self.base = fingerprint(self.trainable_model.patcher.model.state_dict())
         self.weights = add_adapters(
-            self.student.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
+            self.trainable_model.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
             layers=settings.layers, seed=settings.seed,
         )  # fmt: skip
-        sampling = self.student.patcher.get_model_object("model_sampling")
-        latents = self.student.latents_in(list(examples.latents))
-        self.objectives = Objectives(examples, latents, sampling, settings.loss, empty)
+        sampling = self.trainable_model.patcher.get_model_object("model_sampling")
+        latents = self.trainable_model.latents_in(list(training_set.latents))
+        self.batch_sampler = BatchSampler(training_set, latents, sampling, settings.loss, empty)
         self.learning = [tensor for tensor in self.weights.values() if tensor.requires_grad]
-        self.optimiser = make_optimiser(
+        self.optimizer = make_optimizer(
             settings.optimizer, self.learning, settings.learning_rate, settings.weight_decay
         )
-        self.schedule = make_schedule(settings.lr_schedule, self.optimiser, settings.warmup, settings.steps)
+        self.schedule = make_schedule(settings.lr_schedule, self.optimizer, settings.warmup, settings.steps)
         self.average = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.done = 0
@@ -105,10 +105,10 @@ class Trainer:
             ValueError: a loss or the gradient is not finite; the weights are those of the step before.
         """
         errors, terms = [], []
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         for _ in range(self.settings.accumulation):
-            batch = self.objectives.draw(self.settings.batch_size, self.generator)
-            denoised = self.student.denoised(batch)
+            batch = self.batch_sampler.sample_batch(self.settings.batch_size, self.generator)
+            denoised = self.trainable_model.denoised(batch)
             error = weighted_error(denoised, batch.targets.to(denoised.device), batch.weights.to(denoised.device))
             self._check_finite(error, batch.terms)
             _backward(error.mean() / self.settings.accumulation)
@@ -118,7 +118,7 @@ class Trainer:
         if not torch.isfinite(norm):
             raise ValueError(f"The gradient is not finite at step {self.done + 1}. Try a lower learning_rate, or fp32.")
         self.rates.append(self.schedule.get_last_lr()[0])
-        self.optimiser.step()
+        self.optimizer.step()
         self.schedule.step()
         for name, tensor in self.weights.items():
             self.average[name].lerp_(tensor.detach().to(self.average[name].device), 1 - self.settings.ema)
@@ -133,13 +133,13 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         return {
             "base": self.base,
-            "data": fingerprint({str(index): latent for index, latent in enumerate(self.examples.latents)}),
-            "groups": [list(members) for members in self.examples.groups.partition],
+            "data": fingerprint({str(index): latent for index, latent in enumerate(self.training_set.latents)}),
+            "groups": [list(members) for members in self.training_set.groups.partition],
             "settings": asdict(self.settings),
             "done": self.done,
             "weights": dict(self.weights),
             "average": self.average,
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimizer.state_dict(),
             "schedule": {"last_epoch": self.schedule.last_epoch},
             "generator": self.generator.get_state(),
             "losses": torch.tensor(self.losses, dtype=torch.float64),
@@ -168,12 +168,12 @@ class Trainer:
             for name, tensor in self.weights.items():
                 tensor.copy_(state["weights"][name])
                 self.average[name].copy_(state["average"][name])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimiser"])
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         self.generator.set_state(state["generator"])
         self.done, self.losses = state["done"], state["losses"].tolist()
         self.rates = state["rates"].tolist()
-        for group, rate in zip(self.optimiser.param_groups, self._rates_now(), strict=True):
+        for group, rate in zip(self.optimizer.param_groups, self._rates_now(), strict=True):
             group["lr"] = rate
 
     def _rates_now(self) -> list[float]:
@@ -193,7 +193,7 @@ class Trainer:
 
 def train(
     trainer: Trainer, path: Path, on_step: Callable[[Trainer], None] = lambda trainer: None,
-    enough: Callable[[], bool] = lambda: False,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> list[str]:  # fmt: skip
     """Goes on from the state in `path`, if there is one, to the last step. The state is saved every now and then, at
     the end, and whenever it stops: by an error, or by the host's stop button.
@@ -212,12 +212,12 @@ def train(
     if trainer.finished:
         return notes
     saved = trainer.done
-    with trainer.student.loaded(), torch.enable_grad():
+    with trainer.trainable_model.loaded(), torch.enable_grad():
         try:
             while not trainer.finished:
                 comfy.model_management.throw_exception_if_processing_interrupted()
                 trainer.step()
-                trainer.finished = trainer.done >= trainer.settings.steps or enough()
+                trainer.finished = trainer.done >= trainer.settings.steps or should_stop()
                 on_step(trainer)
                 if trainer.done % trainer.settings.save_every == 0:
                     _save(trainer, path, notes)

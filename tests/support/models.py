@@ -380,9 +380,7 @@ def controlnet() -> comfy.controlnet.ControlNet:
         for name, parameter in net.named_parameters():
             if name.startswith(("zero_convs", "middle_block_out")):  # a hint, where training starts at zero
                 parameter *= 0.3
-        control = comfy.controlnet.load_controlnet_state_dict(
-            net.state_dict(), None, {"dtype": torch.float32}
-        )
+        control = comfy.controlnet.load_controlnet_state_dict(net.state_dict(), None, {"dtype": torch.float32})
     # The loader knows no device option, and would take a GPU where there is one.
     control.load_device = control.control_model_wrapped.load_device = CPU
     return control

@@ -49,11 +49,11 @@ def train_autoencoder(
     if init:
         model.load_state_dict(init)
     model = model.to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / STEPS)))
+        optimizer, lambda step: min(1, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / STEPS)))
     )
-    checkpoint = Checkpoint(folder / "autoencoder.pt", model=model, optimiser=optimiser, schedule=schedule)
+    checkpoint = Checkpoint(folder / "autoencoder.pt", model=model, optimizer=optimizer, schedule=schedule)
     rng = np.random.default_rng(seed)
     began = time.monotonic()
     for step in range(checkpoint.load(), STEPS):
@@ -63,10 +63,10 @@ def train_autoencoder(
             noisy = latents + LATENT_NOISE * torch.randn_like(latents)
             restored = model.taesd_decoder(noisy).float()
         loss = _loss(restored, crops) + 1e-3 * latents.float().square().mean()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         if step % 100 == 99:
             psnr = -10 * math.log10(F.mse_loss(restored, crops).item())
@@ -137,9 +137,7 @@ def _kept(
 
 def _loss(restored: torch.Tensor, crops: torch.Tensor) -> torch.Tensor:
     """Pixels, and edges, where drawings have all their detail."""
-    edges = sum(
-        (restored.diff(dim=dim) - crops.diff(dim=dim)).abs().mean() for dim in (-1, -2)
-    )
+    edges = sum((restored.diff(dim=dim) - crops.diff(dim=dim)).abs().mean() for dim in (-1, -2))
     return (restored - crops).abs().mean() + 2 * F.mse_loss(restored, crops) + edges
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import DemoJudge
-from comfyui_sage.sage_core.images.text import Lettering
+from comfyui_sage.sage_core.images.text import TextRenderer
 from PIL import Image, ImageDraw
 
 from .dataset import Dataset
@@ -23,9 +23,7 @@ SAMPLERS = ("euler", "dpmpp_2m")
 _TILE, _COLUMNS, _TEXT = 128, 8, 12
 
 
-def write_card(
-    folder: Path, weights: Path, judge: DemoJudge, test: Dataset, drawings: dict[str, np.ndarray]
-) -> None:
+def write_card(folder: Path, weights: Path, judge: DemoJudge, test: Dataset, drawings: dict[str, np.ndarray]) -> None:
     """`demo_model.md` and `demo_model.jpg` in the folder.
 
     Args:
@@ -52,9 +50,9 @@ def _sheet(scenes: list[Scene], pictures: torch.Tensor, judged: list[dict[str, b
     """The first pictures as they come, then the first failures, with what was wrong."""
     wrong = [index for index, each in enumerate(judged) if not all(each.values())]
     parts = [(list(range(32)), "as they come"), (wrong[:16], "failures")]
-    height = _TILE + 6 * Lettering(_TEXT).line
+    height = _TILE + 6 * TextRenderer(_TEXT).line
     sheet = Image.new("RGB", (_COLUMNS * (_TILE + 8), 6 * height + 60), "white")
-    draw, text, title_text, top = ImageDraw.Draw(sheet), Lettering(_TEXT), Lettering(16), 0
+    draw, text, title_text, top = ImageDraw.Draw(sheet), TextRenderer(_TEXT), TextRenderer(16), 0
     for chosen, title in parts:
         title_text.draw(draw, (4, top + 2), title, "black")
         for place, index in enumerate(chosen):

@@ -56,7 +56,7 @@ class Vocabulary:
         return tuple(self.tokenizer.tokenizer(word)["input_ids"][1:-1])
 
 
-class Student(nn.Module):
+class TrainableModel(nn.Module):
     """What is trained: tokens, a noisy latent and its sigma in, the velocity out."""
 
     def __init__(self, vocabulary: int) -> None:
@@ -120,7 +120,7 @@ def train_denoiser(
     """
     torch.manual_seed(seed)
     tokens, vocabulary = _tokens(dataset, folder)
-    student = Student(len(vocabulary.ids)).to(device)
+    student = TrainableModel(len(vocabulary.ids)).to(device)
     average = torch.optim.swa_utils.AveragedModel(student, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA))
     matrices = [p for name, p in student.named_parameters() if "joint_blocks" in name and p.ndim == 2]
     others = [p for p in student.parameters() if not any(p is m for m in matrices)]
@@ -137,16 +137,16 @@ def train_denoiser(
     start, began, recent = checkpoint.load(), time.monotonic(), []
     for step in range(start, steps):
         rate = RATE * _schedule(step, steps)
-        for optimiser in optimisers:
-            for group in optimiser.param_groups:
+        for optimizer in optimisers:
+            for group in optimizer.param_groups:
                 group["lr"] = rate
         loss = _loss(run, data, tokens, device)
-        for optimiser in optimisers:
-            optimiser.zero_grad(set_to_none=True)
+        for optimizer in optimisers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
+        for optimizer in optimisers:
+            optimizer.step()
         average.update_parameters(student)
         recent.append(loss.item())
         if step % 200 == 199:
@@ -207,7 +207,7 @@ def _tokens(dataset: Dataset, folder: Path) -> tuple[torch.Tensor, Vocabulary]:
     return torch.tensor(rows, dtype=torch.long), vocabulary
 
 
-def _weights(student: Student, vocabulary: Vocabulary, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+def _weights(student: TrainableModel, vocabulary: Vocabulary, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
     """The pooled text is moved so that its mean over the captions is zero, and what reads it makes up for that: the
     pictures stay what they are, and the cosine between two prompts says how alike they are.
 

@@ -42,9 +42,9 @@ def train_judge(sets: list[tuple[Dataset, np.ndarray]], folder: Path, device: to
     """Trains, or loads what is already trained; resumes in between."""
     torch.manual_seed(seed)
     judge = DemoJudge(labels([dataset for dataset, _ in sets])).to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=STEPS, pct_start=0.1)
-    checkpoint = Checkpoint(folder / "judge.pt", model=judge, optimiser=optimiser, schedule=schedule)
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=STEPS, pct_start=0.1)
+    checkpoint = Checkpoint(folder / "judge.pt", model=judge, optimizer=optimizer, schedule=schedule)
     start, began = checkpoint.load(), time.monotonic()
     for step in range(start, STEPS):
         rng = np.random.default_rng([seed, step])
@@ -53,10 +53,10 @@ def train_judge(sets: list[tuple[Dataset, np.ndarray]], folder: Path, device: to
             logits, features = judge(pictures)
             terms = _losses(judge, {k: v.float() for k, v in logits.items()}, features.float(), targets, texts)
         loss = sum(terms.values())
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(judge.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         if step % 100 == 99:
             seconds = time.monotonic() - began
@@ -184,9 +184,7 @@ def _batch(
 
 def _targets(scenes: list[Scene], spots: list[list[Spot]]) -> dict[str, torch.Tensor]:
     """Labels of the heads; cells beside a middle are not asked for."""
-    cells = {
-        name: torch.full((len(scenes), _CELLS, _CELLS), _IGNORE) for name in ("colour", "material", "size")
-    }
+    cells = {name: torch.full((len(scenes), _CELLS, _CELLS), _IGNORE) for name in ("colour", "material", "size")}
     cells["subject"] = torch.full((len(scenes), _CELLS, _CELLS), len(SUBJECTS))
     names = {"subject": SUBJECTS, "colour": COLOURS, "material": MATERIALS, "size": SIZES}
     for row, (scene, where) in enumerate(zip(scenes, spots, strict=True)):

@@ -18,7 +18,7 @@ from ..conditioning.batch import batch_conds, batchable_classes
 from .objective import Batch
 
 
-class Student:
+class TrainableModel:
     """
     Attributes:
         patcher: the copy's ModelPatcher; whoever samples with it sees what is learnt so far.
