@@ -2,8 +2,8 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addElement, extended, nodeAt } from "./panel/nodes.js";
-import { GroupsPanel } from "./panel/panel.js";
+import { addElement, extended, nodeAt } from "./panels/comfy_nodes.js";
+import { GroupsPanel } from "./panels/groups_panel.js";
 
 const NODE = "SageSemanticGroupPrompts";
 /** @type {WeakMap<object, GroupsPanel>} */
@@ -14,11 +14,11 @@ const root = () => app.rootGraph ?? app.graph;
 /**
  * What the node shows, see `panel` in sage_core/regrouping.py.
  *
- * @typedef {import("./panel/panel.js").Run} Run
+ * @typedef {import("./panels/groups_panel.js").Run} Run
  * @typedef {{sage_groups?: [Run | {too_many: number}]}} Output
  */
 
-/** @param {object} question @returns {Promise<import("./panel/panel.js").Grouping>} */
+/** @param {object} question @returns {Promise<import("./panels/groups_panel.js").Grouping>} */
 async function ask(question) {
   const answer = await api.fetchApi("/sage/regroup", { method: "POST", body: JSON.stringify(question) });
   const told = await answer.json();
@@ -33,7 +33,7 @@ function commit(change) {
   app.canvas.emitAfterChange();
 }
 
-/** @param {import("./panel/nodes.js").PageNode} node */
+/** @param {import("./panels/comfy_nodes.js").PageNode} node */
 function addPanel(node) {
   const panel = new GroupsPanel(node, ask, commit);
   // It shows the pins and changes them: their JSON would only be in the way.
@@ -78,7 +78,7 @@ function nodeOf(locator) {
 app.registerExtension({
   name: "SAGE.GroupsPanel",
   nodeCreated(node) {
-    if (node.comfyClass === NODE) addPanel(/** @type {import("./panel/nodes.js").PageNode} */ (node));
+    if (node.comfyClass === NODE) addPanel(/** @type {import("./panels/comfy_nodes.js").PageNode} */ (node));
   },
   afterConfigureGraph() {
     recall().catch(() => {}); // a page without its server says so itself

@@ -1,6 +1,6 @@
 // A person who takes the blueprint, a whole workflow as one node, and runs it.
 
-import { compare } from "./panel.mjs";
+import { compare } from "./groups_panel.mjs";
 
 const NAME = "SAGE text to image";
 const PLACE = [900, 200];

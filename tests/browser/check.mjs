@@ -11,8 +11,8 @@ import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
 import { example, names } from "./examples.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
-import { PanelUser, changeGroups, comeBack, findPins, groupingOnly } from "./panel.mjs";
-import { RunUser, endTraining, endlessTraining, useSettings, watchSampling } from "./running.mjs";
+import { PanelUser, changeGroups, comeBack, findPins, groupingOnly } from "./groups_panel.mjs";
+import { RunUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { Server } from "./server.mjs";
 
 // Images that each workflow saves.

@@ -8,7 +8,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { example } from "./examples.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
-import { trainingOnly } from "./running.mjs";
+import { trainingOnly } from "./progress_panels.mjs";
 import { SCENES } from "./scenes.mjs";
 import { Server } from "./server.mjs";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } = await load("panel/pins.js");
+const { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } = await load("panels/pins.js");
 
 const CARS = ["red car", "blue car"];
 const BOATS = ["red boat", "blue boat"];

@@ -2,15 +2,15 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addElement, nodeAt } from "./panel/nodes.js";
-import { SamplingPanel } from "./panel/sampling.js";
-import { TrainingPanel } from "./panel/training.js";
+import { addElement, nodeAt } from "./panels/comfy_nodes.js";
+import { SamplingPanel } from "./panels/sampling_panel.js";
+import { TrainingPanel } from "./panels/training_panel.js";
 
 /**
  * What is told of a node.
  *
  * @typedef {{workflow: string, node: string}} Place
- * @typedef {import("./panel/sampling.js").Run | import("./panel/training.js").Run} Told
+ * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} Told
  * @typedef {Place & Told} Run
  * @typedef {{element: HTMLElement, show(run: Told): void}} Panel
  */
@@ -101,7 +101,7 @@ app.registerExtension({
     const make = PANELS[node.comfyClass ?? ""];
     if (!make || !app.extensionManager.setting.get(SHOWN)) return;
     const panel = make();
-    addElement(/** @type {import("./panel/nodes.js").PageNode} */ (node), "running_panel", panel.element, 150);
+    addElement(/** @type {import("./panels/comfy_nodes.js").PageNode} */ (node), "running_panel", panel.element, 150);
     panels.set(node, panel);
   },
   afterConfigureGraph() {

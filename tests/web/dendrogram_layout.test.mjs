@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { branchesOf, heightOf, nextThreshold, scaleOf, similarityAt } = await load("panel/tree.js");
+const { branchesOf, heightOf, nextThreshold, scaleOf, similarityAt } = await load("panels/dendrogram_layout.js");
 
 /** Two pairs that are close, at 0.999 and 0.998, joined at 0.9 and with a fifth prompt at 0.3. */
 const TREE = { leaves: [0, 3, 1, 2, 4], merges: [[0, 4, 0.3], [0, 3, 0.9], [0, 1, 0.999], [2, 3, 0.998]] };

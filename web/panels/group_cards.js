@@ -1,28 +1,11 @@
+import { count, digits, element } from "./dom.js";
+
 /**
  * Groups as coloured cards. Prompts are other people's text: everything goes through textContent.
  *
  * @typedef {{members: number[], colour: string, tightest: number, loosest: number}} Group
  * @typedef {{threshold: number, share: number, saved: number, groups: Group[]}} Grouping
  */
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- * @param {string} className
- * @param {...(string | Node)} children
- */
-export function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.append(...children);
-  return made;
-}
-
-/** @param {number} number @param {string} word */
-export const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
-
-/** As many digits as a threshold has. @param {number} similarity */
-export const digits = (similarity) => String(Number(similarity.toFixed(4)));
 
 /** Each text of a group once, in prompt order. @param {string[]} prompts @param {Group} group */
 export const textsOf = (prompts, group) => [...new Set(group.members.map((index) => prompts[index]))];

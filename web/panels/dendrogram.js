@@ -1,11 +1,11 @@
-import { count, digits, element } from "./cards.js";
-import { branchesOf, heightOf, nextThreshold, scaleOf, similarityAt } from "./tree.js";
+import { branchesOf, heightOf, nextThreshold, scaleOf, similarityAt } from "./dendrogram_layout.js";
+import { count, digits, element } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** @type {Partial<Record<string, "more" | "fewer">>} */
 const STEPS = { ArrowUp: "more", ArrowDown: "fewer" };
 
-/** @typedef {import("./cards.js").Group} Group */
+/** @typedef {import("./group_cards.js").Group} Group */
 
 /** How alike the prompts are, as a tree, with the threshold as a line across it that can be moved. */
 export class Dendrogram {
@@ -14,7 +14,7 @@ export class Dendrogram {
    * @param {(threshold: number) => void} choose makes it the node's
    */
   constructor(tryOut, choose) {
-    /** @type {import("./tree.js").Tree | null} */
+    /** @type {import("./dendrogram_layout.js").Tree | null} */
     this.tree = null;
     this.lowest = 1;
     this.threshold = 1;
@@ -36,7 +36,7 @@ export class Dendrogram {
     this.listen(tryOut, choose);
   }
 
-  /** Takes a run's tree. @param {import("./tree.js").Tree | null} tree */
+  /** Takes a run's tree. @param {import("./dendrogram_layout.js").Tree | null} tree */
   fill(tree) {
     this.tree = tree;
     this.lowest = 1;
@@ -45,7 +45,7 @@ export class Dendrogram {
 
   /**
    * @param {string[]} prompts
-   * @param {import("./cards.js").Grouping} grouping
+   * @param {import("./group_cards.js").Grouping} grouping
    * @param {boolean} locked whether another node decides the threshold
    */
   show(prompts, { groups, threshold }, locked) {

@@ -1,7 +1,8 @@
-import { cardsOf, count, digits, element, textsOf } from "./cards.js";
+import { Latest } from "./debounced_request.js";
 import { Dendrogram } from "./dendrogram.js";
-import { Latest } from "./latest.js";
-import { moving } from "./moving.js";
+import { count, digits, element } from "./dom.js";
+import { moving } from "./drag_prompts.js";
+import { cardsOf, textsOf } from "./group_cards.js";
 import { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } from "./pins.js";
 
 const SETTINGS = ["threshold_mode", "threshold", "max_group_size", "pinned"];
@@ -10,8 +11,8 @@ const EMPTY = "Run the workflow to see the groups of your prompts here.";
 /**
  * What a run tells, see `panel` in sage_core/regrouping.py.
  *
- * @typedef {import("./cards.js").Grouping} Grouping
- * @typedef {import("./tree.js").Tree} Tree
+ * @typedef {import("./group_cards.js").Grouping} Grouping
+ * @typedef {import("./dendrogram_layout.js").Tree} Tree
  * @typedef {Record<string, unknown>} Settings by the names of the node's widgets
  * @typedef {{key: string, prompts: string[], settings: Settings, grouping: Grouping, tree: Tree | null}} Run
  */
@@ -19,7 +20,7 @@ const EMPTY = "Run the workflow to see the groups of your prompts here.";
 /** The groups of a node's last run, and what the node's settings would make of them now. */
 export class GroupsPanel {
   /**
-   * @param {import("./nodes.js").PageNode} node
+   * @param {import("./comfy_nodes.js").PageNode} node
    * @param {(question: Settings) => Promise<Grouping>} ask the server
    * @param {(change: () => void) => void} commit does a change that can be undone and makes the workflow a changed one
    */

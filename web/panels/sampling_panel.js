@@ -1,6 +1,6 @@
-import { progressBar, showProgress } from "./bar.js";
-import { element } from "./cards.js";
-import { samplingSummary } from "./telling.js";
+import { progressBar, showProgress } from "./progress_bar.js";
+import { element } from "./dom.js";
+import { samplingSummary } from "./run_summary.js";
 
 const EMPTY = "Run the workflow to see all pictures grow here.";
 
@@ -11,7 +11,7 @@ const EMPTY = "Run the workflow to see all pictures grow here.";
  * @typedef {{
  *   picture: string, columns: number, lines: number, aspect: number, variations: number, clusters: Cluster[],
  * }} Sheet
- * @typedef {import("./telling.js").Progress & {
+ * @typedef {import("./run_summary.js").Progress & {
  *   saving: number | null, shared: boolean | null, sheet: Sheet | {too_many: number} | null,
  * }} Run
  */

@@ -1,6 +1,6 @@
 // A person at the panels of nodes that run for long: sees what they do, goes away and comes back.
 
-import { compare, onlyNodes } from "./panel.mjs";
+import { compare, onlyNodes } from "./groups_panel.mjs";
 
 const TRAINING = "SageTrainLora";
 const BEFORE = ["SageDemoModel", "SageDemoImages", "CLIPTextEncode", "MakeTrainingDataset"];

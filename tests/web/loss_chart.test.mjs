@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { limits, pathOf } = await load("panel/lines.js");
+const { limits, pathOf } = await load("panels/loss_chart.js");
 
 const LINES = [{ name: "loss", points: [[1, 4], [3, 2], [5, 1]] }, { name: "soft", points: [[3, 8]] }];
 

@@ -1,4 +1,4 @@
-import { element } from "./cards.js";
+import { element } from "./dom.js";
 
 export function progressBar() {
   const bar = element("div", "sage-progress", element("div", ""));
@@ -8,7 +8,7 @@ export function progressBar() {
   return bar;
 }
 
-/** @param {HTMLElement} bar @param {import("./telling.js").Progress} progress */
+/** @param {HTMLElement} bar @param {import("./run_summary.js").Progress} progress */
 export function showProgress(bar, { done, total, running }) {
   const percent = total ? Math.floor((100 * done) / total) : 0;
   bar.hidden = !running;

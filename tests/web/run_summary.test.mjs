@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { duration, samplingSummary, trainingSummary } = await load("panel/telling.js");
+const { duration, samplingSummary, trainingSummary } = await load("panels/run_summary.js");
 
 test("durations", () => {
   const told = [0, 59.4, 59.6, 3599, 3600, 9000].map(duration);

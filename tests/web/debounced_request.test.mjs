@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { load } from "./module.mjs";
 
-const { Latest } = await load("panel/latest.js");
+const { Latest } = await load("panels/debounced_request.js");
 
 /** A panel's end of it: what was asked, what was shown, and the answers to give. */
 function start() {

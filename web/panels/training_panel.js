@@ -1,7 +1,7 @@
-import { progressBar, showProgress } from "./bar.js";
-import { element } from "./cards.js";
-import { limits, pathOf } from "./lines.js";
-import { trainingSummary } from "./telling.js";
+import { progressBar, showProgress } from "./progress_bar.js";
+import { element } from "./dom.js";
+import { limits, pathOf } from "./loss_chart.js";
+import { trainingSummary } from "./run_summary.js";
 
 const EMPTY = "Run the workflow to see how the training goes.";
 const SVG = "http://www.w3.org/2000/svg";
@@ -11,8 +11,8 @@ const COLOURS = { loss: "currentColor", plain: "#0072b2", soft: "#d55e00", consi
 /**
  * What a training tells, see `TrainingWatch` in sage_core/training/watching.py.
  *
- * @typedef {import("./lines.js").Line} Line
- * @typedef {import("./telling.js").Progress & {
+ * @typedef {import("./loss_chart.js").Line} Line
+ * @typedef {import("./run_summary.js").Progress & {
  *   workflow: string, node: string, rate: number | null, lines: Line[], samples: string | null,
  * }} Run
  */
