@@ -47,7 +47,7 @@ function addPanel(node) {
   panels.set(node, panel);
   node.onExecuted = extended(node.onExecuted, (output) => show(node, output));
   node.onConfigure = extended(node.onConfigure, () => panel.render());
-  node.onRemoved = extended(node.onRemoved, () => panel.latest.cancel());
+  node.onRemoved = extended(node.onRemoved, () => panel.request.cancel());
 }
 
 /** @param {object | null | undefined} node @param {Output} output */

@@ -1,67 +1,67 @@
-// Questions to the server while a person is still changing things.
+// Requests to the server while the user still changes things.
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { load } from "./module.mjs";
 
-const { Latest } = await load("panels/debounced_request.js");
+const { DebouncedRequest } = await load("panels/debounced_request.js");
 
-/** A panel's end of it: what was asked, what was shown, and the answers to give. */
+/** A request with a false clock, and what happened: bodies sent, results and errors handled, and open responses. */
 function start() {
   mock.timers.enable({ apis: ["setTimeout"] });
-  const seen = { asked: [], shown: [], failed: [], answers: [] };
-  const ask = (question) => {
-    seen.asked.push(question);
-    return new Promise((resolve, reject) => seen.answers.push({ resolve, reject }));
+  const seen = { sent: [], results: [], errors: [], responses: [] };
+  const send = (body) => {
+    seen.sent.push(body);
+    return new Promise((resolve, reject) => seen.responses.push({ resolve, reject }));
   };
-  const latest = new Latest(ask, (answer) => seen.shown.push(answer), (message) => seen.failed.push(message));
+  const request = new DebouncedRequest(send, (result) => seen.results.push(result), (message) => seen.errors.push(message));
   const wait = () => mock.timers.tick(1000);
-  return { latest, seen, wait };
+  return { request, seen, wait };
 }
 
-const told = () => new Promise(setImmediate);
+const handled = () => new Promise(setImmediate);
 
-test("only the last of quick changes is asked", async (t) => {
+test("of quick changes only the last one is sent", async (t) => {
   t.after(() => mock.timers.reset());
-  const { latest, seen, wait } = start();
-  for (const question of [1, 2, 3]) latest.request(question);
+  const { request, seen, wait } = start();
+  for (const body of [1, 2, 3]) request.schedule(body);
   wait();
-  assert.deepEqual(seen.asked, [3]);
+  assert.deepEqual(seen.sent, [3]);
 });
 
-test("an old answer that comes late is dropped, and an old failure too", async (t) => {
+test("an old result that comes late is dropped, and an old error too", async (t) => {
   t.after(() => mock.timers.reset());
-  const { latest, seen, wait } = start();
-  for (const question of [1, 2, 3]) {
-    latest.request(question);
+  const { request, seen, wait } = start();
+  for (const body of [1, 2, 3]) {
+    request.schedule(body);
     wait();
   }
-  seen.answers[2].resolve("third");
-  seen.answers[0].resolve("first");
-  seen.answers[1].reject(new Error("second"));
-  await told();
-  assert.deepEqual([seen.shown, seen.failed], [["third"], []]);
+  seen.responses[2].resolve("third");
+  seen.responses[0].resolve("first");
+  seen.responses[1].reject(new Error("second"));
+  await handled();
+  assert.deepEqual([seen.results, seen.errors], [["third"], []]);
 });
 
-test("a failure is told", async (t) => {
+test("an error is reported", async (t) => {
   t.after(() => mock.timers.reset());
-  const { latest, seen, wait } = start();
-  latest.request(1);
+  const { request, seen, wait } = start();
+  request.schedule(1);
   wait();
-  seen.answers[0].reject(new Error("gone"));
-  await told();
-  assert.deepEqual(seen.failed, ["gone"]);
+  seen.responses[0].reject(new Error("gone"));
+  await handled();
+  assert.deepEqual(seen.errors, ["gone"]);
 });
 
-test("what is cancelled is neither asked nor shown", async (t) => {
+test("what is cancelled is neither sent nor handled", async (t) => {
   t.after(() => mock.timers.reset());
-  const { latest, seen, wait } = start();
-  latest.request(1);
+  const { request, seen, wait } = start();
+  request.schedule(1);
   wait();
-  latest.request(2);
-  latest.cancel();
+  request.schedule(2);
+  request.cancel();
   wait();
-  seen.answers[0].resolve("first");
-  await told();
-  assert.deepEqual([seen.asked, seen.shown], [[1], []]);
+  seen.responses[0].resolve("first");
+  await handled();
+  assert.deepEqual([seen.sent, seen.results], [[1], []]);
 });

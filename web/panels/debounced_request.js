@@ -1,41 +1,41 @@
-const DELAY = 150; // ms: a drag over a slider asks a few times a second, not at every pixel
+const DELAY = 150; // ms: a drag over a slider sends a few requests per second, not one per pixel
 
 /**
- * Asks the server a moment after the last change, and takes the answer to the newest question only.
+ * Sends a request a moment after the last change. Only the response to the newest request is used.
  *
- * @template Question, Answer
+ * @template Body, Result
  */
-export class Latest {
+export class DebouncedRequest {
   /**
-   * @param {(question: Question) => Promise<Answer>} ask
-   * @param {(answer: Answer) => void} show
-   * @param {(message: string) => void} fail
+   * @param {(body: Body) => Promise<Result>} send
+   * @param {(result: Result) => void} onResult
+   * @param {(message: string) => void} onError
    */
-  constructor(ask, show, fail) {
-    this.ask = ask;
-    this.show = show;
-    this.fail = fail;
-    this.turn = 0;
+  constructor(send, onResult, onError) {
+    this.send = send;
+    this.onResult = onResult;
+    this.onError = onError;
+    this.newest = 0;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
   }
 
-  /** @param {Question} question */
-  request(question) {
+  /** @param {Body} body */
+  schedule(body) {
     this.cancel();
-    const turn = this.turn;
+    const number = this.newest;
     this.timer = setTimeout(async () => {
-      const tell = await this.ask(question).then(
-        (answer) => () => this.show(answer),
-        (error) => () => this.fail(error.message),
+      const report = await this.send(body).then(
+        (result) => () => this.onResult(result),
+        (error) => () => this.onError(error.message),
       );
-      if (turn === this.turn) tell();
+      if (number === this.newest) report();
     }, DELAY);
   }
 
-  /** Forgets what was asked. */
+  /** Drops a request that waits, and the response to one that was sent. */
   cancel() {
-    this.turn += 1;
+    this.newest += 1;
     clearTimeout(this.timer);
   }
 }

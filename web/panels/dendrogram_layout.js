@@ -1,21 +1,22 @@
 /**
- * The tree that grouping cuts: which prompts it joins, and how alike the loosest pair is then.
+ * Where the branches of the dendrogram lie. It shows which prompts complete linkage joins, and the similarity of the
+ * loosest pair of each cluster.
  *
- * @typedef {[first: number, last: number, loosest: number]} Merge the leaves that it joins, and their similarity
- * @typedef {{leaves: number[], merges: Merge[]}} Tree see `dendrogram` in sage_core/regrouping.py
- * @typedef {{near: number, far: number}} Scale distances, 1 - similarity, between which it is drawn
+ * @typedef {[first: number, last: number, loosest: number]} Merge the first and the last leaf, and the similarity
+ * @typedef {{leaves: number[], merges: Merge[]}} Tree see `dendrogram` in sage_core/panels/groups.py
+ * @typedef {{near: number, far: number}} Scale the smallest and the largest distance (1 - similarity) on the drawing
  */
 
-const HAIR = 1e-6; // as in sage_core/grouping.py
-const NEAREST = 1e-4;
-const ROOM = 1.25; // above the root, for a threshold that makes one group of all
+const SIMILARITY_TOLERANCE = 1e-6; // as in sage_core/grouping/linkage.py
+const NEAREST = 1e-4; // closer prompts are drawn as equal
+const ROOM = 1.25; // space above the root, for a threshold that puts all prompts into one group
 const DIGITS = 4;
 
 /**
- * A logarithm of the distance, with 0 in it: pairs at 0.999 and at 0.5 are to be seen in one picture.
+ * A logarithmic scale of the distance that includes 0, so that pairs at 0.999 and at 0.5 are both visible.
  *
  * @param {Tree} tree
- * @param {number} lowest similarity that is to be on it too
+ * @param {number} lowest a similarity that must be on the scale too
  * @returns {Scale}
  */
 export function scaleOf({ merges }, lowest) {
@@ -24,79 +25,81 @@ export function scaleOf({ merges }, lowest) {
   return { near, far: Math.min(2, ROOM * Math.max(near, 1 - lowest, ...distances)) };
 }
 
-/** From 0, where prompts are equal, to 1. @param {number} similarity @param {Scale} scale */
+/** The height from 0 (equal prompts) to 1 (the top). @param {number} similarity @param {Scale} scale */
 export function heightOf(similarity, { near, far }) {
   const height = Math.log1p((1 - similarity) / near) / Math.log1p(far / near);
   return Math.min(1, Math.max(0, height));
 }
 
-/** The similarity at a height, to as many digits as a threshold has. @param {number} height @param {Scale} scale */
+/** The similarity at a height, rounded as thresholds are. @param {number} height @param {Scale} scale */
 export function similarityAt(height, { near, far }) {
   const inside = Math.min(1, Math.max(0, height));
   return Number((1 - near * Math.expm1(inside * Math.log1p(far / near))).toFixed(DIGITS));
 }
 
 /**
- * What to draw: an SVG path for each merge, a leaf wide a unit and 100 high, with its leaves.
+ * An SVG path for each merge, and the leaves below it. A leaf is 1 unit wide; the drawing is 100 units high.
  *
  * @param {Tree} tree
  * @param {Scale} scale
  * @returns {{path: string, leaves: number[]}[]}
  */
 export function branchesOf({ leaves, merges }, scale) {
-  const tops = leaves.map((_, at) => ({ x: at + 0.5, y: 100 }));
-  const [begins, ends] = [[...tops], [...tops]]; // what is joined so far, at its first and its last leaf
+  const tops = leaves.map((_, position) => ({ x: position + 0.5, y: 100 }));
+  // For each leaf: the top of the largest cluster so far that it is the first leaf of, and of the one it is the last of.
+  const [begins, ends] = [[...tops], [...tops]];
   const branches = [...merges].reverse().map(([first, last, loosest]) => {
     const [left, right] = [begins[first], ends[last]];
     const y = 100 * (1 - heightOf(loosest, scale));
     begins[first] = ends[last] = { x: (left.x + right.x) / 2, y };
-    const path = `M${point(left.x)} ${point(left.y)}V${point(y)}H${point(right.x)}V${point(right.y)}`;
+    const path = `M${coordinate(left.x)} ${coordinate(left.y)}V${coordinate(y)}H${coordinate(right.x)}V${coordinate(right.y)}`;
     return { path, leaves: leaves.slice(first, last + 1) };
   });
   return branches.reverse();
 }
 
 /** @param {number} value */
-const point = (value) => value.toFixed(2);
+const coordinate = (value) => value.toFixed(2);
 
 /**
- * The next threshold that joins more prompts than now, or fewer.
+ * The next threshold at which more prompts are joined than now, or fewer.
  *
  * @param {Tree} tree
  * @param {Scale} scale
- * @param {number} threshold now
+ * @param {number} threshold the current one
  * @param {"more" | "fewer"} which
- * @returns {number} the same threshold where there is none
+ * @returns {number} the current threshold if there is no next one
  */
 export function nextThreshold({ merges }, scale, threshold, which) {
-  const joined = (/** @type {number} */ at) => merges.filter(([, , loosest]) => loosest >= at - HAIR).length;
-  const now = joined(threshold);
-  const stops = stopsOf(merges, 1 - scale.far);
-  if (which === "more") return stops.find((stop) => joined(stop) > now) ?? threshold;
-  return stops.findLast((stop) => joined(stop) < now) ?? threshold;
+  const mergesAt = (/** @type {number} */ similarity) =>
+    merges.filter(([, , loosest]) => loosest >= similarity - SIMILARITY_TOLERANCE).length;
+  const current = mergesAt(threshold);
+  const candidates = distinctThresholds(merges, 1 - scale.far);
+  if (which === "more") return candidates.find((candidate) => mergesAt(candidate) > current) ?? threshold;
+  return candidates.findLast((candidate) => mergesAt(candidate) < current) ?? threshold;
 }
 
 /**
- * A threshold for every cut through the tree, from the one that joins nothing down.
+ * One threshold for each way to cut the tree, from the one that joins nothing downwards.
  *
  * @param {Merge[]} merges
  * @param {number} lowest
  */
-function stopsOf(merges, lowest) {
-  const marks = [1, ...merges.map(([, , loosest]) => loosest).sort((a, b) => b - a), lowest];
-  return marks.slice(1).map((low, at) => roundest(low, marks[at])).filter((stop) => stop !== undefined);
+function distinctThresholds(merges, lowest) {
+  const bounds = [1, ...merges.map(([, , loosest]) => loosest).sort((a, b) => b - a), lowest];
+  return bounds.slice(1).map((low, index) => shortNumber(low, bounds[index])).filter((number) => number !== undefined);
 }
 
 /**
- * The number of the fewest digits between two similarities; none where they are too close.
+ * The number with the fewest digits between two similarities; undefined if they are too close.
  *
  * @param {number} low
  * @param {number} high
  */
-function roundest(low, high) {
+function shortNumber(low, high) {
   for (let digits = 1; digits <= DIGITS; digits += 1) {
     const number = Number(((low + high) / 2).toFixed(digits));
-    if (number > low + HAIR && number <= high) return number;
+    if (number > low + SIMILARITY_TOLERANCE && number <= high) return number;
   }
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { Latest } from "./debounced_request.js";
+import { DebouncedRequest } from "./debounced_request.js";
 import { Dendrogram } from "./dendrogram.js";
 import { count, digits, element } from "./dom.js";
 import { moving } from "./drag_prompts.js";
@@ -44,7 +44,7 @@ export class GroupsPanel {
     this.cards.dataset.captureWheel = "true";
     const header = element("div", "sage-summary", this.summary, this.reset);
     this.element = element("div", "sage-panel", header, this.message, this.tree.element, this.cards);
-    this.latest = new Latest(ask, (grouping) => this.show(grouping), (message) => this.say(message));
+    this.request = new DebouncedRequest(ask, (grouping) => this.show(grouping), (message) => this.say(message));
     moving(this.cards, {
       move: (text, target) => this.move(text, target),
       step: (text, step) => this.move(text, neighbourGroup(this.prompts, this.groups, text, step)),
@@ -100,7 +100,7 @@ export class GroupsPanel {
 
   /** Takes what a run told. @param {Run | {too_many: number}} run */
   fill(run) {
-    this.latest.cancel();
+    this.request.cancel();
     if ("too_many" in run) {
       this.run = this.grouping = null;
       this.tree.fill(null);
@@ -127,7 +127,7 @@ export class GroupsPanel {
 
   /** Asks for the groups under other settings. */
   changed() {
-    if (this.run) this.latest.request({ key: this.run.key, ...this.settings() });
+    if (this.run) this.request.schedule({ key: this.run.key, ...this.settings() });
   }
 
   /** @param {Grouping} grouping */

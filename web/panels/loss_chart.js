@@ -1,24 +1,25 @@
 /**
- * Lines of a plot, as far as they are numbers: where they lie, and what the plot's ends are.
+ * Where the lines of a loss chart lie, as numbers.
  *
  * @typedef {{name: string, points: [step: number, value: number][]}} Line
  */
 
-/** The largest value, and the range of the steps. @param {Line[]} lines */
-export function limits(lines) {
+/** The range of the steps, and the largest value of all lines. @param {Line[]} lines */
+export function chartLimits(lines) {
   const points = lines.flatMap(({ points }) => points);
   const steps = points.map(([step]) => step);
-  return { first: Math.min(...steps), last: Math.max(...steps), most: Math.max(...points.map(([, value]) => value)) };
+  const largest = Math.max(...points.map(([, value]) => value));
+  return { firstStep: Math.min(...steps), lastStep: Math.max(...steps), largest };
 }
 
 /**
- * An SVG path in a square of 100, with 0 at its bottom.
+ * A line as an SVG path in a square of 100 by 100, with the value 0 at the bottom.
  *
  * @param {Line["points"]} points
- * @param {ReturnType<typeof limits>} limits
+ * @param {ReturnType<typeof chartLimits>} limits
  */
-export function pathOf(points, { first, last, most }) {
-  const x = (/** @type {number} */ step) => (100 * (step - first)) / Math.max(last - first, 1);
-  const y = (/** @type {number} */ value) => 100 - (100 * value) / (most || 1);
+export function linePath(points, { firstStep, lastStep, largest }) {
+  const x = (/** @type {number} */ step) => (100 * (step - firstStep)) / Math.max(lastStep - firstStep, 1);
+  const y = (/** @type {number} */ value) => 100 - (100 * value) / (largest || 1);
   return points.map(([step, value], index) => `${index ? "L" : "M"}${x(step).toFixed(2)} ${y(value).toFixed(2)}`).join("");
 }

@@ -1,13 +1,13 @@
 /**
- * Prompts that a person put into a group by hand: which prompt stays with which other one, by their texts.
- * One that stays with itself has a group of its own. sage_core/pins.py reads the same.
+ * Prompts that the user put into a group by hand: each pinned prompt by its text, and the prompt that it stays with.
+ * A prompt that stays with itself has a group of its own. sage_core/grouping/pins.py reads the same format.
  *
  * @typedef {Map<string, string>} Pins
  */
 
 /**
- * @param {string} text what the node keeps
- * @returns {Pins} none where the text is damaged: the node says so when it runs
+ * @param {string} text the value of the node's input `pinned`
+ * @returns {Pins} none if the text is damaged; the node reports that when it runs
  */
 export function parsePins(text) {
   try {
@@ -23,30 +23,30 @@ export function formatPins(pins) {
 }
 
 /**
- * The pins without a prompt's own; those that stayed with it stay behind.
+ * The pins without the pin of one prompt. Prompts that were pinned to it stay in their group.
  *
  * @param {Pins} pins
  * @param {string[][]} groups the texts of each group, as they are shown now
- * @param {string} text what goes back to where the threshold puts it
+ * @param {string} text the prompt that goes back to where the threshold puts it
  * @returns {Pins}
  */
 export function unpinPrompt(pins, groups, text) {
   const next = new Map(pins);
   next.delete(text);
-  const left = (groups.find((group) => group.includes(text)) ?? []).filter((other) => other !== text);
-  const followers = left.filter((other) => pins.get(other) === text);
-  const heir = keeper(left, next, text) ?? followers[0];
-  for (const follower of followers) next.set(follower, heir);
+  const others = (groups.find((group) => group.includes(text)) ?? []).filter((other) => other !== text);
+  const followers = others.filter((other) => pins.get(other) === text);
+  const newKeeper = keeper(others, next, text) ?? followers[0];
+  for (const follower of followers) next.set(follower, newKeeper);
   return next;
 }
 
 /**
- * The pins after a prompt was moved; those that stayed with it stay behind.
+ * The pins after a prompt was moved. Prompts that were pinned to it stay in their group.
  *
  * @param {Pins} pins
  * @param {string[][]} groups the texts of each group, as they are shown now
- * @param {string} text what is moved
- * @param {string[] | null} target the group that it goes to; null for one of its own
+ * @param {string} text the prompt that is moved
+ * @param {string[] | null} target the group that it moves to; null for a group of its own
  * @returns {Pins}
  */
 export function movePrompt(pins, groups, text, target) {
@@ -56,8 +56,8 @@ export function movePrompt(pins, groups, text, target) {
 }
 
 /**
- * Who others in a group are pinned to: one that is free, so that the group changes with the threshold, or else
- * the one whose own group it is.
+ * The prompt of a group that others are pinned to: preferably one without a pin, so that the group still follows the
+ * threshold; otherwise the one that is pinned to itself.
  *
  * @param {string[]} group
  * @param {Pins} pins
@@ -69,22 +69,22 @@ function keeper(group, pins, except) {
 }
 
 /**
- * Where a prompt goes when it is moved by the keyboard: through all other groups, then to one of its own.
- * The order does not depend on the prompt itself, so that it does not come back half way.
+ * The group that the keyboard moves a prompt to: each of the other groups in turn, then a group of its own.
+ * The order of the groups does not depend on the moved prompt, so that every group comes up once per round.
  *
- * @param {string[]} prompts all texts, in the person's order
+ * @param {string[]} prompts all texts, in the user's order
  * @param {string[][]} groups the texts of each group
- * @param {string} text what is moved
- * @param {1 | -1} step to the next group or to the one before
- * @returns {string[] | null} the group, without the prompt; null for its own
+ * @param {string} text the prompt that is moved
+ * @param {1 | -1} step to the next group or to the previous one
+ * @returns {string[] | null} the group, without the prompt; null for a group of its own
  */
 export function neighbourGroup(prompts, groups, text, step) {
-  const place = new Map([...prompts.entries()].reverse().map(([index, prompt]) => [prompt, index]));
-  const order = (/** @type {string[]} */ [first]) => place.get(first) ?? 0;
+  const position = new Map([...prompts.entries()].reverse().map(([index, prompt]) => [prompt, index]));
+  const order = (/** @type {string[]} */ [first]) => position.get(first) ?? 0;
   const others = groups.map((group) => group.filter((other) => other !== text));
-  const home = others[groups.findIndex((group) => group.includes(text))];
-  const ring = others.filter((group) => group.length).sort((a, b) => order(a) - order(b));
-  const at = home.length ? ring.indexOf(home) : ring.length;
-  const stops = [...ring, null];
-  return stops[(at + step + stops.length) % stops.length];
+  const current = others[groups.findIndex((group) => group.includes(text))];
+  const ordered = others.filter((group) => group.length).sort((a, b) => order(a) - order(b));
+  const index = current.length ? ordered.indexOf(current) : ordered.length;
+  const targets = [...ordered, null];
+  return targets[(index + step + targets.length) % targets.length];
 }

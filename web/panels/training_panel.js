@@ -1,6 +1,6 @@
 import { progressBar, showProgress } from "./progress_bar.js";
 import { element } from "./dom.js";
-import { limits, pathOf } from "./loss_chart.js";
+import { chartLimits, linePath } from "./loss_chart.js";
 import { trainingSummary } from "./run_summary.js";
 
 const EMPTY = "Run the workflow to see how the training goes.";
@@ -72,7 +72,7 @@ export class TrainingPanel {
 
 /** @param {Line[]} lines */
 function plotOf(lines) {
-  const ends = limits(lines);
+  const ends = chartLimits(lines);
   const drawing = document.createElementNS(SVG, "svg");
   drawing.setAttribute("viewBox", "0 0 100 100");
   drawing.setAttribute("preserveAspectRatio", "none");
@@ -80,12 +80,12 @@ function plotOf(lines) {
   drawing.setAttribute("aria-label", `Loss by step: ${lines.map(toldOf).join(", ")}`);
   for (const { name, points } of [...lines].reverse()) {
     const path = document.createElementNS(SVG, "path");
-    path.setAttribute("d", pathOf(points, ends));
+    path.setAttribute("d", linePath(points, ends));
     path.style.setProperty("--sage-line", COLOURS[name]);
     drawing.append(path);
   }
-  const values = element("div", "sage-ends sage-upright", element("span", "", short(ends.most)), element("span", "", "0"));
-  const steps = element("div", "sage-ends", element("span", "", `${ends.first}`), element("span", "", `step ${ends.last}`));
+  const values = element("div", "sage-ends sage-upright", element("span", "", short(ends.largest)), element("span", "", "0"));
+  const steps = element("div", "sage-ends", element("span", "", `${ends.firstStep}`), element("span", "", `step ${ends.lastStep}`));
   return element("div", "sage-plot", values, drawing, steps);
 }
 
