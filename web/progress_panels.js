@@ -1,39 +1,41 @@
-// The panels of the nodes that run for long: what they do, while they do it and afterwards.
+// The panels of the sampling and training nodes: the progress of a run, and its result.
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addElement, nodeAt } from "./panels/comfy_nodes.js";
+import { addPanelElement, addStylesheet, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
 import { SamplingPanel } from "./panels/sampling_panel.js";
+import { fetchRemembered, postJson } from "./panels/server_requests.js";
 import { TrainingPanel } from "./panels/training_panel.js";
 
 /**
- * What is told of a node.
+ * An update names a node and what is new of its run; what it does not name stays as it was. The updates of a node
+ * together are its run.
  *
- * @typedef {{workflow: string, node: string}} Place
- * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} Told
- * @typedef {Place & Told} Run
- * @typedef {{element: HTMLElement, show(run: Told): void}} Panel
+ * @typedef {{workflow: string, node: string}} NodeAddress
+ * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} RunState
+ * @typedef {NodeAddress & RunState} Run
+ * @typedef {{element: HTMLElement, show(run: RunState): void}} Panel
  */
 
-const sampling = () => new SamplingPanel();
+const makeSamplingPanel = () => new SamplingPanel();
 /** @type {Partial<Record<string, () => Panel>>} */
 const PANELS = {
-  SageKSampler: sampling,
-  SageSharedKSamplerPrefix: sampling,
-  SageBranchKSampler: sampling,
-  SageBranchSave: sampling,
-  SageTrainLora: () => new TrainingPanel(stop),
+  SageKSampler: makeSamplingPanel,
+  SageSharedKSamplerPrefix: makeSamplingPanel,
+  SageBranchKSampler: makeSamplingPanel,
+  SageBranchSave: makeSamplingPanel,
+  SageTrainLora: () => new TrainingPanel(stopRun),
 };
 /** @type {WeakMap<object, Panel>} */
 const panels = new WeakMap();
-/** What was told of each node, by `keyOf`. @type {Map<string, Run>} */
+/** The last run of each node, by `keyOf`. @type {Map<string, Run>} */
 const runs = new Map();
 
-const SHOWN = "SAGE.RunningPanels";
+const SHOW_PANELS = "SAGE.RunningPanels";
 /** @type {import("@comfyorg/comfyui-frontend-types").ComfyExtension["settings"]} */
 const SETTINGS = [
   {
-    id: SHOWN,
+    id: SHOW_PANELS,
     category: ["SAGE", "Panels", "Shown"],
     name: "Show panels on the samplers and the training node",
     tooltip: "Without them ComfyUI's own live preview is shown. For nodes that are loaded from now on.",
@@ -51,61 +53,59 @@ const SETTINGS = [
   },
 ];
 
-const root = () => app.rootGraph ?? app.graph;
-/** @param {Place} place */
+/** @param {NodeAddress} address */
 const keyOf = ({ workflow, node }) => `${workflow} ${node}`;
 
 /** @param {string} path */
-const panelAt = (path) => panels.get(nodeAt(root(), path) ?? {});
+const panelAt = (path) => panels.get(nodeByPath(rootGraph(app), path) ?? {});
 
-/** @param {Run} news */
-function hear(news) {
-  const key = keyOf(news);
-  const run = { ...runs.get(key), ...news };
+/** @param {Run} update */
+function applyUpdate(update) {
+  const key = keyOf(update);
+  const run = { ...runs.get(key), ...update };
   runs.set(key, run);
-  show(run);
+  showRun(run);
 }
 
 /** @param {Run} run */
-function show(run) {
-  if (run.workflow === root()?.id) panelAt(run.node)?.show(run);
+function showRun(run) {
+  if (run.workflow === rootGraph(app)?.id) panelAt(run.node)?.show(run);
 }
 
-/** What was told of this workflow's nodes, to this page and before it was opened. */
-async function recall() {
+/** Shows the last runs of this workflow's nodes: those that this page knows, then those that the server remembers. */
+async function restorePanels() {
   const before = new Map(runs);
-  before.forEach(show);
-  const answer = await api.fetchApi(`/sage/progress?${new URLSearchParams({ workflow: root().id })}`);
-  const told = answer.ok ? await answer.json() : [];
-  for (const run of told) {
-    if (runs.get(keyOf(run)) === before.get(keyOf(run))) hear(run); // or newer news came meanwhile
+  before.forEach(showRun);
+  for (const run of await fetchRemembered(api, "/sage/progress", rootGraph(app).id)) {
+    const key = keyOf(run);
+    if (runs.get(key) === before.get(key)) applyUpdate(run); // otherwise an update came meanwhile, which is newer
   }
 }
 
-/** Ends a node's run as if all of it were done. @param {Place} place */
-async function stop({ workflow, node }) {
-  const answer = await api.fetchApi("/sage/stop", { method: "POST", body: JSON.stringify({ workflow, node }) });
-  if (!answer.ok) throw new Error((await answer.json()).error);
-}
+/** Ends a training as if its steps were done. @param {NodeAddress} address */
+const stopRun = ({ workflow, node }) => postJson(api, "/sage/stop", { workflow, node });
 
-api.addEventListener("sage.progress", ({ detail }) => hear(/** @type {Run} */ (detail)));
-// The panel has the same pictures, framed: the page, which hears of them after us, need not put them on the node too.
+api.addEventListener("sage.progress", ({ detail }) => applyUpdate(/** @type {Run} */ (detail)));
+// The panel shows the same pictures. This listener comes before ComfyUI's, which would show them on the node again.
 api.addEventListener("b_preview_with_metadata", (event) => {
   if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();
 });
 
+addStylesheet();
 app.registerExtension({
   name: "SAGE.RunningPanels",
   settings: SETTINGS,
   nodeCreated(node) {
-    const make = PANELS[node.comfyClass ?? ""];
-    if (!make || !app.extensionManager.setting.get(SHOWN)) return;
-    const panel = make();
-    addElement(/** @type {import("./panels/comfy_nodes.js").PageNode} */ (node), "running_panel", panel.element, 150);
+    const makePanel = PANELS[node.comfyClass ?? ""];
+    if (!makePanel || !app.extensionManager.setting.get(SHOW_PANELS)) return;
+    const panel = makePanel();
+    addPanelElement(
+      /** @type {import("./panels/comfy_nodes.js").PageNode} */ (node), "running_panel", panel.element, 150,
+    );
     panels.set(node, panel);
   },
   afterConfigureGraph() {
-    recall().catch(() => {}); // a page without its server says so itself
+    restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
   },
-  onNodeOutputsUpdated: () => runs.forEach(show),
+  onNodeOutputsUpdated: () => runs.forEach(showRun),
 });

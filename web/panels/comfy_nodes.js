@@ -1,13 +1,14 @@
 /**
- * What panels need of a node and of the page.
+ * What panels need of ComfyUI's page and of its nodes.
  *
- * @typedef {import("@comfyorg/comfyui-frontend-types").ComfyApp["graph"]} Graph
+ * @typedef {import("@comfyorg/comfyui-frontend-types").ComfyApp} ComfyApp
+ * @typedef {ComfyApp["graph"]} Graph
  * @typedef {NonNullable<ReturnType<Graph["getNodeById"]>>} GraphNode
  * @typedef {import("@comfyorg/comfyui-frontend-types").DOMWidgetOptions<string>} ElementOptions
  */
 
 /**
- * A node with what the page adds to it; the published types do not have that.
+ * A node with the members that ComfyUI adds to it; the published types leave them out.
  *
  * @typedef {GraphNode & {
  *   addDOMWidget(name: string, type: string, element: HTMLElement, options: ElementOptions): {serialize?: boolean},
@@ -15,20 +16,30 @@
  * }} PageNode
  */
 
-const style = document.createElement("link");
-style.rel = "stylesheet";
-style.href = new URL("./panel.css", import.meta.url).href;
-document.head.append(style);
+const STYLESHEET = new URL("./panel.css", import.meta.url).href;
+
+/** Adds the panels' stylesheet to the page, once. This is not done on import: ComfyUI imports every file in web/. */
+export function addStylesheet() {
+  const links = [...document.querySelectorAll("link")];
+  if (links.some(({ href }) => href === STYLESHEET)) return;
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = STYLESHEET;
+  document.head.append(link);
+}
+
+/** The workflow's own graph, also while a subgraph is open. @param {ComfyApp} app */
+export const rootGraph = (app) => app.rootGraph ?? app.graph;
 
 /**
- * A method that does something more afterwards.
+ * A method that also calls a function afterwards, with the same arguments.
  *
  * @template {unknown[]} Args
  * @template Result
  * @param {((...args: Args) => Result) | undefined} method
- * @param {(...args: Args) => void} after
+ * @param {(...args: NoInfer<Args>) => void} after
  */
-export function extended(method, after) {
+export function extendMethod(method, after) {
   /** @this {unknown} @param {Args} args */
   return function (...args) {
     const result = /** @type {Result} */ (method?.apply(this, args));
@@ -38,12 +49,12 @@ export function extended(method, after) {
 }
 
 /**
- * A node by the id it runs under: in a subgraph, after the ids of the nodes around it.
+ * The node with an execution id: the ids of the subgraph nodes around it and its own, with colons between them.
  *
  * @param {Graph} graph the workflow's own
  * @param {string} path
  */
-export function nodeAt(graph, path) {
+export function nodeByPath(graph, path) {
   const ids = path.split(":");
   let node = graph.getNodeById(ids[0]);
   for (const id of ids.slice(1)) node = node?.isSubgraphNode() ? node.subgraph.getNodeById(id) : null;
@@ -51,26 +62,26 @@ export function nodeAt(graph, path) {
 }
 
 /**
- * Puts an element under a node's widgets; it is no part of the workflow.
+ * Puts a panel below the widgets of a node. It is not saved with the workflow.
  *
  * @param {PageNode} node
  * @param {string} name
  * @param {HTMLElement} element
  * @param {number} minHeight in canvas units
  */
-export function addElement(node, name, element, minHeight) {
+export function addPanelElement(node, name, element, minHeight) {
   const options = { serialize: false, hideOnZoom: false, getMinHeight: () => minHeight };
   node.addDOMWidget(name, `sage_${name}`, element, options).serialize = false;
-  node.onConfigure = extended(node.onConfigure, () => takePlace(node, element));
+  node.onConfigure = extendMethod(node.onConfigure, () => replaceOldElement(node, element));
 }
 
 /**
- * After an undo, Nodes 2.0 still shows the element of the node that was there before.
+ * After an undo, Nodes 2.0 still shows the panel of the node that was there before. This puts the new one in its place.
  *
  * @param {PageNode} node
  * @param {HTMLElement} element
  */
-function takePlace(node, element) {
+function replaceOldElement(node, element) {
   const shown = node.graph && document.querySelector(`[data-node-id="${node.id}"] .sage-panel`);
   if (shown && shown !== element) shown.replaceWith(element);
 }

@@ -1,29 +1,27 @@
 import { branchesOf, heightOf, nextThreshold, scaleOf, similarityAt } from "./dendrogram_layout.js";
-import { count, digits, element } from "./dom.js";
+import { consume, count, digits, element, hasModifier, svgElement } from "./dom.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 /** @type {Partial<Record<string, "more" | "fewer">>} */
-const STEPS = { ArrowUp: "more", ArrowDown: "fewer" };
+const KEYS = { ArrowUp: "more", ArrowDown: "fewer" };
 
 /** @typedef {import("./group_cards.js").Group} Group */
 
-/** How alike the prompts are, as a tree, with the threshold as a line across it that can be moved. */
+/** The similarity of the prompts as a tree. The threshold is a line across it that the user can move. */
 export class Dendrogram {
   /**
-   * @param {(threshold: number | null) => void} tryOut shows what a threshold would do; null for the node's own
-   * @param {(threshold: number) => void} choose makes it the node's
+   * @param {(threshold: number | null) => void} onPreview the threshold while the user drags; null: drag cancelled
+   * @param {(threshold: number) => void} onChange the threshold that the user chose
    */
-  constructor(tryOut, choose) {
+  constructor(onPreview, onChange) {
     /** @type {import("./dendrogram_layout.js").Tree | null} */
     this.tree = null;
     this.lowest = 1;
     this.threshold = 1;
     this.scale = { near: 1, far: 1 };
-    this.ends = element("div", "sage-ends sage-upright");
+    this.axis = element("div", "sage-axis sage-vertical");
     this.line = element("u", "");
     this.leaves = element("div", "sage-leaves");
-    this.drawing = document.createElementNS(SVG, "svg");
-    this.drawing.setAttribute("preserveAspectRatio", "none");
+    this.drawing = svgElement("svg", { preserveAspectRatio: "none" });
     this.slider = element("div", "sage-slider", this.leaves, this.line);
     this.slider.prepend(this.drawing);
     this.slider.tabIndex = 0;
@@ -31,13 +29,13 @@ export class Dendrogram {
     this.slider.setAttribute("aria-label", "Threshold");
     this.slider.setAttribute("aria-orientation", "vertical");
     this.slider.setAttribute("aria-valuemax", "1");
-    this.element = element("div", "sage-tree", this.ends, this.slider);
+    this.element = element("div", "sage-tree", this.axis, this.slider);
     this.element.hidden = true;
-    this.listen(tryOut, choose);
+    this.listen(onPreview, onChange);
   }
 
-  /** Takes a run's tree. @param {import("./dendrogram_layout.js").Tree | null} tree */
-  fill(tree) {
+  /** @param {import("./dendrogram_layout.js").Tree | null} tree of a new run */
+  setTree(tree) {
     this.tree = tree;
     this.lowest = 1;
     this.element.hidden = !tree;
@@ -46,81 +44,80 @@ export class Dendrogram {
   /**
    * @param {string[]} prompts
    * @param {import("./group_cards.js").Grouping} grouping
-   * @param {boolean} locked whether another node decides the threshold
+   * @param {boolean} locked whether the threshold comes from another node
    */
   show(prompts, { groups, threshold }, locked) {
     if (!this.tree) return;
-    // The scale does not shrink again: it would move under a threshold that is dragged.
+    // The scale only grows: if it also shrank, it would move under a threshold that the user drags.
     this.lowest = Math.min(this.lowest, threshold);
     this.scale = scaleOf(this.tree, this.lowest);
-    const home = new Map(groups.flatMap((group) => group.members.map((index) => [index, group])));
+    const groupOf = new Map(groups.flatMap((group) => group.members.map((index) => [index, group])));
     const low = 1 - this.scale.far;
-    this.ends.replaceChildren(element("span", "", low.toFixed(2)), element("span", "", "1"));
+    this.axis.replaceChildren(element("span", "", low.toFixed(2)), element("span", "", "1"));
     this.drawing.setAttribute("viewBox", `0 0 ${this.tree.leaves.length} 100`);
-    this.drawing.replaceChildren(...branchesOf(this.tree, this.scale).map((branch) => branchPath(branch, home)));
-    this.leaves.replaceChildren(...this.tree.leaves.map((index) => leaf(prompts[index], home.get(index))));
-    this.place(threshold);
+    this.drawing.replaceChildren(...branchesOf(this.tree, this.scale).map((branch) => branchPath(branch, groupOf)));
+    this.leaves.replaceChildren(...this.tree.leaves.map((index) => leaf(prompts[index], groupOf.get(index))));
+    this.moveLine(threshold);
     this.slider.setAttribute("aria-disabled", String(locked));
     this.slider.setAttribute("aria-valuemin", digits(low));
     this.slider.setAttribute("aria-valuenow", digits(threshold));
     this.slider.setAttribute("aria-valuetext", `${digits(threshold)}, ${count(groups.length, "group")}`);
   }
 
-  /** Draws the line there. @param {number} threshold */
-  place(threshold) {
+  /** @param {number} threshold */
+  moveLine(threshold) {
     this.threshold = threshold;
     this.line.style.top = `${100 * (1 - heightOf(threshold, this.scale))}%`;
   }
 
   /**
-   * @param {(threshold: number | null) => void} tryOut
-   * @param {(threshold: number) => void} choose
+   * @param {(threshold: number | null) => void} onPreview
+   * @param {(threshold: number) => void} onChange
    */
-  listen(tryOut, choose) {
+  listen(onPreview, onChange) {
     const { slider } = this;
-    const locked = () => slider.getAttribute("aria-disabled") === "true";
-    const follow = (/** @type {PointerEvent} */ event) => {
+    const isLocked = () => slider.getAttribute("aria-disabled") === "true";
+    const followPointer = (/** @type {PointerEvent} */ event) => {
       const { top, height } = slider.getBoundingClientRect();
-      this.place(similarityAt(1 - (event.clientY - top) / height, this.scale));
+      this.moveLine(similarityAt(1 - (event.clientY - top) / height, this.scale));
       return this.threshold;
     };
     slider.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
-      event.stopPropagation(); // the node would be dragged with it (Nodes 2.0)
-      if (locked()) return;
+      event.stopPropagation(); // otherwise Nodes 2.0 drags the node too
+      if (isLocked()) return;
       slider.setPointerCapture(event.pointerId);
-      tryOut(follow(event));
+      onPreview(followPointer(event));
     });
     slider.addEventListener("pointermove", (event) => {
-      if (slider.hasPointerCapture(event.pointerId)) tryOut(follow(event));
+      if (slider.hasPointerCapture(event.pointerId)) onPreview(followPointer(event));
     });
     slider.addEventListener("pointerup", (event) => {
-      if (slider.hasPointerCapture(event.pointerId)) choose(follow(event));
+      if (slider.hasPointerCapture(event.pointerId)) onChange(followPointer(event));
     });
-    slider.addEventListener("pointercancel", () => tryOut(null));
+    slider.addEventListener("pointercancel", () => onPreview(null));
     slider.addEventListener("keydown", (event) => {
-      const which = STEPS[event.key];
-      if (!which || !this.tree || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-      event.preventDefault();
-      event.stopPropagation();
-      if (locked()) return;
-      this.place(nextThreshold(this.tree, this.scale, this.threshold, which));
-      choose(this.threshold);
+      const which = KEYS[event.key];
+      if (!which || !this.tree || hasModifier(event)) return;
+      consume(event);
+      if (isLocked()) return;
+      this.moveLine(nextThreshold(this.tree, this.scale, this.threshold, which));
+      onChange(this.threshold);
     });
   }
 }
 
 /**
- * In its group's colour where all of its leaves are of one group.
+ * A branch in the colour of a group if all its leaves are in that group.
  *
  * @param {{path: string, leaves: number[]}} branch
- * @param {Map<number, Group>} home the group of each leaf
+ * @param {Map<number, Group>} groupOf the group of each leaf
  */
-function branchPath({ path, leaves }, home) {
-  const made = document.createElementNS(SVG, "path");
-  made.setAttribute("d", path);
-  const group = home.get(leaves[0]);
-  if (group && leaves.every((index) => home.get(index) === group)) made.style.setProperty("--sage-group", group.colour);
+function branchPath({ path, leaves }, groupOf) {
+  const made = svgElement("path", { d: path });
+  const group = groupOf.get(leaves[0]);
+  const same = leaves.every((index) => groupOf.get(index) === group);
+  if (group && same) made.style.setProperty("--sage-group", group.colour);
   return made;
 }
 

@@ -8,7 +8,7 @@
  */
 
 const SIMILARITY_TOLERANCE = 1e-6; // as in sage_core/grouping/linkage.py
-const NEAREST = 1e-4; // closer prompts are drawn as equal
+const NEAREST = 1e-4; // below this distance the scale is no longer logarithmic
 const ROOM = 1.25; // space above the root, for a threshold that puts all prompts into one group
 const DIGITS = 4;
 
@@ -46,20 +46,20 @@ export function similarityAt(height, { near, far }) {
  */
 export function branchesOf({ leaves, merges }, scale) {
   const tops = leaves.map((_, position) => ({ x: position + 0.5, y: 100 }));
-  // For each leaf: the top of the largest cluster so far that it is the first leaf of, and of the one it is the last of.
+  // The top of the largest cluster so far, by its first leaf and by its last leaf.
   const [begins, ends] = [[...tops], [...tops]];
   const branches = [...merges].reverse().map(([first, last, loosest]) => {
     const [left, right] = [begins[first], ends[last]];
     const y = 100 * (1 - heightOf(loosest, scale));
     begins[first] = ends[last] = { x: (left.x + right.x) / 2, y };
-    const path = `M${coordinate(left.x)} ${coordinate(left.y)}V${coordinate(y)}H${coordinate(right.x)}V${coordinate(right.y)}`;
+    const path = `M${fixed(left.x)} ${fixed(left.y)}V${fixed(y)}H${fixed(right.x)}V${fixed(right.y)}`;
     return { path, leaves: leaves.slice(first, last + 1) };
   });
   return branches.reverse();
 }
 
 /** @param {number} value */
-const coordinate = (value) => value.toFixed(2);
+const fixed = (value) => value.toFixed(2);
 
 /**
  * The next threshold at which more prompts are joined than now, or fewer.

@@ -1,15 +1,16 @@
+import { extendMethod } from "./comfy_nodes.js";
 import { DebouncedRequest } from "./debounced_request.js";
 import { Dendrogram } from "./dendrogram.js";
 import { count, digits, element } from "./dom.js";
-import { moving } from "./drag_prompts.js";
-import { cardsOf, textsOf } from "./group_cards.js";
+import { enableMoving } from "./drag_prompts.js";
+import { groupCards, textsOf } from "./group_cards.js";
 import { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } from "./pins.js";
 
 const SETTINGS = ["threshold_mode", "threshold", "max_group_size", "pinned"];
 const EMPTY = "Run the workflow to see the groups of your prompts here.";
 
 /**
- * What a run tells, see `panel` in sage_core/regrouping.py.
+ * The payload of a run, see panel_payload in sage_core/panels/groups.py.
  *
  * @typedef {import("./group_cards.js").Grouping} Grouping
  * @typedef {import("./dendrogram_layout.js").Tree} Tree
@@ -17,42 +18,50 @@ const EMPTY = "Run the workflow to see the groups of your prompts here.";
  * @typedef {{key: string, prompts: string[], settings: Settings, grouping: Grouping, tree: Tree | null}} Run
  */
 
-/** The groups of a node's last run, and what the node's settings would make of them now. */
+/** Shows the groups of the node's last run, as they would be with the node's settings of now. */
 export class GroupsPanel {
   /**
    * @param {import("./comfy_nodes.js").PageNode} node
-   * @param {(question: Settings) => Promise<Grouping>} ask the server
-   * @param {(change: () => void) => void} commit does a change that can be undone and makes the workflow a changed one
+   * @param {(body: Settings) => Promise<Grouping>} fetchGrouping asks the server for the groups under other settings
+   * @param {(change: () => void) => void} undoable makes a change of the workflow that undo takes back in one step
    */
-  constructor(node, ask, commit) {
+  constructor(node, fetchGrouping, undoable) {
     this.node = node;
-    this.commit = commit;
+    this.undoable = undoable;
     /** @type {Run | null} */
     this.run = null;
     /** @type {Grouping | null} */
     this.grouping = null;
-    /** Settings that are tried out while a person drags. @type {Settings} */
-    this.trial = {};
+    /** Settings that are shown while the user drags, before the widgets have them. @type {Settings} */
+    this.preview = {};
     this.summary = element("span", "");
     this.reset = element("button", "", "Reset");
-    this.reset.onclick = () => this.pin(new Map());
+    this.reset.onclick = () => this.setPins(new Map());
     this.message = element("div", "sage-message");
     this.message.setAttribute("role", "status");
-    this.tree = new Dendrogram((threshold) => this.tryOut(threshold), (threshold) => this.choose(threshold));
+    this.dendrogram = new Dendrogram(
+      (threshold) => this.previewThreshold(threshold), (threshold) => this.setThreshold(threshold),
+    );
     this.cards = element("div", "sage-cards");
-    this.cards.tabIndex = -1; // a click gives it the focus, and with it the wheel
+    this.cards.tabIndex = -1; // a click focuses it, and then the mouse wheel scrolls it
     this.cards.dataset.captureWheel = "true";
     const header = element("div", "sage-summary", this.summary, this.reset);
-    this.element = element("div", "sage-panel", header, this.message, this.tree.element, this.cards);
-    this.request = new DebouncedRequest(ask, (grouping) => this.show(grouping), (message) => this.say(message));
-    moving(this.cards, {
+    this.element = element("div", "sage-panel", header, this.message, this.dendrogram.element, this.cards);
+    this.request = new DebouncedRequest(
+      fetchGrouping, (grouping) => this.showGrouping(grouping), (message) => this.showMessage(message),
+    );
+    enableMoving(this.cards, {
       move: (text, target) => this.move(text, target),
       step: (text, step) => this.move(text, neighbourGroup(this.prompts, this.groups, text, step)),
       unpin: (text) => this.unpin(text),
       groupOf: (number) => this.groups[number],
     });
-    for (const name of SETTINGS) this.watch(this.widget(name));
-    Object.assign(this.widget("threshold").options, { precision: 4, round: 1e-4 }); // its arrows still go by 0.01
+    for (const name of SETTINGS) {
+      const widget = this.widget(name);
+      widget.callback = extendMethod(widget.callback?.bind(widget), () => this.requestGrouping());
+    }
+    // More digits than the widget has by itself; its arrows still change it by 0.01.
+    Object.assign(this.widget("threshold").options, { precision: 4, round: 1e-4 });
     this.render();
   }
 
@@ -63,16 +72,6 @@ export class GroupsPanel {
     return found;
   }
 
-  /** Hears of a widget's changes, in both renderers. @param {ReturnType<GroupsPanel["widget"]>} widget */
-  watch(widget) {
-    const before = widget.callback;
-    widget.callback = (...args) => {
-      const result = before?.apply(widget, args);
-      this.changed();
-      return result;
-    };
-  }
-
   get pins() {
     return parsePins(String(this.widget("pinned").value));
   }
@@ -81,132 +80,133 @@ export class GroupsPanel {
     return this.run?.prompts ?? [];
   }
 
-  /** The texts of each group, as they are shown. */
+  /** The texts of each group, as they are shown now. */
   get groups() {
     return this.grouping?.groups.map((group) => textsOf(this.prompts, group)) ?? [];
   }
 
-  /** Whether another node decides a setting. @param {string} name */
-  linked(name) {
+  /** Whether a setting comes from another node. @param {string} name */
+  isLinked(name) {
     return Boolean(this.node.inputs?.some(({ widget, link }) => widget?.name === name && link != null));
   }
 
-  /** The node's settings; of what another node decides, its last value. @returns {Settings} */
+  /** The node's settings of now. A setting from another node has its value of the last run. @returns {Settings} */
   settings() {
     const value = (/** @type {string} */ name) =>
-      this.linked(name) ? this.run?.settings[name] : this.widget(name).value;
-    return { ...Object.fromEntries(SETTINGS.map((name) => [name, value(name)])), ...this.trial };
+      this.isLinked(name) ? this.run?.settings[name] : this.widget(name).value;
+    return { ...Object.fromEntries(SETTINGS.map((name) => [name, value(name)])), ...this.preview };
   }
 
-  /** Takes what a run told. @param {Run | {too_many: number}} run */
-  fill(run) {
+  /** @param {Run | {too_many: number}} run */
+  showRun(run) {
     this.request.cancel();
     if ("too_many" in run) {
       this.run = this.grouping = null;
-      this.tree.fill(null);
+      this.dendrogram.setTree(null);
       this.render();
-      return this.say(`${count(run.too_many, "prompt")}: too many to show here. The report has all of them.`);
+      return this.showMessage(`${count(run.too_many, "prompt")}: too many to show here. The report has all of them.`);
     }
     this.run = run;
-    this.tree.fill(run.tree);
-    this.show(run.grouping);
-    const now = this.settings();
-    if (SETTINGS.some((name) => now[name] !== run.settings[name])) this.changed();
+    this.dendrogram.setTree(run.tree);
+    this.showGrouping(run.grouping);
+    const current = this.settings();
+    if (SETTINGS.some((name) => current[name] !== run.settings[name])) this.requestGrouping();
   }
 
   /**
-   * Takes what an earlier run told, unless there is newer news, or the node has other prompts by now.
+   * Shows a run of earlier, unless the panel has a newer one or the node's prompts are not those of the run.
    *
-   * @param {Run & {made_of: Settings}} run
+   * @param {Run & {made_of: Settings}} run `made_of` has the inputs that decide the prompts
    */
-  recall({ made_of, ...run }) {
-    const made = Object.entries(made_of);
-    const same = made.every(([name, value]) => this.linked(name) || this.widget(name).value === value);
-    if (!this.run && same) this.fill(run);
+  restoreRun({ made_of, ...run }) {
+    const inputs = Object.entries(made_of);
+    const same = inputs.every(([name, value]) => this.isLinked(name) || this.widget(name).value === value);
+    if (!this.run && same) this.showRun(run);
   }
 
-  /** Asks for the groups under other settings. */
-  changed() {
+  /** Asks the server for the groups under the settings of now. */
+  requestGrouping() {
     if (this.run) this.request.schedule({ key: this.run.key, ...this.settings() });
   }
 
   /** @param {Grouping} grouping */
-  show(grouping) {
+  showGrouping(grouping) {
     this.grouping = grouping;
     this.render();
   }
 
   /** @param {string} message */
-  say(message) {
+  showMessage(message) {
     this.message.textContent = message;
   }
 
-  /** @param {number | null} threshold */
-  tryOut(threshold) {
-    this.trial = threshold === null ? {} : { threshold_mode: "fixed", threshold };
-    this.changed();
+  /** Shows the groups at a threshold; null goes back to the node's own. @param {number | null} threshold */
+  previewThreshold(threshold) {
+    this.preview = threshold === null ? {} : { threshold_mode: "fixed", threshold };
+    this.requestGrouping();
   }
 
   /** @param {number} threshold */
-  choose(threshold) {
-    this.trial = {};
-    this.set({ threshold_mode: "fixed", threshold });
+  setThreshold(threshold) {
+    this.preview = {};
+    this.setWidgets({ threshold_mode: "fixed", threshold });
   }
 
   /** @param {string} text @param {string[] | null} target */
   move(text, target) {
-    this.pin(movePrompt(this.pins, this.groups, text, target));
+    this.setPins(movePrompt(this.pins, this.groups, text, target));
   }
 
   /** @param {string} text */
   unpin(text) {
     const { pins } = this;
-    if (pins.has(text)) this.pin(unpinPrompt(pins, this.groups, text));
+    if (pins.has(text)) this.setPins(unpinPrompt(pins, this.groups, text));
   }
 
   /** @param {import("./pins.js").Pins} pins */
-  pin(pins) {
-    this.set({ pinned: formatPins(pins) });
+  setPins(pins) {
+    this.setWidgets({ pinned: formatPins(pins) });
     this.render();
   }
 
-  /** Changes widgets, as one change to undo. @param {Record<string, string | number>} values */
-  set(values) {
-    this.commit(() => {
+  /** Changes widgets; undo takes all of it back in one step. @param {Record<string, string | number>} values */
+  setWidgets(values) {
+    this.undoable(() => {
       for (const [name, value] of Object.entries(values)) {
         const widget = this.widget(name);
         widget.value = value;
         widget.callback?.(value);
       }
     });
-    this.node.setDirtyCanvas(true, true); // the classic canvas shows the values
+    this.node.setDirtyCanvas(true, true); // without Nodes 2.0 the values are drawn on the canvas
   }
 
   render() {
     const { pins, prompts, grouping } = this;
-    this.say("");
-    this.reset.hidden = !this.widget("pinned").value; // damaged text can be reset too
+    this.showMessage("");
+    this.reset.hidden = !this.widget("pinned").value; // not `pins`: a damaged text can be reset too
     this.reset.textContent = `Reset ${count(pins.size, "pin")}`;
-    this.reset.title = "Put all prompts back into the groups that the threshold gives.";
-    this.summary.textContent = grouping ? summary(prompts, grouping, this.settings()) : EMPTY;
-    if (grouping) this.tree.show(prompts, grouping, this.linked("threshold") || this.linked("threshold_mode"));
+    this.reset.title = "Remove all pins. Every prompt goes back to the group that the threshold gives it.";
+    this.summary.textContent = grouping ? summaryText(prompts, grouping, this.settings()) : EMPTY;
+    const locked = this.isLinked("threshold") || this.isLinked("threshold_mode");
+    if (grouping) this.dendrogram.show(prompts, grouping, locked);
     const rows = [...this.cards.querySelectorAll("li")];
     const focused = rows.find((row) => row.matches(":focus-within"))?.dataset.prompt;
     const { scrollTop } = this.cards;
-    this.cards.replaceChildren(...(grouping ? cardsOf(prompts, grouping, pins) : []));
+    this.cards.replaceChildren(...(grouping ? groupCards(prompts, grouping, pins) : []));
     this.cards.scrollTop = scrollTop;
-    if (focused !== undefined) this.row(focused)?.focus();
+    if (focused !== undefined) this.rowOf(focused)?.focus();
   }
 
   /** @param {string} text */
-  row(text) {
+  rowOf(text) {
     return [...this.cards.querySelectorAll("li")].find((row) => row.dataset.prompt === text);
   }
 }
 
 /** @param {string[]} prompts @param {Grouping} grouping @param {Settings} settings */
-function summary(prompts, { groups, threshold, share, saved }, { threshold_mode }) {
+function summaryText(prompts, { groups, threshold, share, saved }, { threshold_mode }) {
   const how = `threshold ${digits(threshold)} (${threshold_mode})`;
-  const cost = `saves ${(100 * saved).toFixed(1)}% at share ${share}`;
-  return `${count(prompts.length, "prompt")} in ${count(groups.length, "group")}, ${how}, ${cost}`;
+  const saving = `saves ${(100 * saved).toFixed(1)}% at share ${share}`;
+  return `${count(prompts.length, "prompt")} in ${count(groups.length, "group")}, ${how}, ${saving}`;
 }

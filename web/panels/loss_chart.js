@@ -21,5 +21,6 @@ export function chartLimits(lines) {
 export function linePath(points, { firstStep, lastStep, largest }) {
   const x = (/** @type {number} */ step) => (100 * (step - firstStep)) / Math.max(lastStep - firstStep, 1);
   const y = (/** @type {number} */ value) => 100 - (100 * value) / (largest || 1);
-  return points.map(([step, value], index) => `${index ? "L" : "M"}${x(step).toFixed(2)} ${y(value).toFixed(2)}`).join("");
+  const place = (/** @type {Line["points"][number]} */ [step, value]) => `${x(step).toFixed(2)} ${y(value).toFixed(2)}`;
+  return points.map((point, index) => `${index ? "L" : "M"}${place(point)}`).join("");
 }

@@ -1,7 +1,10 @@
 import { element } from "./dom.js";
+import { PALETTE } from "./palette.js";
 
 export function progressBar() {
-  const bar = element("div", "sage-progress", element("div", ""));
+  const filled = element("div", "");
+  filled.style.background = PALETTE.blue;
+  const bar = element("div", "sage-progress", filled);
   bar.setAttribute("role", "progressbar");
   bar.setAttribute("aria-label", "Progress");
   bar.hidden = true;
