@@ -16,15 +16,13 @@
  * }} PageNode
  */
 
-const STYLESHEET = new URL("./panel.css", import.meta.url).href;
-
 /** Adds the panels' stylesheet to the page, once. This is not done on import: ComfyUI imports every file in web/. */
 export function addStylesheet() {
-  const links = [...document.querySelectorAll("link")];
-  if (links.some(({ href }) => href === STYLESHEET)) return;
+  const { href } = new URL("./panel.css", import.meta.url);
+  if ([...document.querySelectorAll("link")].some((link) => link.href === href)) return;
   const link = document.createElement("link");
   link.rel = "stylesheet";
-  link.href = STYLESHEET;
+  link.href = href;
   document.head.append(link);
 }
 
