@@ -1,92 +1,91 @@
-// The panel of Semantic Group Prompts: its groups as cards, which follow the settings and can be changed by hand.
+// The panel of Semantic Group Prompts: it shows the groups as cards, and the user can change them by hand.
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addElement, extended, nodeAt } from "./panel/nodes.js";
-import { GroupsPanel } from "./panel/panel.js";
+import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
+import { GroupsPanel } from "./panels/groups_panel.js";
+import { fetchRemembered, postJson } from "./panels/server_requests.js";
+
+/**
+ * The node's output for the page, see panel_payload in sage_core/panels/groups.py.
+ *
+ * @typedef {import("./panels/groups_panel.js").Run} Run
+ * @typedef {{sage_groups?: [Run | {too_many: number}]}} Output
+ */
 
 const NODE = "SageSemanticGroupPrompts";
 /** @type {WeakMap<object, GroupsPanel>} */
 const panels = new WeakMap();
 
-const root = () => app.rootGraph ?? app.graph;
-
 /**
- * What the node shows, see `panel` in sage_core/regrouping.py.
+ * The groups under other settings.
  *
- * @typedef {import("./panel/panel.js").Run} Run
- * @typedef {{sage_groups?: [Run | {too_many: number}]}} Output
+ * @param {object} body
+ * @returns {Promise<import("./panels/groups_panel.js").Grouping>}
  */
+const fetchGrouping = (body) => postJson(api, "/sage/regroup", body);
 
-/** @param {object} question @returns {Promise<import("./panel/panel.js").Grouping>} */
-async function ask(question) {
-  const answer = await api.fetchApi("/sage/regroup", { method: "POST", body: JSON.stringify(question) });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.error);
-  return told;
-}
-
-/** @param {() => void} change */
-function commit(change) {
+/** Makes a change that undo takes back in one step. @param {() => void} change */
+function undoable(change) {
   app.canvas.emitBeforeChange();
   change();
   app.canvas.emitAfterChange();
 }
 
-/** @param {import("./panel/nodes.js").PageNode} node */
+/** @param {import("./panels/comfy_nodes.js").PageNode} node */
 function addPanel(node) {
-  const panel = new GroupsPanel(node, ask, commit);
-  // It shows the pins and changes them: their JSON would only be in the way.
+  const panel = new GroupsPanel(node, fetchGrouping, undoable);
+  // The panel shows and changes the pins, so their JSON is hidden.
   const pinned = panel.widget("pinned");
   pinned.hidden = true;
-  Object.assign(pinned.options, { hidden: true }); // here Nodes 2.0 looks, which 0.3.75 has not
+  Object.assign(pinned.options, { hidden: true }); // for Nodes 2.0; ComfyUI 0.3.75 does not have it
   const socket = node.findInputSlot("pinned");
   if (socket >= 0) node.removeInput(socket);
 
-  addElement(node, "groups_panel", panel.element, 250);
+  addPanelElement(node, "groups_panel", panel.element, 250);
   panels.set(node, panel);
-  node.onExecuted = extended(node.onExecuted, (output) => show(node, output));
-  node.onConfigure = extended(node.onConfigure, () => panel.render());
-  node.onRemoved = extended(node.onRemoved, () => panel.latest.cancel());
+  node.onExecuted = extendMethod(node.onExecuted, (output) => showOutput(node, output));
+  node.onConfigure = extendMethod(node.onConfigure, () => panel.render());
+  node.onRemoved = extendMethod(node.onRemoved, () => panel.request.cancel());
 }
 
 /** @param {object | null | undefined} node @param {Output} output */
-function show(node, output) {
+function showOutput(node, output) {
   const run = output?.sage_groups?.[0];
-  if (run) panels.get(node ?? {})?.fill(run);
+  if (run) panels.get(node ?? {})?.showRun(run);
 }
 
-/** Fills what is still empty with what the server remembers of this workflow. */
-async function recall() {
-  const answer = await api.fetchApi(`/sage/groups?${new URLSearchParams({ workflow: root().id })}`);
-  const told = answer.ok ? await answer.json() : [];
-  for (const run of told) {
-    if (run.workflow === root().id) panels.get(nodeAt(root(), run.node) ?? {})?.recall(run);
+/** Fills empty panels with what the server remembers of this workflow. */
+async function restorePanels() {
+  for (const run of await fetchRemembered(api, "/sage/groups", rootGraph(app).id)) {
+    if (run.workflow === rootGraph(app).id) panels.get(nodeByPath(rootGraph(app), run.node) ?? {})?.restoreRun(run);
   }
 }
 
 /**
- * A node by the name that outputs are kept under: its id, after its subgraph's where it is in one.
+ * The node that ComfyUI keeps outputs of under this name: the node's id, after the id of its subgraph if it has one.
  *
  * @param {string} locator
  */
-function nodeOf(locator) {
+function nodeByLocator(locator) {
   const [id, subgraph] = locator.split(":").reverse();
-  return (subgraph ? root().subgraphs?.get(subgraph) : root())?.getNodeById(id);
+  const root = rootGraph(app);
+  return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
 }
 
+addStylesheet();
 app.registerExtension({
   name: "SAGE.GroupsPanel",
   nodeCreated(node) {
-    if (node.comfyClass === NODE) addPanel(/** @type {import("./panel/nodes.js").PageNode} */ (node));
+    if (node.comfyClass === NODE) addPanel(/** @type {import("./panels/comfy_nodes.js").PageNode} */ (node));
   },
   afterConfigureGraph() {
-    recall().catch(() => {}); // a page without its server says so itself
+    restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
   },
   /** @param {Record<string, Output>} outputs */
   onNodeOutputsUpdated(outputs) {
     for (const [locator, output] of Object.entries(outputs)) {
-      if (output?.sage_groups) show(nodeOf(locator), output);
+      if (output?.sage_groups) showOutput(nodeByLocator(locator), output);
     }
   },
 });

@@ -1,6 +1,6 @@
-// A person who takes the blueprint, a whole workflow as one node, and runs it.
+// A user who adds the blueprint (a whole workflow as one node) and runs it.
 
-import { compare } from "./panel.mjs";
+import { compare } from "./compare.mjs";
 
 const NAME = "SAGE text to image";
 const PLACE = [900, 200];
@@ -12,35 +12,35 @@ export class BlueprintUser {
     Object.assign(this, { page, tab: page.tab });
   }
 
-  /** Waits until the node library has it. */
-  async looksItUp() {
+  /** Waits until the node library lists the blueprint. */
+  async findInLibrary() {
     await this.tab.keyboard.press("n");
     await this.tab.getByPlaceholder(/^Search/).first().fill(NAME);
     await this.tab.getByText(NAME, { exact: true }).filter({ visible: true }).first().waitFor({ timeout: 30_000 });
   }
 
-  /** Takes it from the search that a double click opens, onto an empty canvas. */
-  async adds() {
+  /** Adds it to an empty canvas, from the search that a double click opens. */
+  async addToCanvas() {
     await this.tab.evaluate(() => {
       window.app.graph.clear();
       document.activeElement.blur();
     });
     await this.page.settle();
     await this.tab.mouse.dblclick(...PLACE);
-    // The search has the focus when it is there; what is typed before would be shortcuts.
+    // Keys that are typed before the search has the focus would be shortcuts.
     await this.tab.waitForFunction(() => document.activeElement.tagName === "INPUT", null, { timeout: 30_000 });
     await this.tab.keyboard.type(NAME, { delay: 20 });
     await this.page.settle();
     await this.tab.keyboard.press("Enter");
     await this.tab.waitForFunction(() => window.app.graph.nodes.length === 1, null, { timeout: 30_000 });
     await this.page.settle();
-    await this.tab.mouse.click(PLACE[0] - 100, PLACE[1]); // newer pages let it hang on the mouse until then
+    await this.tab.mouse.click(PLACE[0] - 100, PLACE[1]); // in newer pages the node follows the mouse until a click
     await this.tab.waitForFunction(() => !window.app.graph.nodes[0].flags.ghost);
     await this.page.settle();
   }
 
-  /** Puts the demo model before it and a preview behind it. */
-  async wires() {
+  /** Connects the demo model to its inputs and a preview to its output. */
+  async connect() {
     await this.tab.evaluate((values) => {
       const { graph } = window.app;
       const [node] = graph.nodes;
@@ -57,22 +57,22 @@ export class BlueprintUser {
     }, TINY);
   }
 
-  /** Names and values of its widgets. */
-  values() {
+  /** The names and values of its widgets. */
+  widgetValues() {
     return this.tab.evaluate((title) => {
-      const node = window.app.graph.nodes.find((each) => each.title === title);
+      const node = window.app.graph.nodes.find((found) => found.title === title);
       return Object.fromEntries(node.widgets.map(({ name, value }) => [name, value]));
     }, NAME);
   }
 }
 
-/** Finds it, runs it, and opens what was saved of it. */
+/** Finds the blueprint, runs it, and opens the saved workflow again. */
 export async function useBlueprint(user, shot, problems) {
-  await user.looksItUp();
+  await user.findInLibrary();
   await shot("library");
-  await user.adds();
-  await user.wires();
-  const values = await user.values();
+  await user.addToCanvas();
+  await user.connect();
+  const values = await user.widgetValues();
   const wanted = ["prompts", "negative", "width", "height", "seed", "steps", "cfg", "sampler_name", "scheduler", "share"];
   compare(problems, "the widgets of the blueprint", Object.keys(values), wanted);
   compare(problems, "the steps that were set", values.steps, TINY.steps);
@@ -80,6 +80,6 @@ export async function useBlueprint(user, shot, problems) {
   compare(problems, "pictures of the blueprint's prompts", images.length, 5);
   compare(problems, "their widths", [...new Set(await user.page.widths(images))], [TINY.width]);
   await user.page.load(await user.page.saved());
-  const { seed, ...kept } = await user.values();
+  const { seed, ...kept } = await user.widgetValues();
   compare(problems, "the widgets after saving and loading", kept, { ...values, seed: undefined });
 }

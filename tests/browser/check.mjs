@@ -1,22 +1,21 @@
-// Opens each example workflow in the real page of a running ComfyUI, as a person who has just
-// installed it does: template browser, our pack, the workflow, Run.
+// Opens each example workflow in the real page of a running ComfyUI, like a user who has just
+// installed the pack: template browser, our pack, the workflow, Run.
 //
 //     node check.mjs URL FOLDER_FOR_SCREENSHOTS RENDERER...     (renderers: classic, vue)
 //
-// Prints a line a case, "ok" or "FAIL" and its name, and a line a problem.
+// Prints one line per case ("ok" or "FAIL" and its title) and one line per problem.
 
 import fs from "node:fs";
 import path from "node:path";
 import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
 import { example, names } from "./examples.mjs";
+import { GroupsPanelUser, changeGroups, findPins, groupingOnly, reloadPage } from "./groups_panel.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
-import { PanelUser, changeGroups, comeBack, findPins, groupingOnly } from "./panel.mjs";
-import { RunUser, endTraining, endlessTraining, useSettings, watchSampling } from "./running.mjs";
+import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { Server } from "./server.mjs";
 
-// Images that each workflow saves.
-// The first one: 24 and the grid.
+// How many images each workflow saves. The first one saves 24 images and the grid.
 const IMAGES = {
   "Try SAGE (no download)": 25, "Train a SAGE LoRA": 1, sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24,
 };
@@ -25,7 +24,7 @@ const [url, folder, ...renderers] = process.argv.slice(2);
 const CASES = new RegExp(process.env.SAGE_CASES ?? "");
 const server = new Server(url);
 
-/** Runs one case; it fails with every problem that it reports, or by throwing. */
+/** Runs one case. It fails if it reports a problem or throws. */
 async function check(title, run) {
   if (!CASES.test(title)) return;
   const start = Date.now();
@@ -59,10 +58,10 @@ async function templatesAreListed(problems) {
 
 /** Opens, inspects and runs a workflow in a tab of its own. */
 async function runWorkflow(name, renderer, problems) {
-  // A first visit. To save time, not all is sampled again when only the renderer changes.
+  // Whether to sample again. To save time, most workflows are sampled only with the first renderer.
   const fresh = renderer === renderers[0] || name === "sage_text_to_image";
   if (fresh) await server.post("/free", { free_memory: true });
-  await server.choose({
+  await server.changeSettings({
     "Comfy.TutorialCompleted": false, "Comfy.VueNodes.Enabled": renderer === "vue", "Comfy.Execution.PreviewMethod": "latent2rgb",
   });
   const file = example(name);
@@ -73,7 +72,7 @@ async function runWorkflow(name, renderer, problems) {
     const boxes = await page.boxes();
     const drawn = renderer === "vue" ? file.nodes.length : 0;
     if (boxes.drawn !== drawn) problems.push(`${when}: ${boxes.drawn} nodes are drawn by Nodes 2.0, not ${drawn}`);
-    const found = [...(await page.alarms()), ...layoutProblems(boxes), ...differences(file, await page.saved())];
+    const found = [...(await page.pageProblems()), ...layoutProblems(boxes), ...differences(file, await page.saved())];
     problems.push(...found.map((problem) => `${when}: ${problem}`));
   };
   try {
@@ -83,7 +82,7 @@ async function runWorkflow(name, renderer, problems) {
     await shot("done");
     await inspect("done");
     problems.push(...(await imageProblems(page, images, IMAGES[name])));
-    // Square ones would show one row: six groups make a sheet of two by three.
+    // A square preview would show a single image; the contact sheet of six groups has two by three.
     if (fresh && (await page.canPreview()) && !previews.some(([width, height]) => width !== height)) {
       problems.push(`no contact sheet among ${previews.length} live previews`);
     }
@@ -91,64 +90,64 @@ async function runWorkflow(name, renderer, problems) {
     await shot("failed");
     throw error;
   } finally {
-    problems.push(...page.complaints(pack));
+    problems.push(...page.consoleProblems(pack));
     await page.tab.close();
   }
 }
 
-/** Groups, thresholds and pins on the panel; what was saved is opened in a second tab. */
+/** Groups, thresholds and pins on the groups panel. The saved workflow is then opened in a second tab. */
 async function checkPanel(renderer, problems) {
   const workflow = groupingOnly(example("sage_text_to_image"));
-  const first = (page, shot) => changeGroups(new PanelUser(page, renderer), workflow, shot, problems);
+  const first = (page, shot) => changeGroups(new GroupsPanelUser(page, renderer), workflow, shot, problems);
   const changed = await inTab("panel", renderer, "first", first, problems);
   const second = async (page, shot) => {
-    const user = new PanelUser(page, renderer);
+    const user = new GroupsPanelUser(page, renderer);
     await findPins(user, changed, workflow, problems);
-    await comeBack(user, workflow, shot, problems);
+    await reloadPage(user, workflow, shot, problems);
   };
   await inTab("panel", renderer, "second", second, problems);
 }
 
-/** The panel of a sampling node: while it runs, in another tab, and after a reload. */
+/** The panel of a sampling node: during a run, after another workflow was open, and after a reload. */
 async function checkSampling(renderer, problems) {
   await server.post("/free", { free_memory: true });
-  await server.choose({ "Comfy.Execution.PreviewMethod": "latent2rgb" });
+  await server.changeSettings({ "Comfy.Execution.PreviewMethod": "latent2rgb" });
   const [workflow, other] = ["sage_ksampler", "sage_text_to_image"].map(example);
-  const use = (page, shot) => watchSampling(new RunUser(page), workflow, other, shot, problems);
+  const use = (page, shot) => watchSampling(new ProgressPanelUser(page), workflow, other, shot, problems);
   await inTab("sampling", renderer, "end", use, problems);
 }
 
-/** The panel of a training, and its button. */
+/** The panel of a training, and its button that ends the training. */
 async function checkTraining(renderer, problems) {
   const workflow = endlessTraining(example("Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
-  const use = (page, shot) => endTraining(new RunUser(page), workflow, shot, problems);
+  const use = (page, shot) => endTraining(new ProgressPanelUser(page), workflow, shot, problems);
   await inTab("training", renderer, "end", use, problems);
 }
 
-/** What a person can choose in ComfyUI's settings. */
+/** The pack's settings in ComfyUI's settings dialog. */
 async function checkSettings(renderer, problems) {
-  const use = (page, shot) => useSettings(new RunUser(page), example("sage_ksampler"), shot, problems);
+  const use = (page, shot) => useSettings(new ProgressPanelUser(page), example("sage_ksampler"), shot, problems);
   await inTab("settings", renderer, "end", use, problems);
 }
 
-/** The blueprint, from the node library to its pictures. */
+/** The blueprint, from the node library to its images. */
 async function checkBlueprint(renderer, problems) {
   const use = (page, shot) => useBlueprint(new BlueprintUser(page), shot, problems);
   await inTab("blueprint", renderer, "end", use, problems);
 }
 
-/** What `use` of a tab of its own returns; what the console says then is a problem. */
+/** Calls `use` with a new tab and gives what it returns. Every message on the console is a problem. */
 async function inTab(name, renderer, moment, use, problems) {
-  await server.choose({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
+  await server.changeSettings({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
   const page = await WorkflowPage.open(browser, url);
-  await page.begin();
+  await page.waitForStart();
   page.opened = page.console.length;
   const shot = (when) => page.tab.screenshot({ path: path.join(folder, `${name}-${renderer}-${when}.png`) });
   try {
     return await use(page, shot);
   } finally {
     await shot(moment);
-    problems.push(...(await page.alarms()), ...page.complaints(await packName()));
+    problems.push(...(await page.pageProblems()), ...page.consoleProblems(await packName()));
     await page.tab.close();
   }
 }

@@ -1,38 +1,38 @@
-// Compares what the page holds with what it should hold; each problem is a line of text.
+// Compares the state of the page with the expected one. Each problem is a line of text.
 
 const SLACK = 2; // canvas units
 
-/** What the page would save otherwise than the file has it. */
+/** Differences between a workflow file and what the page would save. */
 export function differences(file, saved) {
   const problems = [];
-  const compare = (what, before, after) => {
+  const compareSaved = (what, before, after) => {
     const [a, b] = [before, after].map((value) => JSON.stringify(value));
     if (a !== b) problems.push(`${what}: the file has ${a}, the page saves ${b}`);
   };
   const links = (slots = []) => slots.map(({ name, type, link, links }) => ({ name, type, link: link ?? links ?? null }));
   const nodes = new Map(saved.nodes.map((node) => [node.id, node]));
-  compare("node ids", file.nodes.map(({ id }) => id).sort(), [...nodes.keys()].sort());
+  compareSaved("node ids", file.nodes.map(({ id }) => id).sort(), [...nodes.keys()].sort());
   for (const node of file.nodes) {
     const now = nodes.get(node.id);
     if (!now) continue;
     const name = `${node.type} (${node.id})`;
-    compare(`${name} type`, node.type, now.type);
-    compare(`${name} mode`, node.mode, now.mode);
-    compare(`${name} place`, node.pos, [...now.pos].map(Math.round));
-    compare(`${name} size`, node.size, [...now.size].map(Math.round));
+    compareSaved(`${name} type`, node.type, now.type);
+    compareSaved(`${name} mode`, node.mode, now.mode);
+    compareSaved(`${name} place`, node.pos, [...now.pos].map(Math.round));
+    compareSaved(`${name} size`, node.size, [...now.size].map(Math.round));
     const core = node.properties.cnr_id === "comfy-core";
-    const [before, after] = core ? shared(node, now) : [node, now];
-    compare(`${name} values`, before.widgets_values ?? [], after.widgets_values ?? []);
-    compare(`${name} inputs`, links(before.inputs), links(after.inputs));
-    compare(`${name} outputs`, links(node.outputs), links(now.outputs));
+    const [before, after] = core ? commonPart(node, now) : [node, now];
+    compareSaved(`${name} values`, before.widgets_values ?? [], after.widgets_values ?? []);
+    compareSaved(`${name} inputs`, links(before.inputs), links(after.inputs));
+    compareSaved(`${name} outputs`, links(node.outputs), links(now.outputs));
   }
-  compare("links", file.links, saved.links);
-  compare("groups", file.groups.map(({ title }) => title), saved.groups.map(({ title }) => title));
+  compareSaved("links", file.links, saved.links);
+  compareSaved("groups", file.groups.map(({ title }) => title), saved.groups.map(({ title }) => title));
   return problems;
 }
 
-/** A core node as the file and the page have it, without the inputs that only one version of ComfyUI has at its end. */
-function shared(...versions) {
+/** Versions of a core node without the inputs at the end that only one version of ComfyUI has. */
+function commonPart(...versions) {
   const least = (key) => Math.min(...versions.map((node) => node[key]?.length ?? 0));
   const [inputs, values] = [least("inputs"), least("widgets_values")];
   return versions.map((node) => ({
@@ -40,7 +40,7 @@ function shared(...versions) {
   }));
 }
 
-/** Nodes that lie over each other or over the edge of a group. */
+/** Nodes that overlap each other or the edge of a group. */
 export function layoutProblems({ nodes, groups }) {
   const apart = ([, l, t, r, b], [, left, top, right, bottom]) =>
     r <= left + SLACK || right <= l + SLACK || b <= top + SLACK || bottom <= t + SLACK;
@@ -56,4 +56,10 @@ export function layoutProblems({ nodes, groups }) {
     }
   });
   return problems;
+}
+
+/** Adds a problem if the page shows something else than expected. */
+export function compare(problems, what, found, expected) {
+  const [a, b] = [found, expected].map((value) => JSON.stringify(value));
+  if (a !== b) problems.push(`${what}: ${a} is shown, not ${b}`);
 }

@@ -1,14 +1,14 @@
-// A person's view of the page: what to click, and what would look wrong.
+// The page as the user sees it: what to click, and what would look wrong.
 
 import { chromium } from "playwright-core";
 
-const RUN_TIMEOUT = 900_000; // a training, on a slow machine
+const RUN_TIMEOUT = 900_000; // for a training on a slow machine
 const ENDINGS = ["execution_success", "execution_error", "execution_interrupted"];
-// The host's own complaints: files that a new user does not have, and look-ups of packs and models on
-// the network, which the server forbids its page.
+// Messages of ComfyUI itself: files that a new user does not have yet, and requests for packs and models on the
+// network, which the server does not allow its page.
 const NOISE = [/Failed to load resource: .* 404 /, /violates the (following|document's) Content Security Policy/];
 
-// No sandbox, because CI runs as root; the rest keeps the browser from talking to anybody else.
+// No sandbox, because CI runs as root. The other flags keep the browser off the network.
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -17,7 +17,7 @@ const FLAGS = [
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
 
 export class WorkflowPage {
-  /** A tab that remembers what the console says. */
+  /** A new tab, whose console messages are kept. */
   static async open(browser, url, options = {}) {
     const tab = await browser.newPage({ viewport: { width: 1920, height: 1080 }, ...options });
     const self = new WorkflowPage(tab);
@@ -37,7 +37,7 @@ export class WorkflowPage {
     });
   }
 
-  /** Picks the workflow in the template browser, which a first visit opens by itself. */
+  /** Picks a workflow in the template browser, which the page opens by itself on a first visit. */
   async pickTemplate(pack, name, shot) {
     const card = this.tab.getByTestId(`template-workflow-${name}`);
     await this.tab.getByText(pack, { exact: true }).first().click({ timeout: 60_000 });
@@ -51,19 +51,19 @@ export class WorkflowPage {
     await this.settle();
   }
 
-  /** Waits for the workflow that a page opens by itself, which would take the place of one that is loaded before. */
-  async begin() {
+  /** Waits for the workflow that the page opens by itself. It would replace one that is loaded earlier. */
+  async waitForStart() {
     await this.tab.waitForFunction(() => window.app.graph.nodes.length, null, { timeout: 60_000 });
     await this.settle();
   }
 
-  /** Opens a workflow as a person would from a file. */
+  /** Opens a workflow, as from a file. */
   async load(workflow) {
     await this.tab.evaluate((graph) => window.app.loadGraphData(graph), workflow);
     await this.settle();
   }
 
-  /** Loads the page again, with the workflow that was open. */
+  /** Reloads the page; it opens the same workflow again. */
   async reload() {
     await this.tab.reload();
     await this.tab.waitForFunction(() => window.app?.extensionManager?.command && window.app.graph?.nodes.length);
@@ -71,12 +71,12 @@ export class WorkflowPage {
     await this.settle();
   }
 
-  /** Lets animations, the layout of the widgets and late messages come to an end. */
+  /** Waits for animations, the layout of the widgets and late messages. */
   async settle() {
     await this.tab.waitForTimeout(1500);
   }
 
-  /** Presses Run and waits for the end; `midway` is called when live previews have come. */
+  /** Presses Run and waits for the end. `midway` is called after some live previews, or at the end without them. */
   async run(midway) {
     await this.tab.evaluate((endings) => {
       const seen = (window.seen = { images: [], previews: [], ending: null });
@@ -101,14 +101,14 @@ export class WorkflowPage {
     return seen;
   }
 
-  /** What the console said of our pack, and all it said since the workflow was picked. */
-  complaints(pack) {
-    const heard = this.console.filter((text, index) => index >= this.opened || text.includes(pack));
-    return heard.filter((text) => !NOISE.some((pattern) => pattern.test(text))).map((text) => text.slice(0, 400));
+  /** Console messages about our pack, and all messages since the workflow was opened. */
+  consoleProblems(pack) {
+    const messages = this.console.filter((text, index) => index >= this.opened || text.includes(pack));
+    return messages.filter((text) => !NOISE.some((pattern) => pattern.test(text))).map((text) => text.slice(0, 400));
   }
 
-  /** Dialogs, error messages and nodes marked as faulty. */
-  alarms() {
+  /** Dialogs, error messages and nodes that are marked as faulty. */
+  pageProblems() {
     return this.tab.evaluate(() => {
       const boxes = '[role="dialog"], [data-testid="error-overlay"], .p-toast-message-error, .p-toast-message-warn';
       const shown = [...document.querySelectorAll(boxes)].filter((box) => box.checkVisibility());
@@ -146,12 +146,12 @@ export class WorkflowPage {
     });
   }
 
-  /** Whether a person can switch live previews on in this page's settings. */
+  /** Whether live previews can be switched on in this page's settings. */
   canPreview() {
     return this.tab.evaluate(() => "Comfy.Execution.PreviewMethod" in window.app.ui.settings.settingsLookup);
   }
 
-  /** How many images the page shows on nodes, once it has loaded `expected` ones or has had time for them. */
+  /** How many images the page shows on nodes. Waits for `expected` images, at most 20 seconds. */
   async shownImages(expected) {
     const count = () => {
       const html = document.querySelectorAll("[data-node-id] img").length;
@@ -161,7 +161,7 @@ export class WorkflowPage {
     return this.tab.evaluate(count);
   }
 
-  /** The widths of saved images, loaded as the page loads them. */
+  /** The widths of saved images, loaded in the page; 0 for an image that cannot be loaded. */
   widths(images) {
     const width = async (image) => {
       const answer = await window.app.api.fetchApi(`/view?${new URLSearchParams(image)}`);

@@ -1,11 +1,11 @@
-// The graphs on the pictures of the help pages: the worked examples, in API format, and what is seen of each.
+// The graphs for the pictures of the help pages: the help pages' examples in API format, and where the nodes are.
 
 const node = (class_type, inputs = {}) => ({ class_type, inputs });
 const titled = (title, made) => ({ ...made, _meta: { title } });
 const FIXED = { control_after_generate: "fixed" };
 const SAMPLING = { seed: 42, ...FIXED, steps: 20, cfg: 4, sampler_name: "euler", scheduler: "simple" };
 
-/** What most examples begin with: the prompts that Semantic Group Prompts has by itself, on the demo model. */
+/** The start of most examples: the default prompts of Semantic Group Prompts, on the demo model. */
 const START = {
   demo: node("SageDemoModel"),
   negative: node("CLIPTextEncode", { clip: ["demo", 1], text: "" }),
@@ -16,15 +16,15 @@ const SAMPLED = {
   model: ["demo", 0], groups: ["groups", 0], negative: ["negative", 0], latent_image: ["latent", 0], ...SAMPLING,
 };
 const PREFIX = { ...START, prefix: node("SageSharedKSamplerPrefix", SAMPLED) };
-/** The same prompts alone and shared. */
+/** The same prompts without sharing and with it. */
 const BOTH = {
   ...START,
-  alone: node("SageKSampler", { ...SAMPLED, share: 0 }),
-  before: node("VAEDecode", { samples: ["alone", 0], vae: ["demo", 2] }),
+  sampler_alone: node("SageKSampler", { ...SAMPLED, share: 0 }),
+  images_alone: node("VAEDecode", { samples: ["sampler_alone", 0], vae: ["demo", 2] }),
   sampler: node("SageKSampler", SAMPLED),
   images: node("VAEDecode", { samples: ["sampler", 0], vae: ["demo", 2] }),
 };
-/** Branch KSampler and its pictures, behind a prefix. */
+/** Branch KSampler and its images, after a prefix. */
 const branch = (prefix) => ({
   branch: node("SageBranchKSampler", { model: ["demo", 0], prefix: [prefix, 0] }),
   images: node("VAEDecode", { samples: ["branch", 0], vae: ["demo", 2] }),
@@ -40,10 +40,10 @@ const SAVING = {
 /** What the template "Train a SAGE LoRA" trains. */
 const TRAINED = {
   demo: START.demo,
-  drawings: node("SageDemoImages"),
+  demo_images: node("SageDemoImages"),
   negative: START.negative,
   data: node("MakeTrainingDataset", {
-    images: ["drawings", 0], texts: ["drawings", 1], vae: ["demo", 2], clip: ["demo", 1],
+    images: ["demo_images", 0], texts: ["demo_images", 1], vae: ["demo", 2], clip: ["demo", 1],
   }),
   training: node("SageTrainLora", {
     model: ["demo", 0], latents: ["data", 0], positive: ["data", 1], negative: ["negative", 0], steps: 160,
@@ -52,11 +52,11 @@ const TRAINED = {
   lora: node("SageSaveLora", { lora: ["training", 0], steps: ["training", 2], prefix: "loras/sage" }),
 };
 
-/** Files that have been saved by then. */
+/** Files that an earlier scene saved. */
 const LORA = "sage_00001_160_steps.safetensors";
 const SHARED = "prefixes/cars_00001_.prefix.safetensors [output]";
 
-/** Graphs to run, and the pictures to take of the last: nodes at [x, y, width, height], collapsed ones at [x, y]. */
+/** Graphs to run, then the pictures to take of the last one, with the places of its nodes: see `arrange`. */
 export const SCENES = [
   [
     {
@@ -80,21 +80,23 @@ export const SCENES = [
   ],
   [
     {
-      drawings: node("SageDemoImages"),
-      shown: node("PreviewImage", { images: ["drawings", 0] }),
-      captions: node("PreviewAny", { source: ["drawings", 1] }),
+      demo_images: node("SageDemoImages"),
+      shown: node("PreviewImage", { images: ["demo_images", 0] }),
+      captions: node("PreviewAny", { source: ["demo_images", 1] }),
     },
-    { SageDemoImages: { drawings: [0, 0, 250, 90], captions: [0, 160, 250, 220], shown: [300, 0, 360, 380] } },
+    { SageDemoImages: { demo_images: [0, 0, 250, 90], captions: [0, 160, 250, 220], shown: [300, 0, 360, 380] } },
   ],
   [
     {
       ...PREFIX,
       latent: node("EmptyLatentImage", { width: 128, height: 128, batch_size: 2 }),
-      agreed: node("VAEDecode", { samples: ["prefix", 1], vae: ["demo", 2] }),
-      shown: node("PreviewImage", { images: ["agreed", 0] }),
+      shared_images: node("VAEDecode", { samples: ["prefix", 1], vae: ["demo", 2] }),
+      shown: node("PreviewImage", { images: ["shared_images", 0] }),
     },
     {
-      SageSharedKSamplerPrefix: { prefix: [0, 0, 340, 600], agreed: [390, 0, 280, 60], shown: [390, 110, 280, 490] },
+      SageSharedKSamplerPrefix: {
+        prefix: [0, 0, 340, 600], shared_images: [390, 0, 280, 60], shown: [390, 110, 280, 490],
+      },
     },
   ],
   [
@@ -172,7 +174,8 @@ export const SCENES = [
     {
       ...BOTH,
       grid: node("SageComparisonGrid", {
-        groups: ["groups", 0], images: ["before", 0], images_2: ["images", 0], titles: "alone\nshared", image_size: 64,
+        groups: ["groups", 0], images: ["images_alone", 0], images_2: ["images", 0], titles: "alone\nshared",
+        image_size: 64,
       }),
       shown: node("PreviewImage", { images: ["grid", 0] }),
     },
@@ -181,15 +184,16 @@ export const SCENES = [
   [
     {
       ...BOTH,
-      measured: node("SageMetrics", { images: ["before", 0], groups: ["groups", 0] }),
+      metrics_alone: node("SageMetrics", { images: ["images_alone", 0], groups: ["groups", 0] }),
       metrics: node("SageMetrics", { images: ["images", 0], groups: ["groups", 0] }),
       plot: node("PreviewImage", { images: ["metrics", 1] }),
-      first: titled("Report, alone", node("PreviewAny", { source: ["measured", 0] })),
-      told: titled("Report, shared", node("PreviewAny", { source: ["metrics", 0] })),
+      report_alone: titled("Report, alone", node("PreviewAny", { source: ["metrics_alone", 0] })),
+      report_shared: titled("Report, shared", node("PreviewAny", { source: ["metrics", 0] })),
     },
     {
       SageMetrics: {
-        metrics: [0, 0, 260, 260], plot: [0, 310, 260, 180], told: [300, 0, 400, 220], first: [300, 270, 400, 220],
+        metrics: [0, 0, 260, 260], plot: [0, 310, 260, 180],
+        report_shared: [300, 0, 400, 220], report_alone: [300, 270, 400, 220],
       },
     },
   ],

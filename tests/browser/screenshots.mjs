@@ -1,23 +1,23 @@
-// Takes the pictures that the README and the help pages show: nodes in use, and panels, after a run.
+// Takes the pictures of the README and the help pages: nodes and panels after a run.
 //
 //     node screenshots.mjs URL FOLDER [NAME ...]
 //
-// With names, it takes these pictures only, and runs only what they need.
+// With names it takes only these pictures, and runs only what they need.
 
 import fs from "node:fs";
 import path from "node:path";
 import { example } from "./examples.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
-import { trainingOnly } from "./running.mjs";
+import { trainingOnly } from "./progress_panels.mjs";
 import { SCENES } from "./scenes.mjs";
 import { Server } from "./server.mjs";
 
-const VIEWPORT = { width: 1280, height: 2000 }; // higher than the highest node
+const VIEWPORT = { width: 1280, height: 2000 }; // taller than the tallest node
 const SETTINGS = { "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": true, "Comfy.ColorPalette": "dark" };
 const EMPTY = { version: 0.4, nodes: [], links: [], groups: [] };
 const WIDTH = 440;
 const MARGIN = 14;
-/** What is run, and the panels that are taken then, the last node first: so high that the panels are equally high. */
+/** A workflow to run, and the panels to take: the node type and its height, so that all panels are equally high. */
 const PANELS = [
   [
     example("sage_ksampler"),
@@ -27,8 +27,8 @@ const PANELS = [
 ];
 
 /**
- * Puts nodes where they are to be seen, by id [x, y, width, height] or, collapsed, [x, y]. Those before the first one
- * are hidden, so that only their links are seen; others go.
+ * Places nodes for a picture: by id [x, y, width, height], or [x, y] for a collapsed node. Nodes before the first of
+ * them are hidden, so that only their links are seen. All other nodes are removed.
  */
 async function arrange(tab, places) {
   await tab.evaluate((wanted) => {
@@ -51,8 +51,8 @@ async function arrange(tab, places) {
   return cover;
 }
 
-/** What encloses the elements, in the page. */
-async function around(locators, margin) {
+/** The box around some elements, in page coordinates. */
+async function boxAround(locators, margin) {
   const boxes = await Promise.all(locators.map((locator) => locator.boundingBox()));
   const x = Math.min(...boxes.map((box) => box.x)) - margin;
   const y = Math.min(...boxes.map((box) => box.y)) - margin;
@@ -66,18 +66,17 @@ async function take(tab, name, clip) {
   console.log(`${file}: ${Math.round(fs.statSync(file).size / 1024)} kB`);
 }
 
-
 async function open(deviceScaleFactor, previews) {
-  await new Server(url).choose({ ...SETTINGS, "Comfy.Execution.PreviewMethod": previews });
+  await new Server(url).changeSettings({ ...SETTINGS, "Comfy.Execution.PreviewMethod": previews });
   const page = await WorkflowPage.open(browser, url, { viewport: VIEWPORT, deviceScaleFactor });
-  await page.begin();
+  await page.waitForStart();
   return page;
 }
 
 async function runGraph(page, graph) {
-  await page.load(EMPTY); // a page keeps what it has drawn of a node for the next one of that id
+  await page.load(EMPTY); // otherwise a new node shows the drawing of an old one with the same id
   await page.tab.evaluate(async (api) => {
-    await window.app.refreshComboInNodes(); // for files that the run before has saved
+    await window.app.refreshComboInNodes(); // for files that the previous run saved
     window.app.loadApiJson(api, "example");
   }, graph);
   await page.settle();
@@ -86,14 +85,14 @@ async function runGraph(page, graph) {
 
 async function takeScenes(scenes) {
   if (!scenes.length) return;
-  const page = await open(1, "none"); // the core nodes would go on to show theirs
+  const page = await open(1, "none"); // otherwise core nodes keep showing their live preview
   for (const scene of scenes) {
     const pictures = scene.at(-1);
     for (const graph of scene.slice(0, -1)) await runGraph(page, graph);
     for (const [name, places] of Object.entries(pictures)) {
       const cover = await arrange(page.tab, places);
       const nodes = Object.keys(places).map((id) => page.tab.locator(`[data-node-id="${id}"]`));
-      await take(page.tab, name, await around(nodes, MARGIN));
+      await take(page.tab, name, await boxAround(nodes, MARGIN));
       await cover.evaluate((style) => style.remove());
     }
   }
@@ -108,7 +107,7 @@ async function takePanels(panels) {
     for (const [name, [type, height]] of Object.entries(pictures)) {
       const { id } = workflow.nodes.find((node) => node.type === type);
       const cover = await arrange(page.tab, { [id]: [0, 0, WIDTH, height] });
-      await take(page.tab, name, await around([page.tab.locator(`[data-node-id="${id}"] .sage-panel`)], 0));
+      await take(page.tab, name, await boxAround([page.tab.locator(`[data-node-id="${id}"] .sage-panel`)], 0));
       await cover.evaluate((style) => style.remove());
     }
   }

@@ -1,4 +1,4 @@
-// The running ComfyUI, without its page.
+// The server of the running ComfyUI, without its page.
 
 export class Server {
   /** @param {string} url */
@@ -17,8 +17,8 @@ export class Server {
     if (!answer.ok) throw new Error(`POST ${route}: ${answer.status}`);
   }
 
-  /** Sets what pages that are opened next find in their settings. */
-  async choose(settings) {
+  /** Changes settings. Pages that are opened afterwards have them. */
+  async changeSettings(settings) {
     for (const [id, value] of Object.entries(settings)) await this.post(`/api/settings/${id}`, value);
   }
 }

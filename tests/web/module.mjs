@@ -1,9 +1,15 @@
-// The page's modules, which any Node takes for modules only this way: their names end in .js.
+// Loads the modules of the page. They end in .js, which Node takes for a script unless they are loaded in this way.
 
 import fs from "node:fs";
 
-/** @param {string} name of a module in web/ that imports no other */
-export function load(name) {
-  const source = fs.readFileSync(new URL(`../../web/${name}`, import.meta.url), "utf-8");
-  return import(`data:text/javascript,${encodeURIComponent(source)}`);
+const WEB = new URL("../../web/", import.meta.url);
+
+/** @param {string} name a module in web/ that imports only modules beside it */
+export const load = (name) => import(dataUrl(new URL(name, WEB)));
+
+/** @param {URL} file */
+function dataUrl(file) {
+  const source = fs.readFileSync(file, "utf-8");
+  const whole = source.replace(/ from "(\.\/[^"]+)"/g, (_, other) => ` from "${dataUrl(new URL(other, file))}"`);
+  return `data:text/javascript,${encodeURIComponent(whole)}`;
 }

@@ -1,17 +1,17 @@
-// Pins as the panel makes them.
+// Pins that the panel sets when the user moves prompts.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } = await load("panel/pins.js");
+const { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } = await load("panels/pins.js");
 
 const CARS = ["red car", "blue car"];
 const BOATS = ["red boat", "blue boat"];
 const GROUPS = [CARS, BOATS, ["moon"]];
 const move = (pins, groups, text, target) => Object.fromEntries(movePrompt(new Map(Object.entries(pins)), groups, text, target));
 
-test("the format, there and back, whatever the texts", () => {
+test("pins are read as they were written, whatever the texts", () => {
   const pins = new Map([["__proto__", "a \"b\"\n"], ["ü", "ü"]]);
   assert.deepEqual(parsePins(formatPins(pins)), pins);
   assert.equal(formatPins(new Map()), "");
@@ -19,27 +19,27 @@ test("the format, there and back, whatever the texts", () => {
   assert.deepEqual(parsePins("{damaged"), new Map());
 });
 
-test("a prompt stays with one of the group that is not pinned itself", () => {
+test("a prompt is pinned to a prompt of the group that has no pin itself", () => {
   assert.deepEqual(move({}, GROUPS, "moon", CARS), { moon: "red car" });
   assert.deepEqual(move({ "red car": "blue car" }, GROUPS, "moon", CARS), { "red car": "blue car", moon: "blue car" });
 });
 
-test("a prompt on its own", () => {
+test("a prompt with a group of its own", () => {
   assert.deepEqual(move({}, GROUPS, "red car", null), { "red car": "red car" });
   assert.deepEqual(move({ moon: "moon" }, GROUPS, "red car", ["moon"]), { moon: "moon", "red car": "moon" });
 });
 
-test("moved again, it leaves its old place", () => {
+test("a prompt that is moved again leaves its old group", () => {
   const groups = [[...CARS, "moon"], BOATS];
   assert.deepEqual(move({ moon: "red car" }, groups, "moon", BOATS), { moon: "red boat" });
 });
 
-test("those that stayed with it stay behind, with another one of their group", () => {
+test("prompts that were pinned to it stay behind, pinned to another one of their group", () => {
   const groups = [[...CARS, "moon"], BOATS];
   assert.deepEqual(move({ moon: "red car" }, groups, "red car", BOATS), { moon: "blue car", "red car": "red boat" });
 });
 
-test("those that stayed with it stay together where nobody else is left", () => {
+test("prompts that were pinned to it stay together if nothing else is left in their group", () => {
   const groups = [["red car", "moon", "sun"], BOATS];
   const pins = { moon: "red car", sun: "red car" };
   assert.deepEqual(move(pins, groups, "red car", BOATS), { moon: "moon", sun: "moon", "red car": "red boat" });
@@ -47,20 +47,20 @@ test("those that stayed with it stay together where nobody else is left", () => 
 
 const unpin = (pins, groups, text) => Object.fromEntries(unpinPrompt(new Map(Object.entries(pins)), groups, text));
 
-test("a prompt without its pin; the others keep theirs", () => {
+test("a prompt loses its pin; the others keep theirs", () => {
   const groups = [[...CARS, "moon", "sun"], BOATS];
   assert.deepEqual(unpin({ moon: "red car", sun: "red car" }, groups, "moon"), { sun: "red car" });
   assert.deepEqual(unpin({ moon: "moon" }, [CARS, BOATS, ["moon"]], "moon"), {});
 });
 
-test("those that stayed with a prompt that loses its pin stay behind", () => {
+test("prompts that were pinned to a prompt that loses its pin stay in their group", () => {
   const chain = { "red boat": "red car", moon: "red boat" };
   assert.deepEqual(unpin(chain, [[...CARS, "red boat", "moon"], ["blue boat"]], "red boat"), { moon: "red car" });
   const own = { "red boat": "red boat", moon: "red boat", sun: "red boat" };
   assert.deepEqual(unpin(own, [CARS, ["red boat", "moon", "sun"]], "red boat"), { moon: "moon", sun: "moon" });
 });
 
-test("steps go through all groups and back home, whichever way", () => {
+test("steps go through all groups and back to the first, in both directions", () => {
   const prompts = [...CARS, ...BOATS, "moon"];
   for (const step of [1, -1]) {
     let groups = GROUPS;

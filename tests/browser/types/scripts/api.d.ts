@@ -1,6 +1,6 @@
 import type { ComfyApi } from "@comfyorg/comfyui-frontend-types";
 
-/** A pack's own messages are heard like the page's: 0.3.75's has no addCustomEventListener, which is typed for them. */
+/** Messages of the pack itself. For these there is addCustomEventListener, but ComfyUI 0.3.75 does not have it. */
 interface OwnMessages {
   addEventListener(type: `sage.${string}`, callback: (event: CustomEvent<unknown>) => void): void;
 }

@@ -1,14 +1,17 @@
-import { element } from "./cards.js";
+import { element } from "./dom.js";
+import { PALETTE } from "./palette.js";
 
 export function progressBar() {
-  const bar = element("div", "sage-progress", element("div", ""));
+  const filled = element("div", "");
+  filled.style.background = PALETTE.blue;
+  const bar = element("div", "sage-progress", filled);
   bar.setAttribute("role", "progressbar");
   bar.setAttribute("aria-label", "Progress");
   bar.hidden = true;
   return bar;
 }
 
-/** @param {HTMLElement} bar @param {import("./telling.js").Progress} progress */
+/** @param {HTMLElement} bar @param {import("./run_summary.js").Progress} progress */
 export function showProgress(bar, { done, total, running }) {
   const percent = total ? Math.floor((100 * done) / total) : 0;
   bar.hidden = !running;

@@ -1,5 +1,5 @@
 /**
- * What panels say of a run, as text.
+ * A run in one line of text.
  *
  * @typedef {{
  *   done: number, total: number, seconds: number, left: number | null, running: boolean, stopped: boolean,
@@ -15,21 +15,24 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** How long it takes yet, or has taken. @param {Progress} progress */
-export function time({ running, stopped, seconds, left }) {
+/** The time that is left, or the time that the run took. @param {Progress} progress */
+function timeText({ running, stopped, seconds, left }) {
   if (!running) return `${stopped ? "stopped after" : "done in"} ${duration(seconds)}`;
   return left === null ? "" : `${duration(left)} left`;
 }
 
-/** @param {Progress & {saving: number | null, shared: boolean | null}} run see `Watch` in sage_core/watching.py */
+/**
+ * @param {Progress & {saving: number | null, shared: boolean | null}} run see SamplingMonitor in
+ *     sage_core/panels/sampling.py
+ */
 export function samplingSummary(run) {
-  const part = !run.running || run.shared === null ? "" : run.shared ? "shared steps" : "every prompt on its own";
+  const phase = !run.running || run.shared === null ? "" : run.shared ? "shared steps" : "every prompt on its own";
   const saved = run.saving === null ? "" : `${(100 * run.saving).toFixed(1)}% saved`;
-  return [`${run.done} of ${run.total} evaluations`, saved, part, time(run)].filter(Boolean).join(", ");
+  return [`${run.done} of ${run.total} evaluations`, saved, phase, timeText(run)].filter(Boolean).join(", ");
 }
 
-/** @param {Progress & {rate: number | null}} run see `TrainingWatch` in sage_core/training/watching.py */
+/** @param {Progress & {rate: number | null}} run see TrainingMonitor in sage_core/panels/training.py */
 export function trainingSummary(run) {
   const rate = run.rate === null ? "" : `learning rate ${Number(run.rate.toPrecision(2))}`;
-  return [`step ${run.done} of ${run.total}`, rate, time(run)].filter(Boolean).join(", ");
+  return [`step ${run.done} of ${run.total}`, rate, timeText(run)].filter(Boolean).join(", ");
 }

@@ -1,35 +1,35 @@
-// What panels say of a run.
+// The line of text above a run's panel.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { duration, samplingSummary, trainingSummary } = await load("panel/telling.js");
+const { duration, samplingSummary, trainingSummary } = await load("panels/run_summary.js");
 
 test("durations", () => {
-  const told = [0, 59.4, 59.6, 3599, 3600, 9000].map(duration);
-  assert.deepEqual(told, ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "2 h 30 min"]);
+  const texts = [0, 59.4, 59.6, 3599, 3600, 9000].map(duration);
+  assert.deepEqual(texts, ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "2 h 30 min"]);
 });
 
 const RUN = { done: 16, total: 64, saving: 0.3, seconds: 4, left: 12, running: true, stopped: false, shared: true };
 
-test("a run", () => {
+test("a sampling run", () => {
   assert.equal(samplingSummary(RUN), "16 of 64 evaluations, 30.0% saved, shared steps, 12 s left");
   const branch = { ...RUN, shared: false };
   assert.equal(samplingSummary(branch), "16 of 64 evaluations, 30.0% saved, every prompt on its own, 12 s left");
 });
 
-test("before the first step nothing is known of the time", () => {
+test("before the first step the time left is not known", () => {
   assert.equal(samplingSummary({ ...RUN, done: 0, left: null, shared: null }), "0 of 64 evaluations, 30.0% saved");
 });
 
-test("a sampler whose evaluations cannot be planned saves nobody knows how much", () => {
+test("no saving is shown for a sampler whose evaluations cannot be predicted", () => {
   assert.equal(samplingSummary({ ...RUN, saving: null }), "16 of 64 evaluations, shared steps, 12 s left");
 });
 
-test("afterwards", () => {
-  const after = { ...RUN, running: false, done: 64, left: 0 };
-  assert.equal(samplingSummary(after), "64 of 64 evaluations, 30.0% saved, done in 4 s");
+test("a run that has ended", () => {
+  const ended = { ...RUN, running: false, done: 64, left: 0 };
+  assert.equal(samplingSummary(ended), "64 of 64 evaluations, 30.0% saved, done in 4 s");
   assert.equal(
     samplingSummary({ ...RUN, running: false, stopped: true }), "16 of 64 evaluations, 30.0% saved, stopped after 4 s",
   );

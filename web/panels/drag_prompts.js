@@ -1,11 +1,13 @@
+import { consume, hasModifier } from "./dom.js";
+
 /** @type {Record<string, 1 | -1>} */
-const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
+const MOVE_KEYS = { ArrowLeft: -1, ArrowRight: 1 };
 /** @type {Record<string, 1 | -1>} */
-const FOCUS = { ArrowUp: -1, ArrowDown: 1 };
-const REMOVE = ["Delete", "Backspace"];
+const FOCUS_KEYS = { ArrowUp: -1, ArrowDown: 1 };
+const UNPIN_KEYS = ["Delete", "Backspace"];
 
 /**
- * Lets prompts be moved between cards and their pins be removed: with the mouse, or with the keys of a focused prompt.
+ * Lets the user move prompts between cards and remove their pins, with the mouse or with the keys on a focused prompt.
  *
  * @param {HTMLElement} cards
  * @param {{
@@ -15,50 +17,51 @@ const REMOVE = ["Delete", "Backspace"];
  *   groupOf: (number: number) => string[],
  * }} panel
  */
-export function moving(cards, panel) {
+export function enableMoving(cards, panel) {
+  // The prompt is kept here: dragover cannot read the drag data, and prompts of other panels do not count.
   /** @type {string | undefined} */
-  let dragged; // dragover may not read the data, and a prompt belongs to this panel only
+  let dragged;
 
   cards.addEventListener("dragstart", (event) => {
     dragged = event.target instanceof HTMLElement ? event.target.dataset.prompt : undefined;
     if (dragged === undefined || !event.dataTransfer) return;
     event.dataTransfer.effectAllowed = "move";
-    event.dataTransfer.setData("text/plain", dragged); // or Firefox drags nothing
+    event.dataTransfer.setData("text/plain", dragged); // without data Firefox starts no drag
     event.stopPropagation();
   });
   cards.addEventListener("dragend", () => {
     dragged = undefined;
-    mark(cards, null);
+    markTarget(cards, null);
   });
   cards.addEventListener("dragover", (event) => {
     if (dragged === undefined) return;
-    take(event);
-    mark(cards, around(event, ".sage-card"));
+    consume(event);
+    markTarget(cards, closest(event, ".sage-card"));
   });
   cards.addEventListener("drop", (event) => {
-    const card = around(event, ".sage-card");
+    const card = closest(event, ".sage-card");
     if (dragged === undefined) return;
-    take(event);
-    mark(cards, null);
-    if (card) drop(dragged, card, around(event, "li")?.dataset.prompt);
+    consume(event);
+    markTarget(cards, null);
+    if (card) drop(dragged, card, closest(event, "li")?.dataset.prompt);
   });
   cards.addEventListener("keydown", (event) => {
-    const row = around(event, "li");
+    const row = closest(event, "li");
     const text = row?.dataset.prompt;
-    if (around(event, "button") && event.key === "Enter") return; // a click
-    if (!row || text === undefined || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    if (event.key in STEPS) panel.step(text, STEPS[event.key]);
-    else if (event.key in FOCUS) neighbourRow(cards, row, FOCUS[event.key])?.focus();
+    if (closest(event, "button") && event.key === "Enter") return; // this clicks the button
+    if (!row || text === undefined || hasModifier(event)) return;
+    if (event.key in MOVE_KEYS) panel.step(text, MOVE_KEYS[event.key]);
+    else if (event.key in FOCUS_KEYS) neighbourRow(cards, row, FOCUS_KEYS[event.key])?.focus();
     else if (event.key === "Enter") panel.move(text, null);
-    else if (REMOVE.includes(event.key)) panel.unpin(text); // and never the node
+    else if (UNPIN_KEYS.includes(event.key)) panel.unpin(text);
     else return;
-    take(event);
+    consume(event); // Delete would also delete the node
   });
   cards.addEventListener("click", (event) => {
-    const text = around(event, ".sage-pin")?.closest("li")?.dataset.prompt;
+    const text = closest(event, ".sage-pin")?.closest("li")?.dataset.prompt;
     if (text !== undefined) panel.unpin(text);
   });
-  // The node would be dragged with it (Nodes 2.0).
+  // Otherwise Nodes 2.0 drags the node too.
   cards.addEventListener("pointerdown", (event) => event.button === 0 && event.stopPropagation());
 
   /**
@@ -74,25 +77,19 @@ export function moving(cards, panel) {
 }
 
 /**
- * The nearest element of a kind around what an event is about.
+ * The nearest element around an event's target that matches a selector.
  *
  * @param {Event} event
  * @param {string} selector
  * @returns {HTMLElement | null}
  */
-function around({ target }, selector) {
+function closest({ target }, selector) {
   return target instanceof Element ? target.closest(selector) : null;
 }
 
-/** Keeps an event from the page, which has uses of its own for files and keys. @param {Event} event */
-function take(event) {
-  event.preventDefault();
-  event.stopPropagation();
-}
-
-/** @param {HTMLElement} cards @param {HTMLElement | null} target */
-function mark(cards, target) {
-  for (const card of cards.children) card.classList.toggle("sage-target", card === target);
+/** @param {HTMLElement} cards @param {HTMLElement | null} target the card that a drop goes to */
+function markTarget(cards, target) {
+  for (const card of cards.children) card.classList.toggle("sage-drop-target", card === target);
 }
 
 /** @param {HTMLElement} cards @param {HTMLElement} row @param {1 | -1} step */

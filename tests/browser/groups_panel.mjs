@@ -1,33 +1,35 @@
-// A person at the panel of Semantic Group Prompts: sees the groups, tries thresholds, moves prompts.
+// A user of the panel of Semantic Group Prompts: looks at the groups, tries thresholds and moves prompts.
+
+import { compare } from "./compare.mjs";
 
 const GROUPING = "SageSemanticGroupPrompts";
 const RED = "a red car in the snow";
 const BLUE = "a blue car in the snow";
 
-/** Leaves of a workflow one node, those of some types, and the texts that it shows. */
+/** Removes all nodes from a workflow except one, the nodes of some types, and the previews of its texts. */
 export function onlyNodes(workflow, type, types) {
   const linked = new Set(workflow.nodes.find((node) => node.type === type).outputs.flatMap(({ links }) => links ?? []));
-  const shows = (node) => node.type === "PreviewAny" && node.inputs.some(({ link }) => linked.has(link));
-  workflow.nodes = workflow.nodes.filter((node) => [type, ...types].includes(node.type) || shows(node));
+  const showsText = (node) => node.type === "PreviewAny" && node.inputs.some(({ link }) => linked.has(link));
+  workflow.nodes = workflow.nodes.filter((node) => [type, ...types].includes(node.type) || showsText(node));
   const ids = workflow.nodes.map(({ id }) => id);
   workflow.links = workflow.links.filter(([, from, , to]) => ids.includes(from) && ids.includes(to));
   workflow.groups = [];
 }
 
-/** The start of an example workflow, up to the report, at a threshold that one step up makes too high for all. */
+/** The start of an example workflow up to the report. One step above its threshold no prompts share. */
 export function groupingOnly(workflow) {
   onlyNodes(workflow, GROUPING, ["SageDemoModel"]);
   workflow.nodes.find(({ type }) => type === GROUPING).widgets_values.splice(2, 2, "fixed", 0.99);
   return workflow;
 }
 
-export class PanelUser {
+export class GroupsPanelUser {
   /** @param {import("./page.mjs").WorkflowPage} page @param {string} renderer */
   constructor(page, renderer) {
     Object.assign(this, { page, renderer, tab: page.tab, panel: page.tab.locator(".sage-panel") });
   }
 
-  /** The texts on each card by its title, pinned ones with a star. */
+  /** The texts on each card, by the title of the card. Pinned texts have a star at the end. */
   async cards() {
     const cards = await this.panel.locator(".sage-card").evaluateAll((found) =>
       found.map((card) => [
@@ -38,8 +40,8 @@ export class PanelUser {
     return Object.fromEntries(cards);
   }
 
-  /** Waits for a summary that says so. */
-  async says(text) {
+  /** Waits until the summary contains a text. */
+  async waitForSummary(text) {
     await this.panel.locator(".sage-summary", { hasText: text }).waitFor({ timeout: 10_000 });
   }
 
@@ -51,7 +53,7 @@ export class PanelUser {
     return this.panel.locator(".sage-card").filter({ has: this.tab.locator("b", { hasText: new RegExp(`^${title}$`) }) });
   }
 
-  /** Clicks the arrow beside the threshold. @param {1 | -1} step */
+  /** Clicks an arrow beside the threshold. @param {1 | -1} step */
   async stepThreshold(step) {
     if (this.renderer === "vue") {
       const row = this.tab.getByTestId("node-widget").filter({ hasText: /^threshold$/ });
@@ -59,7 +61,7 @@ export class PanelUser {
     }
     const [x, y] = await this.tab.evaluate(([type, up]) => {
       const { graph, canvas } = window.app;
-      const node = graph.nodes.find((each) => each.type === type);
+      const node = graph.nodes.find((found) => found.type === type);
       const widget = node.widgets.find(({ name }) => name === "threshold");
       const { left, top } = canvas.canvas.getBoundingClientRect();
       const { scale, offset } = canvas.ds;
@@ -69,13 +71,13 @@ export class PanelUser {
     await this.tab.mouse.click(x, y);
   }
 
-  get tree() {
+  get dendrogram() {
     return this.panel.getByRole("slider", { name: "Threshold" });
   }
 
-  /** Drags the tree's line; `midway` is called before it is let go. @param {number} height from 0, the leaves, to 1 */
+  /** Drags the line on the tree; `midway` is called before it is dropped. @param {number} height 0 (leaves) to 1 */
   async dragThreshold(height, midway) {
-    const box = await this.tree.boundingBox();
+    const box = await this.dendrogram.boundingBox();
     const middle = box.x + box.width / 2;
     await this.tab.mouse.move(middle, box.y + box.height / 2);
     await this.tab.mouse.down();
@@ -85,20 +87,14 @@ export class PanelUser {
   }
 }
 
-/** A problem where something else is shown than wanted. */
-export function compare(problems, what, found, wanted) {
-  const [a, b] = [found, wanted].map((value) => JSON.stringify(value));
-  if (a !== b) problems.push(`${what}: ${a} is shown, not ${b}`);
-}
-
 const groupingValues = ({ nodes }) => nodes.find(({ type }) => type === GROUPING).widgets_values;
 
-/** Runs, tries a threshold and moves two prompts. What would be saved then, and what the cards show. */
+/** Runs, tries a threshold and moves two prompts. Gives what would be saved then, and the texts on the cards. */
 export async function changeGroups(user, workflow, shot, problems) {
-  await useTree(user, workflow, shot, problems);
+  await useDendrogram(user, workflow, shot, problems);
   await user.page.load(workflow);
   await user.page.run(() => {});
-  await user.says("24 prompts in 6 groups, threshold 0.99 (fixed), saves 30.0%");
+  await user.waitForSummary("24 prompts in 6 groups, threshold 0.99 (fixed), saves 30.0%");
   const sizes = Object.values(await user.cards()).map((rows) => rows.length);
   compare(problems, "the groups after a run", sizes, [4, 4, 4, 4, 4, 4, 0]);
   const colour = await user.card("Group 1").evaluate((card) => getComputedStyle(card).borderLeftColor);
@@ -106,17 +102,18 @@ export async function changeGroups(user, workflow, shot, problems) {
   await shot("run");
 
   await user.stepThreshold(1);
-  await user.says("24 groups, threshold 1 (fixed), saves 0.0%");
+  await user.waitForSummary("24 groups, threshold 1 (fixed), saves 0.0%");
   compare(problems, "alone at the highest threshold", (await user.cards()).Alone.length, 24);
   await shot("threshold");
   await user.stepThreshold(-1);
-  await user.says("6 groups");
+  await user.waitForSummary("6 groups");
 
-  await user.row(RED).dragTo(user.card("Group 2"), { targetPosition: { x: 20, y: 8 } }); // what is in sight already
-  await user.says("Reset 1 pin");
+  const visible = { x: 20, y: 8 }; // on the card, without scrolling
+  await user.row(RED).dragTo(user.card("Group 2"), { targetPosition: visible });
+  await user.waitForSummary("Reset 1 pin");
   await user.row(BLUE).focus();
   await user.tab.keyboard.press("Enter");
-  await user.says("7 groups");
+  await user.waitForSummary("7 groups");
   await shot("moved");
   const cards = await user.cards();
   compare(problems, "the group that a prompt was dragged to", cards["Group 1"].includes(`${RED}*`), true);
@@ -126,12 +123,12 @@ export async function changeGroups(user, workflow, shot, problems) {
   return moved;
 }
 
-/** Takes one prompt back with the mouse and the other with a key, which does nothing to a prompt without a pin. */
+/** Unpins one prompt with the mouse and the other with a key. On a prompt without a pin the key does nothing. */
 async function removePins(user, problems) {
   await user.panel.getByRole("button", { name: `Remove the pin of ${RED}` }).click();
-  await user.says("Reset 1 pin");
+  await user.waitForSummary("Reset 1 pin");
   await user.row(BLUE).press("Delete");
-  await user.says("6 groups");
+  await user.waitForSummary("6 groups");
   compare(problems, "alone without pins", (await user.cards()).Alone, []);
   compare(problems, "the prompt that has the focus", await user.tab.evaluate(() => document.activeElement.textContent), BLUE);
   const nodes = (await user.page.saved()).nodes.length;
@@ -140,67 +137,69 @@ async function removePins(user, problems) {
   compare(problems, "nodes after Backspace", (await user.page.saved()).nodes.length, nodes);
 }
 
-/** Moves an automatic threshold on the tree, with the keys and with the mouse, and takes it back. */
-async function useTree(user, workflow, shot, problems) {
+/** Moves an automatic threshold on the tree, with the keys and with the mouse, and undoes it. */
+async function useDendrogram(user, workflow, shot, problems) {
   const automatic = structuredClone(workflow);
   groupingValues(automatic).splice(2, 2, "auto", 0.8);
   const before = "24 prompts in 6 groups, threshold 0.8975 (auto)";
   const threshold = async () => groupingValues(await user.page.saved()).slice(2, 4);
   await user.page.load(automatic);
   await user.page.run(() => {});
-  await user.says(before);
-  compare(problems, "leaves", await user.tree.locator("i").count(), 24);
-  compare(problems, "a leaf", await user.tree.locator("i").first().getAttribute("title"), RED);
-  const strokes = await user.tree.locator("path").evaluateAll((paths) => paths.map((path) => getComputedStyle(path).stroke));
+  await user.waitForSummary(before);
+  compare(problems, "leaves", await user.dendrogram.locator("i").count(), 24);
+  compare(problems, "a leaf", await user.dendrogram.locator("i").first().getAttribute("title"), RED);
+  const paths = user.dendrogram.locator("path");
+  const strokes = await paths.evaluateAll((found) => found.map((path) => getComputedStyle(path).stroke));
   compare(problems, "merges in group 1", strokes.filter((stroke) => stroke === "rgb(0, 114, 178)").length, 3);
 
-  await user.tree.press("ArrowUp");
-  await user.says("24 prompts in 5 groups, threshold 0.76 (fixed)");
-  compare(problems, "what the slider says", await user.tree.getAttribute("aria-valuetext"), "0.76, 5 groups");
+  await user.dendrogram.press("ArrowUp");
+  await user.waitForSummary("24 prompts in 5 groups, threshold 0.76 (fixed)");
+  compare(problems, "the text of the slider", await user.dendrogram.getAttribute("aria-valuetext"), "0.76, 5 groups");
   compare(problems, "the threshold after a key", await threshold(), ["fixed", 0.76]);
   await shot("tree");
-  await user.tree.press("Control+z");
-  await user.says(before);
+  await user.dendrogram.press("Control+z");
+  await user.waitForSummary(before);
   compare(problems, "the threshold after an undo", await threshold(), ["auto", 0.8]);
 
   const dragged = /in 2\d groups, threshold 0\.99\d+ \(fixed\)/;
   await user.dragThreshold(0.1, async () => {
-    await user.says(dragged);
+    await user.waitForSummary(dragged);
     compare(problems, "the threshold while it is dragged", await threshold(), ["auto", 0.8]);
   });
-  await user.says(dragged);
+  await user.waitForSummary(dragged);
   const [mode, value] = await threshold();
   if (mode !== "fixed" || !(value > 0.995 && value < 1)) problems.push(`the threshold after a drag: ${mode} ${value}`);
   await user.tab.keyboard.press("Control+z");
-  await user.says(before);
+  await user.waitForSummary(before);
 }
 
-/** Opens what was saved: the pins are there, before and after a run, until they are reset. */
+/** Opens the saved workflow: its pins are there before and after a run, until they are reset. */
 export async function findPins(user, { saved, cards }, workflow, problems) {
   await user.page.load(saved);
-  await user.says("Reset 2 pins");
-  await user.says("7 groups"); // of the run in the other tab
+  await user.waitForSummary("Reset 2 pins");
+  await user.waitForSummary("7 groups"); // from the run in the other tab
   await user.page.run(() => {});
-  await user.says("7 groups");
+  await user.waitForSummary("7 groups");
   compare(problems, "the cards after saving and loading", await user.cards(), cards);
   await user.panel.getByRole("button", { name: "Reset 2 pins" }).click();
-  await user.says("6 groups");
+  await user.waitForSummary("6 groups");
   compare(problems, "alone after the reset", (await user.cards()).Alone, []);
-  compare(problems, "what is saved then", groupingValues(await user.page.saved()), groupingValues(workflow));
+  const values = groupingValues(await user.page.saved());
+  compare(problems, "the saved values after the reset", values, groupingValues(workflow));
 }
 
-/** Loads the page again: the groups are there still. Not where the same workflow has other prompts. */
-export async function comeBack(user, workflow, shot, problems) {
+/** Reloads the page: the groups are still there. If the workflow now has other prompts, there are none. */
+export async function reloadPage(user, workflow, shot, problems) {
   const cards = await user.cards();
-  await user.page.settle(); // the page keeps what was changed a moment later
+  await user.page.settle(); // the page stores a change only after a moment
   await user.page.reload();
-  await user.says("24 prompts in 6 groups, threshold 0.99 (fixed), saves 30.0%");
+  await user.waitForSummary("24 prompts in 6 groups, threshold 0.99 (fixed), saves 30.0%");
   compare(problems, "the cards after a reload", await user.cards(), cards);
-  compare(problems, "leaves after a reload", await user.tree.locator("i").count(), 24);
+  compare(problems, "leaves after a reload", await user.dendrogram.locator("i").count(), 24);
   await shot("reloaded");
   const other = structuredClone(workflow);
   groupingValues(other)[0] += "\na lighthouse";
   await user.page.load(other);
-  await user.says("Run the workflow to see the groups of your prompts here.");
+  await user.waitForSummary("Run the workflow to see the groups of your prompts here.");
   compare(problems, "cards of prompts that did not run", await user.cards(), {});
 }

@@ -1,22 +1,24 @@
-import { progressBar, showProgress } from "./bar.js";
-import { element } from "./cards.js";
-import { samplingSummary } from "./telling.js";
+import { element, scrollArea } from "./dom.js";
+import { progressBar, showProgress } from "./progress_bar.js";
+import { samplingSummary } from "./run_summary.js";
 
-const EMPTY = "Run the workflow to see all pictures grow here.";
+const EMPTY = "Run the workflow to see all pictures here while they are made.";
+const MOST_COLUMNS = 4; // variations of a cluster side by side
 
 /**
- * What a run tells, see `Watch` in sage_core/watching.py.
+ * The payload of a sampling run, see SamplingMonitor in sage_core/panels/sampling.py. A sheet is one picture of all
+ * rows, with as many columns and lines of tiles as it says.
  *
  * @typedef {{title: string, texts: string[], colour: string}} Cluster
  * @typedef {{
  *   picture: string, columns: number, lines: number, aspect: number, variations: number, clusters: Cluster[],
  * }} Sheet
- * @typedef {import("./telling.js").Progress & {
+ * @typedef {import("./run_summary.js").Progress & {
  *   saving: number | null, shared: boolean | null, sheet: Sheet | {too_many: number} | null,
  * }} Run
  */
 
-/** A sampling node's run: how far it is, and all its rows, framed by group. */
+/** Shows the progress of a sampling run, and all its rows in frames of their group's colour. */
 export class SamplingPanel {
   constructor() {
     this.layout = "";
@@ -25,10 +27,7 @@ export class SamplingPanel {
     this.summary = element("div", "sage-summary", EMPTY);
     this.summary.setAttribute("role", "status");
     this.bar = progressBar();
-    this.sheet = element("div", "sage-sheet");
-    this.sheet.tabIndex = 0; // so that keys scroll it
-    this.sheet.setAttribute("aria-label", "Pictures so far");
-    this.sheet.dataset.captureWheel = "true";
+    this.sheet = scrollArea("sage-sheet", "Pictures so far");
     this.element = element("div", "sage-panel", this.summary, this.bar, this.sheet);
   }
 
@@ -49,12 +48,14 @@ export class SamplingPanel {
       return this.sheet.replaceChildren(element("div", "sage-hint", `${sheet.too_many} pictures: too many to show.`));
     }
     const { columns, lines, aspect, variations, clusters } = sheet;
-    const style = { zoom: `${100 * columns}% ${100 * lines}%`, aspect, across: Math.min(variations, 4) };
+    const style = {
+      "sheet-size": `${100 * columns}% ${100 * lines}%`, aspect, columns: Math.min(variations, MOST_COLUMNS),
+    };
     for (const [name, value] of Object.entries(style)) this.sheet.style.setProperty(`--sage-${name}`, String(value));
-    this.sheet.replaceChildren(...clusters.map((cluster, number) => figure(cluster, number, sheet)));
+    this.sheet.replaceChildren(...clusters.map((cluster, number) => clusterFrame(cluster, number, sheet)));
   }
 
-  /** Decoded first: a background that is still being decoded is empty. @param {string} picture */
+  /** Shows a picture once it is decoded; before that a background would be empty. @param {string} picture */
   showPicture(picture) {
     const image = new Image();
     this.newest = image;
@@ -65,17 +66,17 @@ export class SamplingPanel {
 }
 
 /**
- * A cluster's frame, with a tile for each of its variations.
+ * The frame of a cluster, with one tile per variation.
  *
  * @param {Cluster} cluster
  * @param {number} number
  * @param {Sheet} sheet
  */
-function figure({ title, texts, colour }, number, { columns, lines, variations }) {
+function clusterFrame({ title, texts, colour }, number, { columns, lines, variations }) {
   const tiles = Array.from({ length: variations }, (_, variation) => {
     const row = number * variations + variation;
     const tile = element("div", "sage-tile");
-    tile.style.backgroundPosition = `${place(row % columns, columns)} ${place(Math.floor(row / columns), lines)}`;
+    tile.style.backgroundPosition = `${offset(row % columns, columns)} ${offset(Math.floor(row / columns), lines)}`;
     return tile;
   });
   const made = element("figure", "", element("div", "sage-tiles", ...tiles), element("figcaption", "", title));
@@ -84,5 +85,5 @@ function figure({ title, texts, colour }, number, { columns, lines, variations }
   return made;
 }
 
-/** Where a tile lies in the sheet, as CSS counts it. @param {number} index @param {number} count */
-const place = (index, count) => `${count > 1 ? (100 * index) / (count - 1) : 0}%`;
+/** The position of a tile in the sheet, as a CSS percentage. @param {number} index @param {number} count */
+const offset = (index, count) => `${count > 1 ? (100 * index) / (count - 1) : 0}%`;

@@ -1,0 +1,51 @@
+// What all panels build their elements with, and how they handle events.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} className
+ * @param {...(string | Node)} children
+ */
+export function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/**
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string>} attributes
+ */
+export function svgElement(tag, attributes) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+/** An element that keys and the mouse wheel scroll. @param {string} className @param {string} label */
+export function scrollArea(className, label) {
+  const made = element("div", className);
+  made.tabIndex = 0; // for the keys
+  made.setAttribute("aria-label", label);
+  made.dataset.captureWheel = "true";
+  return made;
+}
+
+/** A number with its noun. @param {number} number @param {string} noun */
+export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
+/** With as many digits as a threshold has. @param {number} similarity */
+export const digits = (similarity) => String(Number(similarity.toFixed(4)));
+
+/** @param {KeyboardEvent} event */
+export const hasModifier = (event) => event.ctrlKey || event.metaKey || event.altKey || event.shiftKey;
+
+/** Keeps an event from the page, which handles keys and dropped files itself. @param {Event} event */
+export function consume(event) {
+  event.preventDefault();
+  event.stopPropagation();
+}

@@ -1,0 +1,101 @@
+import { count, digits, element } from "./dom.js";
+
+/**
+ * Groups as cards in their colours. Prompts are text of the user, so they are never read as HTML.
+ *
+ * @typedef {{members: number[], colour: string, tightest: number, loosest: number}} Group
+ * @typedef {{threshold: number, share: number, saved: number, groups: Group[]}} Grouping see groups_payload in
+ *     sage_core/panels/groups.py
+ */
+
+/** Each text of a group once, in prompt order. @param {string[]} prompts @param {Group} group */
+export const textsOf = (prompts, group) => [...new Set(group.members.map((index) => prompts[index]))];
+
+/**
+ * One card per group, and one for all prompts that share with no other.
+ *
+ * @param {string[]} prompts
+ * @param {Grouping} grouping
+ * @param {import("./pins.js").Pins} pins
+ */
+export function groupCards(prompts, grouping, pins) {
+  /** @type {Map<string, number>} */
+  const repeats = new Map();
+  for (const text of prompts) repeats.set(text, (repeats.get(text) ?? 0) + 1);
+  const row = (/** @type {string} */ text) => {
+    const keeper = pins.get(text);
+    return promptRow(text, repeats.get(text) ?? 1, keeper !== undefined && repeats.has(keeper));
+  };
+  const lowest = Math.min(grouping.threshold, ...grouping.groups.map(({ loosest }) => loosest));
+  /** @type {HTMLElement[]} */
+  const cards = [];
+  /** @type {HTMLElement[]} */
+  const alone = [];
+  grouping.groups.forEach((group, number) => {
+    const rows = textsOf(prompts, group).map(row);
+    if (group.members.length === 1) return alone.push(...rows);
+    const range = `${group.loosest.toFixed(3)} to ${group.tightest.toFixed(3)}`;
+    const info = `${count(group.members.length, "prompt")}, pairs ${range}`;
+    const bar = similarityBar(group, grouping.threshold, lowest);
+    cards.push(card(`Group ${number + 1}`, info, group.colour, number, [bar], rows));
+  });
+  const hint = alone.length ? [] : [element("div", "sage-hint", "Drop a prompt here to give it a group of its own.")];
+  cards.push(card("Alone", count(alone.length, "prompt"), "", "", hint, alone));
+  return cards;
+}
+
+/**
+ * @param {string} title
+ * @param {string} info
+ * @param {string} colour
+ * @param {number | ""} number of the group
+ * @param {HTMLElement[]} details
+ * @param {HTMLElement[]} rows
+ */
+function card(title, info, colour, number, details, rows) {
+  const heading = element("div", "sage-heading", element("b", "", title), element("span", "", info));
+  const made = element("section", "sage-card", heading, ...details, element("ul", "", ...rows));
+  if (colour) made.style.setProperty("--sage-group", colour);
+  made.dataset.group = String(number);
+  made.setAttribute("aria-label", `${title}, ${info}`);
+  return made;
+}
+
+/** @param {string} text @param {number} times @param {boolean} pinned */
+function promptRow(text, times, pinned) {
+  const made = element("li", "", ...(pinned ? [unpinButton(text)] : []), text, times > 1 ? ` ×${times}` : "");
+  made.dataset.prompt = text;
+  made.tabIndex = 0;
+  made.draggable = true;
+  const state = pinned ? "Pinned to this group; Delete removes the pin. " : "";
+  made.title = `${text}\n\n${state}Drag it to another group, or press ← → to move it, Enter for a group of its own.`;
+  return made;
+}
+
+/** A dot. @param {string} text */
+function unpinButton(text) {
+  const made = element("button", "sage-pin");
+  made.title = "Remove the pin";
+  made.setAttribute("aria-label", `Remove the pin of ${text}`);
+  return made;
+}
+
+/**
+ * A bar from the similarity of the loosest pair to that of the tightest, with a line at the threshold.
+ *
+ * @param {Group} group
+ * @param {number} threshold
+ * @param {number} lowest the similarity at its left end
+ */
+function similarityBar(group, threshold, lowest) {
+  const percent = (/** @type {number} */ similarity) =>
+    `${(100 * (similarity - lowest)) / Math.max(1 - lowest, 1e-6)}%`;
+  const range = element("i", "");
+  range.style.left = percent(group.loosest);
+  range.style.width = `max(2px, calc(${percent(group.tightest)} - ${percent(group.loosest)}))`;
+  const line = element("u", "");
+  line.style.left = percent(threshold);
+  const bar = element("div", "sage-similarity", range, line);
+  bar.title = `Similarity from ${lowest.toFixed(3)} to 1. The line is the threshold, ${digits(threshold)}.`;
+  return bar;
+}

@@ -1,0 +1,107 @@
+import { element, scrollArea, svgElement } from "./dom.js";
+import { chartLimits, linePath } from "./loss_chart.js";
+import { PALETTE } from "./palette.js";
+import { progressBar, showProgress } from "./progress_bar.js";
+import { trainingSummary } from "./run_summary.js";
+
+const EMPTY = "Run the workflow to see the loss and the sample images of the training here.";
+/** As in the node's plot. The whole loss has the colour of the text. @type {Record<string, string>} */
+const COLOURS = {
+  loss: "currentColor", plain: PALETTE.blue, soft: PALETTE.vermilion, consistency: PALETTE.green,
+};
+
+/**
+ * The payload of a training, see TrainingMonitor in sage_core/panels/training.py.
+ *
+ * @typedef {import("./loss_chart.js").Line} Line
+ * @typedef {import("./run_summary.js").Progress & {
+ *   workflow: string, node: string, rate: number | null, lines: Line[], samples: string | null,
+ * }} Run
+ */
+
+/** Shows the loss of a training and its last sample images, with a button that ends it early. */
+export class TrainingPanel {
+  /** @param {(run: Run) => Promise<void>} requestStop asks the server to end the training */
+  constructor(requestStop) {
+    /** @type {Run | null} */
+    this.run = null;
+    this.summary = element("span", "", EMPTY);
+    this.summary.setAttribute("role", "status");
+    this.button = element("button", "", "Stop and save");
+    this.button.title = "End the training after this step. The LoRA of the steps so far goes on to the next node.";
+    this.button.hidden = true;
+    this.button.onclick = () => this.stop(requestStop);
+    this.message = element("div", "sage-message");
+    this.bar = progressBar();
+    this.chart = element("div", "");
+    this.samples = element("img", "");
+    this.samples.alt = "Sample images of the training so far";
+    this.samples.hidden = true;
+    this.body = scrollArea("sage-training", "Loss and sample images");
+    this.body.append(this.chart, this.samples);
+    const header = element("div", "sage-summary", this.summary, this.button);
+    this.element = element("div", "sage-panel", header, this.message, this.bar, this.body);
+  }
+
+  /** @param {Run} run */
+  show(run) {
+    if (run.running !== this.run?.running) this.button.disabled = false;
+    this.run = run;
+    this.summary.textContent = trainingSummary(run);
+    this.button.hidden = !run.running;
+    if (!run.running) this.message.textContent = "";
+    showProgress(this.bar, run);
+    this.chart.replaceChildren(...(run.lines.length ? [lossChart(run.lines), legend(run.lines)] : []));
+    this.samples.hidden = !run.samples;
+    if (run.samples && this.samples.src !== run.samples) this.samples.src = run.samples;
+  }
+
+  /** @param {(run: Run) => Promise<void>} requestStop */
+  async stop(requestStop) {
+    if (!this.run) return;
+    this.button.disabled = true;
+    this.message.textContent = "";
+    try {
+      await requestStop(this.run);
+    } catch (error) {
+      this.button.disabled = false;
+      this.message.textContent = /** @type {Error} */ (error).message;
+    }
+  }
+}
+
+/** @param {Line[]} lines */
+function lossChart(lines) {
+  const limits = chartLimits(lines);
+  const drawing = svgElement("svg", {
+    viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img",
+    "aria-label": `Loss by step: ${lines.map(lastValue).join(", ")}`,
+  });
+  for (const { name, points } of [...lines].reverse()) {
+    const path = svgElement("path", { d: linePath(points, limits) });
+    path.style.setProperty("--sage-line", COLOURS[name]);
+    drawing.append(path);
+  }
+  const values = axis("sage-axis sage-vertical", short(limits.largest), "0");
+  const steps = axis("sage-axis", `${limits.firstStep}`, `step ${limits.lastStep}`);
+  return element("div", "sage-plot", values, drawing, steps);
+}
+
+/** @param {string} className @param {string} start @param {string} end */
+const axis = (className, start, end) => element("div", className, element("span", "", start), element("span", "", end));
+
+/** @param {Line[]} lines */
+function legend(lines) {
+  const entries = lines.map((line) => {
+    const entry = element("span", "", lastValue(line));
+    entry.style.setProperty("--sage-line", COLOURS[line.name]);
+    return entry;
+  });
+  return element("div", "sage-legend", ...entries);
+}
+
+/** @param {number} value */
+const short = (value) => String(Number(value.toPrecision(3)));
+
+/** The name of a line and its last value. @param {Line} line */
+const lastValue = ({ name, points }) => `${name} ${short(points[points.length - 1][1])}`;

@@ -1,0 +1,111 @@
+// The panels of the sampling and training nodes: the progress of a run, and its result.
+
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+import { addPanelElement, addStylesheet, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
+import { SamplingPanel } from "./panels/sampling_panel.js";
+import { fetchRemembered, postJson } from "./panels/server_requests.js";
+import { TrainingPanel } from "./panels/training_panel.js";
+
+/**
+ * An update names a node and what is new of its run; what it does not name stays as it was. The updates of a node
+ * together are its run.
+ *
+ * @typedef {{workflow: string, node: string}} NodeAddress
+ * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} RunState
+ * @typedef {NodeAddress & RunState} Run
+ * @typedef {{element: HTMLElement, show(run: RunState): void}} Panel
+ */
+
+const makeSamplingPanel = () => new SamplingPanel();
+/** @type {Partial<Record<string, () => Panel>>} */
+const PANELS = {
+  SageKSampler: makeSamplingPanel,
+  SageSharedKSamplerPrefix: makeSamplingPanel,
+  SageBranchKSampler: makeSamplingPanel,
+  SageBranchSave: makeSamplingPanel,
+  SageTrainLora: () => new TrainingPanel(stopRun),
+};
+/** @type {WeakMap<object, Panel>} */
+const panels = new WeakMap();
+/** The last run of each node, by `keyOf`. @type {Map<string, Run>} */
+const runs = new Map();
+
+const SHOW_PANELS = "SAGE.RunningPanels";
+/** @type {import("@comfyorg/comfyui-frontend-types").ComfyExtension["settings"]} */
+const SETTINGS = [
+  {
+    id: SHOW_PANELS,
+    category: ["SAGE", "Panels", "Shown"],
+    name: "Show panels on the samplers and the training node",
+    tooltip: "Without them ComfyUI's own live preview is shown. For nodes that are loaded from now on.",
+    type: "boolean",
+    defaultValue: true,
+  },
+  {
+    id: "SAGE.PictureSize",
+    category: ["SAGE", "Panels", "Picture size"],
+    name: "Smallest width of a picture on a sampler's panel",
+    type: "slider",
+    attrs: { min: 32, max: 256, step: 16 },
+    defaultValue: 64,
+    onChange: (width) => document.documentElement.style.setProperty("--sage-tile", `${Number(width)}px`),
+  },
+];
+
+/** @param {NodeAddress} address */
+const keyOf = ({ workflow, node }) => `${workflow} ${node}`;
+
+/** @param {string} path */
+const panelAt = (path) => panels.get(nodeByPath(rootGraph(app), path) ?? {});
+
+/** @param {Run} update */
+function applyUpdate(update) {
+  const key = keyOf(update);
+  const run = { ...runs.get(key), ...update };
+  runs.set(key, run);
+  showRun(run);
+}
+
+/** @param {Run} run */
+function showRun(run) {
+  if (run.workflow === rootGraph(app)?.id) panelAt(run.node)?.show(run);
+}
+
+/** Shows the last runs of this workflow's nodes: those that this page knows, then those that the server remembers. */
+async function restorePanels() {
+  const before = new Map(runs);
+  before.forEach(showRun);
+  for (const run of await fetchRemembered(api, "/sage/progress", rootGraph(app).id)) {
+    const key = keyOf(run);
+    if (runs.get(key) === before.get(key)) applyUpdate(run); // otherwise an update came meanwhile, which is newer
+  }
+}
+
+/** Ends a training as if its steps were done. @param {NodeAddress} address */
+const stopRun = ({ workflow, node }) => postJson(api, "/sage/stop", { workflow, node });
+
+api.addEventListener("sage.progress", ({ detail }) => applyUpdate(/** @type {Run} */ (detail)));
+// The panel shows the same pictures. This listener comes before ComfyUI's, which would show them on the node again.
+api.addEventListener("b_preview_with_metadata", (event) => {
+  if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();
+});
+
+addStylesheet();
+app.registerExtension({
+  name: "SAGE.RunningPanels",
+  settings: SETTINGS,
+  nodeCreated(node) {
+    const makePanel = PANELS[node.comfyClass ?? ""];
+    if (!makePanel || !app.extensionManager.setting.get(SHOW_PANELS)) return;
+    const panel = makePanel();
+    addPanelElement(
+      /** @type {import("./panels/comfy_nodes.js").PageNode} */ (node), "running_panel", panel.element, 150,
+    );
+    panels.set(node, panel);
+  },
+  afterConfigureGraph() {
+    restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
+  },
+  onNodeOutputsUpdated: () => runs.forEach(showRun),
+});
