@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -41,6 +41,6 @@ def images_per_prompt(images: torch.Tensor, n_prompts: int, name: str = "images"
     return variations
 
 
-def check_choice(name: str, value: str, options: Sequence[str]) -> None:
+def check_choice(name: str, value: str, options: Collection[str]) -> None:
     if value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")

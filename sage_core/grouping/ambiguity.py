@@ -9,37 +9,40 @@ import numpy as np
 
 from .prompt_groups import PromptGroups
 
-# A prompt is between two groups if its own is nearer by less than this part of the distance to the other.
+# A prompt is borderline if its own group is nearer by less than this fraction of the distance to the other group.
 _MARGIN = 0.3
+# Prompts that are compared at once.
 _BLOCK = 1024
-# Said or left out, it is the same: `a dog` and `dog` are one dog, and what is there needs no `with`.
+# Words that change no count: `a dog` and `dog` are both one dog, and `with` only says that something is there.
 _IGNORED_WORDS = {"a", "an", "one", "1", "single", "with"}
 _MODIFIERS = {
     "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "no", "not", "never", "without",
 }  # fmt: skip
 
-# What a text says without its counts and negations, and these.
+# A text's words without counts and negations, and those counts and negations.
 SplitPrompt = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def borderline_prompts(groups: PromptGroups) -> dict[int, tuple[int, float, float]]:
     """Prompts of groups that are hardly nearer to their group mates than to another group.
 
-    Similarity to a group is the mean over its members; the margin is relative, so that it fits every encoder (it is
-    the silhouette of Rousseeuw 1987, with a mean instead of all pairs of the list).
+    Similarity to a group is the mean over its members. The margin is relative, so that it fits every encoder.
 
     Returns:
-        By prompt the other group's index, and the similarities to the own group and to that.
+        By prompt the other group's index, and the similarities to its own group and to the other one.
+
+    Source: the simplified silhouette, after Rousseeuw 1987; the mean over a group is computed from the sum of its
+    embeddings, without all pairs of the list.
     """
-    home = {index: number for number, members in enumerate(groups.partition) for index in members}
+    group_of = groups.group_of()
     sizes = np.array([len(members) for members in groups.partition])
     sums = np.stack([groups.embeddings[list(members)].sum(0) for members in groups.partition])
-    shared = [index for index in home if sizes[home[index]] > 1]
+    shared = [index for members in groups.partition if len(members) > 1 for index in members]
     found = {}
     for start in range(0, len(shared) if len(sizes) > 1 else 0, _BLOCK):
         part = shared[start : start + _BLOCK]
-        own, row = [home[index] for index in part], np.arange(len(part))
+        own, row = [group_of[index] for index in part], np.arange(len(part))
         totals = groups.embeddings[part] @ sums.T
         inside = (totals[row, own] - 1) / (sizes[own] - 1)
         outside = totals / sizes
@@ -52,18 +55,18 @@ def borderline_prompts(groups: PromptGroups) -> dict[int, tuple[int, float, floa
 
 
 def split_modifiers(text: str) -> SplitPrompt:
-    """English only: of other languages everything is what the text says."""
+    """A text without its counts and negations, and these; English only, other languages have none."""
     words = [word for word in re.findall(r"\w+", text.lower().replace("n't", " not")) if word not in _IGNORED_WORDS]
-    deciding = [
+    is_modifier = [
         word in _MODIFIERS or (word.isdigit() and following.endswith("s"))  # not `scene 2`, which counts nothing
         for word, following in zip(words, [*words, ""][1:], strict=True)
     ]
-    content = tuple(word.removesuffix("s") for word, decides in zip(words, deciding, strict=True) if not decides)
-    return content, tuple(word for word, decides in zip(words, deciding, strict=True) if decides)
+    content = tuple(word.removesuffix("s") for word, modifies in zip(words, is_modifier, strict=True) if not modifies)
+    return content, tuple(word for word, modifies in zip(words, is_modifier, strict=True) if modifies)
 
 
 def modifier_conflicts(split_prompts: Sequence[SplitPrompt]) -> list[list[int]]:
-    """Positions of texts that say the same but for a count or a negation, a list for each thing said."""
+    """Positions of texts that differ in a count or a negation only, one list per set of such texts."""
     said: dict[tuple[str, ...], list[int]] = {}
     for at, (content, _) in enumerate(split_prompts):
         said.setdefault(content, []).append(at)

@@ -49,16 +49,16 @@ def build_prompt_groups(
     """Group prompts by meaning.
 
     Args:
-        clip: the host's text encoder; makes the conditionings, whatever measures similarity.
-        encoder: name of what measures similarity, for the report.
-        embed: measures similarity; None for the CLIP's own embeddings.
+        clip: ComfyUI's text encoder; makes the conditionings, whatever encoder measures similarity.
+        encoder: name of the encoder that measures similarity, for the report.
+        embed: the embedding function of that encoder; None for the CLIP's own embeddings.
         threshold_mode: "auto" (see `threshold.auto_threshold`) or "fixed".
-        threshold: cosine similarity of the loosest pair in a group, for "fixed".
-        pins: prompts that were put into a group by hand.
-        shared_prompts: for the shared steps; each is that of the group that it is most like.
-        template: conditioning whose extras go to every prompt.
-        on_prompt: told how many prompts are encoded.
-        encoder_model: name of the model behind `embed`, for those who add prompts later.
+        threshold: for "fixed", the cosine similarity that every pair of a group reaches.
+        pins: prompts that the user put into a group.
+        shared_prompts: prompts for the shared steps; each is for the group that it is most similar to.
+        template: conditioning whose extras are applied to every prompt.
+        on_prompt: gets the number of prompts encoded so far.
+        encoder_model: name of the model behind `embed`; Add Prompts needs it.
 
     Raises:
         ValueError: an input is out of range or does not fit.
@@ -66,7 +66,7 @@ def build_prompt_groups(
     check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
     check_choice("group_condition", group_condition, CONDITION_MODES)
     conditionings, embeddings = encode_and_embed(clip, prompts, embed, template, on_prompt)
-    # In fixed mode too: the panel lets people switch between the two without another run.
+    # In fixed mode too: in the panel the user can switch between the two without another run.
     unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
     automatic = auto_threshold(prompts, embeddings, unrelated)
     if threshold_mode == "auto":
@@ -86,25 +86,29 @@ def build_prompt_groups(
     )
     if shared_prompts:
         encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template)
-        groups = replace(groups, shared_prompts=_taken(groups, shared_prompts, encoded, vectors))
+        groups = replace(groups, shared_prompts=_assign_shared_prompts(groups, shared_prompts, encoded, vectors))
     unknown = unknown_words(clip, (*prompts, *shared_prompts))
     return _with_notes(groups, unknown, len(keepers(prompts, pins or {})), shared_prompts)
 
 
-def _taken(
+def _assign_shared_prompts(
     groups: PromptGroups, texts: Sequence[str], encoded: Sequence[Conditioning], vectors: np.ndarray
 ) -> tuple[SharedPrompt, ...]:
-    """Each text for the group whose members it is most like; of several for one group, the one most like it."""
+    """Each text for the group that it is most similar to; of several for one group the most similar one.
+
+    Args:
+        encoded, vectors: the texts' conditionings and embeddings, (len(texts), D).
+    """
     sharing = [members for members in groups.partition if len(groups.texts(members)) > 1]
     if not sharing:
         return ()
-    alike = vectors @ np.stack([groups.embeddings[list(members)].mean(0) for members in sharing]).T
-    homes = alike.argmax(1)
-    taken = []
-    for home in np.unique(homes):
-        best = int(np.argmax(np.where(homes == home, alike[:, home], -np.inf)))
-        taken.append((groups.texts(sharing[home]), texts[best], encoded[best]))
-    return tuple(taken)
+    similar = vectors @ np.stack([groups.embeddings[list(members)].mean(0) for members in sharing]).T
+    nearest = similar.argmax(1)
+    found = []
+    for group in np.unique(nearest):
+        best = int(np.argmax(np.where(nearest == group, similar[:, group], -np.inf)))
+        found.append((groups.texts(sharing[group]), texts[best], encoded[best]))
+    return tuple(found)
 
 
 def encode_and_embed(
@@ -114,9 +118,10 @@ def encode_and_embed(
     template: Conditioning | None,
     on_prompt: Callable[[int], None] = lambda done: None,
 ) -> tuple[tuple[Conditioning, ...], np.ndarray]:
-    """Conditionings, one a prompt, and embeddings (N, D), unit rows; arguments and errors as `build_prompt_groups`.
+    """Encode prompts and embed them, every different text once; arguments and errors as `build_prompt_groups`.
 
-    Every different text is encoded and measured once.
+    Returns:
+        Conditionings, one per prompt, and embeddings (N, D), unit rows.
     """
     encoded = encode_prompts(clip, prompts, on_prompt)
     vectors = clip_embeddings(list(encoded.values())) if embed is None else embed(list(encoded))
@@ -129,7 +134,11 @@ def encode_and_embed(
 
 
 def _check_embeddings(prompts: Sequence[str], embeddings: np.ndarray) -> None:
-    """Half precision overflows in some text encoders, and NaN is similar to nothing."""
+    """Refuse NaN and infinity, to which half precision overflows in some text encoders.
+
+    Raises:
+        ValueError: names the prompt.
+    """
     for text, row in zip(prompts, embeddings, strict=True):
         if not np.isfinite(row).all():
             raise ValueError(f"encoder: expected finite embeddings, got NaN or infinity for the prompt {text[:80]!r}.")
@@ -138,25 +147,32 @@ def _check_embeddings(prompts: Sequence[str], embeddings: np.ndarray) -> None:
 def _with_notes(groups: PromptGroups, unknown: list[str], pinned: int, shared_prompts: Sequence[str]) -> PromptGroups:
     notes = []
     if pinned:
-        notes.append(f"{pinned} of the prompts are where they were put by hand, whatever the threshold")
+        notes.append(f"{pinned} of the prompts are in the groups where you put them, whatever the threshold")
     if unknown:
         notes.append(f"the demo model does not know these words and skips them: {_first(unknown, 20)}")
-    wanted = "mean" if groups.group_condition == "auto" else groups.group_condition
-    otherwise: dict[str, list[str]] = {}
-    for number, members in enumerate(groups.partition, start=1):
-        if len(members) > 1 and (way := groups.condition_made_by(members)) not in (wanted, "prompt"):
-            otherwise.setdefault(way, []).append(str(number))
-    for way, numbers in otherwise.items():
-        notes.append(
-            f"group {', '.join(numbers)}: the members' embeddings differ in length or mask, so that {wanted} is not "
-            f"possible; {_INSTEAD[way]}"
-        )
     used = {text for _, text, _ in groups.shared_prompts}
-    if left := [text for text in shared_prompts if text not in used]:
-        notes.append(f"shared_prompts without a group of their own, so not used: {_first(left, 5)}")
+    unused = [text for text in shared_prompts if text not in used]
+    notes += _other_conditions(groups)
+    if unused:
+        notes.append(f"shared_prompts without a group of their own, so not used: {_first(unused, 5)}")
     return replace(groups, notes=(*groups.notes, *notes))
 
 
+def _other_conditions(groups: PromptGroups) -> list[str]:
+    """Notes on the groups whose condition could not be made as wanted."""
+    wanted = "mean" if groups.group_condition == "auto" else groups.group_condition
+    numbers: dict[str, list[str]] = {}
+    for number, members in enumerate(groups.partition, start=1):
+        if len(members) > 1 and (source := groups.condition_source(members)) not in (wanted, "prompt"):
+            numbers.setdefault(source, []).append(str(number))
+    return [
+        f"group {', '.join(which)}: the members' embeddings differ in length or mask, so that {wanted} is not "
+        f"possible; {_INSTEAD[source]}"
+        for source, which in numbers.items()
+    ]
+
+
 def _first(words: list[str], most: int) -> str:
+    """At most so many words, and how many more there are."""
     rest = len(words) - most
     return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.cluster.hierarchy import ClusterNode, linkage, to_tree
+from scipy.cluster.hierarchy import ClusterNode, fcluster, linkage, to_tree
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
@@ -13,12 +13,68 @@ from scipy.spatial.distance import squareform
 from .partition import Cluster, Partition
 from .pins import Pins, keepers, with_pinned
 
-# Rows of the similarity matrix that are looked at together.
+# Rows of the similarity matrix that are compared at once.
 _BLOCK = 256
-# What rounding may take from a similarity that is exactly at the threshold.
+# How much rounding may lower a similarity that is exactly at the threshold.
 SIMILARITY_TOLERANCE = 1e-6
 # Prompts in one dendrogram: 64 MB of distances. A larger connected set is cut in two first.
 _LARGEST_TREE = 4096
+
+
+class Dendrogram:
+    """The tree of merges that complete linkage makes of vectors, to be cut as often as needed.
+
+    Args:
+        vectors: (N, D), unit rows, N up to a few thousand.
+
+    Attributes:
+        distances: (N, N), 1 - cosine similarity, zero on the diagonal.
+        merges: (N - 1,), the similarity of the least similar pair of each merged cluster, in the order of merging.
+    """
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        from sklearn.metrics.pairwise import cosine_distances  # heavy
+
+        some = len(vectors) > 1
+        self.distances = cosine_distances(vectors) if some else np.zeros((len(vectors), len(vectors)))
+        self._linkage = linkage(squareform(self.distances, checks=False), "complete") if some else np.empty((0, 4))
+        self.merges = 1 - self._linkage[:, 2]
+
+    def labels(self, threshold: float) -> np.ndarray:
+        """(N,), the number of each row's cluster, from 1, where every pair is at least `threshold` similar."""
+        return fcluster(self._linkage, 1 - threshold, "distance")
+
+    def cut(self, threshold: float, max_size: int = 0) -> list[list[int]]:
+        """The largest clusters that are similar and small enough, as lists of row indices.
+
+        Args:
+            max_size: most rows in a cluster; 0 for no limit.
+        """
+        found: list[list[int]] = []
+        stack: list[ClusterNode] = [to_tree(self._linkage)]
+        while stack:
+            node = stack.pop()
+            similar = node.is_leaf() or 1 - node.dist >= threshold - SIMILARITY_TOLERANCE
+            if similar and (not max_size or node.get_count() <= max_size):
+                found.append(node.pre_order())
+            else:
+                stack += [node.get_left(), node.get_right()]
+        return found
+
+    def clusters(self) -> list[tuple[Cluster, float]]:
+        """Every cluster of two or more rows, nested or disjoint, the whole set first.
+
+        Returns:
+            Row indices, and the cosine similarity of the least similar pair.
+        """
+        found = []
+        stack: list[ClusterNode] = [to_tree(self._linkage)] if len(self.merges) else []
+        while stack:
+            node = stack.pop()
+            if not node.is_leaf():
+                found.append((tuple(sorted(node.pre_order())), 1 - float(node.dist)))
+                stack += [node.get_left(), node.get_right()]
+        return found
 
 
 def cluster_prompts(
@@ -31,13 +87,14 @@ def cluster_prompts(
 ) -> Partition:
     """Groups in which every pair is at least `threshold` similar.
 
-    Complete linkage, so no chain of neighbours joins what is unlike. Equal texts are always together, and
-    count as one towards the size. Deterministic, and independent of the order of the prompts. Pinned prompts
-    are where the person put them, whatever the threshold and the size; the others are grouped without them.
+    Complete linkage: every pair of a group is similar, so no chain of neighbours can join unlike prompts. Equal texts
+    are always together, and count as one towards the size. The result does not depend on the order of the prompts.
+    Pinned prompts are where the user put them, whatever the threshold and the size; the others are grouped without
+    them.
 
     Args:
         prompts: N texts.
-        embeddings: (N, D), unit rows (see `unit`).
+        embeddings: (N, D), unit rows (see `vectors.normalize`).
         threshold: cosine similarity, -1 to 1.
         max_group_size: most different texts in a group; 0 for no limit.
         pins: see `pins`; none by default.
@@ -53,7 +110,7 @@ def cluster_prompts(
     if max_group_size < 0:
         raise ValueError(f"max_group_size: expected 0 (no limit) or more, got {max_group_size}.")
     if len(prompts) != len(embeddings):
-        raise ValueError(f"embeddings: expected {len(prompts)}, one a prompt, got {len(embeddings)}.")
+        raise ValueError(f"embeddings: expected {len(prompts)}, one per prompt, got {len(embeddings)}.")
     members: dict[str, list[int]] = {}
     for index, text in enumerate(prompts):
         members.setdefault(text, []).append(index)
@@ -66,7 +123,7 @@ def cluster_prompts(
 
 
 def similarity_range(embeddings: np.ndarray, cluster: Cluster) -> tuple[float, float]:
-    """Cosine similarity of the tightest and the loosest pair; (1, 1) for a group of one."""
+    """Cosine similarity of the most and of the least similar pair; (1, 1) for a group of one."""
     if len(cluster) == 1:
         return 1.0, 1.0
     vectors = embeddings[list(cluster)]
@@ -74,38 +131,12 @@ def similarity_range(embeddings: np.ndarray, cluster: Cluster) -> tuple[float, f
     return float(pairs.max()), float(pairs.min())
 
 
-def dendrogram_clusters(vectors: np.ndarray) -> list[tuple[Cluster, float]]:
-    """Every cluster that complete linkage makes of some vectors on its way to one.
-
-    Args:
-        vectors: (N, D), unit rows, N up to a few thousand.
-
-    Returns:
-        Clusters of two or more row indices, nested or disjoint, the whole set first, each with the cosine similarity
-        of its least similar pair.
-    """
-    if len(vectors) < 2:
-        return []
-    found, stack = [], [to_tree(linkage(condensed_distances(vectors), "complete"))]
-    while stack:
-        node = stack.pop()
-        if not node.is_leaf():
-            found.append((tuple(sorted(node.pre_order())), 1 - float(node.dist)))
-            stack += [node.get_left(), node.get_right()]
-    return found
-
-
-def condensed_distances(vectors: np.ndarray) -> np.ndarray:
-    """1 - cosine of all pairs, in scipy's condensed form."""
-    distance = np.clip(1 - vectors @ vectors.T, 0, 2)
-    distance = (distance + distance.T) / 2
-    np.fill_diagonal(distance, 0)
-    return squareform(distance, checks=False)
-
-
 def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> list[list[int]]:
-    """Clusters of row indices. Rows that no chain of similar pairs connects can never meet, so each connected
-    set has a tree of its own: memory stays far from N x N."""
+    """Clusters of row indices.
+
+    Rows that no chain of similar pairs connects can never be in one cluster. So every connected set gets a tree of
+    its own, and memory stays far below N x N.
+    """
     clusters: list[list[int]] = []
     pending = _connected(vectors, threshold) if len(vectors) else []
     while pending:
@@ -115,28 +146,15 @@ def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> l
         elif len(component) == 1:
             clusters.append([int(component[0])])
         else:
-            root = to_tree(linkage(condensed_distances(vectors[component]), "complete"))
-            clusters += [[int(component[leaf]) for leaf in leaves] for leaves in _cut(root, threshold, max_size)]
+            found = Dendrogram(vectors[component]).cut(threshold, max_size)
+            clusters += [[int(component[row]) for row in rows] for rows in found]
     return clusters
-
-
-def _cut(root: ClusterNode, threshold: float, max_size: int) -> list[list[int]]:
-    """The largest subtrees that are similar and small enough, as their leaves."""
-    found, stack = [], [root]
-    while stack:
-        node = stack.pop()
-        similar = node.is_leaf() or 1 - node.dist >= threshold - SIMILARITY_TOLERANCE
-        if similar and (not max_size or node.get_count() <= max_size):
-            found.append(node.pre_order())
-        else:
-            stack += [node.get_left(), node.get_right()]
-    return found
 
 
 def _connected(vectors: np.ndarray, threshold: float) -> list[np.ndarray]:
     """Connected sets of the graph of pairs at least `threshold` similar.
 
-    A block of rows at a time, joining what is connected so far: a graph of like prompts has millions of pairs.
+    Block by block, joining what is connected so far: a graph of similar prompts has millions of pairs.
     """
     n = len(vectors)
     labels = np.arange(n)
@@ -153,7 +171,7 @@ def _connected(vectors: np.ndarray, threshold: float) -> list[np.ndarray]:
 
 
 def _halves(vectors: np.ndarray, component: np.ndarray) -> list[np.ndarray]:
-    """Cut a set in two, between two of its most unlike members, where it is thinnest in the middle."""
+    """Cut a set in two, between two of its least similar members, at the widest gap near the middle."""
     part = vectors[component]
     one = part[np.argmin(part @ part.mean(0))]
     other = part[np.argmin(part @ one)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..grouping.linkage import cluster_prompts, dendrogram_clusters, similarity_range
+from ..grouping.linkage import Dendrogram, cluster_prompts, similarity_range
 from ..grouping.partition import Partition
 from ..grouping.pins import parse_pins
 from ..grouping.prompt_groups import PromptGroups
@@ -129,7 +129,7 @@ def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, An
     if not 2 <= len(first) <= _MOST_LEAVES:
         return None
     rows = [first[text] for text in sorted(first)]  # in this order they are grouped
-    clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in dendrogram_clusters(embeddings[rows])]
+    clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in Dendrogram(embeddings[rows]).clusters()]
     # Each cluster by its first prompt, inside those around it: what belongs together is side by side.
     firsts = [(cluster, min(cluster)) for cluster, _ in clusters]
     leaves = sorted(rows, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])

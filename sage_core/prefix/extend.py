@@ -52,13 +52,13 @@ def add_prompts(
         earlier = prefix.groups
         prompts, conditionings = earlier.prompts + prompts, earlier.conditionings + conditionings
         embeddings = np.concatenate([earlier.embeddings, embeddings])
-    return joined(origin, prompts, conditionings, embeddings)
+    return extend_prefix(origin, prompts, conditionings, embeddings)
 
 
-def joined(
+def extend_prefix(
     origin: Prefix, prompts: tuple[str, ...], conditionings: tuple[Conditioning, ...], embeddings: np.ndarray
 ) -> tuple[Prefix, str]:
-    """As `add_prompts`, of prompts that are encoded and measured."""
+    """As `add_prompts`, for prompts that are encoded and embedded already."""
     assignments = assign_prompts(origin.groups, origin.plan, prompts, embeddings)
     together: dict[int | str, list[int]] = {}
     for index, text in enumerate(prompts):
@@ -68,32 +68,32 @@ def joined(
         partition=tuple(map(tuple, together.values())), notes=(),
     )  # fmt: skip
     distinct, representative_of = groups.distinct()
-    paths = [assignments[text].path for text in distinct.prompts]
+    paths = [assignments[text].clusters for text in distinct.prompts]
     plan = _plan(origin.plan, paths)
-    before = origin.outcome
-    outcome = SamplingRecord(
+    before = origin.record
+    record = SamplingRecord(
         plan, _cost(origin, paths), before.steps, before.variations, representative_of=tuple(representative_of),
         warnings=(*before.warnings, *_warnings(assignments)),
     )  # fmt: skip
     prefix = replace(
-        origin, groups=groups, plan=plan, traces=_traces(origin, plan, paths), outcome=outcome, origin=origin
+        origin, groups=groups, plan=plan, traces=_traces(origin, plan, paths), record=record, origin=origin
     )
     return prefix, joining_report(origin.groups, origin.plan, prompts, assignments)
 
 
 def _plan(origin: SharePlan, paths: list[ClusterPath]) -> SharePlan:
-    """The new prompts in the clusters they go along with, in the origin's levels."""
+    """The origin's levels, with the new prompts in the clusters that they join."""
     levels = []
     for depth, level in enumerate(origin.levels[:-1]):
         together: dict[tuple[str, int], list[int]] = {}
         for prompt, path in enumerate(paths):
-            together.setdefault(("along", path[depth]) if depth < len(path) else ("alone", prompt), []).append(prompt)
+            together.setdefault(("joined", path[depth]) if depth < len(path) else ("alone", prompt), []).append(prompt)
         levels.append(Level(tuple(map(tuple, together.values())), level.branch_sigma))
     return SharePlan((*levels, Level(tuple((prompt,) for prompt in range(len(paths))), None)))
 
 
 def _traces(origin: Prefix, plan: SharePlan, paths: list[ClusterPath]) -> list[ClusterTrace]:
-    """What is recorded for every cluster of the last shared level, as far as it goes along."""
+    """For every cluster of the last shared level the recorded calls of the clusters that it joins."""
     if len(plan.levels) == 1:
         return []
     return [_recorded(origin, paths[cluster[0]]) for cluster in plan.levels[-2].clusters]
@@ -111,7 +111,7 @@ def _recorded(origin: Prefix, path: ClusterPath) -> ClusterTrace:
 
 def _cost(origin: Prefix, paths: list[ClusterPath]) -> Cost | None:
     """Evaluations of the new prompts: none where they go along, else what a prompt of the origin needs there."""
-    cost, planned = origin.outcome.cost, origin.outcome.plan
+    cost, planned = origin.record.cost, origin.record.plan
     if cost is None:
         return None
     whole = cost.without_sharing // planned.n_prompts

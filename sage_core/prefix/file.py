@@ -20,7 +20,7 @@ from ..serialization import read_data, write_data
 from ..sharing.plan import Cost, Level, SharePlan
 from ..sharing.sampling_record import SamplingRecord
 from ..validation import check_cfg, check_choice, check_finite
-from .extend import joined
+from .extend import extend_prefix
 
 ENDING = ".prefix.safetensors"
 _FORMAT = 1
@@ -55,7 +55,7 @@ def save_prefix(prefix: Prefix, path: Path) -> None:
         "latent": {key: _packed(value) for key, value in prefix.latent.items()},
         "plan": _plan_state(origin.plan),
         "traces": [[_call_state(call) for call in trace] for trace in origin.traces],
-        "outcome": _record_state(origin.outcome), "groups": _groups_state(origin.groups),
+        "outcome": _record_state(origin.record), "groups": _groups_state(origin.groups),
         "negative": prefix.negative, "added": None if prefix.origin is None else _added_state(prefix.groups),
     }  # fmt: skip
     try:
@@ -87,7 +87,7 @@ def load_prefix(path: Path) -> Prefix:
             return prefix
         _check_keys(state["added"], "added", _ADDED_KEYS)
         prompts, conditionings, embeddings = (state["added"][key] for key in _ADDED_KEYS)
-        return joined(prefix, prompts, conditionings, embeddings.numpy())[0]
+        return extend_prefix(prefix, prompts, conditionings, embeddings.numpy())[0]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"file: expected a whole prefix, got a damaged one ({error}) in {path}.") from error
 

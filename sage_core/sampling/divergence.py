@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.samplers
@@ -16,22 +16,56 @@ from .job import Job
 from .level_runner import LevelRunner
 from .progress import Progress
 
+# Rows and columns of a grid on the picture. Its largest cell counts, since a small thing may be all that differs.
 _GRID = 4
 
 
-def group_divergences(engine: LevelRunner, job: Job, groups: Partition, progress: Progress) -> list[float]:
-    """For every group how far apart its prompts' pictures are, in the model's latent units; 0 for one alone.
+@dataclass
+class DivergenceProbe:
+    """Answers what a share mode asks of the model (see `ModelProbe`), and counts what that costs.
 
-    Every prompt's denoised prediction of the same noise is compared, that of the first variation at the first sigma,
-    without the negative prompt: one evaluation a prompt that is not alone.
+    Attributes:
+        groups: prompt indices by group.
+        evaluations: model evaluations made so far.
+    """
 
-    Source: ours; benchmarks/share_modes.py measures what it foretells.
+    runner: LevelRunner
+    job: Job
+    groups: Partition
+    evaluations: int = 0
+
+    @property
+    def cfg(self) -> float:
+        """The guidance scale."""
+        return self.runner.cfg
+
+    def noise_ratios(self) -> list[float]:
+        """The noise ratio at the start of every step."""
+        sampling = self.runner.model_patcher.get_model_object("model_sampling")
+        return [noise_ratio(sampling, float(sigma)) for sigma in self.job.sigmas[:-1]]
+
+    def divergences(self) -> list[float]:
+        """The divergence of every group; see `group_divergences`."""
+        with Progress(None, 0) as progress:
+            found = group_divergences(self.runner, self.job, self.groups, progress)
+        self.evaluations += progress.done
+        return found
+
+
+def group_divergences(runner: LevelRunner, job: Job, groups: Partition, progress: Progress) -> list[float]:
+    """For every group how far the pictures of its prompts are apart, in the model's latent units; 0 for groups of one.
+
+    Every prompt's denoised prediction of the same noise is compared: the first variation at the first sigma, without
+    the negative prompt. It costs one evaluation per prompt of a group of two or more.
+
+    Source: ours; benchmarks/share_modes.py measures what it predicts.
     """
     asked = [prompt for members in groups if len(members) > 1 for prompt in members]
     if not asked:
         return [0.0] * len(groups)
     level = Level(tuple((prompt,) for prompt in asked), None)
-    result = replace(engine, cfg=1.0).run(_first_call(job), level, None, progress, one_cluster_per_run=False)
+    probe = replace(runner, cfg=1.0, on_finished=None, one_cluster_per_run=False)
+    result = probe.run(_first_call(job), level, None, progress)
     predictions = dict(zip(asked, latents.first_part(result.denoised), strict=True))
     return [
         divergence(torch.stack([predictions[prompt] for prompt in members])) if len(members) > 1 else 0.0
@@ -40,20 +74,19 @@ def group_divergences(engine: LevelRunner, job: Job, groups: Partition, progress
 
 
 def divergence(predictions: torch.Tensor) -> float:
-    """Root mean square distance from their mean, in that cell of a grid of 4 x 4 where it is largest: what differs may
-    be a small thing.
+    """Root mean square distance of predictions from their mean, in the cell of a 4 x 4 grid where it is largest.
 
     Args:
         predictions: (members, channels, ..., height, width), or (members, channels, time).
     """
-    apart = (predictions - predictions.mean(0)).float().square().mean((0, 1))
-    apart = apart.view(-1, *(apart.shape[-2:] if apart.ndim > 1 else (1, len(apart))))
-    height, width = (min(_GRID, size) for size in apart.shape[-2:])
-    return float(F.adaptive_avg_pool2d(apart, (height, width)).max().sqrt())
+    squares = (predictions - predictions.mean(0)).float().square().mean((0, 1))
+    squares = squares.view(-1, *(squares.shape[-2:] if squares.ndim > 1 else (1, len(squares))))
+    height, width = (min(_GRID, size) for size in squares.shape[-2:])
+    return float(F.adaptive_avg_pool2d(squares, (height, width)).max().sqrt())
 
 
 def noise_ratio(model_sampling: Any, sigma: float) -> float:
-    """How much louder the noise is than the picture in the model's input at a sigma."""
+    """How much stronger the noise is than the picture in the model's input at a sigma."""
     one, none = torch.ones(1), torch.zeros(1)
     at = torch.tensor([sigma])
     noise, picture = (float(model_sampling.noise_scaling(at, *parts)) for parts in ((one, none), (none, one)))
@@ -62,13 +95,15 @@ def noise_ratio(model_sampling: Any, sigma: float) -> float:
 
 def _first_call(job: Job) -> Job:
     """The same job for one variation and one call of the model."""
-    return replace(
-        job, **{name: latents.select_clusters(getattr(job, name), [0], job.variations) for name in ("noise", "latent_image")},
-        sampler=comfy.samplers.KSAMPLER(_ask_once), sigmas=torch.cat([job.sigmas[:1], job.sigmas.new_zeros(1)]),
+    noise, image = (
+        latents.select_clusters(batch, [0], job.variations) for batch in (job.noise, job.latent_image)
     )  # fmt: skip
+    sigmas = torch.cat([job.sigmas[:1], job.sigmas.new_zeros(1)])
+    sampler = comfy.samplers.KSAMPLER(_predict_once)
+    return replace(job, noise=noise, latent_image=image, sampler=sampler, sigmas=sigmas)
 
 
-def _ask_once(
+def _predict_once(
     model: Any, x: torch.Tensor, sigmas: torch.Tensor, extra_args: dict[str, Any] | None = None,
     callback: Any = None, disable: Any = None,
 ) -> torch.Tensor:  # fmt: skip

@@ -11,14 +11,15 @@ import comfy.samplers
 import torch
 
 from ..conditioning.combine import Conditioning
-from ..grouping.partition import Cluster, Partition, parents_of
-from ..grouping.prompt_groups import PromptGroups, copies_of
+from ..grouping.partition import Partition, parents_of
+from ..grouping.prompt_groups import PromptGroups
+from ..grouping.repeats import copies_of
 from ..sharing.plan import Cost, SharePlan, branch_index
 from ..sharing.sampling_record import SamplingRecord
-from ..sharing.share_modes import SHARE_MODES, fixed_shares, min_noise_ratio, tree_shares
+from ..sharing.share_modes import SHARE_MODES
 from ..validation import check_cfg, check_choice
 from . import latents
-from .divergence import group_divergences, noise_ratio
+from .divergence import DivergenceProbe
 from .job import Job, random_state
 from .level_runner import LevelRunner
 from .plan_runner import run_plan, run_shared
@@ -29,25 +30,25 @@ from .replay_guider import RunResult
 from .trace import ClusterTrace
 from .validation import check_latent, check_model, check_text_width
 
-# Given a prompt's numbers (several where it repeats) and its rows, one a variation, as soon as they are finished.
+# Gets the numbers of a prompt in the list (several where it repeats) and its rows, one per variation, when finished.
 OnFinished = Callable[[Sequence[int], Any], None]
 
-# Given a guider and what its plan predicts, makes who hears of its run.
+# Gets a guider and what its plan predicts; makes the listener of its run.
 MakeListener = Callable[["SageGuider", SamplingRecord], ProgressListener]
 
 
 class SageGuider(comfy.samplers.CFGGuider):
-    """Samples every prompt of some groups; the steps above the branch sigma run once a group.
+    """Samples every prompt of some groups; the steps above the branch sigma run once per group.
 
-    A drop-in for the host's CFGGuider, except that it returns a row a (prompt, variation), prompt-major,
-    for a latent that holds the variations.
+    A drop-in for ComfyUI's CFGGuider, except that it returns one row per (prompt, variation), prompt-major, for a
+    latent that holds the variations.
 
     Attributes:
-        gives_denoised: whether the last callback carries all denoised rows. The preview then ends on the first
-            of them, so that nodes which do not need them switch it off.
-        outcome: what was planned and done, after `sample`.
-        make_listener: makes who hears of the run while it goes on; None for nobody.
-        on_finished: who gets the rows of every prompt, if anybody.
+        gives_denoised: whether the last callback carries all denoised rows. The preview then ends on the first of
+            them, so nodes that do not need them switch it off.
+        record: what was planned and done, after `sample`.
+        make_listener: makes the listener of the run; None for no listener.
+        on_finished: gets the rows of every prompt as soon as they are finished; None if nobody waits for them.
     """
 
     gives_denoised = True
@@ -63,10 +64,11 @@ class SageGuider(comfy.samplers.CFGGuider):
         share: float,
         share_mode: str = "fixed",
     ) -> None:
-        """
+        """Prepare the sampling of some groups.
+
         Args:
             share: fraction of the steps that is shared, 0 to 1.
-            share_mode: one of `SHARE_MODES`: what else decides how long who shares.
+            share_mode: a key of `SHARE_MODES`.
 
         Raises:
             ValueError: an input is out of range, or the groups do not fit the model or the negative prompt.
@@ -83,55 +85,60 @@ class SageGuider(comfy.samplers.CFGGuider):
         self.negative = negative
         self.share = share
         self.share_mode = share_mode
-        self.outcome: SamplingRecord | None = None
+        self.record: SamplingRecord | None = None
 
     def sample(
         self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, denoise_mask: Any = None,
         callback: StepCallback | None = None, disable_pbar: bool = False, seed: int | None = None,
     ) -> Any:  # fmt: skip
-        if sigmas.shape[-1] == 0:
-            return self._untouched(latent_image)
-        job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
-        outcome = self._planned(job)
-        return self._run_to_the_end(job, outcome.plan, outcome, callback, disable_pbar)
+        """Sample all prompts; arguments as ComfyUI's `CFGGuider.sample`.
 
-    def _run_to_the_end(
+        Returns:
+            Latents, one per (prompt, variation).
+        """
+        if sigmas.shape[-1] == 0:
+            return self._unchanged(latent_image)
+        job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
+        predicted = self._predict(job)
+        return self._finish(job, predicted.plan, predicted, callback, disable_pbar)
+
+    def _finish(
         self, job: Job, plan: SharePlan, before: SamplingRecord, callback: StepCallback | None, disable_pbar: bool, *,
-        done: int = 0, traces: list[ClusterTrace] | None = None,
+        levels_done: int = 0, traces: list[ClusterTrace] | None = None,
     ) -> Any:  # fmt: skip
-        """Run what is left of a plan after `before`; `done` and `traces` as in `run_plan`."""
+        """Run what is left of a plan after `before`; `levels_done` and `traces` as in `run_plan`."""
         with Progress(
             callback, before.expected(), done=before.evaluations, bar=not disable_pbar, listener=self._listener(before)
         ) as progress:
             result, warnings = run_plan(
-                self._engine(), job, plan, progress, one_cluster_per_run=before.cost is None, done=done, traces=traces
+                self._runner(before), job, plan, progress, levels_done=levels_done, traces=traces
             )
-        self.outcome = before.finished(progress.done, warnings)
+        self.record = before.finished(progress.done, warnings)
         result = replace(result, samples=self._every_prompt(result.samples))
         if result.denoised is not None:
             result = replace(result, denoised=self._every_prompt(result.denoised))
         self._report_denoised(callback, progress, result)
         return result.samples
 
-    def _untouched(self, latent_image: Any) -> Any:
-        """What no step changes, a copy a prompt."""
+    def _unchanged(self, latent_image: Any) -> Any:
+        """The latent once per prompt, where there is no step to run."""
         for distinct in range(len(self.groups.prompts)):
             self._hand_out(distinct, latent_image)
         return latents.tile(latent_image, len(self.representative_of))
 
     def _hand_out(self, distinct: int, its_rows: Any) -> None:
-        """Rows of a distinct prompt, for those that it stands for."""
+        """Give the rows of a distinct prompt to all prompts of the list that are equal to it."""
         if self.on_finished is not None:
             self.on_finished(self.copies[distinct], its_rows)
 
     def _every_prompt(self, batch: Any) -> Any:
-        """Rows of the distinct prompts as rows of all of them."""
+        """Rows of the distinct prompts as rows of all prompts."""
         return latents.select_clusters(batch, self.representative_of, len(self.groups.prompts))
 
     def _report_denoised(self, callback: StepCallback | None, progress: Progress, result: RunResult) -> None:
-        """The last callback carries the denoised rows: there SamplerCustomAdvanced takes its output from.
+        """Call back with the denoised rows at the end: SamplerCustomAdvanced takes its second output from there.
 
-        It takes no contact sheet for nested latents, wanted or not.
+        Nested latents always need it: SamplerCustomAdvanced cannot read a contact sheet of them.
         """
         wanted = self.gives_denoised or result.samples.is_nested
         if wanted and callback is not None and result.denoised is not None:
@@ -140,10 +147,12 @@ class SageGuider(comfy.samplers.CFGGuider):
     def _listener(self, predicted: SamplingRecord) -> ProgressListener | None:
         return None if self.make_listener is None else self.make_listener(self, predicted)
 
-    def _engine(self) -> LevelRunner:
+    def _runner(self, predicted: SamplingRecord | None = None) -> LevelRunner:
+        """What runs levels; one cluster per run where `predicted` says that the calls depend on the image."""
         return LevelRunner(
-            self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg, self._hand_out
-        )
+            self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg, self._hand_out,
+            one_cluster_per_run=predicted is not None and predicted.calls_depend_on_image,
+        )  # fmt: skip
 
     def _job(
         self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, mask: Any, seed: int | None
@@ -153,27 +162,16 @@ class SageGuider(comfy.samplers.CFGGuider):
         return Job(noise, latent_image, mask, sampler, sigmas, seed, rng)
 
     def _plan(self, job: Job) -> tuple[SharePlan, int]:
-        """The plan, and the evaluations it took to make it."""
-        steps, evaluations = max(0, len(job.sigmas) - 1), 0
-        if self.share_mode == "auto" and self.share and steps:
-            shared, evaluations = self._auto_steps(job)
-        else:
-            shares = (tree_shares if self.share_mode == "tree" else fixed_shares)(self.groups, self.share)
-            shared = [(cluster, branch_index(share, steps)) for cluster, share in shares]
-        branches = [(cluster, float(job.sigmas[index]) if index else None) for cluster, index in shared]
-        return SharePlan.from_branches(branches, len(self.groups.prompts)), evaluations
+        """The plan, and the evaluations that making it took."""
+        steps = max(0, len(job.sigmas) - 1)
+        probe = DivergenceProbe(self._runner(), job, self.groups.partition)
+        shares = SHARE_MODES[self.share_mode](self.groups, self.share, probe)
+        shared = [(cluster, branch_index(share, steps)) for cluster, share in shares]
+        branches = [(cluster, float(job.sigmas[k]) if k else None) for cluster, k in shared]
+        return SharePlan.from_branches(branches, len(self.groups.prompts)), probe.evaluations
 
-    def _auto_steps(self, job: Job) -> tuple[list[tuple[Cluster, int]], int]:
-        """For every group the number of steps whose noise is loud enough to share, and the evaluations of looking."""
-        with Progress(None, 0) as progress:
-            apart = group_divergences(self._engine(), job, self.groups.partition, progress)
-        sampling = self.model_patcher.get_model_object("model_sampling")
-        ratios = [noise_ratio(sampling, float(sigma)) for sigma in job.sigmas[:-1]]
-        limits = [min_noise_ratio(self.share, self.cfg, each) for each in apart]
-        steps = [next((at for at, ratio in enumerate(ratios) if ratio <= limit), len(ratios)) for limit in limits]
-        return list(zip(self.groups.partition, steps, strict=True)), progress.done
-
-    def _planned(self, job: Job) -> SamplingRecord:
+    def _predict(self, job: Job) -> SamplingRecord:
+        """The plan and what it will cost, before sampling."""
         plan, planning = self._plan(job)
         calls = predict_model_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
         cost: Cost | None = None
@@ -187,7 +185,7 @@ class SageGuider(comfy.samplers.CFGGuider):
 
 
 class PrefixGuider(SageGuider):
-    """Runs the shared levels only; `sample` returns the last denoised prediction, a row a (group, variation).
+    """Runs the shared levels only.
 
     Attributes:
         prefix: what `BranchGuider` goes on from, after `sample`.
@@ -199,29 +197,32 @@ class PrefixGuider(SageGuider):
         self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, denoise_mask: Any = None,
         callback: StepCallback | None = None, disable_pbar: bool = False, seed: int | None = None,
     ) -> Any:  # fmt: skip
+        """Sample the shared steps; arguments as ComfyUI's `CFGGuider.sample`.
+
+        Returns:
+            The last denoised prediction, one per (group, variation).
+        """
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
-        outcome = self._planned(job)
+        predicted = self._predict(job)
         traces: list[ClusterTrace] = []
         preview = latents.tile(latent_image, len(self.groups.partition))
         with Progress(
-            callback, outcome.expected(shared_only=True), done=outcome.evaluations, bar=not disable_pbar,
-            listener=self._listener(outcome),
+            callback, predicted.expected(shared_only=True), done=predicted.evaluations, bar=not disable_pbar,
+            listener=self._listener(predicted),
         ) as progress:  # fmt: skip
-            plan, result, warnings = run_shared(
-                self._engine(), job, outcome.plan, progress, one_cluster_per_run=outcome.cost is None
-            )
+            plan, result, warnings = run_shared(self._runner(predicted), job, predicted.plan, progress)
             if result is not None:
-                traces, preview = result.traces, self._a_row_a_group(result.samples, plan.levels[-2].clusters)
+                traces, preview = result.traces, self._row_per_group(result.samples, plan.levels[-2].clusters)
                 if preview.is_nested:
                     self._report_denoised(callback, progress, result)
         self.prefix = Prefix(
             job, plan, traces, self.all_groups, self.negative, self.cfg, model_identity(self.model_patcher),
-            outcome.finished(progress.done, warnings),
+            predicted.finished(progress.done, warnings),
         )  # fmt: skip
         return preview
 
-    def _a_row_a_group(self, batch: Any, clusters: Partition) -> Any:
-        """Of every group the row its most central prompt is in: groups may be in parts by the end of the prefix."""
+    def _row_per_group(self, batch: Any, clusters: Partition) -> Any:
+        """For every group the row of its most central prompt: a group may be in several clusters by now."""
         central = [members[self.groups.medoid(members)] for members in self.groups.partition]
         return latents.select_clusters(
             batch, parents_of(tuple((prompt,) for prompt in central), clusters), len(clusters)
@@ -232,9 +233,10 @@ class BranchGuider(SageGuider):
     """Finishes a prefix: every prompt on its own from its branch sigma on."""
 
     def __init__(self, model_patcher: comfy.model_patcher.ModelPatcher, prefix: Prefix) -> None:
-        """
+        """Prepare the rest of a prefix.
+
         Raises:
-            ValueError: the model is not of the family the prefix was made with.
+            ValueError: the model is of another family than the one the prefix was made with.
         """
         check_prefix(prefix)
         check_model(model_identity(model_patcher), prefix.model)
@@ -246,11 +248,11 @@ class BranchGuider(SageGuider):
         denoise_mask: Any = None, callback: StepCallback | None = None, disable_pbar: bool = False,
         seed: int | None = None,
     ) -> Any:  # fmt: skip
-        """The job is the prefix's own; only `callback` and `disable_pbar` are read."""
+        """Sample the prefix's own job; only `callback` and `disable_pbar` are read."""
         prefix, job = self.prefix, self.prefix.job
         if len(job.sigmas) == 0:
-            return self._untouched(job.latent_image)
-        return self._run_to_the_end(
-            job, prefix.plan, prefix.outcome, callback, disable_pbar,
-            done=len(prefix.plan.levels) - 1, traces=prefix.traces,
+            return self._unchanged(job.latent_image)
+        return self._finish(
+            job, prefix.plan, prefix.record, callback, disable_pbar,
+            levels_done=len(prefix.plan.levels) - 1, traces=prefix.traces,
         )  # fmt: skip

@@ -18,8 +18,8 @@ class Job:
 
     Attributes:
         noise, latent_image: (V, channels, ..., height, width).
-        denoise_mask: as in the host's LATENT, or None.
-        sampler, sigmas, seed: as the host's guiders get them.
+        denoise_mask: as in ComfyUI's LATENT, or None.
+        sampler, sigmas, seed: as ComfyUI's guiders get them.
         rng: state of the global random generators when the job was made (some samplers draw from them).
     """
 
@@ -33,6 +33,7 @@ class Job:
 
     @property
     def variations(self) -> int:
+        """V, the number of noise draws."""
         return latents.count(self.noise)
 
 
@@ -44,7 +45,7 @@ def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
 
 @contextlib.contextmanager
 def use_random_state(state: tuple[torch.Tensor, ...], device: torch.device) -> Iterator[None]:
-    """Every run starts from the same global random state, and leaves none of its own behind."""
+    """Start from a global random state, and restore the one before at the end."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.set_rng_state(state[0])
         if len(state) > 1 and device.type == "cuda":  # a prefix may come from another machine

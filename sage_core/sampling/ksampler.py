@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import comfy.samplers
 import torch
@@ -17,64 +17,102 @@ from .guiders import BranchGuider, MakeListener, OnFinished, PrefixGuider, SageG
 from .prefix import Prefix
 from .report import sampling_report
 
-# The host's LATENT: {"samples": tensor, optional "noise_mask", "batch_index", ...}.
+Guider = TypeVar("Guider", bound=SageGuider)
+
+# ComfyUI's LATENT: {"samples": tensor, optional "noise_mask", "batch_index", ...}.
 Latent = dict[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class KSamplerSettings:
+    """The settings of ComfyUI's KSampler, and those of sharing; see `SageGuider` for these.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+    denoise: float
+    share: float
+    share_mode: str = "fixed"
+
+    def __post_init__(self) -> None:
+        check_choice("sampler_name", self.sampler_name, comfy.samplers.KSampler.SAMPLERS)
+        check_choice("scheduler", self.scheduler, comfy.samplers.KSampler.SCHEDULERS)
+        if self.steps < 1:
+            raise ValueError(f"steps: expected at least 1, got {self.steps}.")
+        if not 0.0 <= self.denoise <= 1.0:
+            raise ValueError(f"denoise: expected 0 to 1, got {self.denoise}.")
+
+    def sampler(self, model: Any) -> tuple[Any, torch.Tensor]:
+        """Sampler and sigmas as ComfyUI's KSampler makes them (it treats the sigmas of some samplers specially)."""
+        ksampler = comfy.samplers.KSampler(
+            model, self.steps, model.load_device, self.sampler_name, self.scheduler, self.denoise
+        )
+        return comfy.samplers.sampler_object(self.sampler_name), ksampler.sigmas
+
+
 def sample(
-    model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
-    sampler_name: str, scheduler: str, denoise: float, share: float, share_mode: str = "fixed",
-    make_listener: MakeListener | None = None,
+    model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent,
+    make_listener: MakeListener | None = None, **settings: Any,
 ) -> tuple[Latent, str]:  # fmt: skip
-    """Every prompt of the groups, shared steps first. Returns the rows, prompt-major, and a report.
+    """Sample every prompt of the groups, shared steps first.
 
     Args:
-        make_listener: makes who hears of the run while it goes on, here and below.
+        make_listener: makes the listener of the run, here and below.
+        settings: the fields of `KSamplerSettings`.
+
+    Returns:
+        The rows, prompt-major, and a report.
     """
-    guider = SageGuider(model, groups, negative, cfg, share, share_mode)
-    guider.make_listener = make_listener
-    out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
-    return _rows_of(out, latent, len(groups.prompts)), _report(guider)
+    guider, out = _sample_with(SageGuider, model, groups, negative, latent, make_listener, settings)
+    return _describe_rows(out, latent, len(groups.prompts)), _report(guider)
 
 
 def sample_prefix(
-    model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, *, seed: int, steps: int, cfg: float,
-    sampler_name: str, scheduler: str, denoise: float, share: float, share_mode: str = "fixed",
-    make_listener: MakeListener | None = None,
+    model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent,
+    make_listener: MakeListener | None = None, **settings: Any,
 ) -> tuple[Prefix, Latent]:  # fmt: skip
-    """The shared steps. Returns what the branch needs, and the denoised preview, one a (group, variation)."""
-    guider = PrefixGuider(model, groups, negative, cfg, share, share_mode)
-    guider.make_listener = make_listener
-    out = _run(guider, latent, seed, *_sampler(model, steps, sampler_name, scheduler, denoise))
+    """Sample the shared steps; arguments as `sample`.
+
+    Returns:
+        What the branch needs, and the denoised preview, one per (group, variation).
+    """
+    guider, out = _sample_with(PrefixGuider, model, groups, negative, latent, make_listener, settings)
     assert guider.prefix is not None
-    prefix = replace(guider.prefix, latent=latent, sampler_name=sampler_name)
-    return prefix, _rows_of(out, latent, len(groups.partition))
+    prefix = replace(guider.prefix, latent=latent, sampler_name=settings["sampler_name"])
+    return prefix, _describe_rows(out, latent, len(groups.partition))
 
 
 def sample_branch(
     model: Any, prefix: Prefix, make_listener: MakeListener | None = None, on_finished: OnFinished | None = None
 ) -> tuple[Latent, str]:
-    """The rest of the steps, every prompt on its own. Returns the rows, prompt-major, and a report.
+    """Sample the rest of the steps, every prompt on its own.
 
     Args:
-        on_finished: who gets the rows of every prompt as soon as they are finished.
+        on_finished: gets the rows of every prompt as soon as they are finished.
+
+    Returns:
+        The rows, prompt-major, and a report.
     """
     guider = BranchGuider(model, prefix)
     guider.make_listener, guider.on_finished = make_listener, on_finished
     out = _run(guider, prefix.latent, prefix.job.seed or 0, prefix.job.sampler, prefix.job.sigmas)
-    return _rows_of(out, prefix.latent, len(prefix.groups.prompts)), _report(guider)
+    return _describe_rows(out, prefix.latent, len(prefix.groups.prompts)), _report(guider)
 
 
-def _sampler(model: Any, steps: int, sampler_name: str, scheduler: str, denoise: float) -> tuple[Any, torch.Tensor]:
-    """Sampler and sigmas as the host's KSampler makes them (it treats some samplers' sigmas specially)."""
-    check_choice("sampler_name", sampler_name, comfy.samplers.KSampler.SAMPLERS)
-    check_choice("scheduler", scheduler, comfy.samplers.KSampler.SCHEDULERS)
-    if steps < 1:
-        raise ValueError(f"steps: expected at least 1, got {steps}.")
-    if not 0.0 <= denoise <= 1.0:
-        raise ValueError(f"denoise: expected 0 to 1, got {denoise}.")
-    host = comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, scheduler, denoise)
-    return comfy.samplers.sampler_object(sampler_name), host.sigmas
+def _sample_with(
+    guider_class: type[Guider], model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent,
+    make_listener: MakeListener | None, inputs: dict[str, Any],
+) -> tuple[Guider, Latent]:  # fmt: skip
+    settings = KSamplerSettings(**inputs)
+    guider = guider_class(model, groups, negative, settings.cfg, settings.share, settings.share_mode)
+    guider.make_listener = make_listener
+    return guider, _run(guider, latent, settings.seed, *settings.sampler(model))
 
 
 def _run(guider: SageGuider, latent: Latent, seed: int, sampler: Any, sigmas: torch.Tensor) -> Latent:
@@ -82,15 +120,15 @@ def _run(guider: SageGuider, latent: Latent, seed: int, sampler: Any, sigmas: to
     return SamplerCustomAdvanced.execute(Noise_RandomNoise(seed), guider, sampler, sigmas, latent).args[0]
 
 
-def _rows_of(out: Latent, latent: Latent, clusters: int) -> Latent:
-    """The output LATENT, with what the input says of its V variations said of clusters x V rows."""
-    said = {**out}
+def _describe_rows(out: Latent, latent: Latent, clusters: int) -> Latent:
+    """The output LATENT; what the input says of its V variations is repeated for clusters x V rows."""
+    described = {**out}
     if latent.get("noise_mask") is not None:
-        said["noise_mask"] = latents.tile_mask(latent["noise_mask"], latent["samples"], clusters)
+        described["noise_mask"] = latents.tile_mask(latent["noise_mask"], latent["samples"], clusters)
     if "batch_index" in latent:
-        said["batch_index"] = list(latent["batch_index"]) * clusters
-    return said
+        described["batch_index"] = list(latent["batch_index"]) * clusters
+    return described
 
 
 def _report(guider: SageGuider) -> str:
-    return "" if guider.outcome is None else sampling_report(guider.outcome)
+    return "" if guider.record is None else sampling_report(guider.record)

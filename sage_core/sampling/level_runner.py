@@ -30,12 +30,13 @@ _SEES_ALL_ROWS = (
 
 @dataclass(frozen=True)
 class LevelRunner:
-    """The model and the conditions that runs are made of.
+    """Runs the clusters of a level with one model.
 
     Attributes:
         condition: gives the conditioning of a cluster of prompts.
-        negative: one for all.
-        on_finished: given a prompt and its rows as soon as a run of the last level has finished them.
+        negative: the negative prompt's conditioning, one for all.
+        on_finished: gets a prompt and its rows as soon as a run of the last level has finished them.
+        one_cluster_per_run: for a sampler whose step size depends on the whole batch.
     """
 
     model_patcher: comfy.model_patcher.ModelPatcher
@@ -44,58 +45,55 @@ class LevelRunner:
     negative: Conditioning
     cfg: float
     on_finished: Callable[[int, Any], None] | None = None
+    one_cluster_per_run: bool = False
 
-    def run(
-        self,
-        job: Job,
-        level: Level,
-        parents: Sequence[ClusterTrace] | None,
-        progress: Progress,
-        *,
-        one_cluster_per_run: bool,
-    ) -> RunResult:
-        """All clusters of a level, in as few runs as memory and conditions allow.
+    def run(self, job: Job, level: Level, parents: Sequence[ClusterTrace] | None, progress: Progress) -> RunResult:
+        """Run all clusters of a level, in as few runs as memory and conditions allow.
 
         Args:
-            parents: a trace a cluster, or None to evaluate everything.
-            alone: one cluster a run (a sampler whose step size looks at the whole batch).
+            parents: one trace per cluster, or None to evaluate everything.
 
         Raises:
             ReplayMismatch: the sampler does not repeat itself.
         """
-        size = 1 if one_cluster_per_run or self._looks_at_the_whole_batch() else self._clusters_at_once(job)
+        size = 1 if self.one_cluster_per_run or self._patch_sees_whole_batch() else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
-        pending = [chunk for part in _as_far(indices, parents) for chunk in _pieces(part, size)]
+        pending = [chunk for part in _by_trace_length(indices, parents) for chunk in _pieces(part, size)]
         done: dict[int, RunResult] = {}
         while pending:
             chunk = pending.pop(0)
-            checkpoint = progress.done
-            try:
-                result = self._run(job, level, chunk, parents, progress)
-            except CannotBatch as split:
-                pending = [[chunk[at] for at in members] for members in split.classes] + pending
-                continue
-            except Exception as error:
-                if not _is_out_of_memory(error) or len(chunk) == 1:
-                    raise
-                progress.done = checkpoint
-                pending = [chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]] + pending
-                log.warning("SAGE: out of memory with %d clusters at once, going on with half", len(chunk))
+            result = self._run_or_split(job, level, chunk, parents, progress)
+            if isinstance(result, RunResult):
+                done.update(self._finished(level, chunk, result))
             else:
-                finished = _split(result, chunk)
-                done.update(finished)
-                if level.branch_sigma is None and self.on_finished:
-                    for prompt, its_result in finished.items():
-                        self.on_finished(prompt, its_result.samples)
-                continue
-            comfy.model_management.soft_empty_cache()  # here, where the error no longer holds the run's tensors
-        results = [done[index] for index in indices]
-        return RunResult(
-            latents.concat([result.samples for result in results]),
-            None if any(result.denoised is None for result in results)
-            else latents.concat([result.denoised for result in results]),
-            [trace for result in results for trace in result.traces],
-        )  # fmt: skip
+                pending = result + pending
+        return _joined([done[index] for index in indices])
+
+    def _run_or_split(
+        self, job: Job, level: Level, chunk: list[int], parents: Sequence[ClusterTrace] | None, progress: Progress
+    ) -> RunResult | list[list[int]]:
+        """The result of a chunk of clusters; or, where it cannot be one run, the smaller chunks to run instead."""
+        done_before = progress.done
+        try:
+            return self._run(job, level, chunk, parents, progress)
+        except CannotBatch as cannot:
+            return [[chunk[at] for at in members] for members in cannot.classes]
+        except Exception as error:
+            if not _is_out_of_memory(error) or len(chunk) == 1:
+                raise
+        # Not inside `except`, where the error still holds the run's tensors.
+        comfy.model_management.soft_empty_cache()
+        progress.done = done_before
+        log.warning("SAGE: out of memory with %d clusters at once, going on with half", len(chunk))
+        return [chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]]
+
+    def _finished(self, level: Level, chunk: list[int], result: RunResult) -> dict[int, RunResult]:
+        """The results of a chunk by cluster; those of the last level are handed out."""
+        finished = _split(result, chunk)
+        if level.branch_sigma is None and self.on_finished:
+            for prompt, its_result in finished.items():
+                self.on_finished(prompt, its_result.samples)
+        return finished
 
     def _run(
         self, job: Job, level: Level, chunk: list[int], parents: Sequence[ClusterTrace] | None, progress: Progress
@@ -122,11 +120,11 @@ class LevelRunner:
                 denoise_mask=mask, disable_pbar=True, seed=job.seed,
             )  # fmt: skip
 
-    def _looks_at_the_whole_batch(self) -> bool:
+    def _patch_sees_whole_batch(self) -> bool:
         """Whether a patch may decide for all rows at once, so that other prompts must not be among them.
 
-        Caches skip a step for all rows, some guidance averages over them, context windows cannot tell rows from
-        frames. From outside they look like every other patch of the evaluation, so any of these counts.
+        Caches skip a step for all rows, some guidance averages over them, context windows take rows for frames.
+        From outside they look like every other patch of the evaluation, so any patch of this kind counts.
         """
         by_option = self.model_options.get("transformer_options", {}).get("wrappers", {})
         return (
@@ -136,17 +134,17 @@ class LevelRunner:
         )
 
     def _clusters_at_once(self, job: Job) -> int:
-        """How many clusters fit in free memory by the host's own estimate, at least one."""
+        """How many clusters fit in free memory by ComfyUI's own estimate, at least one."""
         shape = list(latents.shape(job.noise))
         model, device = self.model_patcher.model, self.model_patcher.load_device
         one = model.memory_required([2 * shape[0], *shape[1:]])
         comfy.model_management.load_models_gpu([self.model_patcher], memory_required=one)
         free = comfy.model_management.get_free_memory(device)
-        return max(1, int(free / (1.5 * one)))  # the margin the host itself keeps when it batches
+        return max(1, int(free / (1.5 * one)))  # the margin that ComfyUI itself keeps when it batches
 
 
-def _as_far(indices: list[int], parents: Sequence[ClusterTrace] | None) -> list[list[int]]:
-    """Clusters whose answers are recorded equally far, together: those of one run begin to evaluate at one call."""
+def _by_trace_length(indices: list[int], parents: Sequence[ClusterTrace] | None) -> list[list[int]]:
+    """Clusters with traces of equal length, together: all clusters of a run begin to evaluate at the same call."""
     if parents is None:
         return [indices]
     by_length: dict[int, list[int]] = {}
@@ -155,17 +153,27 @@ def _as_far(indices: list[int], parents: Sequence[ClusterTrace] | None) -> list[
     return list(by_length.values())
 
 
+def _joined(results: list[RunResult]) -> RunResult:
+    """The results of all clusters as one, cluster-major."""
+    denoised = [result.denoised for result in results if result.denoised is not None]
+    return RunResult(
+        latents.concat([result.samples for result in results]),
+        latents.concat(denoised) if len(denoised) == len(results) else None,
+        [trace for result in results for trace in result.traces],
+    )
+
+
 def _pieces(indices: list[int], size: int) -> list[list[int]]:
     return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
 def _split(result: RunResult, chunk: list[int]) -> dict[int, RunResult]:
-    """A chunk's result as one result a cluster."""
+    """A chunk's result as one result per cluster."""
     samples = latents.chunk(result.samples, len(chunk))
     denoised = [None] * len(chunk) if result.denoised is None else latents.chunk(result.denoised, len(chunk))
     return {index: RunResult(samples[at], denoised[at], [result.traces[at]]) for at, index in enumerate(chunk)}
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    known = getattr(comfy.model_management, "is_oom", None)  # newer hosts know more kinds
+    known = getattr(comfy.model_management, "is_oom", None)  # newer versions know more kinds
     return isinstance(error, comfy.model_management.OOM_EXCEPTION) or bool(known and known(error))

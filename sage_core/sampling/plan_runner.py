@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 
 def run_levels(
-    engine: LevelRunner, job: Job, levels: Sequence[Level], progress: Progress, *,
-    one_cluster_per_run: bool, above: Level | None = None, traces: Sequence[ClusterTrace] | None = None,
+    runner: LevelRunner, job: Job, levels: Sequence[Level], progress: Progress, *,
+    above: Level | None = None, traces: Sequence[ClusterTrace] | None = None,
 ) -> RunResult:  # fmt: skip
     """Run nested levels, coarse to fine; the first continues `above`, whose clusters' traces are `traces`.
 
@@ -31,7 +31,7 @@ def run_levels(
         if above is not None and traces is not None:
             parents = [traces[index] for index in parents_of(level.clusters, above.clusters)]
         progress.start_level(level, job.variations)
-        result = engine.run(job, level, parents, progress, one_cluster_per_run=one_cluster_per_run)
+        result = runner.run(job, level, parents, progress)
         above, traces = level, result.traces
     if result is None:
         raise ValueError("levels: expected at least one level to run, got none.")
@@ -39,49 +39,37 @@ def run_levels(
 
 
 def run_plan(
-    engine: LevelRunner, job: Job, plan: SharePlan, progress: Progress, *, one_cluster_per_run: bool,
-    done: int = 0, traces: Sequence[ClusterTrace] | None = None,
+    runner: LevelRunner, job: Job, plan: SharePlan, progress: Progress, *,
+    levels_done: int = 0, traces: Sequence[ClusterTrace] | None = None,
 ) -> tuple[RunResult, list[str]]:  # fmt: skip
     """Run what is left of a plan, or every prompt alone where the sampler does not repeat itself.
 
     Args:
-        done: levels already run; `traces` are those of the last of them.
+        levels_done: levels already run; `traces` are those of the last of them.
 
     Returns:
-        The rows, one a (prompt, variation), and warnings for the person.
+        The rows, one per (prompt, variation), and warnings for the user.
     """
-    above = plan.levels[done - 1] if done else None
-    traces = traces if done else None
+    above = plan.levels[levels_done - 1] if levels_done else None
     try:
-        result = run_levels(
-            engine,
-            job,
-            plan.levels[done:],
-            progress,
-            one_cluster_per_run=one_cluster_per_run,
-            above=above,
-            traces=traces,
-        )
+        return run_levels(runner, job, plan.levels[levels_done:], progress, above=above, traces=traces), []
     except ReplayMismatch as mismatch:
-        return run_levels(engine, job, plan.levels[-1:], progress, one_cluster_per_run=one_cluster_per_run), [
-            _warning(mismatch)
-        ]
-    return result, []
+        return run_levels(runner, job, plan.levels[-1:], progress), [_warning(mismatch)]
 
 
 def run_shared(
-    engine: LevelRunner, job: Job, plan: SharePlan, progress: Progress, *, one_cluster_per_run: bool
+    runner: LevelRunner, job: Job, plan: SharePlan, progress: Progress
 ) -> tuple[SharePlan, RunResult | None, list[str]]:
     """Run the shared levels of a plan, all but the last.
 
     Returns:
         The plan to go on with (every prompt alone where the sampler does not repeat itself), the last shared
-        level's result (None if the plan shares nothing), and warnings for the person.
+        level's result (None if the plan shares nothing), and warnings for the user.
     """
     if len(plan.levels) == 1:
         return plan, None, []
     try:
-        return plan, run_levels(engine, job, plan.levels[:-1], progress, one_cluster_per_run=one_cluster_per_run), []
+        return plan, run_levels(runner, job, plan.levels[:-1], progress), []
     except ReplayMismatch as mismatch:
         return SharePlan(plan.levels[-1:]), None, [_warning(mismatch)]
 

@@ -17,15 +17,16 @@ from .trace import ClusterTrace
 
 @dataclass(frozen=True)
 class Prefix:
-    """
+    """The shared steps of a run, with all that the branches need.
+
     Attributes:
-        traces: a trace a cluster of the last shared level; empty if nothing is shared. A prompt that was added later
-            may have a shorter one, or an empty one.
-        model: what the branch's model has to agree with.
-        outcome: evaluations so far.
+        traces: one trace per cluster of the last shared level; empty if nothing is shared. A prompt that was added
+            later may have a shorter trace, or an empty one.
+        model: what the branch's model has to agree with, see `model_identity`.
+        record: the plan, and the evaluations so far.
         latent: the LATENT it was made from, where a node made it.
-        sampler_name: the host's name of the job's sampler, where a node made it.
-        origin: the prefix whose shared steps these are, if all prompts here were added to it later.
+        sampler_name: ComfyUI's name of the job's sampler, where a node made it.
+        origin: the prefix whose shared steps these are, if the prompts here were added to it later.
     """
 
     job: Job
@@ -35,13 +36,18 @@ class Prefix:
     negative: Conditioning
     cfg: float
     model: dict[str, Any]
-    outcome: SamplingRecord
+    record: SamplingRecord
     latent: dict[str, Any] = field(default_factory=dict, repr=False)
     sampler_name: str = ""
     origin: Prefix | None = field(default=None, repr=False)
 
 
 def check_prefix(prefix: object) -> None:
+    """Check what came over a prefix wire.
+
+    Raises:
+        ValueError: it is no prefix.
+    """
     if not isinstance(prefix, Prefix):
         raise ValueError(f"prefix: expected the output of Shared KSampler Prefix, got {type(prefix).__name__}.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import comfy.model_management
@@ -23,7 +24,7 @@ _WRAPPERS = comfy.patcher_extension.WrappersMP
 
 
 class BranchReached(Exception):
-    """The sampler asks below the level's branch sigma: the level's work is done."""
+    """The sampler calls the model below the level's branch sigma: the level is done."""
 
 
 _NOT_OF_A_PATCH = (
@@ -40,14 +41,22 @@ class CannotBatch(Exception):
         self.classes = classes
 
 
+class CallSource(Enum):
+    """Where the answer to one call of the model came from."""
+
+    REPLAYED = "the traces of the parents"
+    EVALUATED = "the model"
+    PAST_BRANCH = "nowhere: the call is below the branch sigma"
+
+
 @dataclass(frozen=True)
 class RunResult:
     """What a run leaves.
 
     Attributes:
-        samples: latents, one a row; the last denoised prediction if the run ended at its branch sigma.
+        samples: latents, one per row; the last denoised prediction if the run ended at its branch sigma.
         denoised: the sampler's last denoised prediction (in the model's own scale), None if it made none.
-        traces: one trace a cluster.
+        traces: one trace per cluster.
     """
 
     samples: torch.Tensor
@@ -56,7 +65,16 @@ class RunResult:
 
 
 class ReplayGuider(comfy.samplers.CFGGuider):
-    """Guides one run: rows are clusters x variations, cluster-major; everything else is the host's CFGGuider."""
+    """Guides one run over some clusters; rows are clusters x variations, cluster-major.
+
+    Everything but the answers is ComfyUI's CFGGuider. For a run ComfyUI calls, in this order:
+
+    1. `inner_sample`: the clusters' conditions are put into one batch.
+    2. `_sampler_sample`, around the sampler: noise is drawn for the variations and repeated for the clusters.
+    3. `predict_noise`, for every step of the sampler that needs the model.
+    4. `_calc_cond_batch`, for every evaluation in it (guidance patches may need several). It replays a recorded
+       answer while the parents' traces last, ends the run below the branch sigma, and evaluates otherwise.
+    """
 
     def __init__(
         self,
@@ -72,16 +90,17 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         on_evaluation: Callable[[int], None],
         on_denoised: Callable[[torch.Tensor], None],
     ) -> None:
-        """
+        """Prepare a run.
+
         Args:
-            conditionings: one a cluster.
+            conditionings: one per cluster.
             parents: per cluster the trace of the cluster it came from; None to evaluate everything.
             branch_sigma: where to stop; None runs to the end and keeps no trace.
-            on_evaluation: told the number of evaluations after each call that reached the model.
-            on_denoised: given the denoised rows after such a call.
+            on_evaluation: gets the number of evaluations after each call that reached the model.
+            on_denoised: gets the denoised rows after such a call.
         """
         super().__init__(model_patcher)
-        self.model_options = self._with_hooks(model_options)
+        self.model_options = self._with_wrappers(model_options)
         self.entries = [len(conditioning) for conditioning in conditionings]
         self.set_conds([entry for conditioning in conditionings for entry in conditioning], negative)
         self.set_cfg(cfg)
@@ -92,14 +111,12 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         self.on_denoised = on_denoised
         self.traces: list[ClusterTrace] = [[] for _ in conditionings]
         self.calls = 0
-        self.evaluated = False
-        self.replayed = False
-        self.past_branch = False
+        self.sources: set[CallSource] = set()  # of the evaluations in the current `predict_noise`
         self.denoised: torch.Tensor | None = None
         self.step_denoised: Any = None
 
     def run(self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, **kwargs: Any) -> RunResult:
-        """The host's `CFGGuider.sample`, from the first step to the branch sigma or the end."""
+        """Sample from the first step to the branch sigma or the end; arguments as ComfyUI's `CFGGuider.sample`."""
 
         def on_step(step: int, x0: Any, x: Any, total_steps: int) -> None:
             self.step_denoised = x0
@@ -110,17 +127,22 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             self.model_options = {}  # its wrappers hold this guider: a cycle would keep the conditions in memory
         return RunResult(samples, self.step_denoised, self.traces)
 
-    # What the host calls, in order.
+    # --- what ComfyUI calls, in order ---------------------------------------------------------------------------
 
     def inner_sample(
         self, noise: Any, latent_image: Any, device: Any, sampler: Any, sigmas: Any, denoise_mask: Any,
         callback: Any, disable_pbar: Any, seed: Any, **kwargs: Any,
     ) -> Any:  # fmt: skip
+        """Process every cluster's conditions, and put them into one batch.
+
+        Raises:
+            CannotBatch: they do not fit in one.
+        """
         self.latent_shapes = kwargs.get("latent_shapes") or []
         pairs = self._cluster_pairs()
         rows = slice(0, self.variations)
         processed_latent = latent_image
-        if latent_image is not None and torch.count_nonzero(latent_image) > 0:  # as the host does
+        if latent_image is not None and torch.count_nonzero(latent_image) > 0:  # as ComfyUI does
             processed_latent = self.inner_model.process_latent_in(latent_image)
         conds = [
             comfy.samplers.process_conds(
@@ -133,42 +155,48 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         if len(classes) > 1:
             raise CannotBatch(classes)
         self.batched = batch_conds(conds, self.variations)
-        self.conds = pairs[0]  # processed once more by the host, and replaced in predict_noise
+        self.conds = pairs[0]  # ComfyUI processes them once more; predict_noise replaces them
         return super().inner_sample(
             noise, latent_image, device, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs
         )
 
     def predict_noise(self, x: torch.Tensor, timestep: Any, model_options: Any = None, seed: Any = None) -> Any:
+        """The denoised prediction of all rows.
+
+        Raises:
+            BranchReached: the call is below the branch sigma.
+            ReplayMismatch: a patch of the model cannot work with a recorded answer.
+        """
         self.conds = self.batched
-        self.evaluated = self.replayed = False
+        self.sources.clear()
         try:
             denoised = super().predict_noise(x, timestep, model_options or {}, seed)
         except Exception as error:
-            if self.past_branch:
+            if CallSource.PAST_BRANCH in self.sources:
                 raise BranchReached from error
-            if not self.replayed or self.evaluated or isinstance(error, _NOT_OF_A_PATCH):
+            if self.sources != {CallSource.REPLAYED} or isinstance(error, _NOT_OF_A_PATCH):
                 raise
             # A patch (self-attention guidance, say) needs something of an evaluation that was not made.
             raise ReplayMismatch(f"a patch of the model fails on a recorded answer: {error}") from error
-        if self.past_branch:
+        if CallSource.PAST_BRANCH in self.sources:
             raise BranchReached
         self.denoised = denoised
-        if self.evaluated:
-            nested = len(self.latent_shapes) > 1  # packed by the host; the first part is the picture
+        if CallSource.EVALUATED in self.sources:
+            nested = len(self.latent_shapes) > 1  # packed by ComfyUI; the first part is the picture
             self.on_denoised(comfy.utils.unpack_latents(denoised, self.latent_shapes)[0] if nested else denoised)
         return denoised
 
     def _cluster_pairs(self) -> list[dict[str, list]]:
-        """The host keeps all clusters' conditions in one list (it registers hooks there); here they part."""
+        """Conditions cluster by cluster. ComfyUI keeps them in one list, where it registers hooks."""
         positive, pairs, start = self.conds["positive"], [], 0
         for count in self.entries:
             pairs.append({"positive": positive[start : start + count], "negative": self.conds["negative"]})
             start += count
         return pairs
 
-    # Hooks into the host's evaluation.
+    # --- wrappers around ComfyUI's evaluation --------------------------------------------------------------------
 
-    def _with_hooks(self, model_options: dict[str, Any]) -> dict[str, Any]:
+    def _with_wrappers(self, model_options: dict[str, Any]) -> dict[str, Any]:
         options = comfy.model_patcher.create_model_options_clone(model_options)
         wrappers = options.setdefault("transformer_options", {}).setdefault("wrappers", {})
         for kind, wrapper in (
@@ -202,16 +230,17 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         recorded = self._recorded()
         if recorded is not None:
             answer = replay(recorded, sigma, x)
-            self.replayed = True
+            self.sources.add(CallSource.REPLAYED)
             self._advance_hooks(model, conds, timestep, model_options)
             outputs = [torch.zeros_like(x) if output is None else output for output in answer]
         elif is_past(sigma, self.branch_sigma):
-            # Guidance that remembers (APG's momentum) has to see the noise fall, or it takes the next run for
-            # a part of this one. So the call gets some answer, and the run ends after the guidance.
-            self.past_branch = True
+            # Guidance with a memory (APG's momentum) has to see the noise fall, or it takes the next run for a
+            # part of this one. So the call gets some answer, and the run ends after the guidance.
+            self.sources.add(CallSource.PAST_BRANCH)
             return [x.clone() for _ in conds]
         else:
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
+            self.sources.add(CallSource.EVALUATED)
         self.calls += 1
         if self.branch_sigma is not None:  # else nobody goes on from here
             calls = recorded or self._recording(sigma, x, conds, outputs)  # one record for all who replay it
@@ -225,7 +254,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
 
     @staticmethod
     def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:
-        """Keyframes of hooks count the steps they see; the host shows them a step where it evaluates."""
+        """Show hooks a replayed step: their keyframes count steps, and ComfyUI shows them those it evaluates."""
         for entry in (entry for cond in conds for entry in cond or ()):
             early = "timestep_start" in entry and timestep[0] > entry["timestep_start"]
             late = "timestep_end" in entry and timestep[0] < entry["timestep_end"]
@@ -240,7 +269,6 @@ class ReplayGuider(comfy.samplers.CFGGuider):
     def _evaluate(self, executor: Any, model: Any, conds: list, x: torch.Tensor, *args: Any) -> list[torch.Tensor]:
         with self.noise_mode.paused():
             outputs = executor(model, conds, x, *args)
-        self.evaluated = True
         self.on_evaluation(x.shape[0] * sum(cond is not None for cond in conds))
         comfy.model_management.throw_exception_if_processing_interrupted()
         return outputs

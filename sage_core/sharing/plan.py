@@ -10,12 +10,12 @@ from ..grouping.partition import Cluster, Partition, parents_of
 
 @dataclass(frozen=True)
 class Level:
-    """One partition of the prompts and how far down it holds.
+    """One partition of the prompts, and the branch sigma down to which it holds.
 
     Attributes:
-        clusters: prompt indices, a tuple a cluster; together every prompt once.
-        branch_sigma: evaluations at a sigma above it are done once a cluster; None in the last level,
-            which runs to the end.
+        clusters: prompt indices, one tuple per cluster; together every prompt once.
+        branch_sigma: evaluations at a sigma above it are made once per cluster; None in the last level, which runs
+            to the end.
     """
 
     clusters: Partition
@@ -24,12 +24,12 @@ class Level:
 
 @dataclass(frozen=True)
 class Cost:
-    """Model evaluations (one row, once, for one of cond/uncond).
+    """Model evaluations: one row through the model once, for one of cond and uncond.
 
     Attributes:
         per_level: evaluations of each level, coarse to fine.
-        planning: those it took to make the plan.
-        independent: what every prompt alone would need.
+        without_sharing: evaluations if every prompt were sampled alone.
+        planning: evaluations that making the plan took.
     """
 
     per_level: tuple[int, ...]
@@ -38,19 +38,15 @@ class Cost:
 
     @property
     def total(self) -> int:
+        """All evaluations, those of planning included."""
         return self.planning + sum(self.per_level)
-
-    @property
-    def saved(self) -> float:
-        """Share of the evaluations that is saved, 0 to 1."""
-        return 1 - self.total / self.without_sharing if self.without_sharing else 0.0
 
 
 @dataclass(frozen=True)
 class SharePlan:
     """Nested partitions of the prompts, coarse to fine, each down to its branch sigma.
 
-    Every cluster runs once a variation, so a row is a (cluster, variation).
+    Every cluster runs once per variation, so a row of a level is a (cluster, variation).
 
     Raises:
         ValueError: the partitions are not nested, miss a prompt or do not end with every prompt alone, or their
@@ -79,11 +75,12 @@ class SharePlan:
 
     @property
     def n_prompts(self) -> int:
+        """Number of prompts."""
         return sum(len(cluster) for cluster in self.levels[-1].clusters)
 
     @property
     def branches(self) -> list[tuple[Cluster, float]]:
-        """Every cluster that shares anything and the branch sigma it comes apart at; see `from_branches`."""
+        """Every cluster that shares anything, with the branch sigma at which it parts; see `from_branches`."""
         found = []
         for level, finer in zip(self.levels, self.levels[1:], strict=False):
             whole = set(finer.clusters)
@@ -93,10 +90,10 @@ class SharePlan:
 
     @classmethod
     def from_branches(cls, branches: Iterable[tuple[Cluster, float | None]], n_prompts: int) -> SharePlan:
-        """Clusters that are disjoint or nested, each down to a branch sigma of its own.
+        """A plan from clusters that are disjoint or nested, each with its own branch sigma.
 
-        A prompt is evaluated with the largest of its clusters that has not branched yet. So an inner cluster counts
-        where it branches later than those around it; and one level is made for every sigma that parts anything.
+        A prompt is evaluated with the largest of its clusters that has not branched yet. So an inner cluster matters
+        only if it branches later than the clusters around it. Every sigma at which a cluster parts makes a level.
 
         Args:
             branches: clusters of prompts 0 to `n_prompts` - 1 and their branch sigmas; None does not share at all.
@@ -113,9 +110,9 @@ class SharePlan:
         return cls(tuple(levels))
 
     def level_of_calls(self, call_sigmas: Sequence[float]) -> list[int]:
-        """Which level answers each call of the sampler: the first whose branch sigma is below the call's.
+        """Which level answers each call of the sampler: the first whose branch sigma is below the call's sigma.
 
-        Never turns back: a sampler that evaluates at a higher sigma again has left the shared state.
+        Levels never go back up: a sampler that evaluates at a higher sigma again has left the shared state.
         """
         levels, current = [], 0
         for sigma in call_sigmas:
@@ -129,7 +126,7 @@ class SharePlan:
 
         Args:
             call_sigmas: sigma of every model call of one run, in order (a second-order sampler has two a step).
-            variations: images a prompt.
+            variations: images per prompt.
             evaluations_a_row: 2 with a negative prompt (CFG), 1 without.
         """
         calls = self.level_of_calls(call_sigmas)
@@ -139,13 +136,17 @@ class SharePlan:
         )
         return Cost(per_level, len(calls) * self.n_prompts * a_cluster)
 
+    @property
+    def sigma_ranges(self) -> list[str]:
+        """For every level the sigmas it runs through, as text: "sigma start to 1.6"."""
+        ends = ["end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}" for level in self.levels]
+        return [f"sigma {above} to {below}" for above, below in zip(["start", *ends], ends, strict=False)]
+
     def __str__(self) -> str:
-        lines, above = [], "start"
-        for level in self.levels:
-            below = "end" if level.branch_sigma is None else f"{level.branch_sigma:.4g}"
-            lines.append(f"sigma {above} to {below}: {len(level.clusters)} clusters")
-            above = below
-        return "\n".join(lines)
+        return "\n".join(
+            f"{sigmas}: {len(level.clusters)} clusters"
+            for sigmas, level in zip(self.sigma_ranges, self.levels, strict=True)
+        )
 
 
 def _largest(clusters: Iterable[Cluster], n_prompts: int) -> Partition:
@@ -163,12 +164,12 @@ def _largest(clusters: Iterable[Cluster], n_prompts: int) -> Partition:
 
 
 def is_past(sigma: float, branch_sigma: float | None) -> bool:
-    """Whether a call at `sigma` belongs to a finer level; a hair of tolerance, since samplers go through logs."""
+    """Whether a call at `sigma` belongs to a finer level; with a small tolerance, since samplers go through logs."""
     return branch_sigma is not None and sigma <= branch_sigma * (1 + 1e-5)
 
 
 def branch_index(share: float, steps: int) -> int:
-    """k = round(share * steps), the number of shared steps (design: `share`).
+    """The number of shared steps, k = round(share * steps).
 
     Raises:
         ValueError: share outside 0 to 1.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from ..phrases import saved_fraction
 from .plan import Cost, SharePlan
 
 
@@ -15,9 +16,9 @@ class SamplingRecord:
     Attributes:
         cost: predicted evaluations; None where the sampler's calls depend on the image.
         evaluations: those that reached the model so far.
-        stands_for: for every prompt of the list the one of the plan that is rendered for it; empty if the plan
-            has all of them.
-        warnings: what the person should know.
+        representative_of: for every prompt of the list the prompt of the plan that is rendered for it; empty if the
+            plan has all of them.
+        warnings: what the user should know.
     """
 
     plan: SharePlan
@@ -29,8 +30,13 @@ class SamplingRecord:
     warnings: tuple[str, ...] = field(default=())
 
     @property
+    def calls_depend_on_image(self) -> bool:
+        """Whether the sampler calls the model as often as the image asks for (dpm_adaptive)."""
+        return self.cost is None
+
+    @property
     def repeats(self) -> int:
-        """Prompts that another one stands for."""
+        """Prompts that are not rendered, because an equal one is."""
         return max(0, len(self.representative_of) - self.plan.n_prompts)
 
     @property
@@ -42,18 +48,17 @@ class SamplingRecord:
 
     @property
     def saving(self) -> float | None:
-        """Fraction of those evaluations that the plan saves."""
-        return (
-            None
-            if self.cost is None or not self.baseline_evaluations
-            else 1 - self.cost.total / self.baseline_evaluations
-        )
+        """Fraction of those evaluations that the plan saves; None where they cannot be predicted."""
+        if self.cost is None or not self.baseline_evaluations:
+            return None
+        return saved_fraction(self.cost.total, self.baseline_evaluations)
 
     def expected(self, *, shared_only: bool = False) -> int:
-        """Evaluations to show progress against; a guess of two a step where they cannot be predicted."""
+        """Evaluations to show progress against; a guess of two per step where they cannot be predicted."""
         if self.cost is not None:
             return self.cost.total - (self.cost.per_level[-1] if shared_only else 0)
         return 2 * self.steps * self.variations * self.plan.n_prompts
 
     def finished(self, evaluations: int, warnings: Sequence[str]) -> SamplingRecord:
+        """The same record after the run, with the evaluations it made."""
         return replace(self, evaluations=evaluations, warnings=(*self.warnings, *warnings))
