@@ -18,24 +18,24 @@ from .node_progress import NodeStateStore, address_of
 _FIELDS: Fields = {
     "key": str, "threshold_mode": str, "threshold": (int, float), "max_group_size": int, "pinned": str,
 }  # fmt: skip
-# The last run of each node, as far as it takes to tell of it again.
+# The last run of each node: the key of its groups, and the settings that it ran with.
 LAST_GROUPINGS = NodeStateStore()
 
 
 def keep_grouping(hidden: Any, run: dict[str, Any], made_of: dict[str, Any]) -> None:
-    """Keeps what a node told its panel.
+    """Keep what a node has sent to its panel.
 
     Args:
-        made_of: the node's inputs that decide which prompts these are. The same workflow may be open twice: a node with
-            other ones there did not run so.
+        made_of: the node's inputs that decide which prompts these are. The same workflow may be open twice; a node with
+            other inputs there has not run like this.
     """
-    place = address_of(hidden)
-    if place is not None:
-        LAST_GROUPINGS.keep(place, {"key": run.get("key", ""), "settings": run.get("settings"), "made_of": made_of})
+    address = address_of(hidden)
+    if address is not None:
+        LAST_GROUPINGS.keep(address, {"key": run.get("key", ""), "settings": run.get("settings"), "made_of": made_of})
 
 
 async def groups(request: web.Request) -> web.Response:
-    """All that is remembered of a workflow's nodes."""
+    """Answer GET /sage/groups: the last groupings of a workflow's nodes."""
     try:
         return web.json_response(await asyncio.to_thread(last_groupings, asked_workflow(request)))
     except Refused as refused:
@@ -43,11 +43,13 @@ async def groups(request: web.Request) -> web.Response:
 
 
 def last_groupings(workflow: str) -> list[dict[str, Any]]:
+    """What the panels of a workflow showed last, as far as it is still in the cache."""
     runs = [(run, cached_payload(run["key"], run["settings"])) for run in LAST_GROUPINGS.of(workflow)]
-    return [{**run, **told} for run, told in runs if told is not None]
+    return [{**run, **payload} for run, payload in runs if payload is not None]
 
 
 async def regroup(request: web.Request) -> web.Response:
+    """Answer POST /sage/regroup: the groups under other settings."""
     try:
         settings = await read_fields(request, _FIELDS)
         embedded = GROUPING_CACHE.recall(settings.pop("key"))

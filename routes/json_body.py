@@ -14,9 +14,9 @@ Fields = Mapping[str, type | tuple[type, ...]]
 
 
 def server() -> Any:
-    """The host's server, or None without one.
+    """ComfyUI's server, or None without one.
 
-    The pack is also loaded without one, and then the host's module is better not imported: it wants to be the first.
+    The pack is also loaded without a server. Then ComfyUI's module must not be imported here: it has to be the first.
     """
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
@@ -30,6 +30,7 @@ class Refused(Exception):
 
     @property
     def answer(self) -> web.Response:
+        """The refusal as an HTTP answer."""
         return web.json_response({"error": str(self)}, status=self.status)
 
 

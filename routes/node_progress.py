@@ -18,57 +18,58 @@ from comfy_api.latest import io
 from ..sage_core.panels.throttle import SendUpdate
 from .json_body import Fields, Refused, asked_workflow, read_fields, server
 
-# What a node has to know for `progress_sender`.
+# The hidden inputs that a node needs for `progress_sender`.
 PROGRESS_HIDDEN = [io.Hidden.unique_id, io.Hidden.extra_pnginfo]
 _EVENT = "sage.progress"
 _MOST_NODES = 64
-_PLACE: Fields = {"workflow": str, "node": str}
+_ADDRESS: Fields = {"workflow": str, "node": str}
 
 # Ids of a workflow and of a node in it.
 NodeAddress = tuple[str, str]
 
 
 class NodeStateStore:
-    """What was told of the nodes that ran last; runs and pages use it from different threads."""
+    """The last state of the nodes that ran last, by address; runs and pages use it from different threads."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[NodeAddress, dict[str, Any]] = OrderedDict()
+        self._states: OrderedDict[NodeAddress, dict[str, Any]] = OrderedDict()
         self._lock = Lock()
 
-    def keep(self, place: NodeAddress, news: dict[str, Any]) -> None:
+    def keep(self, address: NodeAddress, update: dict[str, Any]) -> None:
+        """Merge an update into a node's state, and forget the nodes that ran longest ago."""
         with self._lock:
-            self._told[place] = {**self._told.get(place, {}), **news}
-            self._told.move_to_end(place)
-            while len(self._told) > _MOST_NODES:
-                self._told.popitem(last=False)
+            self._states[address] = {**self._states.get(address, {}), **update}
+            self._states.move_to_end(address)
+            while len(self._states) > _MOST_NODES:
+                self._states.popitem(last=False)
 
     def of(self, workflow: str) -> list[dict[str, Any]]:
-        """The nodes of a workflow, as messages that tell all."""
+        """The states of a workflow's nodes, each as one message."""
         with self._lock:
-            return [message(place, told) for place, told in self._told.items() if place[0] == workflow]
+            return [message(address, state) for address, state in self._states.items() if address[0] == workflow]
 
 
 class StopRequests:
-    """Nodes that run now and can be asked to leave it at that."""
+    """Which running nodes can be asked to end early, and which have been asked."""
 
     def __init__(self) -> None:
-        self._asked: dict[NodeAddress, Event] = {}
+        self._events: dict[NodeAddress, Event] = {}
 
     @contextmanager
-    def accepting(self, place: NodeAddress | None) -> Iterator[Callable[[], bool]]:
-        """While it lasts the node can be asked; gives what tells the node whether it was."""
+    def accepting(self, address: NodeAddress | None) -> Iterator[Callable[[], bool]]:
+        """Context in which a stop request is accepted; yields a callable that says whether one came."""
         event = Event()
-        if place is not None:
-            self._asked[place] = event
+        if address is not None:
+            self._events[address] = event
         try:
             yield event.is_set
         finally:
-            if place is not None:
-                del self._asked[place]
+            if address is not None:
+                del self._events[address]
 
-    def request(self, place: NodeAddress) -> bool:
-        """Whether there is such a node."""
-        event = self._asked.get(place)
+    def request(self, address: NodeAddress) -> bool:
+        """Ask a node to end early. Returns whether it runs and accepts that."""
+        event = self._events.get(address)
         if event is not None:
             event.set()
         return event is not None
@@ -77,12 +78,13 @@ class StopRequests:
 PROGRESS, STOP_REQUESTS = NodeStateStore(), StopRequests()
 
 
-def message(place: NodeAddress, told: dict[str, Any]) -> dict[str, Any]:
-    return {"workflow": place[0], "node": place[1], **told}
+def message(address: NodeAddress, state: dict[str, Any]) -> dict[str, Any]:
+    """A node's state, or an update of it, with the ids by which a page finds the node."""
+    return {"workflow": address[0], "node": address[1], **state}
 
 
 def address_of(hidden: Any) -> NodeAddress | None:
-    """Where a node is; None where no page has it: a workflow in the API format, or no server at all."""
+    """The address of a node; None if no page shows it (a workflow in the API format, or no server at all)."""
     extra = getattr(hidden, "extra_pnginfo", None)
     workflow = extra.get("workflow") if isinstance(extra, dict) else None
     found = workflow.get("id") if isinstance(workflow, dict) else None
@@ -90,21 +92,21 @@ def address_of(hidden: Any) -> NodeAddress | None:
 
 
 def progress_sender(hidden: Any) -> SendUpdate | None:
-    """Tells the page that has queued a node of its run. None where nobody listens."""
-    host, place = server(), address_of(hidden)
-    if host is None or place is None:
+    """What sends a node's updates to the page that has queued it; None where there is no such page."""
+    running, address = server(), address_of(hidden)
+    if running is None or address is None:
         return None
 
-    def tell(news: dict[str, Any]) -> None:
-        PROGRESS.keep(place, news)
-        if host.client_id is not None:
-            host.send_sync(_EVENT, message(place, news), host.client_id)
+    def send(update: dict[str, Any]) -> None:
+        PROGRESS.keep(address, update)
+        if running.client_id is not None:
+            running.send_sync(_EVENT, message(address, update), running.client_id)
 
-    return tell
+    return send
 
 
 async def progress(request: web.Request) -> web.Response:
-    """All that is remembered of a workflow's nodes."""
+    """Answer GET /sage/progress: the states of a workflow's nodes."""
     try:
         return web.json_response(PROGRESS.of(asked_workflow(request)))
     except Refused as refused:
@@ -112,8 +114,9 @@ async def progress(request: web.Request) -> web.Response:
 
 
 async def stop(request: web.Request) -> web.Response:
+    """Answer POST /sage/stop: end a training early."""
     try:
-        asked = await read_fields(request, _PLACE)
+        asked = await read_fields(request, _ADDRESS)
         if not STOP_REQUESTS.request((asked["workflow"], asked["node"])):
             raise Refused(404, "node: nothing runs there that could be ended early.")
         return web.json_response({})

@@ -10,11 +10,24 @@ import torch
 
 
 def check_cfg(cfg: float) -> None:
+    """Refuse NaN and infinity.
+
+    Raises:
+        ValueError: it is no finite number.
+    """
     if not math.isfinite(cfg):
         raise ValueError(f"cfg: expected a finite number, got {cfg}.")
 
 
 def check_finite(latent: Any, name: str) -> None:
+    """Refuse NaN and infinity in a tensor, or in a nested latent.
+
+    Args:
+        name: of the input, for the error.
+
+    Raises:
+        ValueError: counts the bad values.
+    """
     for part in latent.unbind() if latent.is_nested else [latent]:
         bad = int((~torch.isfinite(part)).sum())
         if bad:
@@ -26,21 +39,27 @@ def images_per_prompt(images: torch.Tensor, n_prompts: int, name: str = "images"
 
     Args:
         images: (N * V, height, width, channels), prompt-major.
+        name: of the input, for the error.
 
     Raises:
-        ValueError: it is no such batch.
+        ValueError: the number of images is no multiple of the number of prompts, or they are no batch.
     """
     if images.ndim != 4:
         raise ValueError(f"{name}: expected a batch of images (4 dimensions), got {images.ndim} dimensions.")
     variations, rest = divmod(len(images), n_prompts)
     if rest or not variations:
         raise ValueError(
-            f"{name}: expected an image a prompt, or the same number for each of the {n_prompts} prompts, got "
+            f"{name}: expected one image per prompt, or the same number for each of the {n_prompts} prompts, got "
             f"{len(images)} images."
         )
     return variations
 
 
 def check_choice(name: str, value: str, options: Collection[str]) -> None:
+    """Refuse a value that is none of the options.
+
+    Raises:
+        ValueError: lists the options.
+    """
     if value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-# The host's processed form of one CONDITIONING (what `comfy.samplers.process_conds` makes).
+# ComfyUI's processed form of one CONDITIONING (what `comfy.samplers.process_conds` makes).
 Processed = list[dict[str, Any]]
 
-# Entries besides model_conds that the host reads when it evaluates a condition; equal in one batch.
+# Entries besides model_conds that ComfyUI reads when it evaluates a condition; they must be equal in one batch.
 _DECIDES_EVALUATION = (
     "area", "strength", "mask", "mask_strength", "timestep_start", "timestep_end",
     "control", "gligen", "hooks", "default",
@@ -21,8 +21,8 @@ def batchable_classes(conds: list[dict[str, Processed]], variations: int) -> lis
     """Split clusters into classes whose conditions can be one batch, keeping their order.
 
     Args:
-        conds: per cluster the host's processed "positive" and "negative".
-        variations: rows a cluster.
+        conds: per cluster ComfyUI's processed "positive" and "negative".
+        variations: rows per cluster.
     """
     classes: list[list[int]] = []
     for index, cond in enumerate(conds):
@@ -38,7 +38,7 @@ def batchable_classes(conds: list[dict[str, Processed]], variations: int) -> lis
 def batch_conds(conds: list[dict[str, Processed]], variations: int) -> dict[str, Processed]:
     """One condition whose tensors hold every cluster's rows, cluster-major.
 
-    The host then evaluates it like any batched condition, with its own hooks, ControlNets, memory rules.
+    ComfyUI then evaluates it like any batched condition, with its own hooks, ControlNets and memory rules.
     Only for conditions of one class (see `batchable_classes`).
     """
     if len(conds) == 1:
@@ -67,7 +67,7 @@ def _can_concat(a: dict[str, Any], b: dict[str, Any], variations: int) -> bool:
 
 
 def _rows(cond: dict[str, Any], variations: int) -> dict[str, Any]:
-    """The host's condition objects, repeated to a cluster's rows (areas are cut later, by the host)."""
+    """ComfyUI's condition objects, repeated to a cluster's rows (ComfyUI cuts areas later)."""
     return {key: value.process_cond(batch_size=variations, area=None) for key, value in cond["model_conds"].items()}
 
 
@@ -78,12 +78,12 @@ def _concat(conds: list[dict[str, Any]], variations: int) -> dict[str, Any]:
         model_conds[key] = first._copy_with(first.concat([other[key] for other in rows[1:]]))
     merged = {**conds[0], "model_conds": model_conds, "uuid": uuid.uuid4()}
     if "mask" in merged:
-        merged["mask"] = merged["mask"][:variations]  # the host cuts masks to the rows of a run
+        merged["mask"] = merged["mask"][:variations]  # ComfyUI cuts masks to the rows of a run
     return merged
 
 
 def _hints_repeat(control: Any, variations: int) -> bool:
-    """Whether a ControlNet's images, which the host deals out over all rows, come out the same for every cluster."""
+    """Whether ComfyUI, which distributes a ControlNet's images over all rows, gives every cluster the same ones."""
     while control is not None:
         for image in (control.cond_hint_original, *control.extra_concat_orig):
             if image is not None and variations % image.shape[0]:

@@ -13,7 +13,7 @@ Conditioning = list[list[Any]]
 
 GROUP_CONDITIONS = ("mean", "medoid", "concat")
 
-# How much a shorter text embedding may be repeated to match a longer one (the host's own limit).
+# How much a shorter text embedding may be repeated to match a longer one (ComfyUI's own limit).
 _MOST_REPEATS = 4
 
 
@@ -79,7 +79,7 @@ def _mean(values: list[Any]) -> torch.Tensor:
 
 
 def _same_length(texts: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Repeat tokens to a common length, which cross-attention does not notice (the host does the same)."""
+    """Repeat tokens to a common length, which makes no difference to cross-attention (ComfyUI does the same)."""
     if any(text is None for text in texts):
         raise _CannotCombine
     lengths = [text.shape[1] for text in texts]

@@ -12,7 +12,7 @@ _TEXT_KEYS = ("pooled_output", "attention_mask")
 def apply_template(prompt: Conditioning, template: Conditioning) -> Conditioning:
     """A prompt's text with every extra of a template (guidance, ControlNet, area, timestep range, ...).
 
-    A template of several entries (areas, say) gives as many, each with this prompt's text.
+    A template with several entries (areas, for example) gives as many entries, each with this prompt's text.
     """
     return [
         [text, {**{key: value for key, value in extras.items() if key not in _TEXT_KEYS}, **own}]
@@ -22,7 +22,8 @@ def apply_template(prompt: Conditioning, template: Conditioning) -> Conditioning
 
 
 def check_template(template: Any, prompt: Conditioning) -> None:
-    """
+    """Check that a template fits the prompts.
+
     Raises:
         ValueError: the template is empty, or was encoded by another text encoder than the prompts.
     """

@@ -1,7 +1,7 @@
-"""Prompts that a person put into a group by hand.
+"""Pins: prompts that the user put into a group.
 
-Kept as a JSON object, ``{"a prompt": "the prompt it stays with"}``: texts, not numbers, so that it outlives edits of
-the list. A prompt that stays with itself has a group of its own, which others may be pinned to.
+Pins are a JSON object, ``{"a prompt": "the prompt it stays with"}``. They hold texts, not numbers, so that they survive
+edits of the list. A prompt that stays with itself starts a group of its own; other prompts may be pinned to it.
 """
 
 from __future__ import annotations

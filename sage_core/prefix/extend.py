@@ -110,16 +110,16 @@ def _recorded(origin: Prefix, path: ClusterPath) -> ClusterTrace:
 
 
 def _cost(origin: Prefix, paths: list[ClusterPath]) -> Cost | None:
-    """Evaluations of the new prompts: none where they go along, else what a prompt of the origin needs there."""
+    """Evaluations of the new prompts: none where they join a cluster, else those of one prompt of the origin there."""
     cost, planned = origin.record.cost, origin.record.plan
     if cost is None:
         return None
     whole = cost.without_sharing // planned.n_prompts
-    a_prompt = [number // len(level.clusters) for number, level in zip(cost.per_level, planned.levels, strict=True)]
+    per_prompt = [number // len(level.clusters) for number, level in zip(cost.per_level, planned.levels, strict=True)]
     if len(origin.plan.levels) == 1:  # also where more was planned, but the sampler does not repeat itself
-        a_prompt = [whole]
-    own = [sum(len(path) <= depth for path in paths) for depth in range(len(a_prompt))]
-    per_level = tuple(number * count for number, count in zip(a_prompt, own, strict=True))
+        per_prompt = [whole]
+    own = [sum(len(path) <= depth for path in paths) for depth in range(len(per_prompt))]
+    per_level = tuple(number * count for number, count in zip(per_prompt, own, strict=True))
     return Cost(per_level, whole * len(paths))
 
 
@@ -132,9 +132,10 @@ def _warnings(assignments: Mapping[str, Assignment]) -> list[str]:
 
 
 def _check_encoder(clip: Any, embed: Embed | None, groups: PromptGroups) -> None:
-    """
+    """Check that the encoder is the one the groups were made with: else similarities would mean nothing.
+
     Raises:
-        ValueError: a known prompt does not come out as it did: its similarity to others would mean nothing.
+        ValueError: a prompt of the groups gets another embedding than it had.
     """
     text = groups.prompts[0]
     conditionings, embedding = encode_and_embed(clip, [text], embed, None)
@@ -145,5 +146,5 @@ def _check_encoder(clip: Any, embed: Embed | None, groups: PromptGroups) -> None
         if now.shape != then.shape or np.linalg.norm(now - then) > _NOISE:
             raise ValueError(
                 f"{name}: expected the one that the prefix's groups were made with, got another: the prompt "
-                f"{text[:80]!r} does not come out as it did."
+                f"{text[:80]!r} gets another embedding."
             )

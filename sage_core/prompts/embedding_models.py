@@ -21,7 +21,7 @@ def sentence_encoder(folder: Path, *, batch: int = 64) -> Embed:
     Raises:
         ValueError: the folder does not hold such a model, or not all of it.
     """
-    from transformers import AutoModel, AutoTokenizer  # heavy, and only some people's choice
+    from transformers import AutoModel, AutoTokenizer  # heavy, and not needed by most
 
     if not (folder / "config.json").is_file():
         raise ValueError(f"encoder_model: expected a folder with config.json, model and tokenizer, got {folder}.")
@@ -73,7 +73,7 @@ def load_open_clip(path: Path, name: str = "encoder_model") -> tuple[Any, Any]:
     Raises:
         ValueError: neither of these, an architecture that open_clip does not know, or no usable weights.
     """
-    import open_clip  # heavy, and only some people's choice
+    import open_clip  # heavy, and not needed by most
 
     if (path / "open_clip_config.json").is_file():
         kind, weights = f"local-dir:{path}", None

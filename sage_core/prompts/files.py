@@ -13,10 +13,10 @@ _COLUMN = "prompt"
 
 
 def read_prompts(path: Path) -> tuple[str, ...]:
-    """Prompts of a text file (as people type them, see `parse_prompts`) or of a CSV file.
+    """Prompts of a text file (see `parse_prompts`) or of a CSV file.
 
     A CSV file's prompts are in the column `prompt`, or in the first one if no column has that name (then the first
-    line is a prompt too). They are taken as they are, without braces and comments; empty cells are skipped.
+    line is a prompt too). They are used unchanged, without braces and comments; empty cells are skipped.
 
     Raises:
         ValueError: the file cannot be read as text, has no prompt or too many.

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import itertools
 
-# More than this from one list is taken for a mistake (braces multiply quickly).
+# A longer list is probably a mistake: braces multiply quickly.
 MAX_PROMPTS = 100_000
-# How far braces may be nested.
+# How deep braces may be nested.
 _DEEPEST = 50
 
 
 def parse_prompts(text: str) -> tuple[str, ...]:
     """Split a text into prompts.
 
-    A prompt a line; blank lines and lines that start with ``#`` are skipped; braces expand to every
-    combination, leftmost slowest: ``a {red|blue} car in {snow|rain}`` is four prompts. ``\\{``, ``\\|`` and
-    ``\\}`` are the characters themselves, a ``|`` outside braces too.
+    One prompt per line; blank lines and lines that start with ``#`` are skipped. Braces give every combination,
+    leftmost slowest: ``a {red|blue} car in {snow|rain}`` is four prompts. ``\\{``, ``\\|`` and ``\\}`` are the
+    characters themselves; so is a ``|`` outside braces.
 
     Raises:
         ValueError: no prompt is left, a brace has no partner, or the list is longer than `MAX_PROMPTS`.
@@ -31,7 +31,7 @@ def parse_prompts(text: str) -> tuple[str, ...]:
             raise ValueError(f"prompts, line {number}: {error}") from None
     if not prompts:
         raise ValueError(
-            "prompts: expected at least one prompt (one a line; lines that start with # are comments), got none."
+            "prompts: expected at least one prompt (one per line; lines that start with # are comments), got none."
         )
     return tuple(prompts)
 

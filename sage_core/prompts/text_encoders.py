@@ -14,7 +14,7 @@ from ..vectors import normalize
 
 ENCODERS = ("clip", "sentence", "open_clip")
 
-# What any encoder should find unrelated: the floor of the automatic threshold.
+# Prompts that any encoder should find unrelated; they set the floor of the automatic threshold.
 UNRELATED_PROMPTS = (
     "a bowl of ramen on a wooden counter",
     "an astronaut repairing a satellite",
@@ -48,7 +48,7 @@ _unrelated: weakref.WeakKeyDictionary[Any, np.ndarray] = weakref.WeakKeyDictiona
 def encode_prompts(
     clip: Any, prompts: Sequence[str], on_prompt: Callable[[int], None] = lambda done: None
 ) -> dict[str, Conditioning]:
-    """Conditioning of every different text, as the host's CLIP Text Encode makes it.
+    """Conditioning of every different text, as ComfyUI's CLIP Text Encode makes it.
 
     Raises:
         ValueError: there is no text encoder.

@@ -11,6 +11,7 @@ import torch
 
 
 def count(batch: Any) -> int:
+    """Number of rows."""
     return int(shape(batch)[0])
 
 
@@ -35,9 +36,9 @@ def tile(batch: Any, times: int) -> Any:
 
 
 def fit_mask(mask: Any, batch: Any) -> Any:
-    """A denoise mask a row of a batch, as the host reads it: a stack is rows in images, frames in videos.
+    """A denoise mask per row of a batch, as ComfyUI reads it: a stack is rows in images, frames in videos.
 
-    With one channel: the host would take more for masks of their own when it reads the result again.
+    With one channel: ComfyUI would take more channels for more masks when it reads the result again.
     """
     pairs = zip(_parts(mask), _parts(batch), strict=False)  # sound may have no mask
     return _like(
@@ -70,6 +71,7 @@ def chunk(batch: Any, count: int) -> list[Any]:
 
 
 def concat(batches: list[Any]) -> Any:
+    """Batches one after the other."""
     if len(batches) == 1:
         return batches[0]
     parts = [_parts(batch) for batch in batches]

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from ..sharing.plan import Level
 from .contact_sheet import contact_sheet
 
-# The host's sampler callback: (step, denoised, x, total steps).
+# ComfyUI's sampler callback: (step, denoised, x, total steps).
 StepCallback = Callable[[int, Any, Any, int], None]
 
 
@@ -35,7 +35,7 @@ class ProgressListener(Protocol):
 
 
 class Progress:
-    """Evaluations done of planned, reported through a host callback whose "steps" are evaluations.
+    """Counts evaluations against the plan, and reports them to a sampler callback whose "steps" are evaluations.
 
     Attributes:
         done: evaluations that reached the model.
@@ -55,12 +55,13 @@ class Progress:
         self._latents: torch.Tensor | None = None
 
     def start_level(self, level: Level, variations: int) -> None:
-        """The next previews are of this level: one row a cluster and variation."""
+        """The next previews are of this level: one row per cluster and variation."""
         self._rows, self._latents = len(level.clusters) * variations, None
         if self.listener is not None:
             self.listener.start_level(level, variations)
 
     def add(self, evaluations: int) -> None:
+        """Count evaluations that have reached the model."""
         self.done += evaluations
         self.total = max(self.total, self.done)
         self.tqdm.total = self.total

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-# Values of x kept a row: enough to see any difference of a whole latent, and next to no memory.
+# Values of x kept per row: enough to see any difference of a whole latent, in very little memory.
 _FINGERPRINT = 512
 # Largest difference, relative to x's own size, that float arithmetic explains.
 _TOLERANCE = 1e-3
@@ -23,7 +23,7 @@ class Call:
 
     Attributes:
         sigma: noise level of the call.
-        outputs: denoised predictions, one a condition (cond, uncond; None where not asked), each of
+        outputs: denoised predictions, one per condition (cond, uncond; None where not asked), each of
             shape (variations, *latent), on the CPU.
         fingerprint: some values of the state x the sampler asked at, shape (variations, k).
     """
@@ -47,7 +47,7 @@ def fingerprint(x: torch.Tensor) -> torch.Tensor:
 
 
 def record(sigma: float, x: torch.Tensor, outputs: Sequence[torch.Tensor | None], clusters: int) -> list[Call]:
-    """One call of a run of `clusters` clusters, as a `Call` a cluster (rows are cluster-major)."""
+    """One call of a run of `clusters` clusters, as one `Call` per cluster (rows are cluster-major)."""
     kept = [None if output is None else output.detach().to("cpu", copy=True) for output in outputs]
     prints = fingerprint(x).chunk(clusters)
     parts = [[None] * clusters if output is None else output.chunk(clusters) for output in kept]
@@ -55,7 +55,7 @@ def record(sigma: float, x: torch.Tensor, outputs: Sequence[torch.Tensor | None]
 
 
 def replay(calls: Sequence[Call], sigma: float, x: torch.Tensor) -> list[torch.Tensor | None]:
-    """The recorded answer to one call, one `Call` a cluster of the asking run.
+    """The recorded answer to one call, from one `Call` per cluster of the asking run.
 
     Raises:
         ReplayMismatch: this run asks at another sigma, or in another state, than the recorded one.

@@ -12,7 +12,13 @@ from ..validation import check_finite
 
 
 def check_latent(model_patcher: Any, latent: Any) -> None:
-    """The host stretches an empty latent to the model's channels, but not one with a picture in it."""
+    """Check that a latent is finite and has the model's channels.
+
+    ComfyUI gives an empty latent the model's channels, but not one with a picture in it.
+
+    Raises:
+        ValueError: says what was expected and what came.
+    """
     check_finite(latent, "latent_image")
     if latent.is_nested:
         return
@@ -41,7 +47,8 @@ def check_text_width(model_patcher: Any, groups: PromptGroups, negative: Conditi
 
 
 def check_model(model: dict[str, Any], prefix: dict[str, Any]) -> None:
-    """
+    """Check that a model is of the kind that a prefix was made with; see `model_identity`.
+
     Raises:
         ValueError: names each difference.
     """
