@@ -239,5 +239,5 @@ class TestErrors:
             cluster_prompts(["a"], vectors(0, 1), threshold=0.5, max_group_size=-1)
 
     def test_embeddings_of_other_prompts(self) -> None:
-        with pytest.raises(ValueError, match="embeddings: expected 2, one a prompt, got 3"):
+        with pytest.raises(ValueError, match="embeddings: expected 2, one per prompt, got 3"):
             cluster_prompts(["a", "b"], vectors(0, 3), threshold=0.5)

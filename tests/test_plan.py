@@ -53,12 +53,15 @@ def branches(draw: st.DrawFn) -> tuple[list[tuple[tuple[int, ...], float | None]
 
 
 def simulated_cost(plan: SharePlan, call_sigmas: list[float], variations: int, evaluations_per_row: int) -> int:
-    """Follow every row of every prompt through the calls, and count each evaluation that is not a copy."""
+    """Follow every row of every prompt through the calls, and count each evaluation that is not a copy.
+
+    A call within 1e-5 of the branch sigma is past it: samplers go through logs.
+    """
     seen = set()
     for prompt in range(plan.n_prompts):
         level = 0
         for call, sigma in enumerate(call_sigmas):
-            while plan.levels[level].branch_sigma is not None and sigma <= plan.levels[level].branch_sigma:
+            while (branch := plan.levels[level].branch_sigma) is not None and sigma <= branch * (1 + 1e-5):
                 level += 1
             cluster = next(cluster for cluster in plan.levels[level].clusters if prompt in cluster)
             seen |= {(call, cluster, v, e) for v in range(variations) for e in range(evaluations_per_row)}
