@@ -31,7 +31,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 HOSTS = REPO / ".hosts"
 LOCKS = REPO / "scripts" / "locks"
-PACK = "comfyui-sage"
+PACK = "sage-shared-sampling"
 OLDEST = (0, 3, 75)
 # What `lock` writes, besides one lock a host: the installer, the tests' packages, the linters.
 BOOT, TOOLS, MINILM = (LOCKS / f"{name}.lock" for name in ("boot", "tools", "minilm"))
@@ -352,7 +352,7 @@ def main() -> None:
             host = adopt(own) if own else setup(options.version or NEWEST, options.dev)
             print(host.root, host.python, sep="\n")
     except subprocess.CalledProcessError as error:
-        raise SystemExit(f"host.py: `{error.cmd[0]}` failed with {error.returncode} (see above)") from None
+        raise SystemExit(f"install_comfyui.py: `{error.cmd[0]}` failed with {error.returncode} (see above)") from None
 
 
 if __name__ == "__main__":
