@@ -96,7 +96,7 @@ def render(server: Server, workflow: dict[str, Any]) -> None:
 
 def show_page(server: Server, root: Path, stay: bool) -> None:
     """Says how to see it in the browser; stays up for that if asked to."""
-    place = f"Workflow > Browse Templates > {PACK} > {WORKFLOW.stem}"
+    place = f"Workflow > Browse Templates > sage-shared-sampling > {WORKFLOW.stem}"
     print(f"Server log: {short(server.log)}")
     if stay:
         print(f"\nOpen {server.url} ({place}). Ctrl-C ends the server.", flush=True)
