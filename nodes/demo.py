@@ -17,13 +17,14 @@ class DemoModel(io.ComfyNode):
             display_name="SAGE Demo Model",
             category=CATEGORY,
             description=(
-                "A tiny text-to-image model that comes with the pack: drawn scenes at 128 x 128 ('a small red car "
-                "on the left in the snow'), in a fraction of a second on a CPU. To try things without a download."
+                "A tiny text-to-image model that comes with the pack, to try things without a download. It draws "
+                "scenes of 128 x 128 pixels ('a small red car on the left in the snow') in a fraction of a second on "
+                "a CPU."
             ),
             outputs=[
                 io.Model.Output(tooltip="A rectified-flow MMDiT of the Stable Diffusion 3 family."),
                 io.Clip.Output(tooltip="Its text encoder; it knows about fifty words."),
-                io.Vae.Output(tooltip="Its autoencoder: 16 channels, 8 pixels a latent pixel."),
+                io.Vae.Output(tooltip="Its autoencoder: 16 channels; a latent pixel is 8 x 8 pixels."),
             ],
         )
 
@@ -40,12 +41,14 @@ class DemoImages(io.ComfyNode):
             display_name="SAGE Demo Images",
             category=CATEGORY,
             description=(
-                "32 small captioned pictures that come with the pack, in a style that the demo model does not know: "
-                "something to train on. For your own, take Load Image-Text (from Folder)."
+                "32 small pictures with captions that come with the pack, to train on. Their style is new to the "
+                "demo model. For your own pictures, use Load Image-Text (from Folder)."
             ),
             outputs=[
                 io.Image.Output(
-                    display_name="images", is_output_list=True, tooltip="For Make Training Dataset, one by one."
+                    display_name="images",
+                    is_output_list=True,
+                    tooltip="The pictures, one by one. For Make Training Dataset.",
                 ),
                 io.String.Output(display_name="texts", is_output_list=True, tooltip="Their captions, one by one."),
             ],

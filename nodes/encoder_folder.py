@@ -16,7 +16,7 @@ def encoder_model(name: str, input_name: str) -> Path:
     """A model in the encoder folders, by name; the only one there if no name is given.
 
     Raises:
-        ValueError: there is none of that name; says what there is, for the input of that name.
+        ValueError: there is no such model; the message names the input and lists the models that are there.
     """
     roots = [Path(root) for root in folder_paths.get_folder_paths(FOLDER)]
     found = {entry.name: entry for root in reversed(roots) if root.is_dir() for entry in sorted(root.iterdir())}

@@ -25,7 +25,7 @@ from .encoder_folder import FOLDER, load_embedder
 from .sockets import CATEGORY, Groups
 
 _NO_FILE = "none"
-_EXAMPLE = """# a prompt a line; {a|b} makes every combination
+_EXAMPLE = """# one prompt per line; {a|b} makes every combination
 a {red|blue|green} car in the {snow|desert}
 a small {white|yellow} boat on the sea"""
 
@@ -38,79 +38,83 @@ class SemanticGroupPrompts(io.ComfyNode):
             display_name="Semantic Group Prompts",
             category=CATEGORY,
             description=(
-                "Encodes a list of prompts and groups those that mean nearly the same, so that a SAGE sampler can "
-                "run the first steps once a group."
+                "Encodes a list of prompts and puts those that mean nearly the same into groups. A SAGE sampler then "
+                "runs the first steps once per group."
             ),
             hidden=PROGRESS_HIDDEN,
-            is_output_node=True,  # can be run alone; and a cached run fills the panel of a page that was just opened
+            is_output_node=True,  # so that it can run alone, and a cached run fills the panel of a new page
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
                 io.String.Input(
                     "prompts", multiline=True, dynamic_prompts=False, default=_EXAMPLE,
-                    tooltip="One prompt a line. Blank lines and lines that start with # are skipped. Words in "
-                    "braces with bars between them are alternatives: every combination becomes a prompt. A backslash "
-                    "makes a plain brace.",
+                    tooltip="One prompt per line. Blank lines and lines that start with # are skipped. Words in "
+                    "braces with bars between them are alternatives: every combination becomes a prompt. For a brace "
+                    "or a bar itself, write a backslash before it.",
                 ),
                 io.Combo.Input(
                     "encoder", options=list(ENCODERS), default="clip",
-                    tooltip="What measures how alike prompts are: the connected CLIP, or a sentence or open_clip "
-                    f"model in models/{FOLDER}.",
+                    tooltip="What measures how similar the prompts are: the connected CLIP, or a sentence or "
+                    f"open_clip model in models/{FOLDER}.",
                 ),
                 io.Combo.Input(
                     "threshold_mode", options=list(THRESHOLD_MODES), default="auto",
-                    tooltip="auto finds a threshold that fits these prompts and this encoder; fixed uses the "
-                    "number below. Good numbers differ much between encoders.",
+                    tooltip="auto finds a threshold that fits these prompts and this encoder. fixed uses the number "
+                    "below; which number is good depends on the encoder.",
                 ),
                 io.Float.Input(
                     "threshold", default=0.8, min=-1.0, max=1.0, step=0.01,
-                    tooltip="For fixed: every pair in a group is at least this similar (cosine).",
+                    tooltip="For fixed: every pair of prompts in a group is at least this similar (cosine).",
                 ),
                 io.Int.Input(
                     "max_group_size", default=0, min=0, max=10000,
-                    tooltip="The most different prompts in one group; 0 for no limit.",
+                    tooltip="The largest number of different prompts in one group. 0: no limit.",
                 ),
                 io.Combo.Input(
                     "group_condition", options=list(CONDITION_MODES), default="auto",
-                    tooltip="What guides the shared steps: the mean of the members' embeddings, the most central "
-                    "member alone (medoid), or all members' tokens in a row (concat). auto takes the mean, and "
-                    "concat where an encoder's embeddings cannot be averaged.",
+                    tooltip="What guides the shared steps: mean (of the members' embeddings), medoid (the most "
+                    "central member alone) or concat (the tokens of all members in a row). auto takes mean, and "
+                    "concat where the embeddings of an encoder cannot be averaged.",
                 ),
                 io.Conditioning.Input(
                     "template", optional=True,
-                    tooltip="A conditioning whose extras (guidance, ControlNet, area, time range) are applied to "
-                    "every prompt. Its own text is not used.",
+                    tooltip="A conditioning. Its extras (guidance, ControlNet, area, time range) are applied to "
+                    "every prompt; its own text is not used.",
                 ),
                 io.String.Input(
                     "encoder_model", default="", optional=True,
-                    tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty takes "
-                    "the only one there.",
+                    tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty: the only one "
+                    "there.",
                 ),
                 io.Combo.Input(
                     "prompt_file", options=[_NO_FILE, *_prompt_files()], default=_NO_FILE, optional=True,
-                    tooltip="More prompts, after those above: a .txt file (written as above) or a .csv file (column "
-                    "'prompt', or the first one, as it is) in the input folder. Press R if it is new there.",
+                    tooltip="More prompts, added after those above, from a file in the input folder. A .txt file is "
+                    "written as above. Of a .csv file the column 'prompt' is used, or else the first column, with "
+                    "every cell as it is. Press R to see a new file.",
                 ),
                 io.String.Input(
                     "pinned", default="", optional=True,
-                    tooltip="Prompts that you moved to another group in the panel, as a JSON object of a "
-                    "prompt and the prompt it stays with. One that stays with itself has its own group.",
+                    tooltip="Prompts that you moved to another group in the panel. A JSON object: each prompt, and "
+                    "the prompt that it stays with. A prompt that stays with itself has a group of its own.",
                 ),
                 io.String.Input(
                     "shared_prompts", force_input=True, optional=True,
-                    tooltip="Prompts of your own for the shared steps, one a line. Each is for the group that it is "
-                    "most like, in place of what group_condition makes.",
+                    tooltip="Your own prompts for the shared steps, one per line. Each is used for the group that it "
+                    "is most similar to, in place of the group_condition.",
                 ),
             ],
             outputs=[
                 Groups.Output(display_name="groups", tooltip="For the SAGE samplers and the SAGE Guider."),
                 io.String.Output(display_name="report", tooltip="Every group with its prompts and similarities."),
-                io.Image.Output(display_name="similarity", tooltip="Similarity of all pairs, ordered by group."),
+                io.Image.Output(
+                    display_name="similarity",
+                    tooltip="Heat map: the similarity of all pairs, ordered by group.",
+                ),
             ],
         )  # fmt: skip
 
     @classmethod
     def fingerprint_inputs(cls, prompt_file: str = _NO_FILE, **inputs: Any) -> Any:
-        """A file that was changed is another input, though its name is the same."""
+        """A changed file counts as a changed input, though its name is the same."""
         path = None if prompt_file == _NO_FILE else _input_folder() / prompt_file
         return path.stat().st_mtime_ns if path is not None and path.is_file() else ""
 
@@ -149,7 +153,7 @@ def _prompt_files() -> list[str]:
 
 
 def all_prompts(prompts: str, file: str) -> tuple[str, ...]:
-    """What is typed, then what is in the file; with a file nothing has to be typed."""
+    """The typed prompts, then those of the file. With a file, nothing has to be typed."""
     if file == _NO_FILE:
         return parse_prompts(prompts)
     typed = parse_prompts(prompts) if has_prompts(prompts) else ()

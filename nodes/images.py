@@ -10,7 +10,7 @@ import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
-from nodes import VAEDecode  # type: ignore[attr-defined]  # the host's; the type checker finds ours
+from nodes import VAEDecode  # type: ignore[attr-defined]  # ComfyUI's; the type checker finds ours
 
 from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
 from ..sage_core.grouping.prompt_groups import PromptGroups, check_groups
@@ -36,23 +36,23 @@ class ComparisonGrid(io.ComfyNode):
             display_name="SAGE Comparison Grid",
             category=CATEGORY,
             description=(
-                "One picture of all images by group: framed in the group's colour, under their prompts, and side by "
-                "side if the prompts were rendered in several ways."
+                "All images in one picture: each group in a frame of its own colour, each image below its prompt. "
+                "Prompts that were rendered in several ways are side by side."
             ),
             inputs=[
                 Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
-                io.Image.Input("images", tooltip="All prompts rendered in one way."),
+                io.Image.Input("images", tooltip="All prompts, rendered in one way."),
                 io.String.Input(
                     "titles", multiline=True, default="", optional=True, dynamic_prompts=False,
-                    tooltip="What each way is called, a line each, in the order of the inputs.",
+                    tooltip="A title for each way, one per line, in the order of the inputs.",
                 ),
                 io.Int.Input(
                     "image_size", default=0, min=0, max=2048, optional=True,
-                    tooltip="Longest side of an image in the grid, in pixels. 0 keeps them as they are, or makes them "
-                    "smaller if there are too many for one picture.",
+                    tooltip="Longest side of an image in the grid, in pixels. 0 keeps the size of the images, or "
+                    "makes them smaller if there are too many for one picture.",
                 ),
                 *(
-                    io.Image.Input(name, optional=True, tooltip="The same prompts rendered in another way.")
+                    io.Image.Input(name, optional=True, tooltip="The same prompts, rendered in another way.")
                     for name in _MORE
                 ),
             ],
@@ -66,27 +66,27 @@ class ComparisonGrid(io.ComfyNode):
         return io.NodeOutput(comparison_grid(groups, batches, titles.splitlines(), image_size))
 
 
-# What a node has to know to say in its files how they were made.
+# What a node has to know to write into its files how they were made.
 _NAMED = [io.Hidden.prompt, *PROGRESS_HIDDEN]
-# Images that a node shows on the page; a browser has to load them all.
+# The most images that a node shows on the page: the browser has to load them all.
 _MOST_SHOWN = 256
 
 
 def _file_names() -> io.String.Input:
     return io.String.Input(
         "filename_prefix", default="SAGE/image",
-        tooltip="How every file's name starts; a / makes folders in the output folder. Number, group and prompt "
-        "follow. As in Save Image, %year%, %month%, %day% and %width% can be used.",
+        tooltip="How every file name starts. A / makes folders inside the output folder. Number, group and prompt "
+        "follow. %year%, %month%, %day% and %width% work as in Save Image.",
     )  # fmt: skip
 
 
 class _Saver:
-    """Saves prompts' images and keeps their names for the page."""
+    """Saves the images of prompts and keeps the file names for the page."""
 
     def __init__(self, hidden: Any, socket: str, groups: PromptGroups, filename_prefix: str) -> None:
         """
         Args:
-            socket: the input whose graph says with which settings the images were sampled.
+            socket: the input from which the sampler's settings are found in the graph.
         """
         self.hidden, self.socket, self.groups, self.filename_prefix = hidden, socket, groups, filename_prefix
         self.files: ImageFiles | None = None
@@ -119,11 +119,11 @@ class SaveImages(io.ComfyNode):
             display_name="SAGE Save Images",
             category=CATEGORY,
             description=(
-                "Saves one PNG a prompt, named after it. Each has its own prompt, group, seed and settings in its "
-                "metadata, so that galleries show the right prompt, and the workflow."
+                "Saves every image as a PNG, named after its prompt. The metadata has the image's own prompt, group, "
+                "seed and settings, so that galleries show the right prompt. It also has the workflow."
             ),
             inputs=[
-                io.Image.Input("images", tooltip="What a SAGE sampler made, decoded: prompt 1 first."),
+                io.Image.Input("images", tooltip="The decoded images of a SAGE sampler: prompt 1 first."),
                 Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
                 _file_names(),
             ],
@@ -152,9 +152,9 @@ class BranchSave(io.ComfyNode):
             display_name="SAGE Branch and Save",
             category=CATEGORY,
             description=(
-                "Branch KSampler, VAE Decode and SAGE Save Images in one, for long lists: every image is saved as soon "
-                "as it is finished and then forgotten, so that a stopped run keeps what it has and memory does not "
-                "grow with the list."
+                "Branch KSampler, VAE Decode and SAGE Save Images in one node, for long lists. Every image is saved "
+                "as soon as it is finished, and its memory is freed. A stopped run keeps the images that it has "
+                "saved, and the memory for images does not grow with the list."
             ),
             inputs=[
                 *branch_inputs(),

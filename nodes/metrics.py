@@ -31,42 +31,47 @@ class Metrics(io.ComfyNode):
             display_name="SAGE Metrics",
             category=CATEGORY,
             description=(
-                "How well images fit their prompts, how different the images of a group are, and how far all of them "
-                "are from reference images. Nothing is downloaded."
+                "Measures how well images fit their prompts, how different the images of a group are, and how far "
+                "all images are from reference images. Nothing is downloaded."
             ),
             inputs=[
-                io.Image.Input("images", tooltip="What a SAGE sampler made, decoded: prompt 1 first."),
+                io.Image.Input("images", tooltip="The decoded images of a SAGE sampler: prompt 1 first."),
                 Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
                 io.Combo.Input(
                     "scorer", options=list(_SCORERS), default="demo", optional=True,
-                    tooltip="What looks at the images: demo knows the drawings of the SAGE Demo Model only; open_clip "
-                    "is for everything else and needs a model file.",
+                    tooltip="The network that looks at the images. demo knows the drawings of the SAGE Demo Model "
+                    "only. open_clip is for all other images and needs a model file.",
                 ),
                 io.String.Input(
                     "open_clip_model", default="", optional=True,
-                    tooltip=f"For open_clip: a folder or file in models/{FOLDER}. Empty takes the only one there.",
+                    tooltip=f"For open_clip: a folder or file in models/{FOLDER}. Empty: the only one there.",
                 ),
                 io.Image.Input(
                     "reference", optional=True,
-                    tooltip="Other images to measure the distance to, for example of the same prompts one by one.",
+                    tooltip="Other images, to measure the distance to them. For example, the same prompts rendered "
+                    "one by one.",
                 ),
                 io.String.Input(
                     "inception_weights", default="", optional=True,
-                    tooltip=f"For a real FID: torch-fidelity's Inception weights, a file in models/{FOLDER}. Empty "
-                    "measures the distance on the scorer's own features.",
+                    tooltip=f"For a real FID: a file with torch-fidelity's Inception weights in models/{FOLDER}. "
+                    "Empty: the distance is measured with the scorer's own features.",
                 ),
             ],
             outputs=[
                 io.String.Output(
                     display_name="report",
-                    tooltip="Every figure, with the network, the number of images and the definition.",
+                    tooltip="Every figure, with its network, number of images and definition.",
                 ),
                 io.Image.Output(display_name="plot", tooltip="Score and diversity of every group."),
                 io.Float.Output(display_name="score", tooltip="Mean image-text score, 0 to 100."),
                 io.Float.Output(
-                    display_name="diversity", tooltip="Mean diversity within groups; 0 where no group has two images."
+                    display_name="diversity",
+                    tooltip="Mean diversity within the groups. 0 if no group has two images.",
                 ),
-                io.Float.Output(display_name="distance", tooltip="Fréchet distance to the reference; 0 without one."),
+                io.Float.Output(
+                    display_name="distance",
+                    tooltip="Fréchet distance to the reference images. 0 without them.",
+                ),
             ],
         )  # fmt: skip
 

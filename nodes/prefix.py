@@ -26,30 +26,34 @@ class AddPrompts(io.ComfyNode):
             display_name="Add Prompts",
             category=CATEGORY,
             description=(
-                "New prompts for a prefix that is there: each goes on from the shared steps of the group it is most "
-                "like, so that it costs its branch only."
+                "Adds prompts to shared steps that have already run. Each new prompt continues from the group that "
+                "it is most similar to, so it costs its own branch only."
             ),
             inputs=[
                 Prefix.Input(
                     "prefix",
-                    tooltip="From Shared KSampler Prefix. From another Add Prompts, its prompts come too, first.",
+                    tooltip="From Shared KSampler Prefix or Load Prefix. From another Add Prompts: the prompts of "
+                    "that node come first, then the new ones.",
                 ),
                 io.Clip.Input("clip", tooltip="The text encoder that the groups were made with."),
                 io.String.Input(
                     "prompts", multiline=True, dynamic_prompts=False,
-                    tooltip="New prompts, one a line, written as in Semantic Group Prompts, comments and braces "
-                    "too. Its encoder and template apply to them.",
+                    tooltip="New prompts, one per line, written as in Semantic Group Prompts (comments and braces "
+                    "too). They use its encoder and template.",
                 ),
             ],
             outputs=[
                 Prefix.Output(
-                    display_name="prefix", tooltip="For a Branch KSampler of its own: it has the new prompts only."
+                    display_name="prefix",
+                    tooltip="For a separate Branch KSampler: it has the new prompts only.",
                 ),
                 Groups.Output(
-                    display_name="groups", tooltip="The new prompts by the group they joined, for grids and files."
+                    display_name="groups",
+                    tooltip="The new prompts, by the group that each of them joined. For grids and files.",
                 ),
                 io.String.Output(
-                    display_name="report", tooltip="Which group every new prompt joined, and which prompts are alone."
+                    display_name="report",
+                    tooltip="Which group each new prompt joined, and which prompts are sampled alone.",
                 ),
             ],
         )  # fmt: skip
@@ -65,7 +69,7 @@ class AddPrompts(io.ComfyNode):
 
 
 _FOLDER = "prefixes"
-# How the host marks a file of its output folder in a list of input files.
+# How ComfyUI marks a file of its output folder in a list of input files.
 _FROM_OUTPUT = " [output]"
 
 
@@ -76,13 +80,13 @@ class SavePrefix(io.ComfyNode):
             node_id="SageSavePrefix",
             display_name="Save Prefix",
             category=CATEGORY,
-            description="Saves the shared steps of a prefix, to go on with them in another session.",
+            description="Saves the shared steps of a prefix, so that you can continue from them in another session.",
             inputs=[
                 Prefix.Input("prefix", tooltip="From Shared KSampler Prefix or Add Prompts."),
                 io.String.Input(
                     "filename_prefix", default=f"{_FOLDER}/SAGE",
-                    tooltip="How the file's name starts, in the output folder; a number follows. Load Prefix lists "
-                    f"what is in output/{_FOLDER}.",
+                    tooltip="How the file name starts, in the output folder; a number follows. Load Prefix lists the "
+                    f"files in output/{_FOLDER}.",
                 ),
             ],
             outputs=[io.String.Output(display_name="path", tooltip="Where the file is.")],
@@ -104,11 +108,12 @@ class LoadPrefix(io.ComfyNode):
             node_id="SageLoadPrefix",
             display_name="Load Prefix",
             category=CATEGORY,
-            description="Loads the shared steps that Save Prefix has saved.",
+            description="Loads shared steps that Save Prefix saved.",
             inputs=[
                 io.Combo.Input(
                     "file", options=_files(),
-                    tooltip=f"A file of Save Prefix, in output/{_FOLDER} or in the input folder. Press R if it is new.",
+                    tooltip=f"A file of Save Prefix, in output/{_FOLDER} or in the input folder. Press R to see a new "
+                    "file.",
                 ),
             ],
             outputs=[Prefix.Output(display_name="prefix", tooltip="For Branch KSampler and Add Prompts.")],
@@ -116,7 +121,7 @@ class LoadPrefix(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> Any:
-        """A file that was written anew is another input, though its name is the same."""
+        """A rewritten file counts as a changed input, though its name is the same."""
         return _path(file).stat().st_mtime_ns if file in _files() else ""
 
     @classmethod

@@ -24,43 +24,44 @@ def _groups() -> Any:
 
 
 def _negative() -> io.Conditioning.Input:
-    return io.Conditioning.Input("negative", tooltip="What to keep out of every image, shared by all prompts.")
+    return io.Conditioning.Input("negative", tooltip="What to keep out of the images. The same for all prompts.")
 
 
 def _cfg() -> io.Float.Input:
     return io.Float.Input(
         "cfg", default=8.0, min=0.0, max=100.0, step=0.1, round=0.01,
-        tooltip="Classifier-free guidance: how strongly the prompts are followed. 1 skips the negative prompt.",
+        tooltip="Classifier-free guidance: how strongly the images follow the prompts. 1 skips the negative prompt.",
     )  # fmt: skip
 
 
 def _share() -> io.Float.Input:
     return io.Float.Input(
         "share", default=0.4, min=0.0, max=1.0, step=0.01,
-        tooltip="Fraction of the steps that each group runs once for all its prompts. More saves more and makes "
-        "the images of a group more alike; what fills the picture (settings, sizes) suffers first.",
+        tooltip="Fraction of the steps that each group runs once for all its prompts. A larger share saves more, but "
+        "makes the images of a group more alike. What fills the picture suffers first: settings and sizes.",
     )  # fmt: skip
 
 
 def _share_mode() -> io.Combo.Input:
     return io.Combo.Input(
         "share_mode", options=list(SHARE_MODES), default="fixed", optional=True,
-        tooltip="fixed: every group shares as many steps. tree: prompts that are more alike than the rest of their "
-        "group go on together, up to twice the share. auto: asks the model, with one evaluation a prompt, how far a "
-        "group's prompts are apart, and lets them share while the noise is louder than that; a larger share trusts "
-        "more.",
+        tooltip="fixed: every group shares the same number of steps. tree: prompts that are more alike than the rest "
+        "of their group share more steps, up to twice the share. auto: the model is run once for each prompt, to "
+        "measure how far the prompts of a group are apart. They share while the noise is strong enough to hide that. "
+        "A larger share accepts weaker noise.",
     )  # fmt: skip
 
 
 def _sampler_inputs() -> list[Any]:
-    """The inputs of the host's KSampler, with groups in place of a positive prompt, and the share."""
+    """The inputs of ComfyUI's KSampler, with groups in place of a positive prompt, and the share."""
     return [
         _model(),
         _groups(),
         _negative(),
         io.Latent.Input(
             "latent_image",
-            tooltip="The latent to denoise. A batch gives every prompt as many variations, each with its own noise.",
+            tooltip="The latent to denoise. A batch gives that many variations of every prompt, each with its own "
+            "noise.",
         ),
         io.Int.Input(
             "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
@@ -70,15 +71,17 @@ def _sampler_inputs() -> list[Any]:
         _cfg(),
         io.Combo.Input(
             "sampler_name", options=comfy.samplers.KSampler.SAMPLERS,
-            tooltip="The host's sampler. It runs uncut, so sharing is exact with every one of them.",
+            tooltip="ComfyUI's own sampler. It always runs from the first step to the last, so sharing is exact with "
+            "every sampler.",
         ),
         io.Combo.Input(
             "scheduler", options=comfy.samplers.KSampler.SCHEDULERS,
-            tooltip="How noise falls over the steps. What counts for quality is the sigma at which groups branch.",
+            tooltip="How the noise decreases over the steps. For quality, the sigma at which the groups branch "
+            "counts.",
         ),
         io.Float.Input(
             "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
-            tooltip="Below 1 keeps part of the latent's own picture (image to image).",
+            tooltip="Below 1, a part of the latent's own picture is kept (image to image).",
         ),
         _share(),
         _share_mode(),
@@ -92,13 +95,13 @@ class SharedKSamplerPrefix(io.ComfyNode):
             node_id="SageSharedKSamplerPrefix",
             display_name="Shared KSampler Prefix",
             category=CATEGORY,
-            description="Runs the shared steps once a group. Branch KSampler finishes every prompt from there.",
+            description="Runs the shared steps once per group. Branch KSampler finishes every prompt from there.",
             inputs=_sampler_inputs(),
             outputs=[
                 Prefix.Output(display_name="prefix", tooltip="For Branch KSampler."),
                 io.Latent.Output(
                     display_name="preview",
-                    tooltip="What the shared steps see so far (denoised), one a group and variation.",
+                    tooltip="What the shared steps show so far (denoised), one per group and variation.",
                 ),
             ],
             hidden=PROGRESS_HIDDEN,
@@ -118,7 +121,7 @@ class BranchKSampler(io.ComfyNode):
             node_id="SageBranchKSampler",
             display_name="Branch KSampler",
             category=CATEGORY,
-            description="Finishes every prompt of a prefix with its own condition.",
+            description="Finishes every prompt from the shared steps of a prefix, each with its own conditioning.",
             inputs=branch_inputs(),
             outputs=_row_outputs(),
             hidden=PROGRESS_HIDDEN,
@@ -170,18 +173,20 @@ class Guider(io.ComfyNode):
 def _row_outputs() -> list[Any]:
     return [
         io.Latent.Output(
-            display_name="samples", tooltip="One latent a prompt and variation: all variations of prompt 1 first."
+            display_name="samples",
+            tooltip="One latent per prompt and variation: first all variations of prompt 1, then of prompt 2, and so "
+            "on.",
         ),
         report_output(),
     ]
 
 
 def report_output() -> io.String.Output:
-    return io.String.Output(display_name="report", tooltip="Evaluations planned, done and saved.")
+    return io.String.Output(display_name="report", tooltip="Evaluations (runs of the model) planned, done and saved.")
 
 
 def branch_inputs() -> list[Any]:
-    return [_model(), Prefix.Input("prefix", tooltip="From Shared KSampler Prefix.")]
+    return [_model(), Prefix.Input("prefix", tooltip="From Shared KSampler Prefix, Add Prompts or Load Prefix.")]
 
 
 NODES = [SharedKSamplerPrefix, BranchKSampler, OneNodeKSampler, Guider]

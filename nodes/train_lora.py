@@ -40,150 +40,165 @@ class TrainLora(io.ComfyNode):
             display_name="Train SAGE LoRA",
             category=CATEGORY,
             description=(
-                "Trains a LoRA so that pictures which share their first steps stay true to their prompts. Stop it "
-                "at any time: with the same run_name it goes on where it was."
+                "Trains a LoRA so that images which share their first steps still follow their own prompts. Stop it "
+                "at any time: the next run with the same run_name continues from there."
             ),
             is_input_list=True,
             inputs=[
-                io.Model.Input("model", tooltip="The model to train for. It stays as it is."),
-                io.Latent.Input("latents", tooltip="The images, encoded: Make Training Dataset or VAE Encode."),
-                io.Conditioning.Input("positive", tooltip="Their captions, encoded: one an image, in the same order."),
-                io.Int.Input("steps", default=500, min=1, max=1_000_000, tooltip="Updates of the LoRA's weights."),
+                io.Model.Input("model", tooltip="The model to train the LoRA for. It is not changed."),
+                io.Latent.Input("latents", tooltip="The images, encoded: from Make Training Dataset or VAE Encode."),
+                io.Conditioning.Input("positive", tooltip="Their captions, encoded: one per image, in the same order."),
+                io.Int.Input(
+                    "steps", default=500, min=1, max=1_000_000,
+                    tooltip="How many times the LoRA's weights are updated.",
+                ),
                 io.Float.Input(
                     "learning_rate", default=1e-4, min=1e-7, max=1.0, step=1e-7, round=False,
-                    tooltip="How far a step goes. Too high: broken pictures; too low: nothing is learnt.",
+                    tooltip="How much each step changes the weights. Too high: broken pictures. Too low: nothing is "
+                    "learnt.",
                 ),
                 io.Int.Input(
                     "rank", default=16, min=1, max=1024,
-                    tooltip="Size of the LoRA. More learns more, and needs more memory.",
+                    tooltip="Size of the LoRA. A larger one can learn more and needs more memory.",
                 ),
-                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, tooltip="Seed of everything random."),
+                io.Int.Input(
+                    "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF,
+                    tooltip="Seed of all random numbers in the training.",
+                ),
                 io.String.Input(
                     "run_name", default="my_lora",
-                    tooltip=f"Where the training is kept: output/{_FOLDER}. The same name goes on with it.",
+                    tooltip=f"Name of the training; it is kept in output/{_FOLDER}. The same name continues it.",
                 ),
                 Groups.Input(
                     "groups", optional=True,
-                    tooltip="Which images belong together: Semantic Group Prompts with the captions in the order of "
-                    "the images. Without it their encoded captions decide.",
+                    tooltip="Which images belong together: from Semantic Group Prompts, with the captions in the "
+                    "order of the images. Without it, the images are grouped by their encoded captions.",
                 ),
                 io.Conditioning.Input(
                     "negative", optional=True,
-                    tooltip="The empty caption, encoded, for caption_dropout and for the sample images.",
+                    tooltip="The empty caption, encoded. For caption_dropout and for the sample images.",
                 ),
-                io.Vae.Input("vae", optional=True, tooltip="For sample images while it trains (sample_every)."),
+                io.Vae.Input("vae", optional=True, tooltip="For sample images during the training (see sample_every)."),
                 io.Int.Input(
-                    "batch_size", default=4, min=1, max=1024, optional=True, tooltip="Images a step looks at at once."
+                    "batch_size", default=4, min=1, max=1024, optional=True,
+                    tooltip="How many images each step uses at once.",
                 ),
                 io.Int.Input(
                     "accumulation", default=1, min=1, max=1024, optional=True,
-                    tooltip="Batches a step: as a larger batch_size, in more time instead of memory.",
+                    tooltip="Batches per step. Has the effect of a larger batch_size, but needs more time instead of "
+                    "more memory.",
                 ),
                 io.Float.Input(
                     "alpha", default=16.0, min=0.001, max=1024.0, step=0.5, optional=True,
-                    tooltip="Strength of the LoRA is alpha / rank.",
+                    tooltip="The strength of the LoRA is alpha / rank.",
                 ),
                 io.Combo.Input(
                     "adapter", options=list(ADAPTERS), default=ADAPTERS[0], optional=True,
-                    tooltip="Kind of adapter, of those that ComfyUI has.",
+                    tooltip="Kind of adapter: those that ComfyUI has.",
                 ),
                 io.Combo.Input(
                     "layers", options=list(LAYERS), default="attention and feed-forward", optional=True,
-                    tooltip="Which layers of the model learn.",
+                    tooltip="Which layers of the model are trained.",
                 ),
                 io.Combo.Input(
                     "optimizer", options=list(OPTIMIZERS), default=OPTIMIZERS[0], optional=True,
-                    tooltip="Adafactor needs less memory.",
+                    tooltip="Adafactor needs less memory than AdamW.",
                 ),
                 io.Combo.Input(
                     "lr_schedule", options=list(SCHEDULES), default="cosine", optional=True,
-                    tooltip="How the learning rate goes, after the warm-up.",
+                    tooltip="How the learning rate changes after the warm-up.",
                 ),
                 io.Int.Input(
                     "warmup_steps", default=20, min=0, max=100_000, optional=True,
-                    tooltip="Steps in which the learning rate rises.",
+                    tooltip="Number of steps at the start in which the learning rate rises.",
                 ),
                 io.Float.Input(
                     "weight_decay", default=0.01, min=0.0, max=1.0, step=0.001, optional=True,
-                    tooltip="Pull of the weights towards zero.",
+                    tooltip="How strongly the weights are pulled towards zero.",
                 ),
                 io.Float.Input(
                     "gradient_clip", default=1.0, min=0.0, max=1000.0, step=0.1, optional=True,
-                    tooltip="Largest length of the gradient; 0 for none.",
+                    tooltip="Largest length of the gradient. 0: no limit.",
                 ),
                 io.Float.Input(
                     "ema", default=0.0, min=0.0, max=0.9999, step=0.0001, round=False, optional=True,
-                    tooltip="0.99 takes the average of the last 100 steps or so; 0 the last step.",
+                    tooltip="0.99 averages the weights of about the last 100 steps. 0 takes the weights of the last "
+                    "step.",
                 ),
                 io.Float.Input(
                     "soft_weight", default=1.0, min=0.0, max=100.0, step=0.1, optional=True,
-                    tooltip="Soft-target alignment: the shared steps head for the middle of the group. 0 for none.",
+                    tooltip="Soft-target alignment: the shared steps aim at the middle of the group. 0: off.",
                 ),
                 io.Float.Input(
                     "consistency_weight", default=1.3, min=0.0, max=100.0, step=0.1, optional=True,
-                    tooltip="Consistency: from the shared state every prompt finds its own picture. 0 for none; with "
-                    "both at 0 this is plain fine-tuning.",
+                    tooltip="Consistency: from the shared state, every prompt finds its own picture. 0: off. With "
+                    "both weights at 0, this is plain fine-tuning.",
                 ),
                 io.Combo.Input(
                     "soft_target", options=list(SOFT_TARGETS), default=SOFT_TARGETS[0], optional=True,
-                    tooltip="What the shared steps head for: the mean of the group, or the mean of what is still "
-                    "possible at that state.",
+                    tooltip="What the shared steps aim at. mean: the mean of the group. posterior: a mean in which "
+                    "the pictures that still fit the noisy state count more.",
                 ),
                 io.Float.Input(
                     "shortest_share", default=0.1, min=0.0, max=1.0, step=0.05, optional=True,
-                    tooltip="The shortest of the shares that the LoRA is made for.",
+                    tooltip="The smallest share that the LoRA is made for.",
                 ),
                 io.Float.Input(
                     "longest_share", default=0.7, min=0.0, max=1.0, step=0.05, optional=True,
-                    tooltip="The longest of the shares that the LoRA is made for.",
+                    tooltip="The largest share that the LoRA is made for.",
                 ),
                 io.Float.Input(
                     "min_snr", default=0.0, min=0.0, max=100.0, step=0.5, optional=True,
-                    tooltip="Min-SNR weighting (5 is usual): less weight on nearly clean states; 0 for none.",
+                    tooltip="Min-SNR weighting (5 is usual): nearly clean states count less. 0: off.",
                 ),
                 io.Float.Input(
                     "caption_dropout", default=0.1, min=0.0, max=1.0, step=0.05, optional=True,
-                    tooltip="How often the empty caption (negative) takes the place of a caption, so that cfg works.",
+                    tooltip="How often the empty caption (negative) replaces a caption. cfg needs this.",
                 ),
                 io.Combo.Input(
                     "precision", options=list(_PRECISIONS), default="auto", optional=True,
-                    tooltip="auto: bf16 on a GPU, fp32 without.",
+                    tooltip="auto: bf16 on a GPU, fp32 without one.",
                 ),
                 io.Boolean.Input(
                     "gradient_checkpointing", default=False, optional=True,
-                    tooltip="Much less memory, a third more time.",
+                    tooltip="Needs much less memory and a third more time.",
                 ),
                 io.Boolean.Input(
                     "offloading", default=False, optional=True,
-                    tooltip="Keeps weights outside the GPU's memory. Only with gradient_checkpointing.",
+                    tooltip="Keeps weights outside the GPU's memory. Works only with gradient_checkpointing.",
                 ),
                 io.Int.Input(
                     "save_every", default=100, min=1, max=100_000, optional=True,
-                    tooltip="Steps between saved states. It is saved at a stop too.",
+                    tooltip="Number of steps between saved states. A stop saves the state too.",
                 ),
                 io.Int.Input(
                     "sample_every", default=100, min=0, max=100_000, optional=True,
-                    tooltip="Steps between sample images, shown on the node; needs vae and negative. 0 for none.",
+                    tooltip="Number of steps between sample images, which the node shows. Needs vae and negative. 0: "
+                    "no sample images.",
                 ),
                 io.Int.Input(
-                    "sample_steps", default=12, min=1, max=1000, optional=True, tooltip="Steps of a sample image."
+                    "sample_steps", default=12, min=1, max=1000, optional=True,
+                    tooltip="Steps of the sample images.",
                 ),
                 io.Float.Input(
                     "sample_cfg", default=4.0, min=0.0, max=100.0, step=0.1, optional=True,
-                    tooltip="cfg of a sample image.",
+                    tooltip="cfg of the sample images.",
                 ),
                 io.Float.Input(
                     "sample_share", default=0.4, min=0.0, max=1.0, step=0.05, optional=True,
-                    tooltip="share of a sample image.",
+                    tooltip="share of the sample images.",
                 ),
             ],
             outputs=[
                 LoraModel.Output(display_name="lora", tooltip="For Load LoRA Model and Save SAGE LoRA."),
-                LossMap.Output(display_name="loss", tooltip="For Plot Loss Graph; the terms are in it by name."),
-                io.Int.Output(display_name="steps", tooltip="Steps that were done."),
-                io.Image.Output(display_name="plot", tooltip="Loss of each term."),
-                io.Image.Output(display_name="samples", tooltip="The last sample images; the plot without any."),
-                io.String.Output(display_name="report", tooltip="What was trained on what."),
+                LossMap.Output(
+                    display_name="loss",
+                    tooltip="For Plot Loss Graph. It has the total and each term, by name.",
+                ),
+                io.Int.Output(display_name="steps", tooltip="How many steps were done."),
+                io.Image.Output(display_name="plot", tooltip="The loss of each term."),
+                io.Image.Output(display_name="samples", tooltip="The last sample images. If there are none: the plot."),
+                io.String.Output(display_name="report", tooltip="What was trained, and on what."),
             ],
             hidden=PROGRESS_HIDDEN,
         )  # fmt: skip

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests and type-checks the page's modules, and runs the example workflows in the real page of every ComfyUI that the
-# pack supports, in headless Chromium. Screenshots: tests/browser/artifacts. SAGE_HOSTS="0.30.0" checks one host only,
-# SAGE_CASES="panel" the cases whose titles match.
+# pack supports, in headless Chromium. Screenshots: tests/browser/artifacts. SAGE_HOSTS="0.30.0" checks one version only,
+# SAGE_CASES="panel" only the cases whose titles match.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 read -ra hosts <<<"${SAGE_HOSTS:-0.30.0 0.3.75}"

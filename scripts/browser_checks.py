@@ -1,6 +1,6 @@
-"""Starts each host's server, lets tests/browser/check.mjs drive its page, and adds up the results.
+"""Starts a server of each ComfyUI version, lets tests/browser/check.mjs drive its page, and adds up the results.
 
-Run by scripts/browser.sh with the Python of a host.
+Run by scripts/browser.sh with the Python of one of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RENDERERS = {"0.30.0": ("classic", "vue")}  # Nodes 2.0 of the older page still 
 
 
 def check(version: str) -> tuple[int, int]:
-    """Cases passed and failed in that host's page."""
+    """Cases passed and failed in the page of that version."""
     host = Host(HOSTS / version / "ComfyUI", HOSTS / version / "venv" / "bin" / "python")
     artifacts = BROWSER / "artifacts" / version
     shutil.rmtree(artifacts, ignore_errors=True)
@@ -40,7 +40,7 @@ def check(version: str) -> tuple[int, int]:
 
 
 def main() -> int:
-    """The command line: versions of hosts that are set up."""
+    """The command line: ComfyUI versions that are set up."""
     results = [check(version) for version in sys.argv[1:]]
     passed, failed = (sum(column) for column in zip(*results, strict=True))
     print(f"Screenshots: {(BROWSER / 'artifacts').relative_to(REPO)}")

@@ -1,7 +1,7 @@
 # Sourced by the scripts that open the real page: sets CHROMIUM and installs what is missing.
 here=tests/browser
 
-# What is missing comes from Debian's packages, where we may install them.
+# Missing programs come from Debian's packages, if we may install them.
 missing=()
 command -v "${CHROMIUM:-chromium}" >/dev/null || missing+=(chromium fonts-dejavu-core)
 command -v node >/dev/null || missing+=(nodejs)

@@ -1,4 +1,4 @@
-"""A ComfyUI server of our own: started on a free loopback port, watched, and always stopped."""
+"""A ComfyUI server: started on a free loopback port, watched, and always stopped."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def serve(root: Path, python: Path, folder: Path) -> Iterator[Server]:
         command.append("--cpu")
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
     if not root.is_relative_to(REPO):
-        env["PYTHONDONTWRITEBYTECODE"] = "1"  # a person's own ComfyUI stays as it is
+        env["PYTHONDONTWRITEBYTECODE"] = "1"  # the user's own ComfyUI stays as it is
     with (folder / "server.log").open("wb") as log:
         # A session of its own: Ctrl-C reaches only us, and we stop it.
         process = subprocess.Popen(
@@ -181,7 +181,7 @@ def end_with_parent() -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the server, patiently first."""
+    """Ends the server: asks first, and kills it if it does not end."""
     process.terminate()
     try:
         process.wait(timeout=10)

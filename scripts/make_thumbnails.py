@@ -1,6 +1,6 @@
 """Renders the example workflows and saves, beside each, what it makes as one .jpg: its thumbnail.
 
-Run by scripts/make_thumbnails.sh with the Python of the host.
+Run by scripts/make_thumbnails.sh with ComfyUI's Python.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Starts a host's server and lets tests/browser/screenshots.mjs take pictures of its page.
+"""Starts a ComfyUI server and lets tests/browser/screenshots.mjs take pictures of its page.
 
-Run by scripts/screenshots.sh with the Python of the host.
+Run by scripts/screenshots.sh with ComfyUI's Python.
 """
 
 from __future__ import annotations

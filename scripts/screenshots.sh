@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes the pictures that the README and the help pages show, in the real page: all, or those that are named.
+# Takes the pictures that the README and the help pages show, in the real page: all of them, or those named as arguments.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/chromium.sh

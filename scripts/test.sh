@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks everything against every ComfyUI that the pack supports, and sets up what is missing first.
-# Arguments (tests/test_plan.py, -k ...) go to pytest; SAGE_HOSTS="0.30.0" tests one host only.
+# Arguments (tests/test_plan.py, -k ...) go to pytest; SAGE_HOSTS="0.30.0" tests one version only.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 read -ra hosts <<<"${SAGE_HOSTS:-0.30.0 0.3.75}"
@@ -8,8 +8,8 @@ python=${PYTHON:-python3}
 
 python_of() { "$python" scripts/install_comfyui.py setup "$1" --dev | tail -n 1; }
 
-# -P keeps the repository's root off the path, where our nodes/ would hide the host's nodes.py.
-# One thread: the hosts' suites run side by side, each in a process of its own.
+# -P keeps the repository's root off the path, where our nodes/ would hide ComfyUI's nodes.py.
+# One thread: the suites of all versions run side by side, each in a process of its own.
 suite() {
   local host=$1 where=tests arg
   shift
@@ -36,7 +36,7 @@ MYPYPATH=.hosts/types:scripts "$tools/mypy" --python-executable "$(python_of "${
 echo "== comfy node validate"
 DO_NOT_TRACK=1 "$tools/comfy" --skip-prompt node validate || failed=1
 
-# The first host's suite is shown while it runs, the others' when they are done.
+# The first version's suite is shown while it runs, the others' when they are done.
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 declare -A running
 for host in "${hosts[@]:1}"; do
