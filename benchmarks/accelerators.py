@@ -1,11 +1,11 @@
-"""Does sharing save as much with what people use besides? LazyCache, LoRA hooks, torch.compile.
+"""Does sharing save as much together with other accelerators? LazyCache, LoRA hooks, torch.compile.
 
     python benchmarks/accelerators.py [--repeats 3]
 
 16 prompts in groups of 4 with the demo model; evaluations are counted at the network, times are medians of turns in one
 process. The saving is that of 40% shared steps against share 0 with the same accelerator; the law is how far share 0 is
 from one KSampler a prompt (relative). torch.compile needs a C++ compiler and is left out where there is none. The
-host's EasyCache does nothing to networks of the SD3 family, which the demo model is of; tests/test_runs.py has it, and
+host's EasyCache does nothing to networks of the SD3 family, which the demo model is of; tests/sampling has it, and
 ControlNet, with a small UNet.
 """
 
@@ -37,7 +37,7 @@ Accelerated = Callable[[Any, list], tuple[Any, list]]
 
 
 def cached(model: Any, positives: list) -> tuple[Any, list]:
-    """With the host's LazyCache, as its node sets it."""
+    """With ComfyUI's LazyCache, as its node sets it."""
     return nodes_easycache.LazyCacheNode.execute(model, 0.2, 0.15, 0.95, False).args[0], positives
 
 
@@ -55,7 +55,7 @@ def hooked(model: Any, positives: list) -> tuple[Any, list]:
 
 
 def compiled(model: Any, positives: list) -> tuple[Any, list]:
-    """As the host's TorchCompileModel node does it."""
+    """As ComfyUI's TorchCompileModel node does it."""
     clone = model.clone()
     set_torch_compile_wrapper(model=clone, backend="inductor")
     return clone, positives

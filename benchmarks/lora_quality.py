@@ -5,7 +5,7 @@
 A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
 same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
 were trained on, at 0 to 80% shared steps, and with fewer steps, alone and shared, all from the same noise, seen by the
-demo model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/sage_table_SAMPLER.md.
+demo model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/lora_quality_SAMPLER.md.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--sampler", default="euler")
     parser.add_argument("--loras", nargs="+", default=list(MAIN), choices=list(LORAS))
     options = parser.parse_args()
-    results = Kept(options.out / f"sage_table_{options.scale}.json")
+    results = Kept(options.out / f"lora_quality_{options.scale}.json")
     rendering = Rendering(load_demo_judge())
     base, unseen = rendering.model, make_groups(options.scale)
     band_of = bands(rendering, unseen)
@@ -196,7 +196,7 @@ def main() -> None:
     images = sum(len(group.scenes) for group in unseen)
     rows = table(results, settings, options.loras, options.seeds)
     text = f"{images} pictures a cell and seed, {options.seeds} seeds, {options.sampler}\n\n{rows}\n"
-    (options.out / f"sage_table_{options.sampler}.md").write_text(text)
+    (options.out / f"lora_quality_{options.sampler}.md").write_text(text)
     print(text)
 
 

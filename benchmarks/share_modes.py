@@ -3,10 +3,10 @@
     python benchmarks/share_modes.py --out DIR [--groups 10] [--cfg 4]
 
 Groups of prompts that differ in one attribute each, and groups with groups inside (two subjects in three colours),
-rendered with the demo model and looked at by its judge. Writes DIR/adaptive.md: pictures with everything right by
+rendered with the demo model and looked at by its judge. Writes DIR/share_modes.md: pictures with everything right by
 branch sigma; what is known of a group before it is sampled, and how well that foretells what sharing costs it; how much
 louder than its disagreement the noise has to be; and the modes against fewer steps at equal evaluations, also as a plot
-(DIR/adaptive.png). Resumable: what is in DIR/adaptive.json is not rendered again.
+(DIR/share_modes.png). Resumable: what is in DIR/share_modes.json is not rendered again.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=10, help="of every kind")
     parser.add_argument("--cfg", type=float, default=CFG)
     options = parser.parse_args()
-    runs, steps = Kept(options.out / "adaptive.json"), FEWER[0]
+    runs, steps = Kept(options.out / "share_modes.json"), FEWER[0]
     groups = make_groups(options.groups)
     images = sum(len(group.scenes) for group in groups)
     rendering = Rendering(load_demo_judge(), options.cfg)
@@ -243,8 +243,8 @@ def main() -> None:
         *table_of_shares(groups, scan, levels), "", *table_of_signals(groups, told, scan), "",
         *table_of_loudness(groups, told, scan, noise, options.cfg), "", *table_of_modes(groups, runs), "",
     ])  # fmt: skip
-    (options.out / "adaptive.md").write_text(text)
-    plot(groups, runs, options.out / "adaptive.png")
+    (options.out / "share_modes.md").write_text(text)
+    plot(groups, runs, options.out / "share_modes.png")
     print(text)
 
 

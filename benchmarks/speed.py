@@ -1,4 +1,4 @@
-"""What sharing saves: evaluations and wall clock, against the ways people render a prompt list today.
+"""What sharing saves: evaluations and wall clock, against the usual ways to render a prompt list.
 
     python benchmarks/speed.py                 the demo model, on a CPU a few minutes
     python benchmarks/speed.py --model sdxl    SDXL's UNet with random weights, 1024 x 1024, for a GPU

@@ -1,4 +1,4 @@
-"""The autoencoder of the demo model: the host's TAESD with 16 channels, trained on crops of drawings."""
+"""The autoencoder of the demo model: ComfyUI's TAESD with 16 channels, trained on crops of drawings."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .steps import Checkpoint, log, to_tensor
 STEPS, BATCH, CROP, RATE, LATENT_NOISE = 3000, 8, 64, 6e-4, 0.03
 """A little noise on the latents in training makes the decoder forgive what a denoiser gets slightly wrong."""
 FORMAT_SCALE, FORMAT_SHIFT = 1.5305, 0.0609
-"""What the host multiplies and subtracts for latents of the SD3 family."""
+"""What ComfyUI multiplies and subtracts for latents of the SD3 family."""
 
 
 def new_autoencoder() -> TAESD:
-    """The host's class, which leaves its weights uninitialised, with fresh ones."""
+    """ComfyUI's class, which leaves its weights uninitialised, with fresh ones."""
     model = TAESD(latent_channels=16)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -84,7 +84,7 @@ def normalise(model: TAESD, latents: torch.Tensor) -> None:
 
 
 def preview_fit(latents: np.ndarray, pictures: np.ndarray) -> dict[str, torch.Tensor]:
-    """Latent to RGB for the host's live previews, by least squares.
+    """Latent to RGB for ComfyUI's live previews, by least squares.
 
     Args:
         latents: (N, 16, 16, 16) as the denoiser sees them.

@@ -1,4 +1,4 @@
-"""The denoiser and the text encoder: the host's MMDiT and CLIP text model, trained together with a velocity loss."""
+"""The denoiser and the text encoder: ComfyUI's MMDiT and CLIP text model, trained together with a velocity loss."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Vocabulary:
         self.rows = {token: row + 1 for row, token in enumerate(self.ids)}
 
     def __call__(self, text: str, unknown_at: int | None = None) -> list[int]:
-        """Rows of a text with start, end and padding, as the host's tokenizer would lay them out."""
+        """Rows of a text with start, end and padding, as ComfyUI's tokenizer would lay them out."""
         rows = [self.rows.get(token, 0) for token in self._clip_ids(text)][: POSITIONS - 3]
         if unknown_at is not None:
             rows.insert(unknown_at % (len(rows) + 1), 0)
@@ -92,13 +92,13 @@ class TrainableModel(nn.Module):
 
 
 class _Plain:
-    """torch's layers, as the host's text model needs them to learn."""
+    """torch's layers, as ComfyUI's text model needs them to learn."""
 
     Linear = nn.Linear
 
     class LayerNorm(nn.LayerNorm):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return super().forward(x.clone())  # the host goes on to change x in place
+            return super().forward(x.clone())  # ComfyUI goes on to change x in place
 
     class Embedding(nn.Embedding):
         def forward(self, tokens: torch.Tensor, out_dtype: torch.dtype | None = None) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""How faithful the demo model is: prompts it was never trained on, rendered by the host, looked at by the judge."""
+"""How faithful the demo model is: prompts it was never trained on, rendered by ComfyUI, looked at by the judge."""
 
 from __future__ import annotations
 

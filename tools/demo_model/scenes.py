@@ -124,7 +124,7 @@ def caption(scene: Scene, *, colour: bool = True, setting: bool = True) -> str:
 
 
 def spoken(scene: Scene, rng: np.random.Generator) -> str:
-    """A caption as people write it: now and then a part is left out, or the setting comes first."""
+    """A caption as users write it: sometimes a part is left out, or the setting comes first."""
     said = caption(scene, colour=rng.random() > 0.1, setting=rng.random() > 0.15)
     lead = SCENERIES.get(scene.setting)
     if lead and rng.random() < 0.1 and f" {lead}" in said:
