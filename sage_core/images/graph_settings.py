@@ -8,8 +8,9 @@ from typing import Any
 
 # ComfyUI's PROMPT: node id to class_type and inputs; an input is a value or [node id, output].
 Graph = dict[str, dict[str, Any]]
-# Nodes whose settings are an image's; what they call them, where it is not the name in `SamplerSettings`.
+# Classes of nodes that sample.
 _SAMPLERS = {"SageKSampler", "SageSharedKSamplerPrefix", "KSampler", "KSamplerAdvanced", "SamplerCustomAdvanced"}
+# Inputs whose name is not that in `SamplerSettings`.
 _OTHER_NAMES = {"noise_seed": "seed", "ckpt_name": "model", "unet_name": "model"}
 # Nodes that are looked at, at most.
 _MOST_NODES = 200
@@ -28,6 +29,10 @@ class SamplerSettings:
     share: float | None = None
     model: str | None = None
     negative: str | None = None
+
+
+# The settings that are values of inputs; the negative prompt is a link.
+_NAMES = {each.name for each in fields(SamplerSettings)} - {"negative"}
 
 
 def read_sampler_settings(graph: Graph | None, node_id: str | None, socket: str = "images") -> SamplerSettings:
@@ -55,9 +60,6 @@ def read_sampler_settings(graph: Graph | None, node_id: str | None, socket: str 
                 found[name] = value
     negative = graph[sampler].get("inputs", {}).get("negative")
     return replace(SamplerSettings(**found), negative=_text(graph, negative))
-
-
-_NAMES = {each.name for each in fields(SamplerSettings)} - {"negative"}
 
 
 def _upstream(graph: Graph, start: str) -> Iterator[str]:
