@@ -75,9 +75,9 @@ def named(*prompts: str, degrees: tuple[float, ...]) -> PromptGroups:
 def test_the_report_marks_them() -> None:
     groups = named("two dogs", "a dog", "a black dog", degrees=(0, 1, 30))
     lines = grouping_report(groups).splitlines()
-    assert lines[2] == "look at 2 prompts in brackets: sharing may suit them less"
+    assert lines[2] == "please check 2 prompts with a remark in brackets: sharing may not suit them"
     assert lines[-3:] == [
-        "- 1: two dogs [as 2 but for a count or a negation]", "- 2: a dog [as 1 but for a count or a negation]",
+        "- 1: two dogs [differs from 2 in a count or a negation only]", "- 2: a dog [differs from 1 in a count or a negation only]",
         "- 3: a black dog",
     ]  # fmt: skip
     between = grouping_report(TestBetween.GROUPS)

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 from comfyui_sage.sage_core.grouping import linkage
-from comfyui_sage.sage_core.grouping.linkage import cluster_prompts, dendrogram_clusters
+from comfyui_sage.sage_core.grouping.linkage import Dendrogram, cluster_prompts
 from comfyui_sage.sage_core.vectors import normalize
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,7 +196,7 @@ class TestNestedClusters:
     @given(seed=st.integers(0, 10**6), count=st.integers(2, 12), threshold=st.floats(-0.9, 0.9))
     def test_a_cut_through_them_is_the_grouping(self, seed: int, count: int, threshold: float) -> None:
         embeddings = vectors(seed, count)
-        tight = [set(cluster) for cluster, similarity in dendrogram_clusters(embeddings) if similarity >= threshold]
+        tight = [set(cluster) for cluster, similarity in Dendrogram(embeddings).clusters() if similarity >= threshold]
         largest = {frozenset(one) for one in tight if not any(one < other for other in tight)}
         alone = {frozenset([index]) for index in range(count) if not any(index in one for one in tight)}
         assert largest | alone == naive_complete_linkage(embeddings, threshold)
@@ -204,7 +204,7 @@ class TestNestedClusters:
     @given(seed=st.integers(0, 10**6), count=st.integers(2, 12))
     def test_the_similarity_is_that_of_the_loosest_pair(self, seed: int, count: int) -> None:
         embeddings = vectors(seed, count)
-        found = dendrogram_clusters(embeddings)
+        found = Dendrogram(embeddings).clusters()
         assert found[0][0] == tuple(range(count)) and len(found) == count - 1
         for cluster, similarity in found:
             part = embeddings[list(cluster)]
@@ -212,7 +212,7 @@ class TestNestedClusters:
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_nothing_to_join(self, count: int) -> None:
-        assert dendrogram_clusters(vectors(0, count)) == []
+        assert Dendrogram(vectors(0, count)).clusters() == []
 
 
 class TestUnit:
@@ -239,5 +239,5 @@ class TestErrors:
             cluster_prompts(["a"], vectors(0, 1), threshold=0.5, max_group_size=-1)
 
     def test_embeddings_of_other_prompts(self) -> None:
-        with pytest.raises(ValueError, match="embeddings: expected 2, one a prompt, got 3"):
+        with pytest.raises(ValueError, match="embeddings: expected 2, one per prompt, got 3"):
             cluster_prompts(["a", "b"], vectors(0, 3), threshold=0.5)

@@ -40,7 +40,7 @@ class TestCondition:
     def test_one_prompt_is_its_own(self, mode: str) -> None:
         found = groups(group_condition=mode)
         assert found.condition((2,)) is found.conditionings[2]
-        assert found.condition_made_by((2,)) in (mode, "mean")
+        assert found.condition_source((2,)) in (mode, "mean")
 
     def test_mean(self) -> None:
         found = groups()
@@ -57,27 +57,27 @@ class TestCondition:
 
     def test_what_cannot_be_combined_is_the_medoids(self) -> None:
         found = groups(tokens=(77, 78, 77, 77))
-        assert found.condition_made_by((0, 1, 2)) == "medoid"
+        assert found.condition_source((0, 1, 2)) == "medoid"
         assert found.condition((0, 1, 2)) is found.conditionings[1]
-        assert found.condition_made_by((0, 2)) == "mean"
+        assert found.condition_source((0, 2)) == "mean"
 
     def test_auto_is_the_mean_else_all_tokens_in_a_row(self) -> None:
         found = groups(tokens=(77, 78, 77, 77), group_condition="auto")
-        assert found.condition_made_by((0, 2)) == "mean"
-        assert found.condition_made_by((0, 1, 2)) == "concat"
+        assert found.condition_source((0, 2)) == "mean"
+        assert found.condition_source((0, 1, 2)) == "concat"
         assert found.condition((0, 1, 2))[0][0].shape[1] == 77 + 78 + 77
 
     def test_auto_where_nothing_can_be_combined(self) -> None:
         found = groups(group_condition="auto")
         found.conditionings[1].append(found.conditionings[1][0])  # an entry more than the others
-        assert found.condition_made_by((0, 1, 2)) == "medoid"
+        assert found.condition_source((0, 1, 2)) == "medoid"
 
     def test_a_prompt_of_the_persons_own(self) -> None:
         own = groups().conditionings[3]
         found = dataclasses.replace(groups(), shared_prompts=((groups().texts((0, 1)), "own", own),))
         assert found.condition((0, 1)) is own
-        assert found.condition_made_by((0, 1)) == "prompt"
-        assert found.condition_made_by((0, 1, 2)) == "mean", "another set"
+        assert found.condition_source((0, 1)) == "prompt"
+        assert found.condition_source((0, 1, 2)) == "mean", "another set"
         assert found.condition((0,)) is found.conditionings[0], "one alone has nothing to share"
 
 

@@ -41,7 +41,7 @@ class TestAutoThreshold:
     @pytest.mark.parametrize("prompts", [["a"], ["a", "a", "a"]])
     def test_one_text_gives_the_floor(self, prompts: list[str]) -> None:
         embeddings = np.repeat(vectors(0, 1, 64), len(prompts), axis=0)
-        assert auto_threshold(prompts, embeddings, UNRELATED) == unrelated_similarity(UNRELATED)
+        assert auto_threshold(prompts, embeddings, UNRELATED) == unrelated_similarity(UNRELATED)[1]
 
     @given(st.integers(0, 10**6), st.integers(1, 25), st.randoms())
     def test_the_order_of_the_prompts_does_not_matter(self, seed: int, count: int, order: random.Random) -> None:
@@ -54,7 +54,7 @@ class TestAutoThreshold:
     @given(st.integers(0, 10**6), st.integers(1, 25))
     def test_a_cosine_not_below_the_floor(self, seed: int, count: int) -> None:
         embeddings = vectors(seed, count)
-        floor = unrelated_similarity(normalize(UNRELATED[:, :6]))
+        floor = unrelated_similarity(normalize(UNRELATED[:, :6]))[1]
         threshold = auto_threshold(names(count), embeddings, normalize(UNRELATED[:, :6]))
         assert floor <= threshold <= 1
 
@@ -79,7 +79,7 @@ class TestAutoThreshold:
         embeddings = normalize(np.random.default_rng(3).normal(size=(60, 24)))
         similarity = np.triu(embeddings @ embeddings.T, 1)
         unrelated = normalize(np.random.default_rng(4).normal(size=(24, 24)))
-        assert similarity.max() > unrelated_similarity(unrelated)
+        assert similarity.max() > unrelated_similarity(unrelated)[1]
         threshold = auto_threshold(names(60), embeddings, unrelated)
         assert len(cluster_prompts(names(60), embeddings, threshold=threshold)) == 60
 
@@ -106,7 +106,7 @@ class TestAutoThreshold:
 class TestUnrelatedSimilarity:
     def test_two_deviations_above_the_mean(self) -> None:
         pairs = (UNRELATED @ UNRELATED.T)[np.triu_indices(24, 1)]
-        assert unrelated_similarity(UNRELATED) == pytest.approx(pairs.mean() + 2 * pairs.std())
+        assert unrelated_similarity(UNRELATED)[1] == pytest.approx(pairs.mean() + 2 * pairs.std())
 
     def test_an_encoder_that_does_not_know_them_is_neutral(self) -> None:
-        assert unrelated_similarity(np.ones((24, 1), dtype=np.float32)) == 0.8
+        assert unrelated_similarity(np.ones((24, 1), dtype=np.float32))[1] == 0.8

@@ -37,7 +37,7 @@ def test_the_server_hands_them_out(server: Server) -> None:
 
 
 def test_every_setting_is_there() -> None:
-    source = (LOCALES.parent / "web" / "running_panels.js").read_text("utf-8")
+    source = (LOCALES.parent / "web" / "progress_panels.js").read_text("utf-8")
     known = {name.replace(".", "_") for name in re.findall(r'"(SAGE\.\w+)"', source)}
     assert known == set(read("en", "settings.json"))
 

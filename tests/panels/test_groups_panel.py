@@ -174,7 +174,7 @@ class TestRoute:
         pinned = json.dumps({told["prompts"][0]: told["prompts"][2]})
         outputs = server.queue(grouping_graph(pinned=pinned))
         assert members(outputs["2"]["sage_groups"][0]["grouping"]) == [[0, 2], [1]]
-        assert "1 of the prompts are where they were put by hand" in outputs["8"]["text"][0]
+        assert "1 of the prompts are in the groups where you put them" in outputs["8"]["text"][0]
 
     @pytest.mark.parametrize(
         "change, status, message",

@@ -38,7 +38,7 @@ def assignment(
 
 def clusters(found: Assignment) -> list[tuple[int, ...]]:
     levels = SharePlan.from_branches(BRANCHES, 6).levels
-    return [levels[depth].clusters[at] for depth, at in enumerate(found.path)]
+    return [levels[depth].clusters[at] for depth, at in enumerate(found.clusters)]
 
 
 @pytest.mark.parametrize(("degrees", "group", "path"), [
@@ -58,7 +58,7 @@ def test_a_prompt_goes_along_as_far_as_it_is_alike(degrees: float, group: int, p
 def test_the_threshold_is_for_the_least_similar_member() -> None:
     assert assignment(39).is_assigned, "39 degrees from prompt 0"
     found = assignment(41)
-    assert not found.is_assigned and found.path == (), "41 degrees from prompt 0, 11 from prompt 2"
+    assert not found.is_assigned and found.clusters == (), "41 degrees from prompt 0, 11 from prompt 2"
     assert found.group == 0, "which is still the nearest"
     assert found.similarity == pytest.approx((np.cos(np.radians(41)), np.cos(np.radians(11))), abs=1e-5)
 
@@ -86,12 +86,12 @@ def test_repeats_in_the_list_count_once() -> None:
         partition=((0, 1, 3, 4), (2, 5), (6,)),
     )  # fmt: skip
     assert assignment(1, groups=repeated) == assignment(1)
-    assert assignment(77, text="prompt 4", groups=repeated).path == assignment(77, text="prompt 4").path
+    assert assignment(77, text="prompt 4", groups=repeated).clusters == assignment(77, text="prompt 4").clusters
 
 
 def test_nothing_to_go_along_with() -> None:
     found = assignment(1, plan=SharePlan.from_branches([], 6))
-    assert found.is_assigned and found.path == ()
+    assert found.is_assigned and found.clusters == ()
 
 
 def test_texts_do_not_matter_to_each_other() -> None:

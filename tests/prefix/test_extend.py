@@ -15,7 +15,7 @@ from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.grouping.partition import Cluster
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
-from comfyui_sage.sage_core.prefix.extend import joined
+from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
 from evaluations import count_evaluations
@@ -65,7 +65,9 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
     groups = known()
     plan_levels(monkeypatch, STEPS, 6)
     prompts, conditionings, embeddings = texts_at(1, 15, 123, 190)
-    added, _ = joined(prefix_of(groups, variations=2, sampler_name=sampler_name), prompts, conditionings, embeddings)
+    added, _ = extend_prefix(
+        prefix_of(groups, variations=2, sampler_name=sampler_name), prompts, conditionings, embeddings
+    )
     plan_levels(monkeypatch, [((*CARS, 6, 7), 2), ((0, 3, 6), 5), ((*BOATS, 8), 4)], 10)
     direct = AsBefore(**{
         **vars(groups), "prompts": groups.prompts + prompts, "conditionings": groups.conditionings + conditionings,
@@ -84,8 +86,8 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
     assert_equal(images[6:], alone), "what is like nothing shares nothing"
     assert difference(images[:2], comfy_ksampler("sd15", conditionings[0], image, sampler_name=sampler_name)) > 1e-3
     if sampler_name != "dpm_adaptive":
-        assert added.outcome.cost is not None
-        assert evaluations.rows == added.outcome.cost.total < added.outcome.cost.without_sharing
+        assert added.record.cost is not None
+        assert evaluations.rows == added.record.cost.total < added.record.cost.without_sharing
     assert (
         "Warning: not similar enough to any group, so sampled from the start, alone: 'at 190'"
         in (ksampler.sample_branch(MODELS["sd15"](), added)[1])
@@ -97,7 +99,7 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
 def test_a_prompt_that_was_there_has_the_same_image(sampler_name: str, share_mode: str) -> None:
     prefix = prefix_of(known(), variations=2, sampler_name=sampler_name, share_mode=share_mode, share=0.4)
     groups, order = prefix.groups, [5, 3, 0, 1]
-    added, _ = joined(
+    added, _ = extend_prefix(
         prefix, tuple(groups.prompts[at] for at in order), tuple(groups.conditionings[at] for at in order),
         groups.embeddings[order],
     )  # fmt: skip
@@ -106,7 +108,7 @@ def test_a_prompt_that_was_there_has_the_same_image(sampler_name: str, share_mod
 
 def test_they_cost_their_branch_only() -> None:
     prefix = prefix_of(known(), variations=2)
-    added, _ = joined(prefix, *texts_at(1, 15, 123, 262))
+    added, _ = extend_prefix(prefix, *texts_at(1, 15, 123, 262))
     with count_evaluations(MODELS["sd15"]()) as evaluations:
         report = ksampler.sample_branch(MODELS["sd15"](), added)[1]
     assert evaluations.rows == 4 * 2 * 2 * 4, "prompts, variations, cond and uncond, the second half of 8 steps"
@@ -118,8 +120,8 @@ def test_what_comes_later_leaves_everything_as_it_is() -> None:
     """Neither the order of additions, nor what is added beside, changes an image; nor does the prefix."""
     prefix = prefix_of(known())
     before = sampled(prefix)
-    once, _ = joined(prefix, *texts_at(1, 123, 15))
-    twice, _ = joined(prefix, *texts_at(15, 1))
+    once, _ = extend_prefix(prefix, *texts_at(1, 123, 15))
+    twice, _ = extend_prefix(prefix, *texts_at(15, 1))
     assert_equal(sampled(once)[[2, 0]], sampled(twice))
     assert torch.equal(sampled(prefix), before)
     assert prefix.origin is None and len(prefix.groups.prompts) == 6
@@ -127,10 +129,10 @@ def test_what_comes_later_leaves_everything_as_it_is() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_ends_of_the_share(share: float) -> None:
-    added, _ = joined(prefix_of(known(), share=share), *texts_at(1, 190))
+    added, _ = extend_prefix(prefix_of(known(), share=share), *texts_at(1, 190))
     with count_evaluations(MODELS["sd15"]()) as evaluations:
         images = sampled(added)
-    assert added.outcome.cost is not None and evaluations.rows == added.outcome.cost.total
+    assert added.record.cost is not None and evaluations.rows == added.record.cost.total
     _, conditionings, _ = texts_at(1, 190)
     assert_equal(images[1:], comfy_ksampler("sd15", conditionings[1], small("sd15")))
     if share == 0:

@@ -17,7 +17,7 @@ from comfy.nested_tensor import NestedTensor
 from comfyui_sage.nodes.prefix import LoadPrefix, SavePrefix
 from comfyui_sage.nodes.samplers import BranchKSampler
 from comfyui_sage.sage_core.conditioning.template import apply_template
-from comfyui_sage.sage_core.prefix.extend import joined
+from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
@@ -56,7 +56,9 @@ def test_a_branch_in_a_new_process_is_the_same_bit_for_bit(tmp_path: Path) -> No
         for sampler, mode in (("euler", "fixed"), ("dpmpp_2m_sde", "fixed"), ("euler_ancestral", "tree"),
                               ("uni_pc", "tree"))
     }  # fmt: skip
-    prefixes["added.prefix.safetensors"] = joined(prefixes["uni_pc.prefix.safetensors"], *texts_at(1, 15, 190))[0]
+    prefixes["added.prefix.safetensors"] = extend_prefix(prefixes["uni_pc.prefix.safetensors"], *texts_at(1, 15, 190))[
+        0
+    ]
     for name, prefix in prefixes.items():
         save_prefix(prefix, tmp_path / name)
     subprocess.run([sys.executable, "-P", "-c", BRANCH, Path(__file__).parent, tmp_path], check=True)
@@ -68,8 +70,8 @@ def test_a_branch_in_a_new_process_is_the_same_bit_for_bit(tmp_path: Path) -> No
 
 def test_more_prompts_can_be_added_to_a_loaded_prefix(tmp_path: Path) -> None:
     prefix = prefix_of(known(), share_mode="tree")
-    expected = sampled(joined(prefix, *texts_at(1, 15))[0])
-    assert torch.equal(sampled(joined(load_prefix(saved(prefix, tmp_path)), *texts_at(1, 15))[0]), expected)
+    expected = sampled(extend_prefix(prefix, *texts_at(1, 15))[0])
+    assert torch.equal(sampled(extend_prefix(load_prefix(saved(prefix, tmp_path)), *texts_at(1, 15))[0]), expected)
 
 
 def test_a_template_s_plain_extras_are_kept(tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ def test_prompts_for_the_shared_steps_are_kept(tmp_path: Path) -> None:
     own = ((groups.texts(groups.partition[0]), "of my own", conditioning("sd15", seed=77)),)
     prefix = prefix_of(replace(groups, shared_prompts=own))
     loaded = load_prefix(saved(prefix, tmp_path))
-    assert loaded.groups.condition_made_by(groups.partition[0]) == "prompt"
+    assert loaded.groups.condition_source(groups.partition[0]) == "prompt"
     assert torch.equal(sampled(loaded), sampled(prefix))
 
 
@@ -161,7 +163,7 @@ def _at(state: Any, path: str) -> Any:
     ("outcome/cost", "planning", "outcome/cost"), ("traces/0/1", "sigma", "traces"), ("added", "prompts", "added"),
 ])  # fmt: skip
 def test_missing_and_unknown_keys_are_named(tmp_path: Path, where: str, key: str, named: str) -> None:
-    path = saved(joined(prefix_of(known()), *texts_at(1))[0], tmp_path)
+    path = saved(extend_prefix(prefix_of(known()), *texts_at(1))[0], tmp_path)
     state = read_data(path)
     _at(state, where)["new_field"] = 1
     write_data(path, state)

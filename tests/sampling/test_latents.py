@@ -83,37 +83,37 @@ MASKS = [
 class TestMasks:
     VARIATIONS = 2
 
-    def as_the_host_reads(self, mask: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        return comfy.utils.reshape_mask(mask.clone(), latents.shape)
+    def as_comfyui_reads(self, mask: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        return comfy.utils.reshape_mask(mask.clone(), batch.shape)
 
     def batch(self, layout: str) -> torch.Tensor:
         return torch.zeros(self.VARIATIONS, *LAYOUTS[layout])
 
     @pytest.mark.parametrize("times", [1, 3])
     def test_a_tiled_mask_is_read_as_the_mask_tiled(self, layout: str, shape: tuple[int, ...], times: int) -> None:
-        mask, latents = randn(*shape, seed=1), self.batch(layout)
-        tiled = latents.tile_mask(mask, latents, times)
-        found = self.as_the_host_reads(tiled, latents.tile(latents, times))
-        assert_equal(found, latents.tile(self.as_the_host_reads(mask, latents), times))
+        mask, batch = randn(*shape, seed=1), self.batch(layout)
+        tiled = latents.tile_mask(mask, batch, times)
+        found = self.as_comfyui_reads(tiled, latents.tile(batch, times))
+        assert_equal(found, latents.tile(self.as_comfyui_reads(mask, batch), times))
 
     def test_a_fitted_mask_is_one_a_row_and_read_the_same(self, layout: str, shape: tuple[int, ...]) -> None:
-        mask, latents = randn(*shape, seed=1), self.batch(layout)
-        fitted = latents.fit_mask(mask, latents)
+        mask, batch = randn(*shape, seed=1), self.batch(layout)
+        fitted = latents.fit_mask(mask, batch)
         assert fitted.shape[:2] == (self.VARIATIONS, 1)
-        assert_equal(self.as_the_host_reads(fitted, latents), self.as_the_host_reads(mask, latents))
+        assert_equal(self.as_comfyui_reads(fitted, batch), self.as_comfyui_reads(mask, batch))
 
     def test_it_is_left_alone(self, layout: str, shape: tuple[int, ...]) -> None:
-        mask, latents = randn(*shape, seed=1), self.batch(layout)
+        mask, batch = randn(*shape, seed=1), self.batch(layout)
         before = mask.clone()
-        latents.tile_mask(mask, latents, 2)
-        latents.fit_mask(mask, latents)
+        latents.tile_mask(mask, batch, 2)
+        latents.fit_mask(mask, batch)
         assert torch.equal(mask, before)
 
 
 def test_masks_of_nested_latents() -> None:
-    latents = nested(2)
+    batch = nested(2)
     mask = NestedTensor([randn(2, 1, 2, 3, 3, seed=1), randn(2, 1, 5, seed=2)])
-    for part, tiled in zip(parts(mask), parts(latents.tile_mask(mask, latents, 3)), strict=True):
+    for part, tiled in zip(parts(mask), parts(latents.tile_mask(mask, batch, 3)), strict=True):
         assert torch.equal(tiled, torch.cat([part] * 3))
 
 

@@ -62,12 +62,12 @@ class TestEverySampler:
 
     def test_evaluations_at_the_model_are_those_planned(self, sampler_name: str) -> None:
         guider, rows = counted_run(sampler_name, share=0.5)
-        assert guider.outcome.evaluations == rows
+        assert guider.record.evaluations == rows
         if sampler_name in ADAPTIVE:
-            assert guider.outcome.cost is None
+            assert guider.record.cost is None
         else:
-            assert guider.outcome.cost.total == rows
-            assert rows < guider.outcome.cost.without_sharing
+            assert guider.record.cost.total == rows
+            assert rows < guider.record.cost.without_sharing
 
     def test_sharing_changes_only_grouped_prompts(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 3)
@@ -139,10 +139,10 @@ class TestEverySamplerInLevels:
 
     def test_evaluations_at_the_model_are_those_planned(self, sampler_name: str) -> None:
         guider, rows = counted_run(sampler_name, share=0.5, prompts=5, partition=self.GROUPS)
-        assert len(guider.outcome.plan.levels) == 4
-        assert guider.outcome.warnings == ()
-        assert guider.outcome.evaluations == rows
-        assert guider.outcome.cost is None or guider.outcome.cost.total == rows < guider.outcome.cost.without_sharing
+        assert len(guider.record.plan.levels) == 4
+        assert guider.record.warnings == ()
+        assert guider.record.evaluations == rows
+        assert guider.record.cost is None or guider.record.cost.total == rows < guider.record.cost.without_sharing
 
     def test_groups_do_not_touch_each_other(self, sampler_name: str) -> None:
         """Every group as if the other one were not there, in two levels of its own."""

@@ -177,7 +177,7 @@ class TestPatches:
         guider = SageGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
         with count_evaluations(model) as evaluations:
             ksampler._run(guider, image, 5, *ksampler._sampler(model, 8, "euler", "normal", 1.0))
-        assert evaluations.rows == guider.outcome.evaluations == 3 * (4 + 2 * 4)
+        assert evaluations.rows == guider.record.evaluations == 3 * (4 + 2 * 4)
 
     def test_skip_layer_guidance(self) -> None:
         model = nodes_slg.SkipLayerGuidanceDiT.execute(MODELS["sd3"](), 3.0, 0.0, 1.0, "0", "").args[0]
@@ -328,7 +328,7 @@ class TestConditions:
     def test_variable_length_text_encoders(self) -> None:
         prompts = [conditioning("lumina", seed=20 + tokens, tokens=tokens) for tokens in (9, 24, 24)]
         groups = grouped(prompts, [(0, 1), (2,)])
-        assert groups.condition_made_by((0, 1)) == "medoid"
+        assert groups.condition_source((0, 1)) == "medoid"
         check("lumina", small("lumina"), prompts=prompts)
 
     def test_pooled_output_counts(self) -> None:
@@ -431,7 +431,7 @@ class TestASamplerWithItsOwnNoise:
         guider = SageGuider(MODELS["sd15"](), groups, conditioning("sd15", seed=1), 3.0, 0.5)
         samples = self.run(guider)
         assert samples.shape[0] == 2 and torch.isfinite(samples).all()
-        assert "does not repeat itself" in guider.outcome.warnings[0]
+        assert "does not repeat itself" in guider.record.warnings[0]
 
     def test_a_prefix_that_notices_leaves_everything_to_the_branch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         plan_levels(monkeypatch, [((0, 1, 2), 2), ((0, 1), 5)], 3)
@@ -442,7 +442,7 @@ class TestASamplerWithItsOwnNoise:
         branch = BranchGuider(model, guider.prefix)
         samples = branch.sample()
         assert samples.shape[0] == 3 and torch.isfinite(samples).all()
-        assert len(branch.outcome.warnings) == 1 and "does not repeat itself" in branch.outcome.warnings[0]
+        assert len(branch.record.warnings) == 1 and "does not repeat itself" in branch.record.warnings[0]
 
 
 def test_a_sampler_that_enlarges_the_latent() -> None:
@@ -464,7 +464,7 @@ def test_a_sampler_that_enlarges_the_latent() -> None:
     assert_equal(run(SageGuider(model, grouped(prompts, [(0, 1)]), negative, 3.0, 0.0)), torch.cat(alone))
     twins = SageGuider(model, grouped(prompts[:1] * 2, [(0, 1)]), negative, 3.0, 0.5)
     assert_equal(run(twins), torch.cat(alone[:1] * 2))
-    assert twins.outcome.warnings == ()
+    assert twins.record.warnings == ()
 
 
 @pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_sde"])
@@ -512,7 +512,7 @@ def test_noise_from_the_global_generator_is_shared_too() -> None:
     torch.manual_seed(5), torch.randn(image.shape)
     guider = SageGuider(model, grouped([one] * 3, [(0, 1, 2)]), negative, 3.0, 0.5)
     assert_equal(guider.sample(noise, image, sampler, sigmas, seed=5), expected.repeat(3, 1, 1, 1))
-    assert guider.outcome.warnings == ()
+    assert guider.record.warnings == ()
 
 
 def test_the_branch_starts_from_the_random_state_of_the_prefix() -> None:
@@ -528,7 +528,7 @@ def test_the_branch_starts_from_the_random_state_of_the_prefix() -> None:
     torch.manual_seed(99)
     second = BranchGuider(model, first.prefix)
     assert_equal(second.sample(), whole)
-    assert second.outcome.warnings == ()
+    assert second.record.warnings == ()
 
 
 def two_level_unet() -> Any:
@@ -617,7 +617,7 @@ class TestAuto:
             with count_evaluations(model) as evaluations:
                 if in_two:
                     prefix, _ = ksampler.sample_prefix(model, groups, negative, image, **settings)
-                    assert prefix.outcome.evaluations == evaluations.rows
+                    assert prefix.record.evaluations == evaluations.rows
                     _, report = ksampler.sample_branch(model, prefix)
                 else:
                     _, report = ksampler.sample(model, groups, negative, image, **settings)

@@ -81,7 +81,7 @@ class TestSampling:
         planned = replace(outcome(), cost=replace(outcome().cost, planning=3))
         assert (planned.expected(), planned.expected(shared_only=True)) == (52 + 3, 16 + 3)
         lines = sampling_report(planned.finished(55, [])).splitlines()
-        assert lines[2] == "- planning: 3 evaluations to see what the groups disagree about"
+        assert lines[2] == "- planning: 3 evaluations to measure how the groups' pictures differ"
         assert lines[-1] == "- evaluations: 55 done, 55 planned, 60 for every prompt alone: 8.3% saved"
 
     def test_the_levels_add_up_to_the_plan(self) -> None:
@@ -100,7 +100,7 @@ class TestSampling:
 
     def test_a_sampler_that_cannot_be_planned(self) -> None:
         report = sampling_report(outcome(cost=False).finished(77, []))
-        assert "77 done (this sampler's number cannot be planned)" in report
+        assert "77 done (the number cannot be predicted for this sampler)" in report
         assert "saved" not in report
 
     def test_warnings_come_last(self) -> None:

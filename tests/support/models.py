@@ -1,12 +1,12 @@
-"""Tiny models with random weights, built from the host's own classes: one of every kind the engine meets.
+"""Tiny models with random weights, built from ComfyUI's own classes: one of every kind the engine meets.
 
-A test names a family and gets the real host object: the host's own network class, `BaseModel`, model
-sampling, latent format and `ModelPatcher`, only very narrow. The host's *loader* insists on full widths (an
+A test names a family and gets the real ComfyUI object: ComfyUI's own network class, `BaseModel`, model
+sampling, latent format and `ModelPatcher`, only very narrow. ComfyUI's *loader* insists on full widths (an
 SD1.5 UNet is 320 channels or nothing, Flux on some versions 3072), so the config classes of
 `comfy.supported_models` are filled in here by hand, with what the loader would have read from a checkpoint;
 `test_models.py` checks that against the loader's own detection.
 
-Weights depend on the seed and on the parameter's name alone, so every host version gets the same numbers.
+Weights depend on the seed and on the parameter's name alone, so every ComfyUI version gets the same numbers.
 Everything is fp32 on the CPU. The factories are cached and their objects shared: use `patcher.clone()`
 before changing anything.
 
@@ -78,9 +78,9 @@ INPUTS: dict[str, Inputs] = {
 
 
 def fill(module: torch.nn.Module, seed: int) -> torch.nn.Module:
-    """Give every parameter small seeded values, the same ones on every host.
+    """Give every parameter small seeded values, the same ones on every version.
 
-    The host leaves weights uninitialised (a checkpoint is about to overwrite them) and trained models start
+    ComfyUI leaves weights uninitialised (a checkpoint is about to overwrite them) and trained models start
     with zeros in the last layers; both would make the output ignore the input. Matrices get unit gain,
     norms scatter around one, biases around zero. Scalars (a VAE's scale and shift) keep their value.
     """
@@ -113,7 +113,7 @@ def randn(*shape: int, seed: int) -> torch.Tensor:
 def _patcher(
     config: comfy.supported_models_base.BASE, checkpoint: dict[str, torch.Tensor] | None = None
 ) -> comfy.model_patcher.ModelPatcher:
-    """The host's model for a config, with weights. `checkpoint` holds the keys the host looks at to build it.
+    """ComfyUI's model for a config, with weights. `checkpoint` holds the keys ComfyUI looks at to build it.
 
     A whole unit of random velocity is more than there is in a picture, CFG multiplies it, and the adaptive
     sampler takes it for a hard problem: half of it keeps latents near what they are in real models.
@@ -132,7 +132,7 @@ def _patcher(
 # --- UNets -----------------------------------------------------------------------------------------------
 
 UNET: dict[str, Any] = {
-    # What the host's detection reads from a checkpoint: one level, one residual block, one transformer, no
+    # What ComfyUI's detection reads from a checkpoint: one level, one residual block, one transformer, no
     # middle block. 64 channels instead of 320: SD2's attention heads are that wide.
     "image_size": 32,
     "in_channels": 4,
@@ -165,7 +165,7 @@ def sd15() -> comfy.model_patcher.ModelPatcher:
 def sd2_v() -> comfy.model_patcher.ModelPatcher:
     """Stable Diffusion 2: a UNet that predicts v.
 
-    Nothing in an SD2 checkpoint says which it is, so the host looks at the spread of one bias of the
+    Nothing in an SD2 checkpoint says which it is, so ComfyUI looks at the spread of one bias of the
     full-size model: over 0.09, it is the v model. This UNet has no such block; the key alone decides.
     """
     config = configs.SD20(UNET | {"context_dim": 1024, "use_linear_in_transformer": True})
@@ -372,7 +372,7 @@ def vae(latent_channels: int = 4) -> comfy.sd.VAE:
 
 @functools.lru_cache
 def controlnet() -> comfy.controlnet.ControlNet:
-    """A ControlNet for `sd15`, through the host's loader; it wants a hint of 8 pixels a latent pixel."""
+    """A ControlNet for `sd15`, through ComfyUI's loader; it wants a hint of 8 pixels a latent pixel."""
     shape = UNET | {"context_dim": 768, "hint_channels": 3, "num_heads": -1, "num_head_channels": 64}
     del shape["out_channels"]
     with torch.inference_mode(False), torch.no_grad():

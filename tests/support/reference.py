@@ -1,4 +1,4 @@
-"""What the laws compare with: the host's own KSampler, one prompt at a time."""
+"""What the laws compare with: ComfyUI's own KSampler, one prompt at a time."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def different(family: str, count: int) -> list[Any]:
 def comfy_ksampler(
     family: str, positive: Any, image: dict[str, Any], model: Any = None, **settings: Any
 ) -> torch.Tensor:
-    """The host's KSampler."""
+    """ComfyUI's KSampler."""
     use = {**SETTINGS, **settings}
     negative = use.pop("negative", conditioning(family, seed=1))
     return host_nodes.common_ksampler(
