@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from comfyui_sage.routes.node_progress import NodeStateStore, StopRequests, address_of, progress_sender
 from comfyui_server import Graph, Server
-from test_host import sage_graph
+from graphs import sage_graph
 
 WORKFLOW = "5a1f0d8e-0000-4c64-9d0b-3c7a1e5b2f02"
 

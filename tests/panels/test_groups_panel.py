@@ -18,10 +18,10 @@ from comfyui_sage.sage_core.panels import groups as groups_panel
 from comfyui_sage.sage_core.panels.groups import EmbeddedPrompts, GroupingCache, dendrogram, panel_payload
 from comfyui_sage.sage_core.vectors import normalize
 from comfyui_server import Server
+from graphs import sage_graph
 from hypothesis import given
 from hypothesis import strategies as st
 from models import clip_l
-from test_host import sage_graph
 
 PROMPTS = ("red car", "blue car", "moon")
 EMBEDDED = EmbeddedPrompts(PROMPTS, normalize(np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 0, 1]])), 0.7)
@@ -59,7 +59,7 @@ class TestMeasured:
         assert told["prompts"] == list(groups.prompts)
         assert members(told["grouping"]) == [[0, 1, 2]]
         assert f"{told['grouping']['saved']:.1%} of the evaluations" in grouping_report(groups)
-        assert groups.GROUPING_CACHE.recall(told["key"]) is not None
+        assert groups_panel.GROUPING_CACHE.recall(told["key"]) is not None
 
     def test_a_very_long_list_has_no_panel(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(groups_panel, "_MOST_PROMPTS", 2)
@@ -150,7 +150,7 @@ class TestRoute:
     def post(self, server: Server, body: Any) -> tuple[int, Any]:
         """Status and answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        status, text = server.ask("/sage/regroup", data)
+        status, text = server.request("/sage/regroup", data)
         return status, json.loads(text)
 
     def test_a_run_tells_its_groups(self, told: dict[str, Any]) -> None:
@@ -212,7 +212,7 @@ class TestLastRuns:
     WORKFLOW = "8d1b7c52-0000-4b0e-8c35-7f6d2a9e4c11"
 
     def get(self, server: Server, query: str) -> tuple[int, Any]:
-        status, text = server.ask(f"/sage/groups{query}")
+        status, text = server.request(f"/sage/groups{query}")
         return status, json.loads(text)
 
     def test_as_the_run_told_its_panel(self, server: Server) -> None:

