@@ -71,7 +71,7 @@ def test_without_a_server_nobody_is_told() -> None:
 
 def request(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
     """Status and answer."""
-    status, text = server.request(path, body)
+    status, text = server.ask(path, body)
     return status, json.loads(text)
 
 

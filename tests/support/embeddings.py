@@ -34,3 +34,9 @@ def prompt_names(count: int) -> list[str]:
 def as_sets(partition: tuple[tuple[int, ...], ...]) -> set[frozenset[int]]:
     """A partition without an order."""
     return {frozenset(group) for group in partition}
+
+
+def assert_unit_rows(embeddings: np.ndarray, count: int) -> None:
+    assert embeddings.dtype == np.float32
+    assert embeddings.shape[0] == count
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
