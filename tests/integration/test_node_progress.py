@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from comfyui_sage.routes.node_progress import NodeStateStore, StopRequests, address_of, progress_sender
 from comfyui_server import Graph, Server
-from test_host import sage_graph
+from graphs import sage_graph
 
 WORKFLOW = "5a1f0d8e-0000-4c64-9d0b-3c7a1e5b2f02"
 
@@ -71,7 +71,7 @@ def test_without_a_server_nobody_is_told() -> None:
 
 def request(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
     """Status and answer."""
-    status, text = server.request(path, body)
+    status, text = server.ask(path, body)
     return status, json.loads(text)
 
 
