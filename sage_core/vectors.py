@@ -12,8 +12,10 @@ def normalize(vectors: np.ndarray) -> np.ndarray:
         vectors: (..., D).
 
     Returns:
-        (..., D), fp32.
+        (..., D), in double precision if it came so, else in fp32.
     """
-    vectors = np.asarray(vectors, dtype=np.float32)
+    vectors = np.asarray(vectors)
+    if vectors.dtype != np.float64:
+        vectors = vectors.astype(np.float32)
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(length > 0, length, 1)
