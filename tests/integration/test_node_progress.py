@@ -131,7 +131,7 @@ class TestStop:
         steps = int(shown["7"]["text"][0])
         assert answers == [(200, {})]
         assert 0 < steps < 100_000
-        assert f"ended by hand after step {steps} of 100000" in shown["6"]["text"][0]
+        assert f"you ended it after step {steps} of 100000" in shown["6"]["text"][0]
         _, (run,) = request(server, "/sage/progress?workflow=training")
         assert (run["running"], run["stopped"], run["done"]) == (False, True, steps)
         assert run["samples"].startswith("data:image/jpeg;base64,"), "the last step has samples"
@@ -140,7 +140,7 @@ class TestStop:
 
         graph = self.training()
         graph["5"]["inputs"]["steps"] = steps
-        assert f"went on from step {steps}" in server.queue(graph, workflow={"id": "training"})["6"]["text"][0]
+        assert f"continued from step {steps}" in server.queue(graph, workflow={"id": "training"})["6"]["text"][0]
         _, (again,) = request(server, "/sage/progress?workflow=training")
         assert (again["running"], again["stopped"], again["done"]) == (False, False, steps)
         assert (again["samples"], again["lines"]) == (run["samples"], run["lines"])

@@ -62,7 +62,7 @@ def test_the_distance_is_of_the_reference_network_if_there_is_one() -> None:
     second = ImageEncoder("second", encode)
     told = evaluate(GROUPS, images, ENCODER, other, second).distance
     assert told is not None
-    assert (told.encoder, told.n, told.n_reference, told.features) == ("second", 3, 4, 3)
+    assert (told.encoder_name, told.n_images, told.n_reference, told.feature_length) == ("second", 3, 4, 3)
     assert told.frechet > 0
 
 
@@ -79,7 +79,7 @@ def test_the_report_states_network_number_and_definition() -> None:
 def test_every_prompt_alone() -> None:
     told = evaluate(named_groups(((0,), (1,)), ["red", "blue"]), plain(RED, BLUE), ENCODER)
     assert math.isnan(told.diversity)
-    assert "none (every prompt is alone)" in evaluation_report(told)
+    assert "none (no group has two prompts)" in evaluation_report(told)
     assert torch.isfinite(evaluation_plot(told)).all()
 
 

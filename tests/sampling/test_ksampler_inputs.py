@@ -147,7 +147,7 @@ def test_nested_latents(sampler_name: str) -> None:
     model.set_model_unet_function_wrapper(formula)
     latents = NestedTensor([torch.zeros(2, 4, 3, 8, 8), torch.zeros(2, 8, 16)])
     settings = {**SETTINGS, "sampler_name": sampler_name}
-    sampler, sigmas = ksampler._sampler(model, 8, sampler_name, "normal", 1.0)
+    sampler, sigmas = ksampler.KSamplerSettings(**settings, share=0.0).sampler(model)
     host = comfy.samplers.CFGGuider(model)
     host.set_conds(conditioning("sd15", seed=10), negative)
     host.set_cfg(3.0)

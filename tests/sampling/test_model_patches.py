@@ -66,7 +66,7 @@ class TestPatches:
         check_laws("sd15", image, model=model)
         guider = SageGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
         with count_evaluations(model) as evaluations:
-            ksampler._run(guider, image, 5, *ksampler._sampler(model, 8, "euler", "normal", 1.0))
+            ksampler._run(guider, image, 5, *ksampler.KSamplerSettings(**SETTINGS, share=0.0).sampler(model))
         assert evaluations.rows == guider.record.evaluations == 3 * (4 + 2 * 4)
 
     def test_skip_layer_guidance(self) -> None:
