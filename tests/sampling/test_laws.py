@@ -1,4 +1,4 @@
-"""The laws of the engine, over everything the running host lists."""
+"""The laws of the engine, over everything the ComfyUI under test lists."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from reference import (
     small,
 )
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 
 @pytest.mark.parametrize("sampler_name", SAMPLERS)
 class TestEverySampler:
     @pytest.mark.parametrize("share", SHARES)
-    def test_identical_prompts_equal_the_host(self, sampler_name: str, share: float) -> None:
+    def test_identical_prompts_equal_ksampler(self, sampler_name: str, share: float) -> None:
         image = small("sd15", batch=2)
         one = conditioning("sd15", seed=10)
         expected = comfy_ksampler("sd15", one, image, **sampler_settings(sampler_name))
         images = sage("sd15", grouped([one] * 3, [(0, 1, 2)]), image, share=share, **sampler_settings(sampler_name))
         assert_equal(images, expected.repeat(3, 1, 1, 1))
 
-    def test_share_0_is_the_host_for_each_prompt(self, sampler_name: str) -> None:
+    def test_share_0_equals_ksampler_for_each_prompt(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 3)
         expected = torch.cat(
             [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
@@ -52,7 +52,7 @@ class TestEverySampler:
         images = sage("sd15", grouped(prompts, [(0, 1, 2)]), image, share=0.0, **sampler_settings(sampler_name))
         assert_equal(images, expected)
 
-    def test_groups_of_one_are_the_host_for_each_prompt(self, sampler_name: str) -> None:
+    def test_groups_of_one_equal_ksampler_for_each_prompt(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 2)
         expected = torch.cat(
             [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
@@ -140,7 +140,7 @@ class TestEverySamplerInLevels:
         groups = grouped(different("sd15", 5), cls.GROUPS)
         return sage("sd15", groups, small("sd15"), share=0.5, **sampler_settings(sampler_name))
 
-    def test_identical_prompts_equal_the_host(self, sampler_name: str) -> None:
+    def test_identical_prompts_equal_ksampler(self, sampler_name: str) -> None:
         image, one, other = small("sd15", batch=2), *different("sd15", 2)
         expected = [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in (one, other)]
         groups = grouped([one, other, one, one, other], self.GROUPS)
@@ -182,7 +182,7 @@ def test_every_level_runs_under_its_own_condition() -> None:
 
 
 @pytest.mark.usefixtures("in_levels")
-def test_the_preview_of_a_prefix_in_levels_is_a_row_a_group() -> None:
+def test_the_preview_of_a_prefix_in_levels_has_one_row_per_group() -> None:
     image, groups = small("sd15", batch=2), grouped(different("sd15", 5), [(0, 2, 3), (1, 4)])
     model, negative = MODELS["sd15"](), conditioning("sd15", seed=1)
     prefix, preview = ksampler.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
@@ -227,7 +227,7 @@ def two_calls(family: str, first: list, second: list, image: dict, sampler_name:
 
 def in_calls(family: str, chain: list[tuple[list, int]], image: dict, sampler_name: str) -> torch.Tensor:
     """What a chain of KSampler (Advanced) nodes does: each with its condition, up to its step."""
-    advanced = host_nodes.KSamplerAdvanced()
+    advanced = comfy_nodes.KSamplerAdvanced()
     model, negative = MODELS[family](), conditioning(family, seed=1)
     seed, steps, cfg, scheduler = (SETTINGS[key] for key in ("seed", "steps", "cfg", "scheduler"))
     start = 0

@@ -17,7 +17,7 @@ from comfyui_sage.sage_core.sampling.job import Job
 from comfyui_sage.sage_core.sharing.plan import SharePlan
 from models import MODELS, conditioning, latent
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 SAMPLERS = comfy.samplers.KSampler.SAMPLERS
 SCHEDULERS = comfy.samplers.KSampler.SCHEDULERS
@@ -91,7 +91,7 @@ def comfy_ksampler(
     key = None if model else _content([family, positive, negative, image, use])
     if key in _REFERENCES:
         return _REFERENCES[key].clone()
-    samples = host_nodes.common_ksampler(
+    samples = comfy_nodes.common_ksampler(
         model or MODELS[family](), use["seed"], use["steps"], use["cfg"], use["sampler_name"], use["scheduler"],
         positive, negative, image, denoise=use["denoise"],
     )[0]["samples"]  # fmt: skip
