@@ -14,7 +14,7 @@ import pytest
 REPO = Path(__file__).resolve().parent.parent
 if "COMFYUI_PATH" not in os.environ:
     raise pytest.UsageError("COMFYUI_PATH: expected the folder of a ComfyUI; scripts/test.sh sets it")
-HOST = Path(os.environ["COMFYUI_PATH"]).resolve()
+COMFYUI = Path(os.environ["COMFYUI_PATH"]).resolve()
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path += [str(REPO / "scripts"), str(REPO / "tests" / "support")]
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 hypothesis.settings.register_profile("sage", deadline=None, database=None, derandomize=True)
 hypothesis.settings.load_profile("sage")
-load_pack(HOST)
+load_pack(COMFYUI)
 
 
 @pytest.fixture(scope="session")
-def host_version() -> tuple[int, ...]:
+def comfyui_version() -> tuple[int, ...]:
     """The version of the ComfyUI under test, as numbers."""
     import comfyui_version
 
@@ -51,5 +51,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A live server of ComfyUI with the pack as its only custom node."""
     from comfyui_server import serve
 
-    with serve(HOST, Path(sys.executable), tmp_path_factory.mktemp("server")) as running:
+    with serve(COMFYUI, Path(sys.executable), tmp_path_factory.mktemp("server")) as running:
         yield running

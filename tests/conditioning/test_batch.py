@@ -1,4 +1,4 @@
-"""Conditions of many clusters as one batch: together where the host would, and then the same result."""
+"""Conditions of many clusters as one batch: together where ComfyUI would, and then the same result."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from comfyui_sage.sage_core.conditioning.batch import batch_conds, batchable_cla
 from models import MODELS, conditioning, controlnet, latent, randn
 from reference import assert_equal
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 SIGMA = {"audio": 5.0, "sd3": 0.7, "flux": 0.7, "lumina": 0.7, "video": 0.7}
 
 
 @torch.no_grad()
 def processed(family: str, positive: list, variations: int = 1) -> dict[str, list[dict[str, Any]]]:
-    """What the host makes of a prompt and the negative prompt for a run of `variations` rows."""
+    """What ComfyUI makes of a prompt and the negative prompt for a run of `variations` rows."""
     model, image = MODELS[family]().model, latent(family, batch=variations)["samples"]
     pair = {"positive": positive, "negative": conditioning(family, seed=1)}
     conds = {kind: comfy.sampler_helpers.convert_cond(cond) for kind, cond in pair.items()}
@@ -30,7 +30,7 @@ def processed(family: str, positive: list, variations: int = 1) -> dict[str, lis
 
 @torch.no_grad()
 def evaluate(family: str, conds: dict[str, list], x: torch.Tensor) -> torch.Tensor:
-    """Cond and uncond through the host."""
+    """Cond and uncond through ComfyUI."""
     patcher = MODELS[family]()
     sigma = torch.full((len(x),), SIGMA.get(family, 3.0))
     options = {"transformer_options": {}}
@@ -76,8 +76,8 @@ class TestTogether:
 
     def test_the_same_area_time_range_and_strength(self) -> None:
         def dressed(seed: int) -> list:
-            area = host_nodes.ConditioningSetArea().append(conditioning("sd15", seed=seed), 32, 48, 8, 0, 0.7)[0]
-            timed = host_nodes.ConditioningSetTimestepRange().set_range(area, 0.1, 1.0)[0]
+            area = comfy_nodes.ConditioningSetArea().append(conditioning("sd15", seed=seed), 32, 48, 8, 0, 0.7)[0]
+            timed = comfy_nodes.ConditioningSetTimestepRange().set_range(area, 0.1, 1.0)[0]
             return timed + conditioning("sd15", seed=seed + 20)
 
         assert_same_as_alone("sd15", [dressed(10), dressed(11)])
@@ -87,7 +87,7 @@ class TestTogether:
         mask[:, 16:48] = 1
 
         def dressed(seed: int) -> list:
-            masked = host_nodes.ConditioningSetMask().append(conditioning("sd15", seed=seed), mask, "default", 1.0)[0]
+            masked = comfy_nodes.ConditioningSetMask().append(conditioning("sd15", seed=seed), mask, "default", 1.0)[0]
             return masked + conditioning("sd15", seed=seed + 20)
 
         assert_same_as_alone("sd15", [dressed(10), dressed(11)])
@@ -145,7 +145,7 @@ class TestApart:
     @pytest.mark.parametrize(
         "hints, variations, together", [(1, 1, True), (1, 2, True), (2, 2, True), (2, 1, False), (3, 2, False)]
     )
-    def test_controlnet_images_that_the_host_would_deal_out_otherwise(
+    def test_controlnet_images_that_comfyui_would_distribute_differently(
         self, hints: int, variations: int, together: bool
     ) -> None:
         control = controlnet().copy().set_cond_hint(torch.rand(hints, 3, 64, 64))
@@ -195,7 +195,7 @@ class TestBatch:
         assert torch.equal(found["model_conds"]["c_crossattn"].cond, expected)
 
     def test_a_condition_of_its_own(self) -> None:
-        """Hosts and patches remember conditions by their uuid."""
+        """ComfyUI and patches remember conditions by their uuid."""
         conds = [processed("sd15", [entry]) for entry in prompts(2)]
         identities = {cond["positive"][0]["uuid"] for cond in conds}
         assert batch_conds(conds, 1)["positive"][0]["uuid"] not in identities

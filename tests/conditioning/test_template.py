@@ -12,7 +12,7 @@ from models import conditioning, latent, randn
 from reference import assert_equal, comfy_ksampler, difference
 from text_conditionings import assert_same, text
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 
 class TestTemplate:
@@ -50,12 +50,12 @@ class TestTemplate:
         applied[0][1]["guidance"] = 1.0
         assert_same((prompt, template), before)
 
-    def test_it_does_what_the_hosts_nodes_do(self) -> None:
+    def test_equals_comfyui_nodes_on_the_prompt(self) -> None:
         """Area and time range on a template, against the same nodes on the prompt itself."""
 
         def dressed(plain: list) -> list:
-            area = host_nodes.ConditioningSetArea().append(plain, 32, 64, 0, 0, 1.0)[0]
-            return host_nodes.ConditioningSetTimestepRange().set_range(area, 0.1, 0.9)[0]
+            area = comfy_nodes.ConditioningSetArea().append(plain, 32, 64, 0, 0, 1.0)[0]
+            return comfy_nodes.ConditioningSetTimestepRange().set_range(area, 0.1, 0.9)[0]
 
         prompt = conditioning("sd15", seed=1)
         applied = apply_template(prompt, dressed(conditioning("sd15", seed=2)))

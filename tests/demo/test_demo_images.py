@@ -27,7 +27,7 @@ def test_a_damaged_file(kept: int, tmp_path: Path) -> None:
         load_demo_images(path)
 
 
-def test_they_are_memory_of_their_own() -> None:
+def test_images_are_writable_copies() -> None:
     first, _ = load_demo_images()
     first[0].zero_()
     assert torch.count_nonzero(load_demo_images()[0][0])

@@ -26,15 +26,15 @@ def seen(style: str) -> tuple[list[Scene], torch.Tensor]:
 def judged(style: str) -> tuple[list[Scene], dict[str, float], torch.Tensor]:
     scenes, pictures = seen(style)
     verdicts, _, embeddings = judge_pictures(load_demo_judge(), pictures)
-    told = [agreement(scene, verdict) for scene, verdict in zip(scenes, verdicts, strict=True)]
-    return scenes, rates(told), embeddings
+    agreements = [agreement(scene, verdict) for scene, verdict in zip(scenes, verdicts, strict=True)]
+    return scenes, rates(agreements), embeddings
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_every_attribute_is_told(style: str) -> None:
+def test_every_attribute_is_recognized(style: str) -> None:
     """At least 98% each is the goal; two of 200 pictures more are chance."""
-    told = judged(style)[1]
-    assert {name: rate for name, rate in told.items() if name != "all" and rate < 0.97} == {}
+    found = judged(style)[1]
+    assert {name: rate for name, rate in found.items() if name != "all" and rate < 0.97} == {}
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -56,7 +56,7 @@ def test_a_word_that_does_not_fit_lowers_the_score() -> None:
     assert float(scores[0] - scores[1:].max()) > 0.03
 
 
-def test_nothing_is_seen_on_an_empty_page() -> None:
+def test_an_empty_page_has_no_things() -> None:
     judge = load_demo_judge()
     assert judge.verdicts(judge(torch.full((1, 3, 128, 128), 0.97))[0])[0].things == ()
 

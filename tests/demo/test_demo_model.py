@@ -1,4 +1,4 @@
-"""The bundled model: loads through the host, knows its words, draws."""
+"""The bundled model: loads through ComfyUI, knows its words, draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
 from comfyui_sage.sage_core.sampling.ksampler import sample
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 PROMPTS = ("a red house on a white background", "a blue house on a white background")
 
@@ -38,11 +38,11 @@ def no_gradients() -> Iterator[None]:
 
 @functools.lru_cache
 def picture(text: str, patched: Any = None) -> torch.Tensor:
-    """(128, 128, 3), through the host's own KSampler."""
+    """(128, 128, 3), through ComfyUI's own KSampler."""
     model, _, vae = demo()
     model = patched or model
     empty = {"samples": torch.zeros(1, 16, 16, 16)}
-    out = host_nodes.common_ksampler(model, 3, 8, 4.0, "euler", "simple", encode(text), encode(""), empty)[0]
+    out = comfy_nodes.common_ksampler(model, 3, 8, 4.0, "euler", "simple", encode(text), encode(""), empty)[0]
     return vae.decode(out["samples"])[0]
 
 
@@ -133,7 +133,7 @@ class TestBrokenFiles:
         self.assert_clear(path)
 
     @pytest.mark.parametrize("part", ["dit.", "te.", "vae.", "te_ids"])
-    def test_without_a_part(self, tmp_path: Path, part: str) -> None:
+    def test_a_missing_part(self, tmp_path: Path, part: str) -> None:
         state = safetensors.torch.load_file(WEIGHTS)
         path = tmp_path / "part.safetensors"
         safetensors.torch.save_file({key: value for key, value in state.items() if not key.startswith(part)}, path)

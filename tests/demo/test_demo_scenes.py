@@ -49,8 +49,8 @@ def test_captions(scene: Scene, text: str) -> None:
 
 def test_spoken_captions_leave_parts_out_and_add_nothing() -> None:
     for index, scene in enumerate(scenes(200)):
-        said = spoken(scene, np.random.default_rng(index)).replace(",", "").split()
-        assert set(said) <= {*caption(scene).replace(",", "").split(), "a", "an"}
+        words = spoken(scene, np.random.default_rng(index)).replace(",", "").split()
+        assert set(words) <= {*caption(scene).replace(",", "").split(), "a", "an"}
 
 
 def test_a_tenth_of_the_pairs_is_kept_from_training() -> None:
@@ -85,7 +85,7 @@ def test_every_subject_colour_material_and_style_draws_something_else() -> None:
     assert len({picture(thing) for thing in things} | {picture(STAR, "sticker")}) == len(things) + 1
 
 
-def test_the_truth_is_right_in_everything() -> None:
+def test_the_true_verdict_agrees_in_everything() -> None:
     for index, scene in enumerate(scenes(300)):
         judged = agreement(scene, truth(scene, index))
         assert all(judged.values()), (scene, judged)
@@ -97,7 +97,7 @@ Change = Callable[[Verdict], Verdict]
 
 
 def first_thing(**changes: object) -> Change:
-    return lambda told: replace(told, things=(replace(told.things[0], **changes), *told.things[1:]))
+    return lambda verdict: replace(verdict, things=(replace(verdict.things[0], **changes), *verdict.things[1:]))
 
 
 @pytest.mark.parametrize(
@@ -107,24 +107,24 @@ def first_thing(**changes: object) -> Change:
         (PAIR, first_thing(colour="pink"), {"colour"}),
         (PAIR, first_thing(material="dotted"), {"material"}),
         (PAIR, first_thing(x=1.0), {"relation"}),
-        (PAIR, lambda told: replace(told, setting="snow"), {"setting"}),
-        (PAIR, lambda told: replace(told, weather="none"), {"weather"}),
-        (PAIR, lambda told: replace(told, things=told.things[:1]), {"count", "relation"}),
-        (PAIR, lambda told: replace(told, things=()), {"count", "subject", "colour", "material", "relation"}),
+        (PAIR, lambda verdict: replace(verdict, setting="snow"), {"setting"}),
+        (PAIR, lambda verdict: replace(verdict, weather="none"), {"weather"}),
+        (PAIR, lambda verdict: replace(verdict, things=verdict.things[:1]), {"count", "relation"}),
+        (PAIR, lambda verdict: replace(verdict, things=()), {"count", "subject", "colour", "material", "relation"}),
         (SINGLE, first_thing(y=64.0), {"place"}),
         (SINGLE, first_thing(size="large"), {"size"}),
-        (replace(SINGLE, count=2), lambda told: replace(told, things=told.things * 2), {"count"}),
+        (replace(SINGLE, count=2), lambda verdict: replace(verdict, things=verdict.things * 2), {"count"}),
     ],
 )
-def test_what_is_wrong_is_found_and_nothing_else(scene: Scene, change: Change, wrong: set[str]) -> None:
+def test_only_the_wrong_attributes_are_reported(scene: Scene, change: Change, wrong: set[str]) -> None:
     judged = agreement(scene, change(truth(scene)))
     assert {name for name, right in judged.items() if not right} == wrong
 
 
 def test_a_swap_of_two_things_is_a_wrong_relation_only() -> None:
-    told = truth(PAIR)
-    a, b = told.things
-    swapped = replace(told, things=(replace(a, x=b.x, y=b.y), replace(b, x=a.x, y=a.y)))
+    verdict = truth(PAIR)
+    a, b = verdict.things
+    swapped = replace(verdict, things=(replace(a, x=b.x, y=b.y), replace(b, x=a.x, y=a.y)))
     assert {name for name, right in agreement(PAIR, swapped).items() if not right} == {"relation"}
 
 

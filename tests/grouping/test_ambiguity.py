@@ -19,7 +19,7 @@ def at_angles(*degrees: float, partition: tuple) -> PromptGroups:
     return replace(grouped([[]] * len(degrees), partition), embeddings=directions(*degrees))
 
 
-class TestBetween:
+class TestBorderline:
     GROUPS = at_angles(0, 10, 48, 90, 100, 46, partition=((0, 1, 2), (3, 4), (5,)))
 
     def test_a_prompt_in_the_middle(self) -> None:
@@ -42,7 +42,7 @@ class TestBetween:
         assert borderline_prompts(at_angles(0, 1, 2, partition=partition)) == {}
 
 
-class TestContradicting:
+class TestModifierConflicts:
     @pytest.mark.parametrize(("texts", "found"), [
         (("two red cars in the snow", "a red car in the snow"), [0, 1]),
         (("three dogs", "two dogs"), [0, 1]),
@@ -81,7 +81,7 @@ def test_the_report_marks_them() -> None:
         "- 2: a dog [differs from 1 in a count or a negation only]",
         "- 3: a black dog",
     ]  # fmt: skip
-    between = grouping_report(TestBetween.GROUPS)
+    between = grouping_report(TestBorderline.GROUPS)
     assert "- 3: prompt 2 [also close to group 3: 0.999 on average, 0.729 to its own]" in between
     assert "in brackets" not in grouping_report(named("a dog", "a cat", degrees=(0, 10)))
 

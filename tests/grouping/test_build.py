@@ -94,9 +94,9 @@ class TestClip:
         assert max(map(len, groups.partition)) <= 3
 
     def test_progress_counts_different_texts(self) -> None:
-        told: list[int] = []
-        build_prompt_groups(clip_l(), ("a", "b", "a"), on_prompt=told.append)
-        assert told == [1, 2]
+        progress: list[int] = []
+        build_prompt_groups(clip_l(), ("a", "b", "a"), on_prompt=progress.append)
+        assert progress == [1, 2]
 
     def test_the_conditionings_are_the_clips_whatever_measures(self) -> None:
         def embed(prompts: Sequence[str]) -> np.ndarray:

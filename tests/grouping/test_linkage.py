@@ -132,9 +132,9 @@ class TestManyPrompts:
         embeddings = clustered_directions(1, [4] * 2500, spread=0.2)
         order = np.random.default_rng(2).permutation(10_000)
         found = cluster_prompts(prompt_names(10_000), embeddings[order], threshold=0.85)
-        home = order // 4
+        cluster = order // 4
         assert len(found) == 2500
-        assert all(len(group) == 4 and len(set(home[list(group)])) == 1 for group in found)
+        assert all(len(group) == 4 and len(set(cluster[list(group)])) == 1 for group in found)
 
     def test_thousands_of_variants_of_one_prompt_share(self) -> None:
         """All pairs alike: more than one tree holds, and still only a handful of groups."""

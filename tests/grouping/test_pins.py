@@ -31,8 +31,8 @@ class TestGrouping:
 
     def test_at_every_threshold(self) -> None:
         for threshold in (-1.0, 0.5, 1.0):
-            home = next(group for group in grouped({"moon": "red car"}, threshold) if "moon" in group)
-            assert "red car" in home
+            members = next(group for group in grouped({"moon": "red car"}, threshold) if "moon" in group)
+            assert "red car" in members
 
     def test_the_others_are_grouped_without_it(self) -> None:
         """Complete linkage would let the red car's distance to the moon keep the cars and boats apart."""
@@ -50,7 +50,7 @@ class TestGrouping:
         assert ["red boat", "blue boat", "moon"] in grouped({"moon": "blue boat", "blue boat": "red boat"})
 
     @pytest.mark.parametrize("around", [("moon", "red car"), ("red car", "red boat", "moon")])
-    def test_a_circle_is_an_own_group(self, around: tuple[str, ...]) -> None:
+    def test_a_cycle_is_a_group_of_its_own(self, around: tuple[str, ...]) -> None:
         pins = dict(zip(around, (*around[1:], around[0]), strict=True))
         assert sorted(around, key=PROMPTS.index) in grouped(pins, threshold=-1.0)
 
@@ -58,7 +58,7 @@ class TestGrouping:
     def test_prompts_that_are_not_in_the_list_are_ignored(self, pins: dict[str, str]) -> None:
         assert grouped(pins) == grouped({})
 
-    def test_the_person_decides_not_the_size(self) -> None:
+    def test_pins_override_the_group_size(self) -> None:
         assert ["red car", "blue car", "moon"] in grouped({"moon": "red car"}, max_group_size=2)
 
     def test_all_pinned(self) -> None:

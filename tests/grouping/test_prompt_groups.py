@@ -72,7 +72,7 @@ class TestCondition:
         found.conditionings[1].append(found.conditionings[1][0])  # an entry more than the others
         assert found.condition_source((0, 1, 2)) == "medoid"
 
-    def test_a_prompt_of_the_persons_own(self) -> None:
+    def test_a_prompt_of_the_users_own(self) -> None:
         own = groups().conditionings[3]
         found = dataclasses.replace(groups(), shared_prompts=((groups().texts((0, 1)), "own", own),))
         assert found.condition((0, 1)) is own

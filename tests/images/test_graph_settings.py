@@ -67,6 +67,6 @@ def test_a_graph_without_a_sampler_or_none_at_all() -> None:
     assert read_sampler_settings(END, None) == SamplerSettings()
 
 
-def test_a_circle_ends() -> None:
+def test_a_cycle_ends() -> None:
     graph = {"1": node("A", images=["2", 0]), "2": node("B", images=["1", 0])}
     assert read_sampler_settings(graph, "1") == SamplerSettings()

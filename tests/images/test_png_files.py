@@ -33,7 +33,7 @@ def test_names_are_safe_on_every_file_system(prompt: str, group: int) -> None:
     assert name[:-4].isprintable()
 
 
-def test_a_file_a_row_each_with_its_own_prompt(tmp_path: Path) -> None:
+def test_one_file_per_row_with_its_prompt(tmp_path: Path) -> None:
     images = torch.rand(8, 16, 24, 3)
     names = save(tmp_path, images, {"prompt": {"1": {}}, "workflow": {"nodes": []}}, first=5)
     assert len(set(names)) == 8
@@ -42,19 +42,19 @@ def test_a_file_a_row_each_with_its_own_prompt(tmp_path: Path) -> None:
     for row, name in enumerate(names):
         with Image.open(tmp_path / name) as file:
             assert file.size == (24, 16)
-            told, text = json.loads(file.text["sage"]), file.text["parameters"]
+            metadata, text = json.loads(file.text["sage"]), file.text["parameters"]
             assert json.loads(file.text["workflow"]) == {"nodes": []}
             assert json.loads(file.text["prompt"]) == {"1": {}}
-        assert told["prompt"] == PROMPTS[row // 2]
-        assert told["variation"] == row % 2 + 1
-        assert told["group"] == (1, 2, 1, 2)[row // 2]
-        assert (told["seed"], told["share"], told["sampler_name"]) == (7, 0.4, "euler")
+        assert metadata["prompt"] == PROMPTS[row // 2]
+        assert metadata["variation"] == row % 2 + 1
+        assert metadata["group"] == (1, 2, 1, 2)[row // 2]
+        assert (metadata["seed"], metadata["share"], metadata["sampler_name"]) == (7, 0.4, "euler")
         assert text.splitlines()[0] == PROMPTS[row // 2]
         assert text.splitlines()[1] == "Negative prompt: no"
         assert "Steps: 20, Sampler: euler simple, CFG scale: 4.0, Seed: 7, Size: 24x16" in text
 
 
-def test_no_metadata_if_so_asked(tmp_path: Path) -> None:
+def test_no_metadata_if_disabled(tmp_path: Path) -> None:
     name = save(tmp_path, torch.rand(4, 8, 8, 3), None)[0]
     with Image.open(tmp_path / name) as file:
         assert file.text == {}
@@ -67,7 +67,7 @@ def test_pixels_come_back(tmp_path: Path) -> None:
         assert list(file.getdata())[0] == tuple((images[2, 0, 0] * 255).round().int().tolist())
 
 
-def test_in_any_order_the_same_files(tmp_path: Path) -> None:
+def test_any_order_gives_the_same_files(tmp_path: Path) -> None:
     images = torch.rand(4, 2, 8, 8, 3)
     names = save(tmp_path, images.flatten(0, 1), {})
     pixels = [Image.open(tmp_path / name).tobytes() for name in names]

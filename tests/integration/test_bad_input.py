@@ -115,7 +115,7 @@ def test_no_clip() -> None:
     ("x" * 20_000 + "\n" + "a castle on a hill, " * 1000, 2),
     ("a {red|blue} {car|house} number " + "{" + "|".join(str(number) for number in range(125)) + "}", 500),
 ])  # fmt: skip
-def test_unusual_lists_simply_work(prompts: str, count: int) -> None:
+def test_unusual_lists_work(prompts: str, count: int) -> None:
     groups, report, similarity = group(prompts).args
     assert len(groups.prompts) == count
     assert sum(len(members) for members in groups.partition) == count

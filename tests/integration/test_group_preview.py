@@ -29,7 +29,7 @@ def grouping_graph(**settings: Any) -> dict[str, Any]:
 
 class TestRoute:
     @pytest.fixture(scope="class")
-    def told(self, server: Server) -> dict[str, Any]:
+    def payload(self, server: Server) -> dict[str, Any]:
         """What a run shows on the panel."""
         return server.queue(grouping_graph())["2"]["sage_groups"][0]
 
@@ -39,25 +39,25 @@ class TestRoute:
         status, text = server.ask("/sage/regroup", data)
         return status, json.loads(text)
 
-    def test_a_run_tells_its_groups(self, told: dict[str, Any]) -> None:
-        assert told["prompts"] == ["a red car in the snow", "a blue car in the snow", "a small boat on the sea"]
-        assert member_lists(told["grouping"]) == [[0, 1], [2]]
-        assert told["settings"] == FIXED | {"threshold_mode": "auto", "threshold": 0.8}
-        assert told["tree"]["leaves"] == [0, 1, 2]
-        (*root, loosest), (*cars, tightest) = told["tree"]["merges"]
-        assert (root, cars) == ([0, 2], [0, 1]) and loosest < told["grouping"]["threshold"] < tightest
+    def test_a_run_returns_its_groups(self, payload: dict[str, Any]) -> None:
+        assert payload["prompts"] == ["a red car in the snow", "a blue car in the snow", "a small boat on the sea"]
+        assert member_lists(payload["grouping"]) == [[0, 1], [2]]
+        assert payload["settings"] == FIXED | {"threshold_mode": "auto", "threshold": 0.8}
+        assert payload["tree"]["leaves"] == [0, 1, 2]
+        (*root, loosest), (*cars, tightest) = payload["tree"]["merges"]
+        assert (root, cars) == ([0, 2], [0, 1]) and loosest < payload["grouping"]["threshold"] < tightest
 
-    def test_other_settings(self, server: Server, told: dict[str, Any]) -> None:
-        body = {**told["settings"], "key": told["key"]}
-        assert self.post(server, body) == (200, told["grouping"]), "as the run"
+    def test_other_settings(self, server: Server, payload: dict[str, Any]) -> None:
+        body = {**payload["settings"], "key": payload["key"]}
+        assert self.post(server, body) == (200, payload["grouping"]), "as the run"
         status, answer = self.post(server, body | {"threshold_mode": "fixed", "threshold": -1})
         assert (status, member_lists(answer)) == (200, [[0, 1, 2]])
-        pinned = json.dumps({told["prompts"][0]: told["prompts"][2]})
+        pinned = json.dumps({payload["prompts"][0]: payload["prompts"][2]})
         status, answer = self.post(server, body | {"pinned": pinned})
         assert (status, member_lists(answer)) == (200, [[0, 2], [1]])
 
-    def test_the_node_groups_as_the_route_told(self, server: Server, told: dict[str, Any]) -> None:
-        pinned = json.dumps({told["prompts"][0]: told["prompts"][2]})
+    def test_the_node_groups_as_the_route_answered(self, server: Server, payload: dict[str, Any]) -> None:
+        pinned = json.dumps({payload["prompts"][0]: payload["prompts"][2]})
         outputs = server.queue(grouping_graph(pinned=pinned))
         assert member_lists(outputs["2"]["sage_groups"][0]["grouping"]) == [[0, 2], [1]]
         assert "1 of the prompts are in the groups where you put them" in outputs["8"]["text"][0]
@@ -80,9 +80,9 @@ class TestRoute:
         ],
     )
     def test_a_refused_value(
-        self, server: Server, told: dict[str, Any], change: dict[str, Any], status: int, message: str
+        self, server: Server, payload: dict[str, Any], change: dict[str, Any], status: int, message: str
     ) -> None:
-        code, answer = self.post(server, {**told["settings"], "key": told["key"], **change})
+        code, answer = self.post(server, {**payload["settings"], "key": payload["key"], **change})
         assert code == status
         assert answer["error"].startswith(message)
 
@@ -93,7 +93,7 @@ class TestRoute:
 
 
 class TestLastRuns:
-    """What a page that was opened since is told of a workflow's nodes. Inputs are new: a cached node does not run."""
+    """The groups of a workflow's last run. Every test has new inputs, because a cached node does not run."""
 
     WORKFLOW = "8d1b7c52-0000-4b0e-8c35-7f6d2a9e4c11"
 
@@ -101,24 +101,24 @@ class TestLastRuns:
         status, text = server.ask(f"/sage/groups{query}")
         return status, json.loads(text)
 
-    def test_as_the_run_told_its_panel(self, server: Server) -> None:
+    def test_the_payload_of_the_last_run(self, server: Server) -> None:
         prompts = "a {red|blue} tree in the snow\na small boat on a lake"
         pinned = json.dumps({"a red tree in the snow": "a small boat on a lake"})
         for settings in ({}, {"threshold_mode": "fixed", "threshold": 0.5, "max_group_size": 2, "pinned": pinned}):
             shown = server.queue(grouping_graph(prompts=prompts, **settings), workflow={"id": self.WORKFLOW})
-            status, (told,) = self.get(server, f"?workflow={self.WORKFLOW}")
+            status, (payload,) = self.get(server, f"?workflow={self.WORKFLOW}")
             made_of = {"prompts": prompts, "prompt_file": "none", "encoder": "clip", "encoder_model": ""}
             about = {"workflow": self.WORKFLOW, "node": "2", "made_of": made_of}
             assert status == 200
-            assert told == told | about | shown["2"]["sage_groups"][0]
+            assert payload == payload | about | shown["2"]["sage_groups"][0]
 
-    def test_what_is_forgotten_is_not_told(self, server: Server) -> None:
+    def test_only_the_last_eight_are_kept(self, server: Server) -> None:
         for number in range(9):
             server.queue(grouping_graph(prompts=f"{number} boats\na lake"), workflow={"id": f"boats {number}"})
-        told = [len(self.get(server, f"?workflow=boats%20{number}")[1]) for number in range(9)]
-        assert told == [0, *[1] * 8]
+        counts = [len(self.get(server, f"?workflow=boats%20{number}")[1]) for number in range(9)]
+        assert counts == [0, *[1] * 8]
 
-    def test_what_was_too_much_to_show_is_not_told(self) -> None:
+    def test_a_list_too_long_for_the_panel_is_not_returned(self) -> None:
         hidden = SimpleNamespace(extra_pnginfo={"workflow": {"id": "long"}}, unique_id="2")
         short = {"key": groups_panel.GROUPING_CACHE.keep(EMBEDDED), "settings": FIXED}
         for run, count in ((short, 1), ({"too_many": 3000}, 0)):

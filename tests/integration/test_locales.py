@@ -26,14 +26,14 @@ def leaves(texts: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
             yield f"{path}/{key}", value
 
 
-def test_english_is_what_the_nodes_say(server: Server) -> None:
+def test_english_equals_the_node_schemas(server: Server) -> None:
     assert read("en", "nodeDefs.json") == node_texts(server.get("/object_info")), "run scripts/export_texts.py"
 
 
-def test_the_server_hands_them_out(server: Server) -> None:
-    told = server.get("/i18n")
-    assert set(LANGUAGES) <= set(told)
-    assert told["ja"]["nodeDefs"] == read("ja", "nodeDefs.json")
+def test_the_server_serves_them(server: Server) -> None:
+    served = server.get("/i18n")
+    assert set(LANGUAGES) <= set(served)
+    assert served["ja"]["nodeDefs"] == read("ja", "nodeDefs.json")
 
 
 def test_every_setting_is_there() -> None:

@@ -1,4 +1,4 @@
-"""What the server tells of running nodes: messages to the page that queued them, and the route for later."""
+"""Progress of running nodes: messages to the page that queued them, and the routes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def hidden(extra: Any, node: str = "3") -> Any:
 
 
 class TestMemory:
-    def test_news_are_added_to_what_is_known(self) -> None:
+    def test_updates_are_merged(self) -> None:
         memory = NodeStateStore()
         memory.keep(("w", "1"), {"done": 1, "sheet": "old"})
         memory.keep(("w", "2"), {"done": 5})
         memory.keep(("other", "1"), {"done": 9})
         memory.keep(("w", "1"), {"done": 2})
-        told = {run["node"]: run for run in memory.of("w")}
-        assert told == {
+        runs = {run["node"]: run for run in memory.of("w")}
+        assert runs == {
             "1": {"workflow": "w", "node": "1", "done": 2, "sheet": "old"},
             "2": {"workflow": "w", "node": "2", "done": 5},
         }
 
-    def test_the_oldest_is_forgotten(self) -> None:
+    def test_the_oldest_entry_is_dropped(self) -> None:
         memory = NodeStateStore()
         for number in range(100):
             memory.keep(("w", str(number)), {})
@@ -40,7 +40,7 @@ class TestMemory:
 
 
 class TestStops:
-    def test_only_who_runs_can_be_asked(self) -> None:
+    def test_only_a_running_node_can_be_stopped(self) -> None:
         stops, place = StopRequests(), ("w", "1")
         assert not stops.request(place)
         with stops.accepting(place) as enough, stops.accepting(("w", "2")) as other:
@@ -49,7 +49,7 @@ class TestStops:
             assert enough() and not other()
         assert not stops.request(place)
 
-    def test_nobody_can_ask_a_node_without_a_page(self) -> None:
+    def test_a_node_without_a_page_cannot_be_stopped(self) -> None:
         with StopRequests().accepting(None) as enough:
             assert not enough()
 
@@ -57,15 +57,15 @@ class TestStops:
 @pytest.mark.parametrize(
     "extra", [None, "", {}, {"workflow": None}, {"workflow": "text"}, {"workflow": {}}, {"workflow": {"id": [1]}}]
 )
-def test_a_graph_that_is_no_pages(extra: Any) -> None:
+def test_a_graph_without_a_workflow_id(extra: Any) -> None:
     assert address_of(hidden(extra)) is None
 
 
-def test_a_node_of_a_page() -> None:
+def test_a_node_of_a_workflow() -> None:
     assert address_of(hidden({"workflow": {"id": WORKFLOW}}, "4:7")) == (WORKFLOW, "4:7")
 
 
-def test_without_a_server_nobody_is_told() -> None:
+def test_without_a_server_there_is_no_sender() -> None:
     assert progress_sender(hidden({"workflow": {"id": WORKFLOW}})) is None
 
 
@@ -79,7 +79,7 @@ class TestProgress:
     def get(self, server: Server, query: str) -> tuple[int, Any]:
         return request(server, f"/sage/progress{query}")
 
-    def test_a_run_is_remembered(self, server: Server) -> None:
+    def test_the_last_run_is_returned(self, server: Server) -> None:
         heard: list[dict[str, Any]] = []
 
         def hear(kind: str, data: dict[str, Any]) -> None:

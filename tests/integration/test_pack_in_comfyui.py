@@ -15,17 +15,17 @@ from comfyui_server import Server, ServerError
 from graphs import sage_graph, split_graph
 from PIL import Image
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 REPO = install_comfyui.REPO
 
 
-def test_the_hosts_own_loader_takes_the_pack() -> None:
-    before = set(host_nodes.NODE_CLASS_MAPPINGS)
-    assert asyncio.run(host_nodes.load_custom_node(str(REPO)))
-    added = set(host_nodes.NODE_CLASS_MAPPINGS) - before
+def test_comfyui_loads_the_pack() -> None:
+    before = set(comfy_nodes.NODE_CLASS_MAPPINGS)
+    assert asyncio.run(comfy_nodes.load_custom_node(str(REPO)))
+    added = set(comfy_nodes.NODE_CLASS_MAPPINGS) - before
     assert added == {node.define_schema().node_id for node in NODES}
-    assert str(REPO / "web") in host_nodes.EXTENSION_WEB_DIRS.values()
+    assert str(REPO / "web") in comfy_nodes.EXTENSION_WEB_DIRS.values()
 
 
 def test_every_input_and_output_explains_itself() -> None:
@@ -135,8 +135,8 @@ class TestServer:
             assert {node: each["inputs"] for node, each in kept.items()} == {
                 node: each["inputs"] for node, each in graph.items()
             }
-            told = json.loads(file.text["sage"])
-        assert (told["prompt"], told["seed"], told["share"]) == ("a blue car in the snow", 1, 0.5)
+            metadata = json.loads(file.text["sage"])
+        assert (metadata["prompt"], metadata["seed"], metadata["share"]) == ("a blue car in the snow", 1, 0.5)
         assert "text score" in outputs["12"]["text"][0]
         assert all(server.files(outputs[node]) for node in ("10", "13"))
         again = server.queue({**graph, "5": sage_graph(seed=2)["5"]})
@@ -197,7 +197,7 @@ class TestServer:
         with pytest.raises(ServerError, match=r"SageKSampler \(node 5\).*share"):
             server.queue(sage_graph(share=1.5))
 
-    def test_a_failed_node_says_why(self, server: Server) -> None:
+    def test_a_failed_node_gives_the_reason(self, server: Server) -> None:
         graph = sage_graph()
         graph["2"]["inputs"]["prompts"] = "# nothing"
         with pytest.raises(ServerError, match="SageSemanticGroupPrompts.*prompts: expected at least one"):

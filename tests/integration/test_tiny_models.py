@@ -1,4 +1,4 @@
-"""The tiny models are what they say they are, on whatever host runs the tests.
+"""The tiny models are what they say they are, on every ComfyUI version.
 
 Every other test leans on this: two runs that agree mean nothing if the model ignores its input.
 """
@@ -28,7 +28,7 @@ PREDICTION = {
     "sd15": comfy.model_sampling.EPS,
     "sd2_v": comfy.model_sampling.V_PREDICTION,
     "sdxl": comfy.model_sampling.EPS,
-    "sd3": comfy.model_sampling.CONST,  # the host's name for rectified flow
+    "sd3": comfy.model_sampling.CONST,  # ComfyUI's name for rectified flow
     "flux": comfy.model_sampling.CONST,
     "lumina": comfy.model_sampling.CONST,
     "video": comfy.model_sampling.CONST,
@@ -44,7 +44,7 @@ def noise_of(family: str, *seeds: int) -> torch.Tensor:
 
 
 def sample(family: str, noise: torch.Tensor, positive: list, steps: int = STEPS) -> torch.Tensor:
-    """The host's own sampling from an empty latent, CFG 4."""
+    """ComfyUI's own sampling from an empty latent, CFG 4."""
     return comfy.sample.sample(
         MODELS[family](),
         noise,
@@ -67,7 +67,7 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @pytest.fixture(autouse=True)
 def as_a_node_runs():
-    """The host runs its nodes so."""
+    """ComfyUI runs its nodes so."""
     with torch.inference_mode():
         yield
 
@@ -138,7 +138,7 @@ def test_text_of_another_length(family: str) -> None:
 
 @pytest.mark.parametrize("family", [name for name in MODELS if name != "sdxl"])
 def test_the_loader_would_build_the_same_kind(family: str) -> None:
-    """The host's detection, given these weights, finds the config class that was filled in by hand."""
+    """ComfyUI's detection, given these weights, finds the config class that was filled in by hand."""
     patcher = MODELS[family]()
     weights = patcher.model.diffusion_model.state_dict()
     detected = comfy.model_detection.detect_unet_config(weights, "")
@@ -172,7 +172,7 @@ def test_weights_can_take_part_in_training() -> None:
     assert x.grad.norm() > 0
 
 
-def test_clip_encodes_like_the_host() -> None:
+def test_clip_encodes_like_comfyui() -> None:
     clip = clip_l()
 
     def encode(text: str) -> list:

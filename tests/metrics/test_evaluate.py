@@ -40,18 +40,18 @@ def test_images_that_fit_and_images_that_do_not() -> None:
 
 
 def test_variations_go_with_their_prompt_and_are_compared_with_their_own() -> None:
-    told = evaluate(GROUPS, plain(RED, RED, BLUE, GREEN, RED, GREEN), ENCODER)
-    assert told.scores == pytest.approx(np.array([[100, 100], [100, 0], [0, 100]]))
-    assert told.within[0] == pytest.approx(0.5)  # equal in variation 1, all different in variation 2
-    assert math.isnan(told.within[1])
-    assert told.diversity == pytest.approx(0.5)
+    evaluation = evaluate(GROUPS, plain(RED, RED, BLUE, GREEN, RED, GREEN), ENCODER)
+    assert evaluation.scores == pytest.approx(np.array([[100, 100], [100, 0], [0, 100]]))
+    assert evaluation.within[0] == pytest.approx(0.5)  # equal in variation 1, all different in variation 2
+    assert math.isnan(evaluation.within[1])
+    assert evaluation.diversity == pytest.approx(0.5)
 
 
 def test_a_pair_counts_the_same_in_a_large_and_in_a_small_group() -> None:
     groups = named_groups(((0, 1), (2, 3, 4)), ["red"] * 5)
-    told = evaluate(groups, plain(RED, GREEN, RED, RED, RED), ENCODER)
-    assert told.within == pytest.approx([1, 0])
-    assert told.diversity == pytest.approx(1 / 4)
+    evaluation = evaluate(groups, plain(RED, GREEN, RED, RED, RED), ENCODER)
+    assert evaluation.within == pytest.approx([1, 0])
+    assert evaluation.diversity == pytest.approx(1 / 4)
 
 
 def test_the_distance_is_of_the_reference_network_if_there_is_one() -> None:
@@ -60,10 +60,15 @@ def test_the_distance_is_of_the_reference_network_if_there_is_one() -> None:
     assert same is not None
     assert same.frechet == pytest.approx(0, abs=1e-6)
     second = ImageEncoder("second", encode)
-    told = evaluate(GROUPS, images, ENCODER, other, second).distance
-    assert told is not None
-    assert (told.encoder_name, told.n_images, told.n_reference, told.feature_length) == ("second", 3, 4, 3)
-    assert told.frechet > 0
+    distance = evaluate(GROUPS, images, ENCODER, other, second).distance
+    assert distance is not None
+    assert (distance.encoder_name, distance.n_images, distance.n_reference, distance.feature_length) == (
+        "second",
+        3,
+        4,
+        3,
+    )
+    assert distance.frechet > 0
 
 
 def test_the_report_states_network_number_and_definition() -> None:
@@ -77,14 +82,14 @@ def test_the_report_states_network_number_and_definition() -> None:
 
 
 def test_every_prompt_alone() -> None:
-    told = evaluate(named_groups(((0,), (1,)), ["red", "blue"]), plain(RED, BLUE), ENCODER)
-    assert math.isnan(told.diversity)
-    assert "none (no group has two prompts)" in evaluation_report(told)
-    assert torch.isfinite(evaluation_plot(told)).all()
+    evaluation = evaluate(named_groups(((0,), (1,)), ["red", "blue"]), plain(RED, BLUE), ENCODER)
+    assert math.isnan(evaluation.diversity)
+    assert "none (no group has two prompts)" in evaluation_report(evaluation)
+    assert torch.isfinite(evaluation_plot(evaluation)).all()
 
 
 @pytest.mark.parametrize("count", [1, 3, 100])
-def test_the_plot_has_a_bar_a_group(count: int) -> None:
+def test_the_plot_has_one_bar_per_group(count: int) -> None:
     groups = named_groups(tuple((2 * i, 2 * i + 1) for i in range(count)), ["red"] * 2 * count)
     plot = evaluation_plot(evaluate(groups, torch.rand(2 * count, 4, 4, 3), ENCODER))
     assert plot.shape[0] == 1

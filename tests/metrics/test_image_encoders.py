@@ -45,7 +45,7 @@ def test_batches_do_not_matter_and_are_counted() -> None:
     )
 
 
-def test_the_demo_judge_says_which_words_it_does_not_know() -> None:
+def test_unknown_words_of_the_demo_judge_are_noted() -> None:
     features_ = demo_image_encoder().encode(
         images(1, 128, 128, 3), ["a chartreuse Zeppelin, at night"], lambda done: None
     )

@@ -33,9 +33,9 @@ def test_text_scores_are_clip_scores() -> None:
 def test_diversity_is_the_mean_over_pairs() -> None:
     features = RNG.normal(size=(6, 2, 7)) + 1
     within = diversity_within(features, CLUSTERS)
-    for told, members in zip(within[:2], CLUSTERS[:2], strict=True):
+    for value, members in zip(within[:2], CLUSTERS[:2], strict=True):
         pairs = [distance(features[a, v], features[b, v]) for a, b in combinations(members, 2) for v in range(2)]
-        assert told == pytest.approx(np.mean(pairs))
+        assert value == pytest.approx(np.mean(pairs))
     assert math.isnan(within[2])
     group_of = {member: number for number, members in enumerate(CLUSTERS) for member in members}
     between = [

@@ -19,17 +19,17 @@ from models import clip_l
 from previews import EMBEDDED, FIXED, PROMPTS, member_lists
 
 
-class TestMeasured:
+class TestEmbeddedPrompts:
     def test_auto_uses_its_own_threshold(self) -> None:
-        told = EMBEDDED.preview(**FIXED | {"threshold_mode": "auto"})
-        assert (member_lists(told), told["threshold"]) == ([[0, 1], [2]], 0.7)
+        payload = EMBEDDED.preview(**FIXED | {"threshold_mode": "auto"})
+        assert (member_lists(payload), payload["threshold"]) == ([[0, 1], [2]], 0.7)
 
     def test_fixed_size_and_pins(self) -> None:
         assert member_lists(EMBEDDED.preview(**FIXED)) == [[0], [1], [2]]
         assert member_lists(EMBEDDED.preview(**FIXED | {"threshold": 0.5, "max_group_size": 1})) == [[0], [1], [2]]
         assert member_lists(EMBEDDED.preview(**FIXED | {"pinned": '{"moon": "red car"}'})) == [[0, 2], [1]]
 
-    def test_what_is_told_of_a_group(self) -> None:
+    def test_similarity_and_colour_of_a_group(self) -> None:
         together, alone = EMBEDDED.preview(**FIXED | {"threshold": 0.5})["groups"]
         assert (together["tightest"], together["loosest"]) == pytest.approx((0.8, 0.8))
         assert together["colour"] == "#0072b2"
@@ -42,11 +42,11 @@ class TestMeasured:
 
     def test_a_run_and_its_panel_agree_with_the_report(self) -> None:
         groups = build_prompt_groups(clip_l(), ("a dog", "a house", "a dog"), threshold_mode="fixed", threshold=-1.0)
-        told = json.loads(json.dumps(panel_payload(groups, FIXED)))
-        assert told["prompts"] == list(groups.prompts)
-        assert member_lists(told["grouping"]) == [[0, 1, 2]]
-        assert f"{told['grouping']['saved']:.1%} of the evaluations" in grouping_report(groups)
-        assert groups_panel.GROUPING_CACHE.recall(told["key"]) is not None
+        payload = json.loads(json.dumps(panel_payload(groups, FIXED)))
+        assert payload["prompts"] == list(groups.prompts)
+        assert member_lists(payload["grouping"]) == [[0, 1, 2]]
+        assert f"{payload['grouping']['saved']:.1%} of the evaluations" in grouping_report(groups)
+        assert groups_panel.GROUPING_CACHE.recall(payload["key"]) is not None
 
     def test_a_very_long_list_has_no_panel(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(groups_panel, "_MOST_PROMPTS", 2)
@@ -94,7 +94,7 @@ class TestMemory:
     def runs(self, count: int, width: int = 3) -> list[EmbeddedPrompts]:
         return [EmbeddedPrompts((str(number),), np.ones((1, width), np.float32), 0.5) for number in range(count)]
 
-    def test_the_oldest_is_forgotten(self) -> None:
+    def test_the_oldest_entry_is_dropped(self) -> None:
         memory = GroupingCache()
         keys = [memory.keep(run) for run in self.runs(8)]
         memory.recall(keys[0])

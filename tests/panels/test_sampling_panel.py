@@ -1,4 +1,4 @@
-"""What a page is told of a run: evaluations, time, and pictures that it can cut into rows."""
+"""The sampling panel's payload: evaluations, time, and pictures that it can cut into rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def picture_of(url: str) -> Image.Image:
 
 
 class Page:
-    """Hears all, and holds what it was told last of everything."""
+    """Receives every update and keeps the latest value of each key."""
 
     def __init__(self) -> None:
         self.news: list[dict[str, Any]] = []
@@ -87,13 +87,13 @@ def test_the_pictures_of_a_run(page: Page) -> None:
 
 def test_a_tile_shows_its_row() -> None:
     """As the page cuts it: row by row, columns in a line."""
-    told = Page()
+    page = Page()
     latents = torch.arange(10.0).view(10, 1, 1, 1).expand(10, 4, 8, 16)
     decode = lambda latent: Image.fromarray((latent[0, 0] * 25).byte().numpy())  # noqa: E731
-    watch = SamplingMonitor(told, ClusterLabels(GROUPS, range(5)), None, decode)
+    watch = SamplingMonitor(page, ClusterLabels(GROUPS, range(5)), None, decode)
     watch.start_level(Level(tuple((index,) for index in range(5)), None), 2)
     watch.show(latents, 1, 2)
-    sheet = told.run["sheet"]
+    sheet = page.run["sheet"]
     pixels = np.asarray(picture_of(sheet["picture"]).convert("L"), dtype=float) / 25
     assert sheet["aspect"] == 2
     for row in range(10):
@@ -119,7 +119,7 @@ def test_a_prefix_and_its_branch(page: Page) -> None:
     assert branch.run["saving"] == page.run["saving"]
 
 
-def test_it_costs_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_take_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that takes long is followed by a long pause."""
     clock = [0.0]
     monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
@@ -128,13 +128,13 @@ def test_it_costs_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
         clock[0] += 0.1
         return Image.new("RGB", (8, 8))
 
-    told = Page()
-    watch = SamplingMonitor(told, ClusterLabels(GROUPS, range(5)), None, slow)
+    page = Page()
+    watch = SamplingMonitor(page, ClusterLabels(GROUPS, range(5)), None, slow)
     watch.start_level(Level(((0, 1, 2), (3, 4)), 1.0), 1)
     for step in range(10_000):
         watch.show(torch.zeros(2, 4, 8, 8), step, 10_000)
         clock[0] += 0.01
-    assert 0.1 * len(told.news) < 0.025 * clock[0]
+    assert 0.1 * len(page.news) < 0.025 * clock[0]
 
 
 def test_a_stop_keeps_the_last_pictures(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_stop_keeps_the_last_pictures(page: Page, monkeypatch: pytest.MonkeyPa
     assert page.run["sheet"]["picture"]
 
 
-def test_repeats_are_named_by_the_persons_list() -> None:
+def test_repeated_prompts_are_numbered_by_the_users_list() -> None:
     groups, representative_of = grouped(different("sd15", 3), [(0, 1), (2,)]), [0, 0, 1]
     names = ClusterLabels(groups, representative_of)
     assert names.of((0,))["title"] == f"1. {groups.prompts[0]}"
@@ -177,7 +177,7 @@ def test_a_preview_that_fails_does_not_stop_the_run(page: Page, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("method", ["NoPreviews", "Auto"])
-def test_there_is_a_picture_whatever_the_hosts_previews(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_a_preview_whatever_the_preview_method(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(latent_preview.args, "preview_method", latent_preview.LatentPreviewMethod[method])
     decode = preview_decoder(MODELS["sd15"]())
     assert decode is not None and decode(torch.zeros(1, 4, 6, 8)).size == (8, 6)

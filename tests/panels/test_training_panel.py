@@ -1,4 +1,4 @@
-"""What a page is told of a training: lines of its loss that a panel can draw, and its samples."""
+"""The training panel's payload: lines of its loss that a panel can draw, and its samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def lines(losses: list[list[float]]) -> dict[str, list[list[float]]]:
     return {line["name"]: line["points"] for line in loss_lines(losses)}
 
 
-def test_lines_go_through_known_values_only() -> None:
+def test_lines_skip_missing_values() -> None:
     assert lines(LOSSES) == {
         "loss": [[1, 4.0], [2, 2.0], [3, 3.0]], "plain": [[1, 4.0], [3, 2.0]], "consistency": [[2, 2.0], [3, 4.0]],
     }  # fmt: skip
@@ -42,7 +42,7 @@ def test_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle.time, "monotonic", lambda: clock[0])
     news: list[dict[str, Any]] = []
     trainer: Any = SimpleNamespace(done=0, settings=SimpleNamespace(steps=100), losses=[], rates=[])
-    watch = TrainingMonitor(lambda told: news.append(json.loads(json.dumps(told, allow_nan=False))), trainer)
+    watch = TrainingMonitor(lambda payload: news.append(json.loads(json.dumps(payload, allow_nan=False))), trainer)
     watch.start()
     for step in range(50):
         clock[0] += 0.1

@@ -38,7 +38,7 @@ def clusters(found: Assignment) -> list[tuple[int, ...]]:
     (123, 1, [BOATS, BOATS]),  # as long as the boats are together
     (262, 2, [(5,)]),  # with one that is alone: as long as any group is together
 ])  # fmt: skip
-def test_a_prompt_goes_along_as_far_as_it_is_alike(degrees: float, group: int, path: list) -> None:
+def test_a_prompt_joins_clusters_as_far_as_it_is_similar(degrees: float, group: int, path: list) -> None:
     found = assignment(degrees)
     assert found.is_assigned
     assert found.group == group
@@ -53,14 +53,14 @@ def test_the_threshold_is_for_the_least_similar_member() -> None:
     assert found.similarity == pytest.approx((np.cos(np.radians(41)), np.cos(np.radians(11))), abs=1e-5)
 
 
-def test_a_group_made_by_hand_gets_no_looser() -> None:
+def test_a_group_made_by_hand_stays_as_tight() -> None:
     strict = known_groups(threshold=0.99)
     assert assignment(15, groups=strict).is_assigned
     assert not assignment(-5, groups=strict).is_assigned
 
 
 @pytest.mark.parametrize("prompt", range(6))
-def test_a_known_text_goes_along_with_its_equal(prompt: int) -> None:
+def test_a_known_text_joins_its_equal(prompt: int) -> None:
     """Whatever else is near."""
     found = assignment(77, text=f"prompt {prompt}")
     assert found.is_assigned
@@ -79,12 +79,12 @@ def test_repeats_in_the_list_count_once() -> None:
     assert assignment(77, text="prompt 4", groups=repeated).clusters == assignment(77, text="prompt 4").clusters
 
 
-def test_nothing_to_go_along_with() -> None:
+def test_nothing_to_join() -> None:
     found = assignment(1, plan=SharePlan.from_branches([], 6))
     assert found.is_assigned and found.clusters == ()
 
 
-def test_texts_do_not_matter_to_each_other() -> None:
+def test_assignments_are_independent() -> None:
     plan = SharePlan.from_branches(BRANCHES, 6)
     both = assign_prompts(known_groups(), plan, ["a", "b", "a"], directions(1, 200, 1))
     assert both == {"a": assignment(1), "b": assignment(200)}

@@ -75,7 +75,7 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
 
 @pytest.mark.parametrize("share_mode", ["fixed", "tree"])
 @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
-def test_a_prompt_that_was_there_has_the_same_image(sampler_name: str, share_mode: str) -> None:
+def test_an_added_copy_of_a_prompt_has_the_same_image(sampler_name: str, share_mode: str) -> None:
     prefix = sample_prefix(six_prompts(), variations=2, sampler_name=sampler_name, share_mode=share_mode, share=0.4)
     groups, order = prefix.groups, [5, 3, 0, 1]
     added, _ = extend_prefix(
@@ -85,7 +85,7 @@ def test_a_prompt_that_was_there_has_the_same_image(sampler_name: str, share_mod
     assert_equal(sample_branch(added).unflatten(0, (4, 2)), sample_branch(prefix).unflatten(0, (6, 2))[order])
 
 
-def test_they_cost_their_branch_only() -> None:
+def test_added_prompts_cost_their_branch_only() -> None:
     prefix = sample_prefix(six_prompts(), variations=2)
     added, _ = extend_prefix(prefix, *new_prompts(1, 15, 123, 262))
     with count_evaluations(MODELS["sd15"]()) as evaluations:
@@ -95,7 +95,7 @@ def test_they_cost_their_branch_only() -> None:
     assert "- evaluations: 64 done, 64 planned, 128 for every prompt alone: 50.0% saved" in report
 
 
-def test_what_comes_later_leaves_everything_as_it_is() -> None:
+def test_additions_are_independent_and_leave_the_prefix_unchanged() -> None:
     """Neither the order of additions, nor what is added beside, changes an image; nor does the prefix."""
     prefix = sample_prefix(six_prompts())
     before = sample_branch(prefix)
@@ -150,7 +150,7 @@ class TestNode:
         assert groups.prompts == ("a green car", "a white boat")
         assert torch.equal(sample_branch(second), sample_branch(both))
 
-    def test_the_report_tells_who_is_alone(self) -> None:
+    def test_the_report_lists_prompts_without_a_group(self) -> None:
         groups = build_prompt_groups(
             clip_l(), self.CLIP_PROMPTS, threshold_mode="fixed", threshold=1.0, pins={"a blue car": "a red car"}
         )

@@ -49,7 +49,7 @@ def saved(prefix: Prefix, folder: Path) -> Path:
     return folder / "a.prefix.safetensors"
 
 
-def test_a_branch_in_a_new_process_is_the_same_bit_for_bit(tmp_path: Path) -> None:
+def test_a_branch_in_a_new_process_is_bit_identical(tmp_path: Path) -> None:
     prefixes = {
         f"{sampler}.prefix.safetensors": sample_prefix(
             six_prompts(), variations=2, sampler_name=sampler, share_mode=mode, share=0.4
@@ -77,7 +77,7 @@ def test_more_prompts_can_be_added_to_a_loaded_prefix(tmp_path: Path) -> None:
     )
 
 
-def test_a_template_s_plain_extras_are_kept(tmp_path: Path) -> None:
+def test_plain_extras_of_a_template_are_kept(tmp_path: Path) -> None:
     template = conditioning("sd15", seed=3)
     template[0][1] |= {"area": ("percentage", 0.5, 0.5, 0, 0), "strength": 0.8, "start_percent": 0.1}
     groups = six_prompts()
@@ -147,7 +147,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     ({"latent_image": torch.full((1, 4, 8, 8), torch.nan)}, "latent_image: expected finite values, got 256 NaN"),
     ({"traces": []}, "recorded clusters: expected 3, got 0"),
 ])  # fmt: skip
-def test_a_file_that_does_not_hold_together(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_an_inconsistent_file(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = saved(sample_prefix(six_prompts()), tmp_path)
     write_data(path, {**read_data(path), **change})
     with pytest.raises(ValueError, match=message):
@@ -187,7 +187,7 @@ class TestFormat1:
         state, again = read_data(self.FILE), read_data(saved(load_prefix(self.FILE), tmp_path))
         assert _plain(again) == _plain(state)
 
-    def test_its_branch_gives_the_images_of_that_time(self) -> None:
+    def test_its_branch_gives_the_saved_images(self) -> None:
         expected = load_file(self.FILE.with_name("format_1.samples.safetensors"))["samples"]
         assert_equal(sample_branch(load_prefix(self.FILE)), expected)
 

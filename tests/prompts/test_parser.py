@@ -40,7 +40,7 @@ def _sequences(depth: int) -> st.SearchStrategy[tuple[str, list[str]]]:
 
 
 class TestLines:
-    def test_one_prompt_a_line_in_order(self) -> None:
+    def test_one_prompt_per_line_in_order(self) -> None:
         assert parse_prompts("a dog\na cat\na dog") == ("a dog", "a cat", "a dog")
 
     def test_blank_lines_comments_and_outer_spaces_are_skipped(self) -> None:

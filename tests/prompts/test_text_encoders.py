@@ -15,23 +15,23 @@ from comfyui_sage.sage_core.prompts.text_encoders import (
 from embeddings import assert_unit_rows
 from models import clip_l, randn
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 
 class TestClip:
-    def test_conditionings_are_those_of_the_hosts_node(self) -> None:
+    def test_conditionings_equal_clip_text_encode(self) -> None:
         clip = clip_l()
         prompt = "a (red:1.3) car, embedding of nothing"
         found = encode_prompts(clip, [prompt])[prompt]
-        expected = host_nodes.CLIPTextEncode().encode(clip, prompt)[0]
+        expected = comfy_nodes.CLIPTextEncode().encode(clip, prompt)[0]
         assert torch.equal(found[0][0], expected[0][0])
         assert torch.equal(found[0][1]["pooled_output"], expected[0][1]["pooled_output"])
 
     def test_equal_texts_are_encoded_once(self) -> None:
-        told: list[int] = []
-        encoded = encode_prompts(clip_l(), ["b", "a", "b", "a"], told.append)
+        progress: list[int] = []
+        encoded = encode_prompts(clip_l(), ["b", "a", "b", "a"], progress.append)
         assert list(encoded) == ["b", "a"]
-        assert told == [1, 2]
+        assert progress == [1, 2]
 
     def test_pooled_embeddings(self) -> None:
         conditionings = list(encode_prompts(clip_l(), ["a dog", "a cat 🦊", "word " * 4100]).values())
@@ -51,7 +51,7 @@ class TestClip:
     def test_half_precision(self) -> None:
         assert_unit_rows(clip_embeddings([[[randn(1, 5, 4, seed=1).bfloat16(), {}]]]), 1)
 
-    def test_unrelated_prompts_are_encoded_once_a_clip(self) -> None:
+    def test_unrelated_prompts_are_encoded_once_per_clip(self) -> None:
         clip = clip_l().clone()
         first = unrelated_embeddings(clip)
         assert_unit_rows(first, len(UNRELATED_PROMPTS))

@@ -26,7 +26,7 @@ from reference import (
     small,
 )
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 
 class TestConditions:
@@ -45,11 +45,11 @@ class TestConditions:
 
     @pytest.mark.parametrize(("masks", "variations"), [(2, 1), (3, 2), (2, 2)])
     def test_masks_go_by_variation(self, masks: int, variations: int) -> None:
-        """The host cuts masks to the batch: further prompts of a run must not get the masks it cuts off."""
+        """ComfyUI cuts masks to the batch: further prompts of a run must not get the masks it cuts off."""
         mask = torch.zeros(masks, 64, 64)
         for index in range(masks):
             mask[index, 16 * index : 16 * index + 24] = 1.0
-        append = host_nodes.ConditioningSetMask().append
+        append = comfy_nodes.ConditioningSetMask().append
         negative = (
             append(conditioning("sd15", seed=50), mask, "default", 1.0)[0]
             + append(conditioning("sd15", seed=51), 1 - mask, "default", 1.0)[0]
@@ -82,12 +82,12 @@ class TestConditions:
                           sage("sd15", groups, image, share=0.5)) > 1e-3  # fmt: skip
 
     def test_unequal_token_lengths(self) -> None:
-        """77, 154 and 231 tokens: the host batches them by repeating, which attention does not notice."""
+        """77, 154 and 231 tokens: ComfyUI batches them by repeating, which attention does not notice."""
         prompts = [conditioning("sd15", seed=20 + tokens, tokens=tokens) for tokens in (77, 154, 231)]
         check_laws("sd15", small("sd15"), prompts=prompts)
 
     def test_lengths_that_do_not_batch(self) -> None:
-        """The host would not put these in one batch either; they run one after the other."""
+        """ComfyUI would not put these in one batch either; they run one after the other."""
         prompts = [conditioning("sd15", seed=20 + tokens, tokens=tokens) for tokens in (77, 77 * 5)]
         check_laws("sd15", small("sd15"), prompts=prompts)
 
@@ -127,7 +127,7 @@ class TestConditions:
     @pytest.mark.parametrize(("hints", "variations"), [(1, 1), (2, 2), (2, 1), (3, 2), (2, 3)])
     def test_template_controlnet(self, hints: int, variations: int) -> None:
         hint = torch.rand(hints, 64, 64, 3, generator=torch.Generator().manual_seed(2))
-        apply = host_nodes.ControlNetApply().apply_controlnet
+        apply = comfy_nodes.ControlNetApply().apply_controlnet
         template = apply(conditioning("sd15", seed=50), controlnet(), hint, 1.0)[0]
         prompts = [apply_template(prompt, template) for prompt in different("sd15", 2)]
         image = small("sd15", batch=variations)
@@ -148,17 +148,17 @@ class TestConditions:
         assert sum(rows) == evaluations.rows / 2, "the negative has no ControlNet"
 
     def test_compiled(self) -> None:
-        """As the host's TorchCompileModel does it, with a backend that needs no compiler."""
+        """As ComfyUI's TorchCompileModel does it, with a backend that needs no compiler."""
         model = MODELS["sd15"]().clone()
         set_torch_compile_wrapper(model=model, backend="eager")
         check_laws("sd15", small("sd15"), model=model)
 
     def test_template_areas_and_time_ranges(self) -> None:
-        area = host_nodes.ConditioningSetArea().append
+        area = comfy_nodes.ConditioningSetArea().append
         base = conditioning("sd15", seed=50)
         left = area(base, 64, 32, 0, 0, 1.0)[0]
         right = area(base, 64, 32, 32, 0, 0.7)[0]
-        early = host_nodes.ConditioningSetTimestepRange().set_range(base, 0.0, 0.5)[0]
+        early = comfy_nodes.ConditioningSetTimestepRange().set_range(base, 0.0, 0.5)[0]
         prompts = [apply_template(prompt, left + right + early) for prompt in different("sd15", 2)]
         check_laws("sd15", small("sd15", batch=2), prompts=prompts)
 

@@ -21,7 +21,7 @@ def apart(pattern: torch.Tensor) -> torch.Tensor:
     return torch.stack([shared + pattern, shared - pattern])
 
 
-class TestDisagreement:
+class TestDivergence:
     def test_it_is_a_distance(self) -> None:
         assert divergence(apart(0.3 * torch.ones(4, 8, 8))) == pytest.approx(0.3, rel=1e-5)
         assert divergence(torch.ones(3, 4, 8, 8)) == 0.0
@@ -42,7 +42,7 @@ class TestDisagreement:
         assert divergence(randn(3, *shape, seed=2)) > 0
 
 
-class TestDisagreements:
+class TestGroupDivergences:
     def ask(self, partition: tuple, prompts: list) -> tuple[list[float], int]:
         model, image = MODELS["sd15"](), small("sd15", batch=2)["samples"]
         groups, sigmas = grouped(prompts, partition), torch.tensor([9.0, 3.0, 0.0])
@@ -54,7 +54,7 @@ class TestDisagreements:
         assert progress.done == evaluations.rows
         return found, evaluations.rows
 
-    def test_one_evaluation_a_prompt_that_is_not_alone(self) -> None:
+    def test_one_evaluation_per_prompt_in_a_group(self) -> None:
         found, evaluations = self.ask(((0, 2), (1,), (3, 4)), different("sd15", 5))
         assert evaluations == 4
         assert found[1] == 0.0 and all(found[at] > 0 for at in (0, 2))
@@ -64,7 +64,7 @@ class TestDisagreements:
         both, _ = self.ask(((0, 2), (1, 3)), prompts)
         assert_equal(torch.tensor(self.ask(((0, 1),), [prompts[1], prompts[3]])[0]), torch.tensor(both[1:]), 1e-4)
 
-    def test_nobody_to_ask(self) -> None:
+    def test_no_prompts_to_evaluate(self) -> None:
         assert self.ask(((0,), (1,)), different("sd15", 2)) == ([0.0, 0.0], 0)
 
     def test_equal_prompts_disagree_about_nothing(self) -> None:

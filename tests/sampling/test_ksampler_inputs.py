@@ -32,7 +32,7 @@ from reference import (
     small,
 )
 
-import nodes as host_nodes
+import nodes as comfy_nodes
 
 
 @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
@@ -52,7 +52,7 @@ class TestLatents:
         check_laws("sd15", {**image, "noise_mask": mask}, sampler_name=sampler_name, denoise=0.8)
 
     @pytest.mark.parametrize("shape", [(64, 64), (3, 64, 64)])
-    def test_other_masks_that_the_host_takes(self, sampler_name: str, shape: tuple[int, ...]) -> None:
+    def test_other_mask_shapes(self, sampler_name: str, shape: tuple[int, ...]) -> None:
         mask = torch.zeros(shape)
         for index, layer in enumerate(mask.view(-1, 64, 64)):
             layer[: 24 + 16 * index, 16:] = 1.0
@@ -86,7 +86,7 @@ def test_denoise_0_returns_the_latent_for_every_prompt(share: float) -> None:
         assert torch.equal(run("sd15", groups, image, share=share, denoise=0.0), image["samples"].repeat(2, 1, 1, 1))
 
 
-def test_output_latent_says_of_all_rows_what_the_input_says_of_its_variations() -> None:
+def test_masks_and_batch_indices_are_repeated_for_every_prompt() -> None:
     image = {**small("sd15", batch=2), "batch_index": [3, 1], "noise_mask": torch.ones(1, 1, 64, 64)}
     groups = grouped(different("sd15", 3), [(0, 1), (2,)])
     negative = conditioning("sd15", seed=1)
@@ -94,7 +94,7 @@ def test_output_latent_says_of_all_rows_what_the_input_says_of_its_variations() 
     assert out["samples"].shape[0] == 6
     assert out["batch_index"] == [3, 1] * 3
     assert out["noise_mask"].shape[0] == 6
-    again = host_nodes.common_ksampler(
+    again = comfy_nodes.common_ksampler(
         MODELS["sd15"](), 0, 2, 3.0, "euler", "normal", groups.conditionings[0], negative, out, denoise=0.5
     )[0]
     assert again["samples"].shape[0] == 6
@@ -137,7 +137,7 @@ def test_a_sampler_that_enlarges_the_latent() -> None:
 
 @pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_sde"])
 def test_nested_latents(sampler_name: str) -> None:
-    """Video with sound. The host's models for it are large, so that a formula stands in for one."""
+    """Video with sound. ComfyUI's models for it are large, so that a formula stands in for one."""
     model, negative = MODELS["sd15"]().clone(), conditioning("sd15", seed=1)
 
     def formula(apply_model: Any, args: dict[str, Any]) -> torch.Tensor:
@@ -148,10 +148,12 @@ def test_nested_latents(sampler_name: str) -> None:
     latents = NestedTensor([torch.zeros(2, 4, 3, 8, 8), torch.zeros(2, 8, 16)])
     settings = {**SETTINGS, "sampler_name": sampler_name}
     sampler, sigmas = ksampler.KSamplerSettings(**settings, share=0.0).sampler(model)
-    host = comfy.samplers.CFGGuider(model)
-    host.set_conds(conditioning("sd15", seed=10), negative)
-    host.set_cfg(3.0)
-    expected = host.sample(Noise_RandomNoise(5).generate_noise({"samples": latents}), latents, sampler, sigmas, seed=5)
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(conditioning("sd15", seed=10), negative)
+    guider.set_cfg(3.0)
+    expected = guider.sample(
+        Noise_RandomNoise(5).generate_noise({"samples": latents}), latents, sampler, sigmas, seed=5
+    )
 
     twins, groups = (grouped(prompts, [(0, 1)]) for prompts in (different("sd15", 1) * 2, different("sd15", 2)))
     image = {"samples": latents}

@@ -1,4 +1,4 @@
-"""Batches of rows, as plain tensors and as the host's nested latents."""
+"""Batches of rows, as plain tensors and as ComfyUI's nested latents."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ class TestMasks:
         found = self.as_comfyui_reads(tiled, latents.tile(batch, times))
         assert_equal(found, latents.tile(self.as_comfyui_reads(mask, batch), times))
 
-    def test_a_fitted_mask_is_one_a_row_and_read_the_same(self, layout: str, shape: tuple[int, ...]) -> None:
+    def test_a_fitted_mask_has_one_row_per_latent_and_is_read_the_same(
+        self, layout: str, shape: tuple[int, ...]
+    ) -> None:
         mask, batch = randn(*shape, seed=1), self.batch(layout)
         fitted = latents.fit_mask(mask, batch)
         assert fitted.shape[:2] == (self.VARIATIONS, 1)

@@ -1,16 +1,20 @@
-"""The laws of the engine, over everything the running host lists."""
+"""The laws of the engine, over everything the ComfyUI under test lists."""
 
 from __future__ import annotations
+
+import functools
 
 import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from evaluations import count_evaluations
-from models import MODELS, conditioning
+from models import MODELS, conditioning, randn
 from reference import (
+    ADAPTIVE,
     SAMPLERS,
     SCHEDULERS,
     SETTINGS,
@@ -23,40 +27,43 @@ from reference import (
     plan_levels,
     sage,
     sage_in_two,
+    sampler_settings,
     small,
 )
 
-import nodes as host_nodes
-
-ADAPTIVE = {"dpm_adaptive"}
+import nodes as comfy_nodes
 
 
 @pytest.mark.parametrize("sampler_name", SAMPLERS)
 class TestEverySampler:
     @pytest.mark.parametrize("share", SHARES)
-    def test_identical_prompts_equal_the_host(self, sampler_name: str, share: float) -> None:
+    def test_identical_prompts_equal_ksampler(self, sampler_name: str, share: float) -> None:
         image = small("sd15", batch=2)
         one = conditioning("sd15", seed=10)
-        expected = comfy_ksampler("sd15", one, image, sampler_name=sampler_name)
-        images = sage("sd15", grouped([one] * 3, [(0, 1, 2)]), image, share=share, sampler_name=sampler_name)
+        expected = comfy_ksampler("sd15", one, image, **sampler_settings(sampler_name))
+        images = sage("sd15", grouped([one] * 3, [(0, 1, 2)]), image, share=share, **sampler_settings(sampler_name))
         assert_equal(images, expected.repeat(3, 1, 1, 1))
 
-    def test_share_0_is_the_host_for_each_prompt(self, sampler_name: str) -> None:
+    def test_share_0_equals_ksampler_for_each_prompt(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 3)
-        expected = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
-        images = sage("sd15", grouped(prompts, [(0, 1, 2)]), image, share=0.0, sampler_name=sampler_name)
+        expected = torch.cat(
+            [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
+        )
+        images = sage("sd15", grouped(prompts, [(0, 1, 2)]), image, share=0.0, **sampler_settings(sampler_name))
         assert_equal(images, expected)
 
-    def test_groups_of_one_are_the_host_for_each_prompt(self, sampler_name: str) -> None:
+    def test_groups_of_one_equal_ksampler_for_each_prompt(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 2)
-        expected = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
-        images = sage("sd15", grouped(prompts, [(0,), (1,)]), image, share=0.5, sampler_name=sampler_name)
+        expected = torch.cat(
+            [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
+        )
+        images = sage("sd15", grouped(prompts, [(0,), (1,)]), image, share=0.5, **sampler_settings(sampler_name))
         assert_equal(images, expected)
 
     def test_prefix_then_branch_equals_one_node_equals_guider(self, sampler_name: str) -> None:
         image, groups = small("sd15", batch=2), grouped(different("sd15", 3), [(0, 2), (1,)])
-        one = sage("sd15", groups, image, share=0.5, sampler_name=sampler_name)
-        two = sage_in_two("sd15", groups, image, share=0.5, sampler_name=sampler_name)
+        one = sage("sd15", groups, image, share=0.5, **sampler_settings(sampler_name))
+        two = sage_in_two("sd15", groups, image, share=0.5, **sampler_settings(sampler_name))
         assert_equal(two, one)
         assert_equal(through_custom_sampler(groups, image, 0.5, sampler_name), one)
 
@@ -71,8 +78,8 @@ class TestEverySampler:
 
     def test_sharing_changes_only_grouped_prompts(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 3)
-        images = sage("sd15", grouped(prompts, [(0, 1), (2,)]), image, share=0.5, sampler_name=sampler_name)
-        alone = [comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts]
+        images = sage("sd15", grouped(prompts, [(0, 1), (2,)]), image, share=0.5, **sampler_settings(sampler_name))
+        alone = [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
         assert_equal(images[2:], alone[2])
         assert difference(images[:1], alone[0]) > 1e-3, "the plan shares these steps: the image has to show it"
 
@@ -93,20 +100,22 @@ def test_every_scheduler(scheduler: str, sampler_name: str, share: float) -> Non
 class TestEveryFamily:
     def test_share_0(self, family: str, sampler_name: str) -> None:
         image, prompts = small(family), different(family, 2)
-        expected = torch.cat([comfy_ksampler(family, prompt, image, sampler_name=sampler_name) for prompt in prompts])
-        images = sage(family, grouped(prompts, [(0, 1)]), image, share=0.0, sampler_name=sampler_name)
+        expected = torch.cat(
+            [comfy_ksampler(family, prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
+        )
+        images = sage(family, grouped(prompts, [(0, 1)]), image, share=0.0, **sampler_settings(sampler_name))
         assert_equal(images, expected)
 
     def test_identical_prompts(self, family: str, sampler_name: str) -> None:
         image, one = small(family, batch=2), conditioning(family, seed=10)
-        expected = comfy_ksampler(family, one, image, sampler_name=sampler_name)
-        images = sage(family, grouped([one] * 2, [(0, 1)]), image, share=0.5, sampler_name=sampler_name)
+        expected = comfy_ksampler(family, one, image, **sampler_settings(sampler_name))
+        images = sage(family, grouped([one] * 2, [(0, 1)]), image, share=0.5, **sampler_settings(sampler_name))
         assert_equal(images, torch.cat([expected, expected]))
 
     def test_prefix_then_branch(self, family: str, sampler_name: str) -> None:
         image, groups = small(family), grouped(different(family, 3), [(0, 1), (2,)])
-        one = sage(family, groups, image, share=0.5, sampler_name=sampler_name)
-        assert_equal(sage_in_two(family, groups, image, share=0.5, sampler_name=sampler_name), one)
+        one = sage(family, groups, image, share=0.5, **sampler_settings(sampler_name))
+        assert_equal(sage_in_two(family, groups, image, share=0.5, **sampler_settings(sampler_name)), one)
 
 
 BRANCHES = (((0, 2, 3), 2), ((0, 3), 5), ((1, 4), 4))
@@ -124,17 +133,24 @@ def in_levels(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestEverySamplerInLevels:
     GROUPS = ((0, 2, 3), (1, 4))
 
-    def test_identical_prompts_equal_the_host(self, sampler_name: str) -> None:
+    @classmethod
+    @functools.cache
+    def five_prompts(cls, sampler_name: str) -> torch.Tensor:
+        """Five different prompts in four levels."""
+        groups = grouped(different("sd15", 5), cls.GROUPS)
+        return sage("sd15", groups, small("sd15"), share=0.5, **sampler_settings(sampler_name))
+
+    def test_identical_prompts_equal_ksampler(self, sampler_name: str) -> None:
         image, one, other = small("sd15", batch=2), *different("sd15", 2)
-        expected = [comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in (one, other)]
+        expected = [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in (one, other)]
         groups = grouped([one, other, one, one, other], self.GROUPS)
-        images = sage("sd15", groups, image, share=0.5, sampler_name=sampler_name)
+        images = sage("sd15", groups, image, share=0.5, **sampler_settings(sampler_name))
         assert_equal(images, torch.cat([expected[index] for index in (0, 1, 0, 0, 1)]))
 
     def test_prefix_then_branch_equals_one_node_equals_guider(self, sampler_name: str) -> None:
         image, groups = small("sd15"), grouped(different("sd15", 5), self.GROUPS)
-        one = sage("sd15", groups, image, share=0.5, sampler_name=sampler_name)
-        assert_equal(sage_in_two("sd15", groups, image, share=0.5, sampler_name=sampler_name), one)
+        one = self.five_prompts(sampler_name)
+        assert_equal(sage_in_two("sd15", groups, image, share=0.5, **sampler_settings(sampler_name)), one)
         assert_equal(through_custom_sampler(groups, image, 0.5, sampler_name), one)
 
     def test_evaluations_at_the_model_are_those_planned(self, sampler_name: str) -> None:
@@ -147,11 +163,11 @@ class TestEverySamplerInLevels:
     def test_groups_do_not_touch_each_other(self, sampler_name: str) -> None:
         """Every group as if the other one were not there, in two levels of its own."""
         image, prompts = small("sd15"), different("sd15", 5)
-        both = sage("sd15", grouped(prompts, self.GROUPS), image, share=0.5, sampler_name=sampler_name)
+        both = self.five_prompts(sampler_name)
         with pytest.MonkeyPatch.context() as patch:
             plan_levels(patch, [((0, 1), 4)], 2)
             pair = grouped([prompts[1], prompts[4]], [(0, 1)])
-            assert_equal(both[[1, 4]], sage("sd15", pair, image, share=0.5, sampler_name=sampler_name))
+            assert_equal(both[[1, 4]], sage("sd15", pair, image, share=0.5, **sampler_settings(sampler_name)))
 
 
 @pytest.mark.usefixtures("in_levels")
@@ -166,7 +182,7 @@ def test_every_level_runs_under_its_own_condition() -> None:
 
 
 @pytest.mark.usefixtures("in_levels")
-def test_the_preview_of_a_prefix_in_levels_is_a_row_a_group() -> None:
+def test_the_preview_of_a_prefix_in_levels_has_one_row_per_group() -> None:
     image, groups = small("sd15", batch=2), grouped(different("sd15", 5), [(0, 2, 3), (1, 4)])
     model, negative = MODELS["sd15"](), conditioning("sd15", seed=1)
     prefix, preview = ksampler.sample_prefix(model, groups, negative, image, share=0.5, **SETTINGS)
@@ -211,7 +227,7 @@ def two_calls(family: str, first: list, second: list, image: dict, sampler_name:
 
 def in_calls(family: str, chain: list[tuple[list, int]], image: dict, sampler_name: str) -> torch.Tensor:
     """What a chain of KSampler (Advanced) nodes does: each with its condition, up to its step."""
-    advanced = host_nodes.KSamplerAdvanced()
+    advanced = comfy_nodes.KSamplerAdvanced()
     model, negative = MODELS[family](), conditioning(family, seed=1)
     seed, steps, cfg, scheduler = (SETTINGS[key] for key in ("seed", "steps", "cfg", "scheduler"))
     start = 0
@@ -224,23 +240,30 @@ def in_calls(family: str, chain: list[tuple[list, int]], image: dict, sampler_na
     return image["samples"]
 
 
-def through_custom_sampler(groups, image: dict, share: float, sampler_name: str) -> torch.Tensor:
+def through_custom_sampler(groups: PromptGroups, image: dict, share: float, sampler_name: str) -> torch.Tensor:
+    """SAGE Guider into SamplerCustomAdvanced."""
     model = MODELS["sd15"]()
     guider = SageGuider(model, groups, conditioning("sd15", seed=1), SETTINGS["cfg"], share)
-    host = comfy.samplers.KSampler(model, SETTINGS["steps"], model.load_device, sampler_name, SETTINGS["scheduler"])
-    sampler = comfy.samplers.sampler_object(sampler_name)
-    noise = Noise_RandomNoise(SETTINGS["seed"])
-    return SamplerCustomAdvanced.execute(noise, guider, sampler, host.sigmas, image).args[0]["samples"]
+    noise, sampler = Noise_RandomNoise(SETTINGS["seed"]), comfy.samplers.sampler_object(sampler_name)
+    return SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas_of(sampler_name), image).args[0]["samples"]
 
 
 def counted_run(
     sampler_name: str, share: float, prompts: int = 3, partition: tuple = ((0, 2), (1,))
 ) -> tuple[SageGuider, int]:
+    """The guider after a run with two variations, and the rows that reached the network."""
     model, groups = MODELS["sd15"](), grouped(different("sd15", prompts), partition)
     image = small("sd15", batch=2)["samples"]
     guider = SageGuider(model, groups, conditioning("sd15", seed=1), SETTINGS["cfg"], share)
-    host = comfy.samplers.KSampler(model, SETTINGS["steps"], model.load_device, sampler_name, SETTINGS["scheduler"])
-    noise = torch.randn(image.shape, generator=torch.manual_seed(1))
+    noise, sampler = randn(*image.shape, seed=1), comfy.samplers.sampler_object(sampler_name)
     with count_evaluations(model) as evaluations:
-        guider.sample(noise, image, comfy.samplers.sampler_object(sampler_name), host.sigmas, disable_pbar=True, seed=1)
+        guider.sample(noise, image, sampler, sigmas_of(sampler_name), disable_pbar=True, seed=1)
     return guider, evaluations.rows
+
+
+def sigmas_of(sampler_name: str) -> torch.Tensor:
+    """The sigmas that ComfyUI's KSampler makes of the settings."""
+    use, model = {**SETTINGS, **sampler_settings(sampler_name)}, MODELS["sd15"]()
+    return comfy.samplers.KSampler(
+        model, use["steps"], model.load_device, sampler_name, use["scheduler"], use["denoise"]
+    ).sigmas

@@ -39,7 +39,7 @@ def free_memory(monkeypatch: pytest.MonkeyPatch, amount: int) -> None:
 
 @pytest.fixture
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Free memory for two clusters of two rows, by the host's estimate."""
+    """Free memory for two clusters of two rows, by ComfyUI's estimate."""
     free_memory(monkeypatch, int(3.1 * MODELS["sd15"]().model.memory_required([4, 4, 8, 8])))
 
 
@@ -126,7 +126,7 @@ def test_out_of_memory_halves_the_chunk_and_goes_on(
     assert_equal(samples, run(sampler_name=sampler_name))
 
 
-def test_out_of_memory_of_a_single_cluster_is_the_hosts_own_error() -> None:
+def test_out_of_memory_of_a_single_cluster_raises_comfyui_error() -> None:
     """One cluster is what a KSampler on the same latent needs; there is nothing left to halve."""
     model = MODELS["sd15"]().clone()
 
@@ -138,7 +138,7 @@ def test_out_of_memory_of_a_single_cluster_is_the_hosts_own_error() -> None:
         run(model=model)
 
 
-def test_an_adaptive_sampler_runs_a_cluster_at_a_time() -> None:
+def test_an_adaptive_sampler_runs_one_cluster_at_a_time() -> None:
     """Its step size looks at the whole batch, so other prompts must not be in it."""
     model = MODELS["sd15"]()
     with count_evaluations(model) as evaluations:

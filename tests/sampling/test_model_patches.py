@@ -53,7 +53,7 @@ class TestPatches:
     def test_freeu(self) -> None:
         patch = getattr(nodes_freelunch.FreeU_V2, "execute", None) or nodes_freelunch.FreeU_V2().patch
         patched = patch(two_level_unet(), 1.3, 1.4, 0.9, 0.2)
-        model = getattr(patched, "args", patched)[0]  # a node of the older API on older hosts
+        model = getattr(patched, "args", patched)[0]  # a node of the older API on older versions
         image, prompt = small("sd15"), conditioning("sd15", seed=10)
         plain = comfy_ksampler("sd15", prompt, image, two_level_unet())
         assert difference(comfy_ksampler("sd15", prompt, image, model), plain) > 1e-3
@@ -108,7 +108,7 @@ class TestPatches:
         assert_equal(sage("sd15", groups, image, share=0.0, model=model, **settings), alone)
 
     def test_self_attention_guidance_made_anew_for_the_branch(self) -> None:
-        """It has seen no attention yet, and what it then raises is not the person's problem."""
+        """It has seen no attention yet, and what it then raises is not the user's problem."""
         prompts, image, negative = different("sd15", 2), small("sd15"), conditioning("sd15", seed=1)
         first, second = (
             nodes_sag.SelfAttentionGuidance.execute(middle_block_unet(), 0.5, 2.0).args[0] for _ in range(2)
@@ -135,12 +135,12 @@ class TestPatches:
 
     @pytest.mark.parametrize("freenoise", [False, True])
     def test_context_windows(self, freenoise: bool) -> None:
-        """Videos longer than a window; the host itself takes only one video at a time here."""
+        """Videos longer than a window; ComfyUI itself takes only one video at a time here."""
         model = MODELS["video"]().clone()
         names = {"cond_retain_index_list": "", "latent_retain_index_list": "", "freenoise": freenoise}
         known = inspect.signature(windows.IndexListContextHandler).parameters
         if "freenoise" not in known and freenoise:
-            pytest.skip("this host has no FreeNoise")
+            pytest.skip("this ComfyUI has no FreeNoise")
         model.model_options["context_handler"] = windows.IndexListContextHandler(
             windows.get_matching_context_schedule(windows.ContextSchedules.STATIC_STANDARD),
             windows.get_matching_fuse_method(windows.ContextFuseMethods.PYRAMID),

@@ -41,8 +41,8 @@ WAYS: dict[str, Draw] = {
     "like keyword": lambda shape: torch.randn_like(input=torch.zeros(shape)),
     "like half": lambda shape: torch.randn_like(torch.zeros(shape), dtype=torch.float16),
     "like a float64 tensor": lambda shape: torch.randn_like(torch.zeros(shape, dtype=torch.float64)),
-    "host default": lambda shape: default_noise_sampler(torch.zeros(shape), seed=3)(5.0, 4.0),
-    "host default without seed": lambda shape: default_noise_sampler(torch.zeros(shape))(5.0, 4.0),
+    "ComfyUI default": lambda shape: default_noise_sampler(torch.zeros(shape), seed=3)(5.0, 4.0),
+    "ComfyUI default without seed": lambda shape: default_noise_sampler(torch.zeros(shape))(5.0, 4.0),
 }
 
 
@@ -77,7 +77,7 @@ def test_a_sampler_that_enlarges_its_latents(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("cpu", [True, False])
 @pytest.mark.parametrize("seed", [5, None])
-def test_the_hosts_brownian_tree(seed: int | None, cpu: bool) -> None:
+def test_comfyui_brownian_tree(seed: int | None, cpu: bool) -> None:
     sigmas = torch.tensor([14.5, 9.0, 3.0, 1.0, 0.03125])
 
     def increments(shape: tuple[int, ...]) -> torch.Tensor:
@@ -93,7 +93,7 @@ def test_the_hosts_brownian_tree(seed: int | None, cpu: bool) -> None:
     assert plain.std() > 0.5
 
 
-class TestWhatIsLeftAlone:
+class TestUnchangedCalls:
     @pytest.mark.parametrize(
         "shape", [PLAIN, ROW, (CLUSTERS * VARIATIONS, 4), (7, *ROW), (3,), (), (CLUSTERS * VARIATIONS, 5, *ROW[1:])]
     )

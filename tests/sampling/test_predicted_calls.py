@@ -23,7 +23,7 @@ def host_sigmas(family: str, sampler_name: str, steps: int = STEPS) -> torch.Ten
 
 
 def real_calls(family: str, sampler_name: str) -> tuple[float, ...]:
-    """The sigmas a real run of the host asks its model at."""
+    """The sigmas a real run of ComfyUI asks its model at."""
     seen: list[float] = []
 
     def look(executor: Any, model: Any, conds: Any, x: Any, timestep: torch.Tensor, options: Any) -> Any:
@@ -51,7 +51,7 @@ def probe(family: str, sampler_name: str, **settings: Any) -> Any:
 
 
 @pytest.mark.parametrize("sampler_name", SAMPLERS)
-def test_every_sampler_asks_as_in_a_real_run(sampler_name: str) -> None:
+def test_every_sampler_calls_as_in_a_real_run(sampler_name: str) -> None:
     found = probe("sd15", sampler_name)
     if sampler_name in ADAPTIVE:
         assert found is None
@@ -66,7 +66,7 @@ def test_every_family(family: str, sampler_name: str) -> None:
     assert probe(family, sampler_name).sigmas == pytest.approx(real_calls(family, sampler_name), rel=1e-4)
 
 
-class TestEvaluationsARow:
+class TestEvaluationsPerRow:
     def test_cfg_1_needs_no_negative(self) -> None:
         assert probe("sd15", "euler", cfg=1.0).evaluations_per_row == 1
 
@@ -78,7 +78,7 @@ class TestEvaluationsARow:
         assert probe("sd15", "euler_cfg_pp", cfg=1.0).evaluations_per_row == 2
 
 
-class TestNothingIsTouched:
+class TestNoSideEffects:
     @pytest.mark.parametrize("sampler_name", ["euler_ancestral", "dpmpp_sde", "dpmpp_2m_sde", "dpm_adaptive"])
     def test_random_numbers(self, sampler_name: str) -> None:
         before = torch.get_rng_state()
@@ -106,7 +106,7 @@ class TestNothingIsTouched:
         assert options == {"transformer_options": {"patches": {}}}
 
 
-class TestUnknownSamplers:
+class TestUnpredictableSamplers:
     @staticmethod
     def sampler(function: Any) -> Any:
         return comfy.samplers.KSAMPLER(function)

@@ -44,7 +44,7 @@ class TestASamplerWithItsOwnNoise:
         assert samples.shape[0] == 2 and torch.isfinite(samples).all()
         assert "does not repeat itself" in guider.record.warnings[0]
 
-    def test_a_prefix_that_notices_leaves_everything_to_the_branch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_prefix_with_unrepeatable_noise_shares_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         plan_levels(monkeypatch, [((0, 1, 2), 2), ((0, 1), 5)], 3)
         model, groups = MODELS["sd15"](), grouped(different("sd15", 3), [(0, 1, 2)])
         guider = PrefixGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)

@@ -30,7 +30,7 @@ class TestRepeats:
     """Equal prompts of a list: one of them is rendered."""
 
     @pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m_sde"])
-    def test_they_get_the_image_of_the_first_and_cost_nothing(self, sampler_name: str) -> None:
+    def test_repeats_get_the_image_of_the_first_and_cost_nothing(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 2)
         listed = [prompts[0], prompts[1], prompts[0], prompts[0]]
         groups = replace(grouped(listed, [(0, 2, 3), (1,)]), prompts=("a", "b", "a", "a"))
@@ -49,7 +49,7 @@ class TestRepeats:
         twice = sage_in_two("sd15", groups, image, share=0.5, sampler_name=sampler_name)
         assert_equal(twice, out["samples"])
 
-    def test_the_guiders_denoised_output_has_them_too(self) -> None:
+    def test_denoised_output_has_repeats_too(self) -> None:
         prompts = different("sd15", 1) * 3
         groups = replace(grouped(prompts, [(0, 1, 2)]), prompts=("a",) * 3)
         guider = SageGuider(MODELS["sd15"](), groups, conditioning("sd15", seed=1), 3.0, 0.5)

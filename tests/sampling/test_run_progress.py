@@ -1,4 +1,4 @@
-"""What a person sees while it runs: progress a call, all rows in the preview, stop within one evaluation."""
+"""What the user sees while it runs: progress per call, all rows in the preview, stop within one evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reference import SETTINGS, different, grouped, small
 
 
 class Screen:
-    """Listens where the host's server listens: the progress bar's hook, previews included."""
+    """Records calls of the progress bar's hook, previews included, in place of ComfyUI's server."""
 
     def __init__(self) -> None:
         self.events: list[tuple[int, int, Any]] = []

@@ -21,7 +21,7 @@ class TestSampling:
             "- evaluations: 52 done, 52 planned, 60 for every prompt alone: 13.3% saved",
         ]
 
-    def test_who_branches_where_if_not_all_do_together(self) -> None:
+    def test_clusters_and_their_branch_sigmas(self) -> None:
         plan = SharePlan.from_branches([((0, 1, 2), 6.0), ((0, 2), 2.0), ((3, 4), 4.0)], 5)
         cost = plan.cost(SIGMAS, variations=1, evaluations_per_row=2)
         lines = sampling_report(
@@ -54,7 +54,7 @@ class TestSampling:
         single = SamplingRecord(shared_to(None, [(0,)]), None, steps=1, variations=1, evaluations=1)
         assert "1 prompt x 1 variation, nothing to share, 1 step" in sampling_report(single)
 
-    def test_more_than_planned_is_said(self) -> None:
+    def test_more_evaluations_than_planned(self) -> None:
         report = sampling_report(sampling_record().finished(53, []))
         assert "53 done, 52 planned: something evaluates the model more often" in report
         assert "saved" not in report

@@ -35,7 +35,7 @@ class TestTree:
         return replace(grouped(prompts, [(0, 1, 2, 3)]), embeddings=embeddings)
 
     @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
-    def test_it_is_the_host_where_it_has_to_be(self, sampler_name: str) -> None:
+    def test_equals_ksampler_where_it_must(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 4)
         settings = {"share_mode": "tree", "sampler_name": sampler_name}
         alone = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
@@ -45,7 +45,7 @@ class TestTree:
         shared = sage("sd15", self.groups(prompts), image, share=0.4, **settings)
         assert_equal(sage_in_two("sd15", self.groups(prompts), image, share=0.4, **settings), shared)
 
-    def test_who_went_on_together_is_reported(self) -> None:
+    def test_clusters_of_the_tree_are_reported(self) -> None:
         model, image, negative = MODELS["sd15"](), small("sd15"), conditioning("sd15", seed=1)
         with count_evaluations(model) as evaluations:
             _, report = ksampler.sample(
@@ -56,12 +56,12 @@ class TestTree:
 
 
 class TestAuto:
-    """Groups share while the noise is louder than what their prompts disagree about: one evaluation a prompt tells."""
+    """Groups share while the noise is larger than the difference of their predictions, one evaluation per prompt."""
 
     GROUPS = ((0, 2), (1, 3), (4,))
 
     @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
-    def test_it_is_the_host_where_it_has_to_be(self, sampler_name: str) -> None:
+    def test_equals_ksampler_where_it_must(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 5)
         settings = {"share_mode": "auto", "sampler_name": sampler_name}
         alone = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
@@ -73,7 +73,7 @@ class TestAuto:
         assert_equal(shared[8:], alone[8:])
         assert_equal(sage_in_two("sd15", grouped(prompts, self.GROUPS), image, share=0.6, **settings), shared)
 
-    def test_the_closer_the_pictures_the_longer(self) -> None:
+    def test_closer_predictions_share_longer(self) -> None:
         one, other = different("sd15", 2)
         close = [[[one[0][0] + 0.02 * (other[0][0] - one[0][0]), one[0][1]]]]
         model, negative, prompts = MODELS["sd15"](), conditioning("sd15", seed=1), [one, other, one, *close]
@@ -87,7 +87,7 @@ class TestAuto:
         assert sigmas[1][(0, 1)] < sigmas[0].get((0, 1), float("inf"))
 
     @pytest.mark.parametrize("share, planning", [(0.0, 0), (0.6, 4)])
-    def test_what_it_costs_to_look_is_counted(self, share: float, planning: int) -> None:
+    def test_planning_evaluations_are_counted(self, share: float, planning: int) -> None:
         model, groups, negative = MODELS["sd15"](), grouped(different("sd15", 5), self.GROUPS), conditioning("sd15", 1)
         image, settings = small("sd15", batch=2), {**SETTINGS, "share": share, "share_mode": "auto"}
         for in_two in (False, True):

@@ -34,7 +34,7 @@ def test_a_parents_answer_goes_to_each_of_its_clusters() -> None:
     assert torch.equal(answer, torch.cat([output[:2], output[2:], output[2:]]))
 
 
-def test_what_was_not_asked_stays_none() -> None:
+def test_conditions_not_evaluated_stay_none() -> None:
     x = state(2)
     calls = record(3.0, x, [x, None], clusters=2)
     assert [call.outputs[1] for call in calls] == [None, None]

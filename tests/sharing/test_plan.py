@@ -24,8 +24,8 @@ def two_levels(groups: list | tuple, branch_sigma: float | None) -> SharePlan:
 @st.composite
 def partitions(draw: st.DrawFn) -> tuple[tuple[int, ...], ...]:
     """Some prompts, each with the number of its group."""
-    homes = draw(st.lists(st.integers(0, 4), min_size=1, max_size=9))
-    return tuple(tuple(i for i, home in enumerate(homes) if home == label) for label in sorted(set(homes)))
+    labels = draw(st.lists(st.integers(0, 4), min_size=1, max_size=9))
+    return tuple(tuple(i for i, own in enumerate(labels) if own == label) for label in sorted(set(labels)))
 
 
 @st.composite
@@ -160,7 +160,7 @@ class TestTwoLevels:
 
 class TestFromBranches:
     @given(branches(), st.sampled_from([*SIGMAS, 20.0, 3.0, 0.1]))
-    def test_who_shares_at_a_sigma(self, made: tuple, sigma: float) -> None:
+    def test_clusters_at_a_sigma(self, made: tuple, sigma: float) -> None:
         clusters, n_prompts = made
         plan = SharePlan.from_branches(clusters, n_prompts)
         level = plan.levels[plan.level_of_calls([sigma])[0]]

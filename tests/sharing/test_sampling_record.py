@@ -5,7 +5,7 @@ from __future__ import annotations
 from records import sampling_record
 
 
-class TestOutcome:
+class TestSamplingRecord:
     def test_progress_is_shown_against_the_plan(self) -> None:
         # 2 calls are shared by 2 groups, 3 are not shared by 3 prompts; 2 variations, cond and uncond.
         assert sampling_record().expected() == (2 * 2 + 3 * 3) * 2 * 2

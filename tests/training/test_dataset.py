@@ -1,4 +1,4 @@
-"""What the host's dataset nodes give becomes examples, or a clear error."""
+"""What ComfyUI's dataset nodes give becomes examples, or a clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LoRA files load in the host with every key matched, whatever the model's family."""
+"""LoRA files load in ComfyUI with every key matched, whatever the model's family."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def test_names(name: str, start: str, tmp_path: Path) -> None:
         keys = list(file.keys())
         assert any(key.startswith(start) for key in keys)
         assert file.get_tensor(keys[0]).dtype == torch.float16
-        said = file.metadata()
-    assert (said["ss_network_dim"], said["ss_network_alpha"], said["ss_steps"]) == ("4", "4.0", "2")
-    assert said["ss_num_train_images"] == "2"
-    assert json.loads(said["sage_loss"])["soft_weight"] == 1.0
-    assert said["modelspec.architecture"].endswith("/lora")
-    assert len(said["sage_base_fingerprint"]) == 64
+        metadata = file.metadata()
+    assert (metadata["ss_network_dim"], metadata["ss_network_alpha"], metadata["ss_steps"]) == ("4", "4.0", "2")
+    assert metadata["ss_num_train_images"] == "2"
+    assert json.loads(metadata["sage_loss"])["soft_weight"] == 1.0
+    assert metadata["modelspec.architecture"].endswith("/lora")
+    assert len(metadata["sage_base_fingerprint"]) == 64
 
 
 def test_convolutions_have_their_kernels(tmp_path: Path) -> None:

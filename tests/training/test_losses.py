@@ -27,7 +27,7 @@ def sigmas(objective: Objective, number: int) -> torch.Tensor:
 
 
 def network_output(denoised: torch.Tensor, x: torch.Tensor, sigma: torch.Tensor, objective: Objective) -> torch.Tensor:
-    """What a network of this objective says if its denoised prediction is D, solved from the host's formulas."""
+    """What a network of this objective says if its denoised prediction is D, solved from ComfyUI's formulas."""
     at = sigma.view(-1, 1)
     if objective == "v":  # D = x / (sigma^2 + 1) - output sigma / (sigma^2 + 1)^(1/2)
         return (x / (at**2 + 1) - denoised) * (at**2 + 1).sqrt() / at
@@ -47,16 +47,17 @@ def test_the_weighting_turns_the_denoised_error_into_the_networks_own(objective:
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_the_hosts_model_sampling_agrees(objective: Objective) -> None:
+def test_agrees_with_comfyui_model_sampling(objective: Objective) -> None:
     from comfy import model_sampling
 
-    host = {"epsilon": model_sampling.EPS, "v": model_sampling.V_PREDICTION, "flow": model_sampling.CONST}[objective]()
-    host.sigma_data = 1.0
+    kinds = {"epsilon": model_sampling.EPS, "v": model_sampling.V_PREDICTION, "flow": model_sampling.CONST}
+    comfy_sampling = kinds[objective]()
+    comfy_sampling.sigma_data = 1.0
     sigma, clean, noise = sigmas(objective, 6), randn(6, 5), randn(6, 5, seed=1)
     x = noised(clean, noise, sigma, objective)
-    torch.testing.assert_close(x, host.noise_scaling(sigma.view(-1, 1), noise, clean))
+    torch.testing.assert_close(x, comfy_sampling.noise_scaling(sigma.view(-1, 1), noise, clean))
     output = network_output(clean, x, sigma, objective)
-    torch.testing.assert_close(host.calculate_denoised(sigma, output, x), clean)
+    torch.testing.assert_close(comfy_sampling.calculate_denoised(sigma, output, x), clean)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -60,7 +60,9 @@ class TestEveryFamily:
             assert torch.equal(batch.targets[row], made.latents[which][0])
             assert float(sampling.sigma_min) <= float(sigma) <= float(sampling.sigma_max)
 
-    def test_soft_rows_head_for_the_middle_with_the_groups_condition(self, family: Any, objective: Objective) -> None:
+    def test_soft_rows_aim_at_the_posterior_mean_with_the_group_condition(
+        self, family: Any, objective: Objective
+    ) -> None:
         made = batch_sampler(family, soft_weight=1e9, consistency_weight=0)
         batch = drawn(made)
         middle = torch.cat(made.latents[:3]).mean(0)

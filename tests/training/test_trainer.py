@@ -31,7 +31,7 @@ CAPTIONS = ("a red car in the snow", "a blue car in the snow", "a green car in t
 
 @functools.lru_cache
 def demo() -> tuple[Any, Any, Any, dict[str, list]]:
-    with torch.inference_mode():  # as the host's nodes do
+    with torch.inference_mode():  # as ComfyUI's nodes do
         model, clip, vae = load_demo_model()
         return model, clip, vae, encode_prompts(clip, (*CAPTIONS, ""))
 
@@ -155,7 +155,7 @@ class TestLearning:
         assert all(torch.isfinite(tensor).all() for tensor in made.weights.values())
 
     @pytest.mark.parametrize("kind", ADAPTERS)
-    def test_every_adapter_of_the_host_loads_again(self, kind: str, tmp_path: Path) -> None:
+    def test_every_comfyui_adapter_loads_again(self, kind: str, tmp_path: Path) -> None:
         made = trainer(adapter=kind)
         train(made, tmp_path / "state.safetensors")
         patched, _ = comfy.sd.load_lora_for_models(demo()[0], None, made.lora(), 1.0, 0)
@@ -164,7 +164,7 @@ class TestLearning:
 
 class TestStopping:
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-    def test_two_stops_are_as_good_as_none(self, optimizer: str, tmp_path: Path) -> None:
+    def test_two_stops_change_nothing(self, optimizer: str, tmp_path: Path) -> None:
         whole, path = trainer(optimizer=optimizer, ema=0.9), tmp_path / "state.safetensors"
         train(whole, tmp_path / "other.safetensors")
         for step in (3, 5):
@@ -177,7 +177,7 @@ class TestStopping:
         assert str(last.losses) == str(whole.losses), "NaN is not equal to itself"
         assert last.rates == whole.rates
 
-    def test_the_hosts_stop_button(self, tmp_path: Path) -> None:
+    def test_comfyui_stop_button(self, tmp_path: Path) -> None:
         def press(trainer: Trainer) -> None:
             if trainer.done == 2:
                 comfy.model_management.interrupt_current_processing()
@@ -186,7 +186,7 @@ class TestStopping:
             train(trainer(), tmp_path / "state.safetensors", press)
         assert load_state(tmp_path / "state.safetensors")["done"] == 2
 
-    def test_enough_ends_it_as_if_it_were_done(self, tmp_path: Path) -> None:
+    def test_stopping_early_ends_it_as_if_done(self, tmp_path: Path) -> None:
         path, now = tmp_path / "state.safetensors", trainer()
         seen: list[tuple[int, bool]] = []
         notes = train(now, path, lambda it: seen.append((it.done, it.finished)), should_stop=lambda: now.done == 3)
@@ -198,7 +198,7 @@ class TestStopping:
         train(rest, path)
         assert same(rest.lora(), whole.lora())
 
-    def test_a_finished_one_is_finished(self, tmp_path: Path) -> None:
+    def test_a_finished_training_does_no_more_steps(self, tmp_path: Path) -> None:
         first, again = trainer(), trainer()
         train(first, tmp_path / "state.safetensors")
         train(again, tmp_path / "state.safetensors")
@@ -206,15 +206,15 @@ class TestStopping:
         assert (again.done, again.finished) == (6, True)
 
     @pytest.mark.parametrize(
-        ("change", "said"),
+        ("change", "message"),
         [
             ({"rank": 8}, "rank 4 then, 8 now"), ({"optimizer": "Adafactor"}, "optimizer AdamW then, Adafactor now"),
             ({"loss": LossSettings(soft_weight=2.0)}, "soft_weight 1.0 then, 2.0 now"),
         ],
     )  # fmt: skip
-    def test_the_state_of_another_training_is_refused(self, change: dict, said: str, tmp_path: Path) -> None:
+    def test_the_state_of_another_training_is_refused(self, change: dict, message: str, tmp_path: Path) -> None:
         train(trainer(), tmp_path / "state.safetensors")
-        with pytest.raises(ValueError, match=f"run_name: .*{said}"):
+        with pytest.raises(ValueError, match=f"run_name: .*{message}"):
             train(trainer(steps=9, **change), tmp_path / "state.safetensors")
 
     def test_the_state_of_another_model_is_refused(self, tmp_path: Path) -> None:
