@@ -3,8 +3,8 @@
     python benchmarks/variable_length.py --out DIR [--scale 1] [--sampler euler]
 
 Encoders like Lumina's or Qwen's do not pad prompts to one length, as CLIP does. Here the demo model's encoder is cut to
-each prompt's own tokens, and a LoRA (of `lora_quality.py`, with the plain loss) teaches the model to do without the rest.
-Then the same prompts alone and shared, under every group condition. Resumable, as `lora_quality.py` is. Writes
+each prompt's own tokens, and a LoRA (of `lora_quality.py`, with the plain loss) trains the model to work without the
+rest. Then the same prompts alone and shared, under every group condition. Resumable, as `lora_quality.py` is. Writes
 DIR/variable_length.md.
 """
 

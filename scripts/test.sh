@@ -29,9 +29,8 @@ echo "== mypy"
 # A package needs a name that is one, whatever the folder of the repository is called.
 mkdir -p .hosts/types && ln -sfn ../.. .hosts/types/comfyui_sage
 MYPYPATH=.hosts/types:scripts "$tools/mypy" --python-executable "$(python_of "${hosts[0]}")" \
-  -p comfyui_sage.sage_core -p comfyui_sage.nodes -p comfyui_sage.routes -m install_comfyui -m comfyui_server -m workflow_to_api \
-  -m demo -m browser_checks -m make_thumbnails \
-  -m export_texts -m screenshots || failed=1
+  -p comfyui_sage.sage_core -p comfyui_sage.nodes -p comfyui_sage.routes -m install_comfyui -m comfyui_server \
+  -m workflow_to_api -m demo -m browser_checks -m make_thumbnails -m export_texts -m screenshots || failed=1
 
 echo "== comfy node validate"
 DO_NOT_TRACK=1 "$tools/comfy" --skip-prompt node validate || failed=1
