@@ -150,9 +150,9 @@ def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, An
     first = {text: index for index, text in reversed(list(enumerate(prompts)))}
     if not 2 <= len(first) <= _MOST_LEAVES:
         return None
-    rows = [first[text] for text in sorted(first)]  # `cluster_prompts` groups them in this order
+    rows = [first[text] for text in sorted(first)]  # in this order they are grouped
     clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in dendrogram_clusters(embeddings[rows])]
-    # Leaves are sorted by the first prompts of the clusters around them, so that a cluster's leaves are neighbours.
+    # Each cluster by its first prompt, inside those around it: what belongs together is side by side.
     firsts = [(cluster, min(cluster)) for cluster, _ in clusters]
     leaves = sorted(rows, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])
     place = {row: at for at, row in enumerate(leaves)}
