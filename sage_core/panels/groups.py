@@ -151,9 +151,9 @@ def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, An
     first = {text: index for index, text in reversed(list(enumerate(prompts)))}
     if not 2 <= len(first) <= _MOST_LEAVES:
         return None
-    rows = [first[text] for text in sorted(first)]  # in this order they are grouped
+    rows = [first[text] for text in sorted(first)]  # `cluster_prompts` groups them in this order
     clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in dendrogram_clusters(embeddings[rows])]
-    # Each cluster by its first prompt, inside those around it: what belongs together is side by side.
+    # Leaves are sorted by the first prompts of the clusters around them, so that a cluster's leaves are neighbours.
     firsts = [(cluster, min(cluster)) for cluster, _ in clusters]
     leaves = sorted(rows, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])
     place = {row: at for at, row in enumerate(leaves)}
