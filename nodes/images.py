@@ -94,16 +94,19 @@ class _Saver:
         self.names: dict[int, list[str]] = {}
 
     def save(self, prompt: int, images: torch.Tensor) -> None:
-        if self.files is None:  # their size may be in the name
+        """Save all images of a prompt, (variations, height, width, channels)."""
+        if self.files is None:  # not before: the images' size may be in the names
             self.files = self._files(*images.shape[1:3])
         self.names[prompt] = self.files.save(prompt, images)
 
     def shown(self) -> ui.SavedImages:
+        """The saved files for the node's output, in the order of the prompts."""
         names = [name for prompt in sorted(self.names) for name in self.names[prompt]]
         shown = names[:_MOST_SHOWN]
         return ui.SavedImages([ui.SavedResult(name, self.subfolder, io.FolderType.output) for name in shown])
 
     def _files(self, height: int, width: int) -> ImageFiles:
+        """Where and with which metadata images of a size are saved."""
         graph = self.hidden.prompt
         folder, stem, first, self.subfolder = output_path(self.filename_prefix, width, height)
         texts = {**({"prompt": graph} if graph else {}), **(self.hidden.extra_pnginfo or {})}
@@ -172,8 +175,8 @@ class BranchSave(io.ComfyNode):
         check_output_prefix(filename_prefix)
         saver = _Saver(cls.hidden, "prefix", prefix.groups, filename_prefix)
 
-        def finished(prompts: Sequence[int], its_rows: Any) -> None:
-            images = VAEDecode().decode(vae, {"samples": its_rows})[0]
+        def finished(prompts: Sequence[int], latents: Any) -> None:
+            images = VAEDecode().decode(vae, {"samples": latents})[0]
             for prompt in prompts:
                 saver.save(prompt, images)
 

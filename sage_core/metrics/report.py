@@ -28,8 +28,8 @@ def evaluation_report(evaluation: Evaluation) -> str:
     lines = [
         f"Image-text score: {evaluation.score:.2f} (100 max(cos, 0), mean over images; {by})",
         "",
-        f"Diversity within groups: {_number(evaluation.diversity)} (mean 1 - cos of image features over {pairs} "
-        f"pairs of members of a group, same noise; {by})",
+        f"Diversity within groups: {_number(evaluation.diversity)} (mean 1 - cos of image features over "
+        f"{counted(pairs, 'pair')} of members of a group, same noise; {by})",
         "",
         f"Diversity between groups: {_number(evaluation.between)} (the same over pairs of different groups; {by})",
         "",

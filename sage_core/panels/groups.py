@@ -98,6 +98,7 @@ class GroupingCache:
             return self._runs.get(key)
 
     def _bytes(self) -> int:
+        """Of all embeddings."""
         return sum(embedded.embeddings.nbytes for embedded in self._runs.values())
 
 

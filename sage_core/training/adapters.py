@@ -25,8 +25,8 @@ def add_adapters(
     """Gives every chosen layer of a model an adapter that changes nothing yet.
 
     Args:
-        patcher: the model's ModelPatcher, which nobody else uses; its layers' weights pass through the adapters from
-            the next load on.
+        patcher: the ModelPatcher of a copy of the model; its layers' weights pass through the adapters from the next
+            load on.
         kind: one of `ADAPTERS`.
         layers: one of `LAYERS`.
         seed: of the initial values.

@@ -14,6 +14,7 @@ from PIL import Image
 from ..conditioning.combine import Conditioning
 from ..grouping.prompt_groups import PromptGroups, check_groups
 from ..images.convert import picture_to_tensor, tensor_to_picture
+from ..phrases import counted
 from .dataset import make_training_set, training_copy
 from .lora_file import SageLora, trained_lora
 from .loss_plot import loss_plot
@@ -119,8 +120,8 @@ def training_report(trainer: Trainer, notes: Sequence[str] = ()) -> str:
     alone = len(groups.prompts) - sum(map(len, sharing))
     numbers = sum(tensor.numel() for tensor in trainer.trainable)
     lines = [
-        f"{trainer.done} steps on {len(groups.prompts)} images: {len(sharing)} groups of two or more, and {alone} "
-        "images alone (trained with the plain term only).",
+        f"{counted(trainer.done, 'step')} on {counted(len(groups.prompts), 'image')}: {counted(len(sharing), 'group')} "
+        f"of two or more, and {counted(alone, 'image')} alone (trained with the plain term only).",
         f"{numbers:,} weights are trained, in {len(trainer.trainable)} tensors.",
     ]
     if trainer.losses:

@@ -74,7 +74,7 @@ def test_the_distance_is_of_the_reference_network_if_there_is_one() -> None:
 def test_the_report_states_network_number_and_definition() -> None:
     report = evaluation_report(evaluate(GROUPS, plain(RED, BLUE, GREEN), ENCODER, plain(RED, BLUE)))
     assert "Image-text score: 100.00 (100 max(cos, 0), mean over images; first pixel, N = 3)" in report
-    assert "over 1 pairs" in report
+    assert "over 1 pair of" in report
     assert "N = 3 and 2" in report
     assert "fewer than 50" in report
     assert "Group 2 (1 prompt)" in report
