@@ -84,7 +84,8 @@ class _Saver:
     """Saves the images of prompts and keeps the file names for the page."""
 
     def __init__(self, hidden: Any, socket: str, groups: PromptGroups, filename_prefix: str) -> None:
-        """
+        """Prepare the saving of some groups' images.
+
         Args:
             socket: the input from which the sampler's settings are found in the graph.
         """

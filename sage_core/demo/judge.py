@@ -74,7 +74,8 @@ class DemoJudge(nn.Module):
     """The judge's network: a convolutional one with heads for things and scenes, and a small text encoder."""
 
     def __init__(self, labels: dict[str, list[str]]) -> None:
-        """
+        """Build the network for these labels.
+
         Args:
             labels: what each head tells apart. For every cell of 8 x 8 pixels: subject (with one more answer, for
                 cells without the middle of a thing), colour, material, size. For the picture: setting, weather. And

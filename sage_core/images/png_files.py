@@ -83,7 +83,8 @@ class ImageFiles:
         self, groups: PromptGroups, settings: SamplerSettings, folder: Path, stem: str, first: int,
         texts: dict[str, Any] | None,
     ) -> None:  # fmt: skip
-        """
+        """Prepare the files of some groups' images.
+
         Args:
             folder: where to write.
             stem: how every name starts.

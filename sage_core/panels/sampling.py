@@ -50,7 +50,8 @@ class SamplingMonitor:
     """
 
     def __init__(self, send: SendUpdate, labels: ClusterLabels, saving: float | None, decode: Decode | None) -> None:
-        """
+        """Prepare the updates of one run.
+
         Args:
             saving: fraction of the evaluations that the plan saves; None where that cannot be predicted.
             decode: None where latents of this model have no picture.
@@ -125,7 +126,8 @@ class ClusterLabels:
     """Names clusters of distinct prompts by the prompts and groups of the user's list."""
 
     def __init__(self, groups: PromptGroups, representative_of: Sequence[int]) -> None:
-        """
+        """Prepare the labels of a list.
+
         Args:
             groups: of all prompts of the list.
             representative_of: for every prompt of the list, the distinct one that stands for it.

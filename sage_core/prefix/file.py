@@ -93,7 +93,8 @@ def load_prefix(path: Path) -> Prefix:
 
 
 def _check_keys(state: dict[str, Any], where: str, keys: Sequence[str], optional: Sequence[str] = ()) -> None:
-    """
+    """Check that a part of a file has exactly the keys of this format.
+
     Raises:
         ValueError: a key is missing, or there is one that this format does not have.
     """

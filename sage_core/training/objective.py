@@ -108,7 +108,8 @@ class BatchSampler:
         self, training_set: TrainingSet, latents: Sequence[torch.Tensor], model_sampling: Any, settings: LossSettings,
         empty: Conditioning | None,
     ) -> None:  # fmt: skip
-        """
+        """Prepare the batches of a training set.
+
         Args:
             latents: of the training set, in the model's own scale.
             model_sampling: the model's, from ComfyUI.

@@ -26,7 +26,8 @@ class TrainableModel:
     """
 
     def __init__(self, model: Any, *, bf16: bool, gradient_checkpointing: bool, offloading: bool) -> None:
-        """
+        """Copy a model for training.
+
         Args:
             model: the user's ModelPatcher, which is not changed.
             bf16: compute in bf16; otherwise in fp32.

@@ -78,7 +78,8 @@ class Trainer:
     def __init__(
         self, model: Any, training_set: TrainingSet, empty: Conditioning | None, settings: TrainSettings
     ) -> None:
-        """
+        """Prepare a training; nothing is trained yet.
+
         Args:
             model: the user's ModelPatcher, which is not changed.
             empty: conditioning of the empty caption; with None no caption is dropped.
