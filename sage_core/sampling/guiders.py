@@ -23,7 +23,7 @@ from .correction import CORRECTIONS, probed_calls
 from .divergence import DivergenceProbe
 from .job import Job, random_state
 from .level_runner import LevelRunner
-from .plan_runner import LevelsDone, run_plan, run_shared
+from .plan_runner import NOTHING_DONE, LevelsDone, run_plan, run_shared
 from .predicted_calls import ModelCalls, predict_model_calls
 from .prefix import Prefix, check_prefix, model_identity
 from .progress import Progress, ProgressListener, StepCallback
@@ -111,7 +111,7 @@ class SageGuider(comfy.samplers.CFGGuider):
 
     def _finish(
         self, job: Job, plan: SharePlan, before: SamplingRecord, callback: StepCallback | None, disable_pbar: bool, *,
-        done: LevelsDone = LevelsDone(),
+        done: LevelsDone = NOTHING_DONE,
     ) -> Any:  # fmt: skip
         """Run what is left of a plan after `before`; `done` as in `run_plan`."""
         with Progress(

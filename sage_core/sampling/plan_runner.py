@@ -33,9 +33,12 @@ class LevelsDone:
     of_others: bool = False
 
 
+NOTHING_DONE = LevelsDone()
+
+
 def run_levels(
     runner: LevelRunner, job: Job, plan: SharePlan, progress: Progress, *, end: int | None = None,
-    done: LevelsDone = LevelsDone(), probed: Collection[int] = (),
+    done: LevelsDone = NOTHING_DONE, probed: Collection[int] = (),
 ) -> RunResult:  # fmt: skip
     """Run nested levels of a plan, coarse to fine.
 
@@ -72,7 +75,7 @@ def run_levels(
 
 def run_plan(
     runner: LevelRunner, job: Job, plan: SharePlan, progress: Progress, *,
-    done: LevelsDone = LevelsDone(), probed: Collection[int] = (),
+    done: LevelsDone = NOTHING_DONE, probed: Collection[int] = (),
 ) -> tuple[RunResult, list[str]]:  # fmt: skip
     """Run what is left of a plan, or every prompt alone where the sampler does not repeat itself.
 
