@@ -52,8 +52,8 @@ def save_prefix(prefix: Prefix, path: Path) -> None:
     check_prefix(prefix)
     origin, job = prefix.origin or prefix, prefix.job
     state = {
-        "format": 2 if origin.record.probed else 1, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas, "seed": job.seed,
-        "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
+        "format": 2 if origin.record.probed else 1, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas,
+        "seed": job.seed, "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
         "denoise_mask": _packed(job.denoise_mask), "cfg": prefix.cfg, "model": prefix.model,
         "latent": {key: _packed(value) for key, value in prefix.latent.items()},
         "plan": _plan_state(origin.plan),
