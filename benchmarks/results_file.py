@@ -1,4 +1,4 @@
-"""Results that are kept as they come, so that a benchmark goes on where it was stopped."""
+"""Saves a benchmark's results one by one, so that it goes on where it was stopped. Import it after `comfyui.load`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from comfyui_sage.sage_core.atomic_file import replacing
+
 
 class Kept(dict[str, Any]):
     """A dict that is a JSON file: read at the start, written whole at every assignment.
 
     Args:
-        path: of the file; its folder is made.
+        path: the file; its folder is made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,7 +22,7 @@ class Kept(dict[str, Any]):
         self.path = path
 
     def __setitem__(self, key: str, value: Any) -> None:
+        """Keep a result and write the file."""
         super().__setitem__(key, value)
-        part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(self, indent=1))
-        part.replace(self.path)
+        with replacing(self.path) as part:
+            part.write_text(json.dumps(self, indent=1))

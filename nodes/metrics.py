@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import comfy.utils
@@ -84,20 +85,25 @@ class Metrics(io.ComfyNode):
         check_choice("scorer", scorer, _SCORERS)
         if inception_weights and reference is None:
             raise ValueError("inception_weights: a distance needs reference images, got none.")
-        encoder = (
-            demo_image_encoder()
-            if scorer == "demo"
-            else open_clip_image_encoder(encoder_model(open_clip_model, "open_clip_model"))
-        )
+        image_encoder = _scorer(scorer, open_clip_model)
         inception = _inception(inception_weights)
-        looks = len(images) * (2 if inception else 1) + (0 if reference is None else len(reference))
-        bar = comfy.utils.ProgressBar(looks)
-        told = evaluate(groups, images, encoder, reference, inception, bar.update_absolute)
-        numbers = told.score, told.diversity, told.distance.frechet if told.distance else 0.0
-        return io.NodeOutput(evaluation_report(told), evaluation_plot(told), *(0.0 if x != x else x for x in numbers))
+        encodings = len(images) * (2 if inception else 1) + (0 if reference is None else len(reference))
+        bar = comfy.utils.ProgressBar(encodings)
+        evaluation = evaluate(groups, images, image_encoder, reference, inception, bar.update_absolute)
+        distance = evaluation.distance.frechet if evaluation.distance else 0.0
+        numbers = [0.0 if math.isnan(x) else x for x in (evaluation.score, evaluation.diversity, distance)]
+        return io.NodeOutput(evaluation_report(evaluation), evaluation_plot(evaluation), *numbers)
+
+
+def _scorer(name: str, open_clip_model: str) -> ImageEncoder:
+    """The network that scores."""
+    if name == "demo":
+        return demo_image_encoder()
+    return open_clip_image_encoder(encoder_model(open_clip_model, "open_clip_model"))
 
 
 def _inception(name: str) -> ImageEncoder | None:
+    """Inception v3 by the name of its file; None without one."""
     return inception_encoder(encoder_model(name, "inception_weights")) if name else None
 
 

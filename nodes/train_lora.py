@@ -5,24 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import comfy.utils
 import folder_paths
-import numpy as np
 import torch
 from comfy_api.latest import io
-from PIL import Image
 
 from ..routes.node_progress import PROGRESS_HIDDEN, STOP_REQUESTS, address_of, progress_sender
-from ..sage_core.grouping.prompt_groups import check_groups
-from ..sage_core.panels.training import TrainingMonitor
+from ..sage_core.panels.training import training_monitor
 from ..sage_core.training.adapters import ADAPTERS, LAYERS
-from ..sage_core.training.dataset import make_training_set, trainable
-from ..sage_core.training.lora_file import DTYPES, save_lora, trained_lora
-from ..sage_core.training.loss_plot import loss_plot
-from ..sage_core.training.objective import SOFT_TARGETS, TERMS, LossSettings
+from ..sage_core.training.lora_file import DTYPES, save_lora
+from ..sage_core.training.objective import SOFT_TARGETS
 from ..sage_core.training.optimizers import OPTIMIZERS, SCHEDULES
-from ..sage_core.training.sample_images import SampleSettings, sample_sheet
-from ..sage_core.training.trainer import Trainer, TrainSettings, train
+from ..sage_core.training.session import run_training
 from .output_path import output_path
 from .sockets import CATEGORY, Groups
 
@@ -206,141 +199,24 @@ class TrainLora(io.ComfyNode):
     @classmethod
     def execute(cls, **lists: Any) -> io.NodeOutput:
         latents, positive = lists.pop("latents"), lists.pop("positive")
-        inputs = {name: values[0] if values else None for name, values in lists.items()}
-        with torch.inference_mode(False):
-            return _trained(latents, positive, inputs, cls.hidden)
-
-
-def _trained(latents: list[Any], positive: list[Any], inputs: dict[str, Any], hidden: Any) -> io.NodeOutput:
-    groups, negative, vae = (inputs.pop(name, None) for name in ("groups", "negative", "vae"))
-    if groups is not None:
-        check_groups(groups)
-    model, path = inputs.pop("model"), _state_path(inputs.pop("run_name"))
-    every = inputs.pop("sample_every", 0) if vae is not None and negative is not None else 0
-    samples = _taken(SampleSettings, {
-        "steps": inputs.pop("sample_steps", None), "cfg": inputs.pop("sample_cfg", None),
-        "share": inputs.pop("sample_share", None), "seed": inputs["seed"],
-    })  # fmt: skip
-    empty = None if negative is None else trainable(negative)
-    training_set = make_training_set(latents, positive, groups)
-    trainer = Trainer(model, training_set, empty, _settings(model, inputs))
-    tell = progress_sender(hidden)
-    view = _View(trainer, None if tell is None else TrainingMonitor(tell, trainer))
-
-    with STOP_REQUESTS.accepting(address_of(hidden)) as should_stop, view:
-
-        def look() -> None:
-            if every and empty is not None:
-                view.take(sample_sheet(trainer, vae, empty, samples))
-
-        def on_step(trainer: Trainer) -> None:
-            if trainer.finished or every and trainer.done % every == 0:
-                look()
-            view.show()
-
-        try:
-            notes = train(trainer, path, on_step, should_stop)
-            if every and view.sheet is None:  # no step was left to do
-                with trainer.trainable_model.loaded():
-                    look()
-                    view.show()
-            lora = trained_lora(trainer)
-        finally:
-            trainer.trainable_model.unload()
-    plot = _as_image(loss_plot(trainer.losses, trainer.rates))
-    columns = [list(column) for column in zip(*trainer.losses, strict=True)]
-    loss = dict(zip(("loss", *TERMS), columns, strict=True))
-    sheet = plot if view.sheet is None else view.sheet
-    return io.NodeOutput(lora, loss, trainer.done, plot, sheet, _report(trainer, [*notes, *training_set.groups.notes]))
-
-
-class _View:
-    """What is seen meanwhile: the panel; and for pages without one the loss as a picture, the last samples under it."""
-
-    def __init__(self, trainer: Trainer, watch: TrainingMonitor | None) -> None:
-        self.trainer, self.watch = trainer, watch
-        self.bar = comfy.utils.ProgressBar(trainer.settings.steps)
-        self.sheet: torch.Tensor | None = None
-
-    def __enter__(self) -> None:
-        if self.watch is not None:
-            self.watch.start()
-
-    def __exit__(self, *error: object) -> None:
-        if self.watch is not None:
-            self.watch.end()
-
-    def take(self, sheet: torch.Tensor) -> None:
-        self.sheet = sheet
-        if self.watch is not None:
-            self.watch.sampled(_as_picture(sheet))
-
-    def show(self) -> None:
-        done, steps = self.trainer.done, self.trainer.settings.steps
-        now = self.trainer.finished or done % max(1, steps // 50) == 0
-        self.bar.update_absolute(done, steps, ("JPEG", self._picture(), 1024) if now else None)
-        if self.watch is not None:
-            self.watch.step()
-
-    def _picture(self) -> Image.Image:
-        plot = loss_plot(self.trainer.losses, self.trainer.rates)
-        if self.sheet is None:
-            return plot
-        sheet = _as_picture(self.sheet)
-        both = Image.new("RGB", (max(plot.width, sheet.width), plot.height + sheet.height), "white")
-        both.paste(plot)
-        both.paste(sheet, (0, plot.height))
-        return both
-
-
-def _settings(model: Any, inputs: dict[str, Any]) -> TrainSettings:
-    precision = inputs.pop("precision", "auto") or "auto"
-    bf16 = precision == "bf16" or precision == "auto" and model.load_device.type != "cpu"
-    names = {"gradient_clip": "clip", "warmup_steps": "warmup"}
-    given = {names.get(name, name): value for name, value in inputs.items() if value is not None}
-    loss = _taken(LossSettings, given)
-    return _taken(TrainSettings, {**given, "bf16": bf16, "loss": loss})
-
-
-def _taken(kind: Any, given: dict[str, Any]) -> Any:
-    """The settings of one kind, of all that there are."""
-    return kind(**{key: given[key] for key in kind.__dataclass_fields__ if given.get(key) is not None})
+        inputs: dict[str, Any] = {name: values[0] if values else None for name, values in lists.items()}
+        sockets = {name: inputs.pop(name, None) for name in ("groups", "negative", "vae")}
+        model, path = inputs.pop("model"), _state_path(inputs.pop("run_name"))
+        make_listener = training_monitor(progress_sender(cls.hidden))
+        with torch.inference_mode(False), STOP_REQUESTS.accepting(address_of(cls.hidden)) as should_stop:
+            result = run_training(
+                model, latents, positive, path, inputs, **sockets, make_listener=make_listener, should_stop=should_stop
+            )
+        return io.NodeOutput(result.lora, result.losses, result.steps, result.plot, result.samples, result.report)
 
 
 def _state_path(name: str) -> Path:
+    """Where the state of a training is saved; raises ValueError where that is outside the folder of trainings."""
     folder = (Path(folder_paths.get_output_directory()) / _FOLDER).resolve()
     path = (folder / f"{name.strip()}.safetensors").resolve()
     if not name.strip("/\\. ") or not path.is_relative_to(folder):
         raise ValueError(f"run_name: expected a name inside output/{_FOLDER}, got {name!r}.")
     return path
-
-
-def _as_picture(sheet: torch.Tensor) -> Image.Image:
-    return Image.fromarray((sheet[0].cpu().numpy() * 255).astype(np.uint8))
-
-
-def _as_image(picture: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)[None]
-
-
-def _report(trainer: Trainer, notes: list[str]) -> str:
-    groups = trainer.training_set.groups
-    sharing = [members for members in groups.partition if len(members) > 1]
-    alone = len(groups.prompts) - sum(map(len, sharing))
-    learning = sum(tensor.numel() for tensor in trainer.learning)
-    lines = [
-        f"{trainer.done} steps on {len(groups.prompts)} images: {len(sharing)} groups of two or more, {alone} images "
-        f"alone (these train with the plain term only).",
-        f"{learning:,} numbers learn, in {len(trainer.learning)} tensors.",
-    ]
-    if trainer.losses:
-        lines.append(f"Mean loss of the last tenth: {_tail(trainer.losses):.4g}.")
-    return "\n\n".join([*lines, *(f"Note: {note}" for note in notes)])
-
-
-def _tail(losses: list[list[float]]) -> float:
-    last = [row[0] for row in losses[-max(1, len(losses) // 10) :]]
-    return sum(last) / len(last)
 
 
 class SaveLora(io.ComfyNode):

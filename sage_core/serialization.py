@@ -10,32 +10,38 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from .atomic_file import replacing
+
+# Key of a dict that stands for a tensor; no text key of a user's data starts with a zero byte.
 _MARK = "\x00tensor"
 
 
 def write_data(path: Path, data: Any) -> None:
-    """Written beside and renamed: what was there before stays whole until the new file is.
+    """Writes plain data to a file; an old file stays whole until the new one is complete.
+
+    Args:
+        path: the file; its folder is made.
+        data: tensors, numbers, texts, booleans and None, in lists, tuples and dicts with texts or numbers as keys.
 
     Raises:
-        ValueError: something in it is no plain data; says what and where.
+        ValueError: something in it is not plain data; says what and where.
         OSError: the file cannot be written (disk full, no rights); an old one is as it was.
     """
     tensors: dict[str, torch.Tensor] = {}
     tree = _without_tensors(data, "", tensors, {})
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     try:
-        save_file(tensors, part, metadata={"state": json.dumps(tree)})
-        part.replace(path)
+        with replacing(path) as part:
+            save_file(tensors, part, metadata={"state": json.dumps(tree)})
     except Exception as error:
-        part.unlink(missing_ok=True)
         raise OSError(f"{path}: {error}") from error
 
 
 def read_data(path: Path) -> Any:
-    """
+    """Reads what `write_data` wrote, its tensors on the CPU.
+
     Raises:
-        ValueError: no such file, or a damaged one.
+        ValueError: there is no such file, or it is damaged.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -46,7 +52,13 @@ def read_data(path: Path) -> Any:
 
 
 def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[int, str]) -> Any:
-    """`seen`: names of the tensors met so far, by identity: one that is in several places is kept once."""
+    """The data as JSON can hold it: its tensors go into `tensors`, their names take their places.
+
+    Args:
+        name: path of the value in the data, such as "/a/3".
+        tensors: takes the tensors by their names.
+        seen: names of the tensors met so far, by identity: a tensor that is in several places is kept once.
+    """
     if isinstance(value, torch.Tensor):
         if id(value) not in seen:
             seen[id(value)] = name
@@ -64,6 +76,7 @@ def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor], se
 
 
 def _with_tensors(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """The data that `_without_tensors` took apart."""
     if isinstance(value, list):
         return [_with_tensors(each, tensors) for each in value]
     if not isinstance(value, dict):

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 
-def normalize(embeddings: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1, fp32; a zero row stays zero."""
-    embeddings = np.asarray(embeddings, dtype=np.float32)
-    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return embeddings / np.where(length > 0, length, 1)
+def normalize(vectors: np.ndarray) -> np.ndarray:
+    """Vectors scaled to length 1 (L2); a zero vector stays zero.
+
+    Args:
+        vectors: (..., D).
+
+    Returns:
+        (..., D), in double precision if it came so, else in fp32.
+    """
+    vectors = np.asarray(vectors)
+    if vectors.dtype != np.float64:
+        vectors = vectors.astype(np.float32)
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1)

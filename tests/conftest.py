@@ -21,6 +21,7 @@ sys.path += [str(REPO / "scripts"), str(REPO / "tests" / "support")]
 from pack import load_pack  # noqa: E402
 
 if TYPE_CHECKING:
+    from comfyui_sage.sage_core.prompts.embedding_models import Embed
     from comfyui_server import Server
 
 hypothesis.settings.register_profile("sage", deadline=None, database=None, derandomize=True)
@@ -37,8 +38,17 @@ def host_version() -> tuple[int, ...]:
 
 
 @pytest.fixture(scope="session")
+def minilm() -> Embed:
+    """A sentence encoder with real weights."""
+    from comfyui_sage.sage_core.prompts.embedding_models import sentence_encoder
+    from encoders import minilm_folder
+
+    return sentence_encoder(minilm_folder())
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A live server of the host with the pack as its only custom node."""
+    """A live server of ComfyUI with the pack as its only custom node."""
     from comfyui_server import serve
 
     with serve(HOST, Path(sys.executable), tmp_path_factory.mktemp("server")) as running:

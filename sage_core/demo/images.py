@@ -10,11 +10,18 @@ import torch
 from PIL import Image
 
 FILE = Path(__file__).parent / "data" / "demo_images.png"
+# Width and height of a picture in pixels.
 _SIDE = 128
 
 
 def load_demo_images(file: Path = FILE) -> tuple[list[torch.Tensor], list[str]]:
-    """Pictures in a style that the demo model does not know, (1, 128, 128, 3) each from 0 to 1, and their captions.
+    """Pictures in a style that the demo model does not know, and their captions.
+
+    Args:
+        file: a PNG of all pictures in rows, with the captions as JSON in its text "captions".
+
+    Returns:
+        The pictures, (1, 128, 128, 3) each, values 0 to 1, and as many captions.
 
     Raises:
         ValueError: the file is missing or damaged.

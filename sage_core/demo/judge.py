@@ -1,6 +1,7 @@
-"""Looks at the demo model's pictures: what is in them, where, how well a text fits, how alike two are.
+"""A small network that judges the demo model's pictures: what is in them, where, and how well a text fits.
 
-A small network of the same domain, trained by `tools/demo_model`. It knows drawn scenes and nothing else.
+Its features also say how similar two pictures are. It was trained by `tools/demo_model` on drawn scenes, and knows
+nothing else.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from torch.nn import functional as F
 WEIGHTS = Path(__file__).parent / "data" / "demo_judge_f16.safetensors"
 # The longest text, in words; the rest is cut off.
 WORDS = 32
+# Side of a cell in pixels: each of the heads for things has one answer per cell.
 _CELL = 8
-_SIDE = 128
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a picture shows, as far as the judge can tell."""
+    """What a picture shows, by the judge's best guess."""
 
     things: tuple[Seen, ...]
     setting: str
@@ -44,6 +45,7 @@ class Verdict:
 
 
 def _block(channels: int) -> nn.Sequential:
+    """Two convolutions that keep the size."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
         nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels),
@@ -51,27 +53,33 @@ def _block(channels: int) -> nn.Sequential:
 
 
 class _Residual(nn.Module):
+    """A residual block: ReLU(x + block(x))."""
+
     def __init__(self, channels: int) -> None:
+        """All layers have this many channels."""
         super().__init__()
         self.body = _block(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, channels, height, width) to the same shape."""
         return F.relu(x + self.body(x))
 
 
 def _down(before: int, after: int) -> nn.Sequential:
+    """A convolution that halves width and height."""
     return nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
 
 
 class DemoJudge(nn.Module):
-    """
-    Args:
-        labels: what each head tells apart: subject, colour, material, size (a head for every cell of 8 x 8
-            pixels; subject has one more, for cells without a thing's middle), setting, weather (for the picture),
-            and the words it can read.
-    """
+    """The judge's network: a convolutional one with heads for things and scenes, and a small text encoder."""
 
     def __init__(self, labels: dict[str, list[str]]) -> None:
+        """
+        Args:
+            labels: what each head tells apart. For every cell of 8 x 8 pixels: subject (with one more answer, for
+                cells without the middle of a thing), colour, material, size. For the picture: setting, weather. And
+                words: those that it can read.
+        """
         super().__init__()
         self.labels = labels
         self.fine = nn.Sequential(_down(3, 32), _down(32, 64), *(_Residual(64) for _ in range(2)))
@@ -94,12 +102,13 @@ class DemoJudge(nn.Module):
         self.temperature = nn.Parameter(torch.tensor(2.5))
 
     def forward(self, pictures: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """
+        """Looks at pictures.
+
         Args:
             pictures: (N, 3, 128, 128) from 0 to 1.
 
         Returns:
-            Logits of every head, (N, labels, 16, 16) or (N, labels), and features (N, 224).
+            Logits of every head, (N, labels, 16, 16) for cells or (N, labels) for pictures, and features (N, 224).
         """
         middle = self.middle(self.fine(pictures * 2 - 1))
         coarse = self.coarse(middle)
@@ -109,38 +118,42 @@ class DemoJudge(nn.Module):
         return {**logits, **{name: head(features) for name, head in self.wholes.items()}}, features
 
     def embed_image(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, 224) features to (N, 128), unit length."""
+        """Embeds features (N, 224) of pictures: (N, 128), unit rows, to compare with those of texts."""
         return F.normalize(self.image(features).float(), dim=-1)
 
     def embed_text(self, texts: list[str]) -> torch.Tensor:
-        """(N, 128), unit length."""
+        """Embeds N texts: (N, 128), unit rows, to compare with those of pictures."""
         device = self.position.device
         tokens = torch.zeros(len(texts), WORDS, dtype=torch.long, device=device)
         hidden = torch.ones(len(texts), WORDS, dtype=torch.bool, device=device)
         for row, text in enumerate(texts):
-            read = [self.words.get(word, 0) for word in split_words(text)][:WORDS] or [0]
-            tokens[row, : len(read)] = torch.tensor(read, device=device)
-            hidden[row, : len(read)] = False
-        read_out = self.reader(self.word(tokens) + self.position, src_key_padding_mask=hidden)
+            numbers = [self.words.get(word, 0) for word in split_words(text)][:WORDS] or [0]
+            tokens[row, : len(numbers)] = torch.tensor(numbers, device=device)
+            hidden[row, : len(numbers)] = False
+        states = self.reader(self.word(tokens) + self.position, src_key_padding_mask=hidden)
         shown = (~hidden).unsqueeze(-1)
-        return F.normalize(self.text((read_out * shown).sum(1) / shown.sum(1)).float(), dim=-1)
+        return F.normalize(self.text((states * shown).sum(1) / shown.sum(1)).float(), dim=-1)
 
     def unknown_words(self, text: str) -> list[str]:
-        """Words of a text that the judge, and with it the demo model, has never read."""
+        """Words of a text that the judge does not know; the demo model does not know them either."""
         return [word for word in split_words(text) if word not in self.words]
 
     def verdicts(self, logits: dict[str, torch.Tensor]) -> list[Verdict]:
-        """Reads the heads: a thing is where the chance of a middle peaks above one half."""
+        """What N pictures show: there is a thing where the probability of a thing's middle peaks above one half.
+
+        Args:
+            logits: of every head, as `forward` gives them.
+        """
         subject = logits["subject"].float()
-        odds = subject[:, :-1].logsumexp(1, keepdim=True) - subject[:, -1:]  # logs: chances near one would be equal
+        odds = subject[:, :-1].logsumexp(1, keepdim=True) - subject[:, -1:]  # logits: probabilities round to 1
         peak = (odds == F.max_pool2d(odds, 5, 1, 2)) & (odds > 0)
         best = {name: logits[name].argmax(1) for name in ("colour", "material", "size")}
         best["subject"] = subject[:, :-1].argmax(1)
         wholes = {name: logits[name].argmax(1).tolist() for name in ("setting", "weather")}
         things: list[list[Seen]] = [[] for _ in range(len(subject))]
         for index, _, y, x in peak.nonzero().tolist():
-            told = {name: self.labels[name][int(of[index, y, x])] for name, of in best.items()}
-            things[index].append(Seen(x=(x + 0.5) * _CELL, y=(y + 0.5) * _CELL, **told))
+            words = {name: self.labels[name][int(of[index, y, x])] for name, of in best.items()}
+            things[index].append(Seen(x=(x + 0.5) * _CELL, y=(y + 0.5) * _CELL, **words))
         return [
             Verdict(tuple(seen), *(self.labels[name][wholes[name][index]] for name in ("setting", "weather")))
             for index, seen in enumerate(things)
@@ -148,12 +161,12 @@ class DemoJudge(nn.Module):
 
 
 def split_words(text: str) -> list[str]:
-    """Lower-case words."""
+    """The words of a text in lower case; digits and marks are left out."""
     return re.findall(r"[a-z]+", text.lower())
 
 
 def load_demo_judge(weights: Path = WEIGHTS) -> DemoJudge:
-    """The judge, ready to look.
+    """The judge with its trained weights, in evaluation mode.
 
     Raises:
         ValueError: the weights are missing or damaged.

@@ -10,7 +10,7 @@ import comfy.utils
 import torch
 
 WEIGHTS = Path(__file__).parent / "data" / "demo_model_f16.safetensors"
-# What the host feeds an SD3 model that has a CLIP-L only, and CLIP's number of tokens.
+# Widths that ComfyUI gives an SD3 model's text inputs with CLIP-L alone, and the number of tokens that CLIP has.
 _TEXT_WIDTH, _POOLED_WIDTH, _VOCABULARY = 4096, 1408, 49408
 _TEXT_CONFIG = {
     "num_hidden_layers": 3, "hidden_size": 128, "num_attention_heads": 2, "intermediate_size": 512,
@@ -19,7 +19,7 @@ _TEXT_CONFIG = {
 
 
 def load_demo_model(weights: Path = WEIGHTS) -> tuple[Any, Any, Any]:
-    """MODEL (rectified flow, MMDiT), CLIP and VAE for 128 x 128 pictures of drawn scenes.
+    """The MODEL (an MMDiT, rectified flow), CLIP and VAE for pictures of drawn scenes, 128 x 128 pixels.
 
     Raises:
         ValueError: the weights are missing or damaged.
@@ -38,14 +38,17 @@ def load_demo_model(weights: Path = WEIGHTS) -> tuple[Any, Any, Any]:
 
 
 def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors whose names start with a prefix, without it."""
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def _model(dit: dict[str, torch.Tensor], factors: torch.Tensor, bias: torch.Tensor) -> Any:
-    """Columns for the text the demo encoder does not have are zero, and not stored.
+    """The MODEL of the stored weights.
+
+    Its inputs are as wide as SD3's. The columns for text that the demo encoder does not give are zero, and not stored.
 
     Args:
-        factors, bias: (16, 3) and (3,), latent to RGB for live previews; the host's are of SD3's autoencoder.
+        factors, bias: (16, 3) and (3,), latent to RGB for live previews; ComfyUI's own fit SD3's autoencoder.
     """
     for key, width in (("context_embedder.weight", _TEXT_WIDTH), ("y_embedder.mlp.0.weight", _POOLED_WIDTH)):
         dit[key] = torch.nn.functional.pad(dit[key], (0, width - dit[key].shape[1]))
@@ -57,7 +60,13 @@ def _model(dit: dict[str, torch.Tensor], factors: torch.Tensor, bias: torch.Tens
 
 
 def _clip(text: dict[str, torch.Tensor], token_ids: torch.Tensor) -> Any:
-    """Only the known tokens are stored; every other one is row 0, unknown."""
+    """The CLIP of the stored weights.
+
+    Only the embeddings of the known tokens are stored; all others get row 0, which is that of unknown words.
+
+    Args:
+        token_ids: CLIP's numbers of the known tokens.
+    """
     key = next(name for name in text if name.endswith("token_embedding.weight"))
     known = text[key]
     table = known[:1].repeat(_VOCABULARY, 1)

@@ -5,38 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
 from ..grouping.prompt_groups import PromptGroups
 from ..validation import images_per_prompt
-from .palette import group_colour
+from .convert import picture_to_tensor, tensor_to_picture
+from .palette import Colour, group_colour
 from .text import TextRenderer
 
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
+# In pixels: between pictures, between cells, a group's frame, and around everything.
 _GAP, _CELL_GAP, _FRAME, _MARGIN = 6, 18, 4, 16
+# Width by height that the sheet comes close to.
 _ASPECT = 1.5
 # Of all pictures together, unless a size is asked for: what a browser shows without complaint.
 _MOST_PIXELS = 16e6
-_MOST_LINES = 6
+# Lines of a caption, and lines of cells in a block.
+_MOST_LINES, _MOST_CELL_LINES = 6, 12
+_MOST_COLUMNS = 40
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """A prompt: its caption, and its pictures of every batch."""
+    """A prompt on the sheet.
+
+    Attributes:
+        caption: its lines.
+        pictures: for every batch, the indices of the prompt's pictures in it.
+    """
 
     caption: list[str]
     pictures: list[list[int]]
-    """Indices, by batch."""
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A group, or as much of it as fits: a heading, then lines of cells."""
+    """A group, or as much of it as fits: a heading, then lines of cells; `height` is in pixels."""
 
     heading: str
-    colour: tuple[int, int, int]
+    colour: Colour
     lines: list[list[_Cell]]
     height: int
 
@@ -44,10 +52,11 @@ class _Block:
 def comparison_grid(
     groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str] = (), size: int = 0
 ) -> torch.Tensor:
-    """
+    """All images of a list of prompts on one sheet, by group, next to those of other batches.
+
     Args:
         batches: by input name, each (N * V, height, width, channels) from 0 to 1, in prompt order, with a V of its own.
-        titles: one a batch; missing ones stay empty.
+        titles: one per batch; missing ones stay empty.
         size: longest side of a picture in pixels; 0 leaves the pictures as they are, unless they are too many.
 
     Returns:
@@ -56,10 +65,19 @@ def comparison_grid(
     Raises:
         ValueError: a batch does not fit the prompts.
     """
-    return _Sheet(groups, batches, titles, size).drawn()
+    return picture_to_tensor(_Sheet(groups, batches, titles, size).draw())
 
 
 class _Sheet:
+    """Lays out and draws a comparison grid.
+
+    Attributes:
+        variations: pictures of a prompt, by batch.
+        tiles: (width, height) of a picture, by batch.
+        strips: width of a prompt's pictures side by side, by batch.
+        tallest: height of the tallest picture.
+    """
+
     def __init__(
         self, groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str], size: int
     ) -> None:
@@ -77,7 +95,8 @@ class _Sheet:
         inside = self.cells_a_line * (self.cell_width + _CELL_GAP) - _CELL_GAP + 2 * _GAP
         self.column_width = inside + 2 * _FRAME
 
-    def drawn(self) -> torch.Tensor:
+    def draw(self) -> Image.Image:
+        """The whole sheet."""
         columns = self._columns()
         height = max(sum(block.height + _GAP for block in column) for column in columns)
         size = (
@@ -93,28 +112,29 @@ class _Sheet:
             for block in column:
                 self._draw_block(picture, pen, block, left, top)
                 top += block.height + _GAP
-        return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)[None]
+        return picture
 
     # ---------------------------------------------------------------------------------------- layout
 
     def _title(self, titles: Sequence[str], index: int) -> str:
+        """The title of a batch, as much of it as fits over its pictures."""
         title = titles[index] if index < len(titles) else ""
         return self.text.ellipsize(title, max(self.strips[index], 0)) if title else ""
 
     def _columns(self) -> list[list[_Block]]:
-        """Groups in columns like a newspaper's, as many as make the sheet a little wider than high."""
+        """Groups in columns like a newspaper's, as many as bring the sheet closest to its aspect."""
         blocks = self._blocks()
-        options = [_filled(blocks, count) for count in range(1, min(len(blocks), 40) + 1)]
+        options = [_fill_columns(blocks, count) for count in range(1, min(len(blocks), _MOST_COLUMNS) + 1)]
 
-        def ugliness(columns: list[list[_Block]]) -> float:
+        def distance(columns: list[list[_Block]]) -> float:
             height = max(sum(block.height + _GAP for block in column) for column in columns)
             aspect = len(columns) * (self.column_width + _MARGIN) / (height + self.titles_height)
             return max(aspect / _ASPECT, _ASPECT / aspect)
 
-        return min(options, key=ugliness)
+        return min(options, key=distance)
 
     def _blocks(self) -> list[_Block]:
-        """Every group; a group too long for a column of a sensible sheet goes on in a second block."""
+        """Every group; one that is too long for a column of a sensible sheet is continued in further blocks."""
         blocks = []
         for number, members in enumerate(self.groups.partition):
             cells = [self._cell(index) for index in members]
@@ -123,27 +143,31 @@ class _Sheet:
             pairs = f"{len(members)} prompts, similarity {loosest:.2f} to {tightest:.2f}"
             alike = pairs if len(members) > 1 else "alone"
             colour = group_colour(number, len(members))
-            for start in range(0, len(lines), 12):
+            for start in range(0, len(lines), _MOST_CELL_LINES):
                 goes_on = ", continued" if start else ""
-                chosen = lines[start : start + 12]
+                chosen = lines[start : start + _MOST_CELL_LINES]
                 height = self.text.line + 2 * _FRAME + _GAP + sum(self._line_height(line) + _GAP for line in chosen)
                 blocks.append(_Block(f"Group {number + 1}: {alike}{goes_on}", colour, chosen, height))
         return blocks
 
     def _cell(self, prompt: int) -> _Cell:
+        """A prompt's place on the sheet."""
         caption = self.text.wrap(f"{prompt + 1}. {self.groups.prompts[prompt]}", self.cell_width, _MOST_LINES)
         pictures = [list(range(prompt * v, (prompt + 1) * v)) for v in self.variations]
         return _Cell(caption, pictures)
 
     def _line_height(self, line: list[_Cell]) -> int:
+        """Height of a line of cells: its longest caption and the tallest picture."""
         return self._caption_height(line) + self.tallest
 
     def _caption_height(self, line: list[_Cell]) -> int:
+        """Height of the longest caption of a line of cells."""
         return max(len(cell.caption) for cell in line) * self.text.line
 
     # --------------------------------------------------------------------------------------- drawing
 
     def _draw_titles(self, pen: ImageDraw.ImageDraw, left: int, top: int) -> None:
+        """The batches' titles over every cell of a column."""
         for place in range(self.cells_a_line if any(self.titles) else 0):
             x = left + _FRAME + _GAP + place * (self.cell_width + _CELL_GAP)
             for title, strip in zip(self.titles, self.strips, strict=True):
@@ -151,6 +175,7 @@ class _Sheet:
                 x += strip + _GAP
 
     def _draw_block(self, picture: Image.Image, pen: ImageDraw.ImageDraw, block: _Block, left: int, top: int) -> None:
+        """A group's frame, heading and cells."""
         right, bottom = left + self.column_width - 1, top + block.height - 1
         pen.rectangle([left, top, right, bottom], outline=block.colour, width=_FRAME)
         pen.rectangle([left, top, right, top + self.text.line + _FRAME], fill=block.colour)
@@ -167,27 +192,31 @@ class _Sheet:
     def _draw_cell(
         self, picture: Image.Image, pen: ImageDraw.ImageDraw, cell: _Cell, left: int, top: int, caption_height: int
     ) -> None:
+        """A prompt's caption, and its pictures of all batches below it."""
         for number, line in enumerate(cell.caption):
             self.text.draw(pen, (left, top + number * self.text.line), line, _INK)
         x, y = left, top + caption_height
         for batch, chosen, (width, height) in zip(self.batches, cell.pictures, self.tiles, strict=True):
             for index in chosen:
-                picture.paste(_image(batch[index], (width, height)), (x, y))
+                picture.paste(_rgb_picture(batch[index], (width, height)), (x, y))
                 x += width + _GAP
 
 
-def _filled(blocks: list[_Block], count: int) -> list[list[_Block]]:
-    """Blocks in order, in at most `count` columns, so that the highest is as low as possible."""
+def _fill_columns(blocks: list[_Block], count: int) -> list[list[_Block]]:
+    """Blocks in order, in at most `count` columns, so that the highest is as low as possible.
+
+    The lowest possible height is found by bisection.
+    """
     heights = [block.height + _GAP for block in blocks]
     low, high = max(heights), sum(heights)
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if len(_cut(heights, middle)) <= count else (middle + 1, high)
-    return [blocks[start:end] for start, end in _cut(heights, low)]
+        low, high = (low, middle) if len(_ranges(heights, middle)) <= count else (middle + 1, high)
+    return [blocks[start:end] for start, end in _ranges(heights, low)]
 
 
-def _cut(heights: list[int], most: int) -> list[tuple[int, int]]:
-    """Ranges of following blocks, none higher than `most`."""
+def _ranges(heights: list[int], most: int) -> list[tuple[int, int]]:
+    """First and end of ranges of following blocks, none higher than `most` (but single blocks)."""
     ranges, start, height = [], 0, 0
     for index, each in enumerate(heights):
         if height + each > most and index > start:
@@ -197,12 +226,13 @@ def _cut(heights: list[int], most: int) -> list[tuple[int, int]]:
     return [*ranges, (start, len(heights))]
 
 
-def _luminance(colour: tuple[int, int, int]) -> float:
-    """0 to 255 (Rec. 709)."""
+def _luminance(colour: Colour) -> float:
+    """Luminance from 0 to 255, by the weights of Rec. 709."""
     return 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
 
 
 def _scale(batches: Sequence[torch.Tensor], size: int) -> float:
+    """How much smaller or larger all pictures are drawn; see `comparison_grid`."""
     if size:
         return size / max(side for batch in batches for side in batch.shape[1:3])
     pixels = sum(batch.shape[0] * batch.shape[1] * batch.shape[2] for batch in batches)
@@ -210,12 +240,11 @@ def _scale(batches: Sequence[torch.Tensor], size: int) -> float:
 
 
 def _tile(batch: torch.Tensor, scale: float) -> tuple[int, int]:
+    """Width and height of a batch's pictures on the sheet."""
     return max(1, round(batch.shape[2] * scale)), max(1, round(batch.shape[1] * scale))
 
 
-def _image(picture: torch.Tensor, size: tuple[int, int]) -> Image.Image:
-    array = (picture[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    if array.shape[-1] < 3:
-        array = array[..., :1].repeat(3, -1)
-    image = Image.fromarray(array)
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+def _rgb_picture(image: torch.Tensor, size: tuple[int, int]) -> Image.Image:
+    """An image (height, width, channels) as an RGB picture of a size; one of one or two channels is grey."""
+    picture = tensor_to_picture(image[..., :3] if image.shape[-1] >= 3 else image[..., :1]).convert("RGB")
+    return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)

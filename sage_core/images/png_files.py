@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
 import unicodedata
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..atomic_file import replacing
 from ..grouping.prompt_groups import PromptGroups
+from .convert import tensor_to_picture
 from .graph_settings import SamplerSettings
 
-# Letters of the prompt in a file's name: with all else, and three bytes a letter, within the 255 bytes of a name.
+# Letters of the prompt in a file's name. A letter can take three bytes, and a whole name no more than 255.
 _LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What one image is, as its metadata says it.
+    """What the metadata says of one image.
 
     Attributes:
         group, members: number of its group, from 1, and how many prompts are in it.
-        variation: which noise draw, from 1.
+        variation: number of its noise draw, from 1.
+        settings: how it was sampled.
     """
 
     prompt: str
@@ -37,27 +38,38 @@ class ImageRecord:
     settings: SamplerSettings = field(default_factory=SamplerSettings)
 
     def parameters(self, width: int, height: int) -> str:
-        """The one-text form that most galleries read (prompt, negative prompt, comma-separated settings)."""
-        said = self.settings
+        """The text that most galleries read: prompt, negative prompt, and settings with commas between them.
+
+        Args:
+            width, height: of the image in pixels.
+        """
+        settings = self.settings
         named = {
-            "Steps": said.steps, "Sampler": _joined(said.sampler_name, said.scheduler), "CFG scale": said.cfg,
-            "Seed": said.seed, "Size": f"{width}x{height}", "Model": said.model, "Denoising strength": said.denoise,
+            "Steps": settings.steps, "Sampler": _joined(settings.sampler_name, settings.scheduler),
+            "CFG scale": settings.cfg, "Seed": settings.seed, "Size": f"{width}x{height}", "Model": settings.model,
+            "Denoising strength": settings.denoise,
             "SAGE group": f"{self.group} of {self.members} prompts" if self.members > 1 else "alone",
-            "SAGE share": said.share, "SAGE variation": self.variation,
+            "SAGE share": settings.share, "SAGE variation": self.variation,
         }  # fmt: skip
-        negative = [f"Negative prompt: {said.negative}"] if said.negative else []
+        negative = [f"Negative prompt: {settings.negative}"] if settings.negative else []
         line = ", ".join(f"{name}: {value}" for name, value in named.items() if value is not None)
         return "\n".join([self.prompt, *negative, line])
 
     def as_json(self) -> str:
-        """Every known setting by its input's name."""
+        """The record as JSON, every known setting by its input's name."""
         flat = {**asdict(self), **asdict(self.settings)}
         del flat["settings"]
         return json.dumps({key: value for key, value in flat.items() if value is not None}, ensure_ascii=False)
 
 
 def file_name(record: ImageRecord, *, variations: int) -> str:
-    """'g02_a-red-car' (and '_v3' where there are several): letters, digits, '-' and '_' only, in any script."""
+    """The part of a file's name that says what is in it, such as "g02_a-red-car".
+
+    Letters (of any script), digits, "-" and "_" only, which every file system takes.
+
+    Args:
+        variations: how many the prompt has; from two on, the image's own number ends the name ("_v3").
+    """
     letters = [letter if letter.isalnum() else "-" for letter in unicodedata.normalize("NFC", record.prompt)]
     words = [word for word in "".join(letters).split("-") if word]
     text = "-".join(words)[:_LONGEST_NAME].strip("-") or "prompt"
@@ -65,7 +77,7 @@ def file_name(record: ImageRecord, *, variations: int) -> str:
 
 
 class ImageFiles:
-    """The files of a list of prompts; each appears whole or not at all, in whatever order they are saved."""
+    """The PNG files of a list of prompts. Each is there whole or not at all, and prompts are saved in any order."""
 
     def __init__(
         self, groups: PromptGroups, settings: SamplerSettings, folder: Path, stem: str, first: int,
@@ -73,15 +85,28 @@ class ImageFiles:
     ) -> None:  # fmt: skip
         """
         Args:
-            folder, stem, first: where, how every name starts, and the number of the first prompt's first file.
-            texts: JSON-able PNG texts that all files have; None writes no metadata at all.
+            folder: where to write.
+            stem: how every name starts.
+            first: number of the first prompt's first file.
+            texts: data that JSON can hold, for the PNG texts of all files; None writes no metadata at all.
         """
         self.groups, self.settings, self.folder, self.stem, self.first = groups, settings, folder, stem, first
         self.texts = None if texts is None else {key: json.dumps(value) for key, value in texts.items()}
-        self.group_of = {index: number for number, members in enumerate(groups.partition) for index in members}
+        self.group_of = groups.group_of()
 
     def save(self, prompt: int, images: torch.Tensor) -> list[str]:
-        """Write a prompt's images, (variations, height, width, channels) from 0 to 1. Returns their names."""
+        """Write a prompt's images.
+
+        Args:
+            prompt: its index.
+            images: (variations, height, width, channels), values 0 to 1.
+
+        Returns:
+            The files' names.
+
+        Raises:
+            OSError: a file cannot be written; nothing is left of it.
+        """
         group, names = self.group_of[prompt], []
         for variation, image in enumerate(images):
             record = ImageRecord(
@@ -93,17 +118,15 @@ class ImageFiles:
         return names
 
     def _write(self, image: torch.Tensor, record: ImageRecord, path: Path, part: Path) -> None:
-        array = (image.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-        picture = Image.fromarray(np.squeeze(array, -1) if array.shape[-1] == 1 else array)
+        """Write one file by way of `part`, whose name is short: `path` with an ending might be too long a name."""
+        picture = tensor_to_picture(image)
         info = None if self.texts is None else _png_texts(self.texts, record, picture)
-        try:
+        with replacing(path, part):
             picture.save(part, "PNG", pnginfo=info, compress_level=4)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def _png_texts(shared: dict[str, str], record: ImageRecord, picture: Image.Image) -> PngInfo:
+    """The texts of one file: its own, and those that all files have."""
     info = PngInfo()
     info.add_text("parameters", record.parameters(*picture.size))
     info.add_text("sage", record.as_json())
@@ -113,4 +136,5 @@ def _png_texts(shared: dict[str, str], record: ImageRecord, picture: Image.Image
 
 
 def _joined(sampler: str | None, scheduler: str | None) -> str | None:
+    """What is known of the two, with a space between; None where nothing is."""
     return " ".join(filter(None, (sampler, scheduler))) or None

@@ -12,10 +12,13 @@ from typing import TypeAlias
 from PIL import ImageDraw, ImageFont
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+# Words in the names of fonts that are not upright, regular and of letters.
 _SKIPPED = ("bold", "italic", "oblique", "mono", "light", "thin", "black", "condensed", "emoji", "symbol")
+# How the names of fonts start that are taken first.
 _FIRST = ("notosans", "dejavusans", "segoeui", "arial", "helvetica", "sfns")
+# No font has this code point: what it draws is the font's sign for a missing letter.
 _NO_LETTER = "\U0010ffff"
-_BOX = "\u25a1"
+_ELLIPSIS, _BOX = "\u2026", "\u25a1"
 
 
 class TextRenderer:
@@ -26,29 +29,36 @@ class TextRenderer:
 
     Args:
         size: height of the letters in pixels.
+
+    Attributes:
+        line: height of a line in pixels.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.line = round(size * 1.35)
-        """Height of a line in pixels."""
 
     def width(self, text: str) -> float:
         """Width of one line in pixels."""
         return sum(font.getlength(part) for font, part in self._runs(text))
 
     def draw(self, pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, fill: str | tuple[int, ...]) -> None:
-        """One line, from its left end and the top of the line."""
+        """Draw one line.
+
+        Args:
+            at: (x, y) of its left end and of the top of the line.
+            fill: colour, as Pillow takes it.
+        """
         x, y = at
         for font, part in self._runs(text):
             pen.text((x, y + self.size), part, fill, font, anchor="ls" if _scalable(font) else None)
             x += font.getlength(part)
 
     def wrap(self, text: str, width: float, most: int = 0) -> list[str]:
-        """Lines no wider than `width`; what has no spaces breaks anywhere.
+        """Break a text into lines no wider than `width` pixels; a word that is too long breaks anywhere.
 
         Args:
-            most: lines; the last one ends in an ellipsis if there were more. 0 for no limit.
+            most: number of lines, the last of which ends in an ellipsis if there were more; 0 for no limit.
         """
         lines = [""]
         for word in text.split():
@@ -63,17 +73,17 @@ class TextRenderer:
                     lines.append("")
                 lines[-1] += letter
         if most and len(lines) > most:
-            return [*lines[: most - 1], self.ellipsize(" ".join(lines[most - 1 :]) + "\u2026", width)]
+            return [*lines[: most - 1], self.ellipsize(" ".join(lines[most - 1 :]) + _ELLIPSIS, width)]
         return lines
 
     def ellipsize(self, text: str, width: float) -> str:
-        """The start of a text that fits, with an ellipsis where something is missing."""
-        if self.width(text) <= width and not text.endswith("\u2026"):
+        """The start of a text that fits into `width` pixels, with an ellipsis where something is missing."""
+        if self.width(text) <= width and not text.endswith(_ELLIPSIS):
             return text
-        text = text.rstrip("\u2026")
-        while text and self.width(f"{text}\u2026") > width:
+        text = text.rstrip(_ELLIPSIS)
+        while text and self.width(text + _ELLIPSIS) > width:
             text = text[:-1]
-        return f"{text.rstrip()}\u2026"
+        return text.rstrip() + _ELLIPSIS
 
     def _runs(self, text: str) -> list[tuple[Font, str]]:
         """The text in parts of one font each; one part if a font has all its letters."""
@@ -91,24 +101,25 @@ class TextRenderer:
 
 
 def _drawable(text: str) -> str:
-    """The text in letters that some font has."""
+    """The text in letters that some font has: without control characters, with a box for what no font has."""
     letters = []
     for letter in unicodedata.normalize("NFC", text.replace("\n", " ")):
         if unicodedata.category(letter)[0] == "C":
             continue
         plain = unicodedata.normalize("NFKD", letter)[:1]
-        letters.append(next((each for each in (letter, plain) if _file(each) is not None), "\u25a1"))
+        letters.append(next((each for each in (letter, plain) if _file(each) is not None), _BOX))
     return "".join(letters)
 
 
 def _scalable(font: Font) -> bool:
+    """Whether text can be placed by its baseline; Pillow's old bitmap font has none."""
     return isinstance(font, ImageFont.FreeTypeFont)
 
 
 @lru_cache(maxsize=4096)
 def _file(letter: str) -> str | None:
     """The font that has a letter: "" for Pillow's own, a path, or None."""
-    if letter.isascii() or letter in "\u2026\u25a1":
+    if letter.isascii() or letter in (_ELLIPSIS, _BOX):
         return ""
     return next((path for path in _system_fonts() if _has(path, letter)), None)
 
@@ -116,7 +127,7 @@ def _file(letter: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _file_of_all(text: str) -> str | None:
     """The first font that has every letter of a text, as `_file`."""
-    odd = {letter for letter in text if not letter.isascii()} - set("\u2026\u25a1")
+    odd = {letter for letter in text if not letter.isascii()} - {_ELLIPSIS, _BOX}
     if not odd:
         return ""
     return next((path for path in _system_fonts() if all(_has(path, letter) for letter in odd)), None)
@@ -124,11 +135,13 @@ def _file_of_all(text: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _load(path: str, size: int) -> Font:
+    """A font of one size; "" for Pillow's own."""
     return ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
 
 
 @lru_cache(maxsize=65536)
 def _has(path: str, letter: str) -> bool:
+    """Whether a font has a letter; no where it cannot be read."""
     try:
         font = _load(path, 24)
         return bytes(font.getmask(letter)) != bytes(font.getmask(_NO_LETTER))

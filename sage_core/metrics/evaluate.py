@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,36 +10,46 @@ import torch
 
 from ..grouping.prompt_groups import PromptGroups
 from ..validation import images_per_prompt
-from .image_encoders import ImageEncoder
+from .image_encoders import ImageEncoder, OnImages
 from .scores import diversity_between, diversity_within, frechet_distance, kernel_distance, text_scores
 
 
 @dataclass(frozen=True)
 class Distance:
-    """Between the images and the reference images; `encoder` names the network whose features it is on."""
+    """How far the images are from reference images.
 
-    encoder: str
-    n: int
+    Attributes:
+        encoder_name: of the network whose features are compared.
+        n_images, n_reference: how many images there are of each.
+        feature_length: D of the features.
+        frechet, kernel: see `scores.frechet_distance` and `scores.kernel_distance`.
+    """
+
+    encoder_name: str
+    n_images: int
     n_reference: int
-    features: int
+    feature_length: int
     frechet: float
     kernel: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """
+    """How well images fit their prompts, and how different they are.
+
     Attributes:
-        eyes: name of the network that looked.
-        n, variations: images, and images a prompt.
+        encoder_name: of the network that encoded the images.
+        n_images, variations: number of images, and of images per prompt.
         scores: (N, V) image-text scores, 0 to 100.
         within: diversity of each group, in the order of the partition; NaN for groups of one.
         between: diversity between groups; NaN for one group.
+        distance: to the reference images; None without any.
+        notes: what the user should know.
     """
 
     groups: PromptGroups
-    encoder: str
-    n: int
+    encoder_name: str
+    n_images: int
     variations: int
     scores: np.ndarray
     within: list[float]
@@ -50,30 +59,32 @@ class Evaluation:
 
     @property
     def score(self) -> float:
+        """Mean image-text score, 0 to 100."""
         return float(self.scores.mean())
 
     @property
     def diversity(self) -> float:
-        """Mean over groups of two or more, a pair of prompts counting the same wherever it is; NaN without one."""
+        """Mean diversity within groups, in which every pair of prompts counts the same; NaN without a pair."""
         pairs = [math.comb(len(members), 2) for members in self.groups.partition]
-        told = [(each, count) for each, count in zip(self.within, pairs, strict=True) if count]
-        return sum(each * count for each, count in told) / sum(count for _, count in told) if told else math.nan
+        known = [(value, count) for value, count in zip(self.within, pairs, strict=True) if count]
+        return sum(value * count for value, count in known) / sum(count for _, count in known) if known else math.nan
 
 
 def evaluate(
-    groups: PromptGroups, images: torch.Tensor, encoder: ImageEncoder, reference: torch.Tensor | None = None,
-    reference_encoder: ImageEncoder | None = None, on_images: Callable[[int], None] = lambda done: None,
+    groups: PromptGroups, images: torch.Tensor, image_encoder: ImageEncoder, reference: torch.Tensor | None = None,
+    reference_encoder: ImageEncoder | None = None, on_images: OnImages = lambda done: None,
 ) -> Evaluation:  # fmt: skip
-    """
+    """Encodes images, and scores their features.
+
     Args:
         images: (N * V, height, width, channels) from 0 to 1, prompt-major.
-        eyes: what scores and diversity are measured with.
+        image_encoder: what scores and diversity are measured with.
         reference: images to measure the distance to, any number from two.
-        reference_eyes: another network for the distance.
-        on_images: gets the number of images looked at.
+        reference_encoder: another network for the distance.
+        on_images: called with the number of images that are encoded; those that two networks encode count twice.
 
     Raises:
-        ValueError: the images do not fit the prompts, or are too few for a distance.
+        ValueError: the images do not fit the prompts, are too few for a distance, or the network reads no texts.
     """
     n = len(groups.prompts)
     variations = images_per_prompt(images, n)
@@ -82,25 +93,35 @@ def evaluate(
             f"reference: expected two images or more on both sides, got {len(images)} and {len(reference)}."
         )
     texts = [prompt for prompt in groups.prompts for _ in range(variations)]
-    features_ = encoder.encode(images, texts, on_images)
-    if features_.images is None or features_.texts is None:
-        raise ValueError(f"scorer: expected a network that reads texts too, got {encoder.name}.")
-    features = features_.features.reshape(n, variations, -1)
-    seen = len(images)
+    encoded = image_encoder.encode(images, texts, on_images)
+    if encoded.images is None or encoded.texts is None:
+        raise ValueError(f"scorer: expected a network that reads texts too, got {image_encoder.name}.")
     distance = None
-    if reference is not None:
-        ours = features_.features
-        if reference_encoder is not None:
-            ours = reference_encoder.encode(images, None, lambda done: on_images(len(images) + done)).features
-            seen += len(images)
-        used = reference_encoder or encoder
-        theirs = used.encode(reference, None, lambda done: on_images(seen + done)).features
-        distance = Distance(
-            used.name, len(ours), len(theirs), ours.shape[1], frechet_distance(ours, theirs),
-            kernel_distance(ours, theirs),
-        )  # fmt: skip
+    if reference is not None and reference_encoder is None:
+        distance = _distance(image_encoder, encoded.features, reference, len(images), on_images)
+    elif reference is not None and reference_encoder is not None:
+        start = len(images)
+        features = reference_encoder.encode(images, None, lambda done: on_images(start + done)).features
+        distance = _distance(reference_encoder, features, reference, 2 * start, on_images)
+    features = encoded.features.reshape(n, variations, -1)
+    scores = text_scores(encoded.images, encoded.texts).reshape(n, variations)
     return Evaluation(
-        groups, encoder.name, len(images), variations, text_scores(features_.images, features_.texts).reshape(n, variations),
-        diversity_within(features, groups.partition), diversity_between(features, groups.partition), distance,
-        features_.notes,
+        groups, image_encoder.name, len(images), variations, scores, diversity_within(features, groups.partition),
+        diversity_between(features, groups.partition), distance, encoded.notes,
+    )  # fmt: skip
+
+
+def _distance(
+    image_encoder: ImageEncoder, features: np.ndarray, reference: torch.Tensor, already: int, on_images: OnImages
+) -> Distance:
+    """The distance of features to those of reference images.
+
+    Args:
+        features: (N, D), by the same network.
+        already: images that are encoded so far.
+    """
+    others = image_encoder.encode(reference, None, lambda done: on_images(already + done)).features
+    return Distance(
+        image_encoder.name, len(features), len(others), features.shape[1], frechet_distance(features, others),
+        kernel_distance(features, others),
     )  # fmt: skip

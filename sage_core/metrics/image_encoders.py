@@ -13,17 +13,20 @@ from torch.nn import functional as F
 from ..demo.judge import load_demo_judge
 from ..prompts.embedding_models import load_open_clip
 
+# Images or texts that are encoded at once.
 _BATCH = 32
+# Called after every batch with the number of images done.
 OnImages = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """
+    """What a network says of N images and their texts.
+
     Attributes:
         features: (N, D), what diversity and distances are measured on.
-        images, texts: (N, E) each, whose cosine says how well they fit; None where a network reads no text.
-        notes: what the person should know.
+        images, texts: embeddings, (N, E) each, whose cosine says how well they fit; None where a network reads no text.
+        notes: what the user should know.
     """
 
     features: np.ndarray
@@ -34,10 +37,11 @@ class ImageFeatures:
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """
+    """A network that encodes images.
+
     Attributes:
         name: of the network, for the report.
-        look: images (N, height, width, channels) from 0 to 1, and their texts if there are any, to a Sight.
+        encode: takes images (N, height, width, channels) from 0 to 1, and their texts or None; gives ImageFeatures.
     """
 
     name: str
@@ -45,7 +49,11 @@ class ImageEncoder:
 
 
 def demo_image_encoder() -> ImageEncoder:
-    """The judge that comes with the demo model."""
+    """The judge that comes with the demo model; it knows drawn scenes only.
+
+    Raises:
+        ValueError: its weights are missing or damaged.
+    """
     judge = load_demo_judge()
 
     def encode(images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages) -> ImageFeatures:
@@ -62,7 +70,11 @@ def demo_image_encoder() -> ImageEncoder:
 
 
 def open_clip_image_encoder(path: Path) -> ImageEncoder:
-    """Both towers of an open_clip model; see `encoders.load_open_clip` for what a path can be."""
+    """The image and the text encoder of an open_clip model.
+
+    Args:
+        path: see `load_open_clip`, which also raises its errors.
+    """
     model, tokenizer = load_open_clip(path, "open_clip_model")
     size = model.visual.image_size if isinstance(model.visual.image_size, int) else model.visual.image_size[0]
     mean, deviation = (torch.tensor(each).view(3, 1, 1) for each in (model.visual.image_mean, model.visual.image_std))
@@ -76,14 +88,14 @@ def open_clip_image_encoder(path: Path) -> ImageEncoder:
             features = _batched(embed, images, on_images).numpy()
             if texts is None:
                 return ImageFeatures(features)
-            read = [model.encode_text(tokenizer(list(texts[at : at + _BATCH]))) for at in range(0, len(texts), _BATCH)]
-        return ImageFeatures(features, features, torch.cat(read).float().numpy())
+            parts = [model.encode_text(tokenizer(list(texts[at : at + _BATCH]))) for at in range(0, len(texts), _BATCH)]
+        return ImageFeatures(features, features, torch.cat(parts).float().numpy())
 
     return ImageEncoder(f"open_clip {path.name}", encode)
 
 
 def inception_encoder(path: Path) -> ImageEncoder:
-    """Inception v3 as FID uses it, through torch-fidelity, with weights that the person has.
+    """Inception v3 as FID uses it, through torch-fidelity, with a file of weights that the user has.
 
     Raises:
         ValueError: torch-fidelity is not installed, or the file is not its weights.
@@ -114,6 +126,7 @@ def inception_encoder(path: Path) -> ImageEncoder:
 
 
 def _batched(embed: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, on_images: OnImages) -> torch.Tensor:
+    """Embeds images batch by batch, on the CPU: (N, D), fp32."""
     parts = []
     for start in range(0, len(images), _BATCH):
         parts.append(embed(images[start : start + _BATCH].float().cpu()).float())
@@ -122,13 +135,13 @@ def _batched(embed: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor
 
 
 def _rgb(images: torch.Tensor) -> torch.Tensor:
-    """(N, height, width, channels) to (N, 3, height, width)."""
+    """(N, height, width, channels) to (N, 3, height, width), 0 to 1; images of one or two channels become grey."""
     channels = images[..., :3] if images.shape[-1] >= 3 else images[..., :1].expand(*images.shape[:3], 3)
     return channels.movedim(-1, 1).clamp(0, 1)
 
 
 def _fitted(images: torch.Tensor, size: int) -> torch.Tensor:
-    """RGB, the shorter side scaled to `size`, the middle cut out."""
+    """RGB squares, (N, 3, size, size): the shorter side is scaled to `size`, and the middle cut out."""
     rgb = _rgb(images)
     scale = size / min(rgb.shape[-2:])
     if scale != 1:

@@ -14,25 +14,26 @@ from ..grouping.linkage import Dendrogram, cluster_prompts, similarity_range
 from ..grouping.partition import Partition
 from ..grouping.pins import parse_pins
 from ..grouping.prompt_groups import PromptGroups
+from ..grouping.repeats import first_indices
 from ..grouping.report import SHARE, predicted_saving
 from ..grouping.threshold import THRESHOLD_MODES
 from ..images.palette import hex_colour
 from ..validation import check_choice
 
-# A list beyond this is not for a panel.
+# A longer list is not shown on the panel.
 _MOST_PROMPTS, _MOST_CHARACTERS = 2_000, 500_000
-# More are too thin to be told apart.
+# Of the dendrogram: more are too thin to see.
 _MOST_LEAVES = 200
-# What is remembered at most: runs, and embeddings of all of them.
+# Kept at most: runs, and bytes of all their embeddings.
 _MOST_RUNS, _MOST_BYTES = 8, 64 * 2**20
 
 
 @dataclass(frozen=True)
 class EmbeddedPrompts:
-    """Prompts whose similarities are known: all that grouping them again takes.
+    """Prompts with their embeddings: all that it takes to group them again.
 
     Attributes:
-        prompts: N texts, in the person's order.
+        prompts: N texts, in the user's order.
         embeddings: (N, D), unit rows.
         auto_threshold: see `threshold.auto_threshold`.
     """
@@ -43,13 +44,17 @@ class EmbeddedPrompts:
 
     @property
     def key(self) -> str:
-        """The same for the same prompts and embeddings, so that a run with other settings takes no more room."""
+        """32 hexadecimal digits, the same for the same content: a run with other settings takes no more memory."""
         content = hashlib.sha256(repr((self.prompts, self.auto_threshold)).encode(errors="surrogatepass"))
         content.update(self.embeddings.tobytes())
         return content.hexdigest()[:32]
 
     def preview(self, *, threshold_mode: str, threshold: float, max_group_size: int, pinned: str) -> dict[str, Any]:
-        """What `groups_payload` tells of the groups under these settings.
+        """Groups under other settings, as `groups_payload` gives them.
+
+        Args:
+            threshold: used with the mode "fixed" only.
+            pinned: JSON, see `grouping.pins.parse_pins`.
 
         Raises:
             ValueError: a setting is out of range.
@@ -65,14 +70,18 @@ class EmbeddedPrompts:
 
 
 class GroupingCache:
-    """The runs that were grouped last; runs and pages use it from different threads."""
+    """The embedded prompts of the last runs; runs and pages use it from different threads."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[str, EmbeddedPrompts] = OrderedDict()
         self._lock = Lock()
 
     def keep(self, embedded: EmbeddedPrompts) -> str:
-        """Remembers a run under its key, and forgets those that were not used for longest."""
+        """Keep a run, and forget those that were not used for longest where there are too many.
+
+        Returns:
+            The key to recall it by.
+        """
         key = embedded.key
         with self._lock:
             self._runs[key] = embedded
@@ -82,6 +91,7 @@ class GroupingCache:
         return key
 
     def recall(self, key: str) -> EmbeddedPrompts | None:
+        """A run by its key; None where it is forgotten."""
         with self._lock:
             if key in self._runs:
                 self._runs.move_to_end(key)
@@ -95,7 +105,16 @@ GROUPING_CACHE = GroupingCache()
 
 
 def panel_payload(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, Any]:
-    """What the page needs to show a run's groups and to ask for others."""
+    """What the page needs to show a run's groups and to ask for other ones; the prompts are kept for that.
+
+    Args:
+        groups: of the run; `auto_threshold` is known.
+        settings: the arguments of `EmbeddedPrompts.preview` that made them.
+
+    Returns:
+        too_many: the number of prompts, alone, where the list is too long for a panel. Otherwise: key, prompts and
+        settings; grouping, see `groups_payload`; tree, see `dendrogram`.
+    """
     prompts = groups.prompts
     if len(prompts) > _MOST_PROMPTS or sum(map(len, prompts)) > _MOST_CHARACTERS:
         return {"too_many": len(prompts)}
@@ -107,12 +126,13 @@ def panel_payload(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, A
 
 
 def cached_payload(key: str, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """What `panel_payload` told of a run; None where it is forgotten."""
+    """What `panel_payload` gave for a run, made again; None where the run is forgotten."""
     embedded = GROUPING_CACHE.recall(key)
     return None if embedded is None else _payload(key, embedded, settings, embedded.preview(**settings))
 
 
 def _payload(key: str, embedded: EmbeddedPrompts, settings: dict[str, Any], grouping: dict[str, Any]) -> dict[str, Any]:
+    """The panel's data, see `panel_payload`."""
     tree = dendrogram(embedded.prompts, embedded.embeddings)
     return {"key": key, "prompts": embedded.prompts, "settings": settings, "grouping": grouping, "tree": tree}
 
@@ -120,17 +140,20 @@ def _payload(key: str, embedded: EmbeddedPrompts, settings: dict[str, Any], grou
 def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, Any] | None:
     """How complete linkage joins the distinct prompts, whatever the settings, as plain data.
 
+    Args:
+        embeddings: (N, D), unit rows.
+
     Returns:
-        leaves: the index of each distinct prompt (of equal ones the first), from left to right. merges: the first
-        and the last leaf of every cluster and the similarity of its loosest pair, larger clusters before those in
-        them. None where there is nothing to join, or too much to draw.
+        leaves: the index of each distinct prompt (of equal ones the first), from left to right. merges: of every
+        cluster the first and the last leaf, and the similarity of its loosest pair; larger clusters come before those
+        in them. None where there is nothing to join, or too much to draw.
     """
-    first = {text: index for index, text in reversed(list(enumerate(prompts)))}
+    first = first_indices(prompts)
     if not 2 <= len(first) <= _MOST_LEAVES:
         return None
-    rows = [first[text] for text in sorted(first)]  # in this order they are grouped
+    rows = [first[text] for text in sorted(first)]  # `cluster_prompts` groups them in this order
     clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in Dendrogram(embeddings[rows]).clusters()]
-    # Each cluster by its first prompt, inside those around it: what belongs together is side by side.
+    # Leaves are sorted by the first prompts of the clusters around them, so that a cluster's leaves are neighbours.
     firsts = [(cluster, min(cluster)) for cluster, _ in clusters]
     leaves = sorted(rows, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])
     place = {row: at for at, row in enumerate(leaves)}
@@ -141,7 +164,13 @@ def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, An
 def groups_payload(
     prompts: tuple[str, ...], embeddings: np.ndarray, partition: Partition, threshold: float
 ) -> dict[str, Any]:
-    """A partition as plain data: every group's members, colour, tightest and loosest pair, and what sharing saves."""
+    """A partition as plain data.
+
+    Returns:
+        threshold: the one it was made with. share, saved: the fraction of the steps that is shared by default, and the
+        fraction of the evaluations that this saves. groups: the members, colour, and similarity of the tightest and the
+        loosest pair of each.
+    """
     groups = []
     for number, members in enumerate(partition):
         tightest, loosest = similarity_range(embeddings, members)

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from ..grouping.partition import Cluster
-from ..grouping.prompt_groups import PromptGroups, copies_of
+from ..grouping.prompt_groups import PromptGroups
+from ..grouping.repeats import copies_of
 from ..images.palette import hex_colour
 from ..sampling.contact_sheet import contact_sheet, layout
 from ..sampling.guiders import MakeListener, SageGuider
@@ -21,67 +22,79 @@ from .throttle import SendUpdate, Throttle, data_url
 
 log = logging.getLogger(__name__)
 
-# A latent of one row as a picture.
+# Makes a picture of a batch of one latent, (1, channels, ...).
 Decode = Callable[[torch.Tensor], Image.Image]
 
-# More are not for a panel.
+# More rows make a picture too large to send.
 _MOST_ROWS = 256
+# Of a cluster: prompts that are named, and characters of each.
 _MOST_TEXTS, _MOST_CHARACTERS = 20, 300
 
 
 def sampling_monitor(send: SendUpdate | None) -> MakeListener | None:
-    """What makes the `SamplingMonitor` of a guider's run; None where nobody is told."""
+    """A function that makes the `SamplingMonitor` of a guider's run; None where no page listens."""
     if send is None:
         return None
 
     def make(guider: SageGuider, predicted: SamplingRecord) -> SamplingMonitor:
-        names = ClusterLabels(guider.all_groups, guider.representative_of)
-        return SamplingMonitor(send, names, predicted.saving, preview_decoder(guider.model_patcher))
+        labels = ClusterLabels(guider.all_groups, guider.representative_of)
+        return SamplingMonitor(send, labels, predicted.saving, preview_decoder(guider.model_patcher))
 
     return make
 
 
 class SamplingMonitor:
-    """Tells of a run, now and then, so that it costs the run next to nothing."""
+    """Sends progress updates of a sampling run, throttled to 2% of its time.
 
-    def __init__(self, send: SendUpdate, names: ClusterLabels, saving: float | None, decode: Decode | None) -> None:
+    Its methods are those of a `ProgressListener`; `done` and `total` count evaluations.
+    """
+
+    def __init__(self, send: SendUpdate, labels: ClusterLabels, saving: float | None, decode: Decode | None) -> None:
         """
         Args:
-            saving: fraction of the evaluations that the plan saves, None where that cannot be predicted.
+            saving: fraction of the evaluations that the plan saves; None where that cannot be predicted.
             decode: None where latents of this model have no picture.
         """
-        self.send, self.names, self.saving, self.decode = send, names, saving, decode
+        self.send, self.labels, self.saving, self.decode = send, labels, saving, decode
         self.level: Level | None = None
         self.variations = 1
         self.throttle = Throttle()
 
     def start(self, done: int, total: int) -> None:
+        """The run begins: everything that the page knows of an earlier run is replaced."""
         self.send({**self._numbers(done, total), "running": True, "stopped": False, "shared": None, "sheet": None})
 
     def start_level(self, level: Level, variations: int) -> None:
+        """What follows is of this level; its first rows are shown at once."""
         self.level, self.variations = level, variations
         self.throttle.force()
 
     def evaluated(self, done: int) -> None:
+        """Some evaluations reached the model."""
         self.throttle.count(done)
 
     def show(self, latents: torch.Tensor, done: int, total: int) -> None:
-        """The level's newest denoised rows, (rows, channels, ...)."""
+        """Send the level's newest denoised rows, (rows, channels, ...), where an update is due."""
         if self.throttle.due():
             self.send({**self._numbers(done, total), **self._sheet(latents)})
             self.throttle.sent()
 
     def end(self, latents: torch.Tensor | None, done: int, total: int) -> None:
-        """The last rows; None where the run was stopped or failed."""
+        """Send the last rows; None where the run was stopped, failed or made none."""
         sheet = {} if latents is None else self._sheet(latents)
         stopped = done < total and latents is None
         self.send({**self._numbers(done, total), **sheet, "running": False, "stopped": stopped})
 
     def _numbers(self, done: int, total: int) -> dict[str, Any]:
+        """What every update has."""
         return {**self.throttle.timing(done, total), "saving": self.saving}
 
     def _sheet(self, latents: torch.Tensor) -> dict[str, Any]:
-        """The picture of all rows, and how to find each cluster's in it."""
+        """A picture of all rows, and what the page needs to cut it into rows: the part of an update that shows them.
+
+        Args:
+            latents: (rows, channels, ...); a row per cluster of the level and variation.
+        """
         assert self.level is not None
         shared = self.level.branch_sigma is not None
         if len(latents) > _MOST_ROWS:
@@ -93,10 +106,11 @@ class SamplingMonitor:
         columns, lines = layout(len(latents), height, width)
         return {"shared": shared, "sheet": {
             "picture": picture, "columns": columns, "lines": lines, "aspect": width / height,
-            "variations": self.variations, "clusters": [self.names.of(cluster) for cluster in self.level.clusters],
+            "variations": self.variations, "clusters": [self.labels.of(cluster) for cluster in self.level.clusters],
         }}  # fmt: skip
 
     def _picture(self, latents: torch.Tensor) -> str | None:
+        """The contact sheet of all rows as a data: URL; None where these latents have no picture."""
         if self.decode is None or latents.ndim < 4:
             return None
         try:
@@ -108,21 +122,22 @@ class SamplingMonitor:
 
 
 class ClusterLabels:
-    """What clusters of distinct prompts are called: by the numbers and the groups of the person's list."""
+    """Names clusters of distinct prompts by the prompts and groups of the user's list."""
 
     def __init__(self, groups: PromptGroups, representative_of: Sequence[int]) -> None:
         """
         Args:
-            stands_for: for every prompt of the list the distinct one that stands for it.
+            groups: of all prompts of the list.
+            representative_of: for every prompt of the list, the distinct one that stands for it.
         """
         self.prompts, self.partition = groups.prompts, groups.partition
-        self.home = {index: number for number, members in enumerate(self.partition) for index in members}
-        self.timing = copies_of(representative_of)
+        self.group_of = groups.group_of()
+        self.copies = copies_of(representative_of)
 
     def of(self, cluster: Cluster) -> dict[str, Any]:
         """Title, texts and colour of a cluster, as plain data."""
-        members = [index for distinct in cluster for index in self.timing[distinct]]
-        group = self.home[members[0]]
+        members = [index for distinct in cluster for index in self.copies[distinct]]
+        group = self.group_of[members[0]]
         size = len(self.partition[group])
         texts = [f"{index + 1}. {self.prompts[index]}"[:_MOST_CHARACTERS] for index in members[:_MOST_TEXTS]]
         part = f"{size}" if len(members) == size else f"{len(members)} of {size}"
@@ -131,9 +146,10 @@ class ClusterLabels:
 
 
 def preview_decoder(model_patcher: Any) -> Decode | None:
-    """The host's preview, of the kind that the person has chosen; the simplest where they are off.
+    """ComfyUI's preview of a model's latents, of the kind that the user has chosen; the simplest where they are off.
 
-    None where this model's latents have none.
+    Returns:
+        None where this model's latents have no preview.
     """
     latent_format = model_patcher.model.latent_format
     previewer = latent_preview.get_previewer(model_patcher.load_device, latent_format)

@@ -10,42 +10,55 @@ from typing import Any
 
 from PIL import Image
 
-# Takes what is new, as plain data; what a message does not name is as before.
+# Takes what is new, as plain data; what an update does not name is as before.
 SendUpdate = Callable[[dict[str, Any]], None]
 
-# Seconds between two messages, at least.
+# Seconds between two updates, at least.
 _PAUSE = 0.4
-# Fraction of the time that messages may take.
+# Fraction of a run's time that updates may take.
 _MOST_TIME = 0.02
+# Width and height of a picture in pixels, at most.
 _LARGEST = 768
 
 
 class Throttle:
-    """The time of a run, and when its next message is due: not too soon, and not if the last one took long."""
+    """Keeps the time of a run, and says when its next progress update is due.
+
+    Updates are at least 0.4 s apart and take at most 2% of the run's time: one that takes long is followed by a long
+    pause. What a run does is counted in parts: evaluations or steps.
+    """
 
     def __init__(self) -> None:
+        """The run begins now."""
         self.began = self.next = self.asked = time.monotonic()
+        # When the first parts were done, and how many. The time before says nothing of the speed: a model was loaded.
         self.first: tuple[float, int] | None = None
-        """When the first part was done, and how many by then: loading a model says nothing of the speed."""
 
     def count(self, done: int) -> None:
+        """Some parts are done, `done` of them in all."""
         self.first = self.first or (time.monotonic(), done)
 
     def due(self) -> bool:
-        """Whether to make a message now, which is to be followed by `sent`."""
+        """Whether to send an update now; call `sent` after it."""
         self.asked = time.monotonic()
         return self.asked >= self.next
 
     def sent(self) -> None:
+        """The update that was due is made and sent."""
         spent = time.monotonic() - self.asked
         self.next = self.asked + max(_PAUSE, spent / _MOST_TIME)
 
     def force(self) -> None:
-        """Something is new: the next message is due."""
+        """Make the next update due now, because there is something new to show."""
         self.next = time.monotonic()
 
     def timing(self, done: int, total: int) -> dict[str, Any]:
-        """Parts done and planned, seconds since the start, and those left (None if nobody knows)."""
+        """Times of the run, as a part of an update.
+
+        Returns:
+            done, total: parts done and planned. seconds: since the start. left: seconds to the end, None while that
+            cannot be known.
+        """
         now, left = time.monotonic(), None
         if self.first is not None and done > self.first[1]:
             left = (now - self.first[0]) / (done - self.first[1]) * (total - done)
@@ -53,9 +66,10 @@ class Throttle:
 
 
 def data_url(picture: Image.Image) -> str:
-    """A picture as an address that a page can show, at most 768 pixels wide and high."""
+    """A picture as a data: URL of a JPEG, made smaller where it is wider or higher than 768 pixels."""
     small = picture.convert("RGB")
     small.thumbnail((_LARGEST, _LARGEST))
     file = io.BytesIO()
-    small.save(file, "JPEG", quality=88, subsampling=0)  # of a small sheet, a pixel of colour is a patch of an image
+    # Without subsampling: in a small sheet, one pixel stands for a patch of an image.
+    small.save(file, "JPEG", quality=88, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -10,53 +10,67 @@ from PIL import Image
 
 from ..training.loss_plot import smoothed
 from ..training.objective import TERMS
+from ..training.session import MakeListener
 from ..training.trainer import Trainer
 from .throttle import SendUpdate, Throttle, data_url
 
-# A line: what a panel is wide.
+# Of a line: a panel is not much wider, in pixels.
 _MOST_POINTS = 200
 
 
+def training_monitor(send: SendUpdate | None) -> MakeListener | None:
+    """A function that makes the `TrainingMonitor` of a training; None where no page listens."""
+    if send is None:
+        return None
+    return lambda trainer: TrainingMonitor(send, trainer)
+
+
 class TrainingMonitor:
-    """Tells of a training, now and then, so that it costs next to nothing."""
+    """Sends progress updates of a training, throttled to 2% of its time.
+
+    Its methods are those of a `TrainingListener`.
+    """
 
     def __init__(self, send: SendUpdate, trainer: Trainer) -> None:
         self.send, self.trainer = send, trainer
         self.throttle = Throttle()
 
     def start(self) -> None:
-        self.send({**self._news(), "running": True, "stopped": False, "samples": None})
+        """The training begins: everything that the page knows of an earlier one is replaced."""
+        self.send({**self._state(), "running": True, "stopped": False, "samples": None})
 
     def step(self) -> None:
-        """After each step."""
+        """A step is done: send it where an update is due."""
         self.throttle.count(self.trainer.done)
         if self.throttle.due():
-            self.send(self._news())
+            self.send(self._state())
             self.throttle.sent()
 
     def sampled(self, sheet: Image.Image) -> None:
-        """New sample images."""
-        self.send({**self._news(), "samples": data_url(sheet)})
+        """Send new sample images."""
+        self.send({**self._state(), "samples": data_url(sheet)})
 
     def end(self) -> None:
+        """The training is over; it was stopped where steps are left."""
         stopped = self.trainer.done < self.trainer.settings.steps
-        self.send({**self._news(), "running": False, "stopped": stopped})
+        self.send({**self._state(), "running": False, "stopped": stopped})
 
-    def _news(self) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
+        """What every update has."""
         trainer = self.trainer
-        numbers = self.throttle.timing(trainer.done, trainer.settings.steps)
+        timing = self.throttle.timing(trainer.done, trainer.settings.steps)
         rate = trainer.rates[-1] if trainer.rates else None
-        return {**numbers, "rate": rate, "lines": loss_lines(trainer.losses)}
+        return {**timing, "rate": rate, "lines": loss_lines(trainer.losses)}
 
 
 def loss_lines(losses: list[list[float]]) -> list[dict[str, Any]]:
-    """A smoothed line for the whole loss and one for each term that was ever trained.
+    """Smoothed lines of the losses, as plain data: of the whole loss, and of each term that was ever trained.
 
     Args:
-        losses: a row a step: all rows of the batch, then each term (NaN where a step had none of it).
+        losses: one row per step: the mean of the batch, then that of each term (NaN where a step had none of it).
 
     Returns:
-        Each line's name and points, (step, value), not more than a panel can show.
+        Every line's name and points [step, value], no more of them than a panel can show.
     """
     at = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), _MOST_POINTS)).round().astype(int)).tolist()
     lines = []

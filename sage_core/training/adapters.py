@@ -11,7 +11,7 @@ from comfy.weight_adapter import adapter_maps
 from ..validation import check_choice
 
 ADAPTERS = tuple(adapter_maps)
-# Names of layers, in the words that the host's models use (Flux's linear1 and linear2 are both in one).
+# Patterns of layers' names in ComfyUI's models (Flux's linear1 and linear2 are both attention and feed-forward).
 LAYERS = {
     "attention": r"attn|attention|to_[qkv]|qkv|linear1|linear2",
     "attention and feed-forward": r"attn|attention|to_[qkv]|qkv|linear1|linear2|mlp|\bff|ffn|feed_forward",
@@ -22,25 +22,28 @@ LAYERS = {
 def add_adapters(
     patcher: Any, *, kind: str, rank: int, alpha: float, layers: str, seed: int, dtype: torch.dtype = torch.float32
 ) -> dict[str, torch.nn.Parameter]:
-    """Gives every chosen layer an adapter that changes nothing yet.
+    """Gives every chosen layer of a model an adapter that changes nothing yet.
 
     Args:
-        patcher: a ModelPatcher of its own; its layers' weights pass through the adapters from the next load on.
+        patcher: the model's ModelPatcher, which nobody else uses; its layers' weights pass through the adapters from
+            the next load on.
+        kind: one of `ADAPTERS`.
+        layers: one of `LAYERS`.
         seed: of the initial values.
 
     Returns:
-        The trainable tensors by the names that the host's LORA_MODEL has (``diffusion_model.x.lora_up.weight``);
-        alphas among them, which do not learn.
+        The adapters' tensors by the names that ComfyUI's LORA_MODEL has (``diffusion_model.x.lora_up.weight``). The
+        alphas among them are not trained.
 
     Raises:
-        ValueError: no layer of the model has such a name.
+        ValueError: an unknown kind or choice of layers, or the model has no such layers.
     """
     check_choice("adapter", kind, ADAPTERS)
     check_choice("layers", layers, tuple(LAYERS))
     found: dict[str, torch.nn.Parameter] = {}
-    modules = adaptable(patcher.model, layers)
+    modules = adaptable_layers(patcher.model, layers)
     if not modules:
-        raise ValueError(f"layers: the model has none that are called {layers}. Choose all.")
+        raise ValueError(f"layers: this model has no layers of the kind {layers!r}. Choose 'all'.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, module in modules.items():
@@ -51,8 +54,8 @@ def add_adapters(
     return found
 
 
-def adaptable(model: torch.nn.Module, layers: str) -> dict[str, Any]:
-    """Layers with a weight matrix that the host can change while it runs."""
+def adaptable_layers(model: torch.nn.Module, layers: str) -> dict[str, Any]:
+    """The chosen layers, by name, that have a weight matrix which ComfyUI can change at every call."""
     pattern = re.compile(LAYERS[layers])
     return {
         name: module

@@ -1,4 +1,4 @@
-"""Saves and loads everything that a training needs to go on exactly where it was."""
+"""Saves and loads the state of a training: all that it needs to continue exactly where it was."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..serialization import read_data, write_data
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Plain data, see `data_file`.
+    """Writes a state, which is plain data (see `serialization.write_data`).
 
     Raises:
         OSError: the file cannot be written (disk full, no rights); the old one is as it was.
@@ -21,9 +21,10 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """
+    """Reads a state.
+
     Raises:
-        ValueError: no such file, or a damaged one.
+        ValueError: there is no such file, or it is damaged.
     """
     try:
         return read_data(path)

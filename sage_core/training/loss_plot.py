@@ -8,18 +8,22 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..images.palette import BLUE, GREEN, VERMILION
 from ..images.text import TextRenderer
 from .objective import TERMS
 
-_COLOURS = ((40, 40, 40), (0, 114, 178), (213, 94, 0), (0, 158, 115))
+# Of the whole loss and of each term.
+_COLOURS = ((40, 40, 40), BLUE, VERMILION, GREEN)
+# In pixels.
 _SIZE, _MARGIN = (720, 360), 48
 
 
 def loss_plot(losses: Sequence[Sequence[float]], rates: Sequence[float]) -> Image.Image:
-    """
+    """A picture of the smoothed losses; an empty frame before the first step.
+
     Args:
-        losses: a row a step: all rows of the batch, then each term (NaN where a step had none of it).
-        rates: learning rate a step.
+        losses: one row per step: the mean of the batch, then that of each term (NaN where a step had none of it).
+        rates: learning rate of every step.
     """
     text = TextRenderer(15)
     picture = Image.new("RGB", _SIZE, "white")
@@ -27,10 +31,10 @@ def loss_plot(losses: Sequence[Sequence[float]], rates: Sequence[float]) -> Imag
     left, top, right, bottom = _MARGIN + 16, _MARGIN, _SIZE[0] - 16, _SIZE[1] - _MARGIN
     pen.rectangle([left, top, right, bottom], outline=(200, 200, 200))
     lines = [smoothed([row[index] for row in losses]) for index in range(len(TERMS) + 1)]
-    seen = [value for line in lines for value in line if not math.isnan(value)]
-    if not seen:
+    known = [value for line in lines for value in line if not math.isnan(value)]
+    if not known:
         return picture
-    most = max(seen)
+    most = max(known)
     for line, colour in zip(lines, _COLOURS, strict=True):
         points = [
             (left + (right - left) * at / max(len(line) - 1, 1), bottom - (bottom - top) * value / most)
@@ -40,9 +44,9 @@ def loss_plot(losses: Sequence[Sequence[float]], rates: Sequence[float]) -> Imag
             pen.line(points, fill=colour, width=2, joint="curve")
     x: float = left
     for name, line, colour in zip(("loss", *TERMS), lines, _COLOURS, strict=True):
-        told = f"{name} {line[-1]:.3g}" if not math.isnan(line[-1]) else f"{name} -"
-        text.draw(pen, (x, 14), told, colour)
-        x += text.width(told) + 24
+        legend = f"{name} {line[-1]:.3g}" if not math.isnan(line[-1]) else f"{name} -"
+        text.draw(pen, (x, 14), legend, colour)
+        x += text.width(legend) + 24
     text.draw(pen, (8, top - 8), f"{most:.3g}", "black")
     text.draw(pen, (left - 14, bottom - 10), "0", "black")
     rate = f"learning rate {rates[-1]:.2g}"
@@ -52,10 +56,10 @@ def loss_plot(losses: Sequence[Sequence[float]], rates: Sequence[float]) -> Imag
 
 
 def smoothed(values: Sequence[float], window: int = 0) -> list[float]:
-    """Mean of the last values at every step, those that there are; NaN before the first.
+    """At every step the mean of the last values, leaving out NaN; NaN where all of them are.
 
     Args:
-        window: steps; 0 for a twentieth of them all.
+        window: number of values; 0 for a twentieth of them all.
     """
     window = window or max(1, len(values) // 20)
     known = np.array([0.0 if math.isnan(value) else 1.0 for value in values])

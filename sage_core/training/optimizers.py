@@ -1,4 +1,4 @@
-"""Optimizer and learning rate schedule, from well-kept libraries."""
+"""Optimizer and learning rate schedule, from PyTorch and transformers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ SCHEDULES = ("constant", "linear", "cosine")
 
 
 def make_optimizer(name: str, parameters: list[torch.nn.Parameter], rate: float, decay: float) -> torch.optim.Optimizer:
-    """AdamW keeps two numbers a weight; Adafactor (Shazeer and Stern 2018) hardly any."""
+    """An optimizer by name.
+
+    AdamW keeps two numbers per weight, Adafactor (Shazeer and Stern 2018) much less.
+
+    Args:
+        rate: learning rate.
+        decay: weight decay.
+
+    Raises:
+        ValueError: the name is not in `OPTIMIZERS`.
+    """
     check_choice("optimizer", name, OPTIMIZERS)
     if name == "AdamW":
         return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay)
@@ -25,7 +35,14 @@ def make_optimizer(name: str, parameters: list[torch.nn.Parameter], rate: float,
 
 
 def make_schedule(name: str, optimizer: torch.optim.Optimizer, warmup: int, steps: int) -> Any:
-    """A rise over the first `warmup` steps, then constant or down to zero."""
+    """A learning rate schedule by name: it rises over the first `warmup` steps, then stays or falls to zero.
+
+    Returns:
+        A torch LambdaLR.
+
+    Raises:
+        ValueError: the name is not in `SCHEDULES`.
+    """
     from transformers import get_scheduler  # heavy
 
     check_choice("lr_schedule", name, SCHEDULES)

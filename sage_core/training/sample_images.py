@@ -1,4 +1,4 @@
-"""Sample images during a training, sampled as they will be later: with shared steps."""
+"""Sample images during a training, made as they will be made with the LoRA: with shared steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .trainer import Trainer
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """How a sample sheet is made; `most` images in all, from one seed."""
+    """How sample images are made; `most` is their number at most, and all start from one seed."""
 
     steps: int = 12
     cfg: float = 4.0
@@ -28,10 +28,15 @@ class SampleSettings:
 
 
 def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: SampleSettings) -> torch.Tensor:
-    """Images of the largest groups; inside the student's `loaded` only, which they leave as it was.
+    """A sheet of sample images of the largest groups. Sampling changes nothing in the training.
+
+    To call inside the trainable model's `loaded`.
+
+    Args:
+        empty: conditioning of the empty caption, the negative.
 
     Returns:
-        (1, height, width, 3).
+        (1, height, width, 3), values 0 to 1.
     """
     groups, latent = sample_prompts(trainer, settings.most)
     with trainer.trainable_model.sampling():
@@ -45,7 +50,14 @@ def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: Samp
 
 
 def sample_prompts(trainer: Trainer, most: int) -> tuple[PromptGroups, torch.Tensor]:
-    """Some prompts, the largest groups first, all of one latent shape; and such a latent, (1, channels, ...)."""
+    """Prompts to make sample images of: the largest groups first, all of one latent shape.
+
+    Args:
+        most: prompts.
+
+    Returns:
+        The prompts, and a latent of their shape, (1, channels, ...).
+    """
     training_set = trainer.training_set
     shape = training_set.latents[max(training_set.groups.partition, key=len)[0]].shape
     picks: list[int] = []

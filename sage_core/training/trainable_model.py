@@ -19,15 +19,18 @@ from .objective import Batch
 
 
 class TrainableModel:
-    """
+    """A copy of a model with frozen weights, evaluated with gradients for its adapters.
+
     Attributes:
-        patcher: the copy's ModelPatcher; whoever samples with it sees what is learnt so far.
+        patcher: the copy's ModelPatcher. Sampling with it uses what is learnt so far.
     """
 
     def __init__(self, model: Any, *, bf16: bool, gradient_checkpointing: bool, offloading: bool) -> None:
         """
         Args:
-            model: the user's ModelPatcher, which stays as it is.
+            model: the user's ModelPatcher, which is not changed.
+            bf16: compute in bf16; otherwise in fp32.
+            gradient_checkpointing: compute inner results again in the backward pass: less memory, more time.
             offloading: keep only a part of the weights on the device at a time.
         """
         self.patcher = private_copy(model)
@@ -41,10 +44,10 @@ class TrainableModel:
 
     @contextlib.contextmanager
     def loaded(self) -> Iterator[None]:
-        """The model on its device, as long as it lasts."""
+        """Context in which the model is on its device and ready to train."""
         self._load()
         try:
-            with torch.autograd.graph.allow_mutation_on_saved_tensors():  # the host's models add in place (Flux)
+            with torch.autograd.graph.allow_mutation_on_saved_tensors():  # some models add in place (Flux)
                 yield
         finally:
             comfy.model_management.in_training = False
@@ -52,22 +55,28 @@ class TrainableModel:
 
     @contextlib.contextmanager
     def sampling(self) -> Iterator[None]:
-        """Inside `loaded`, for whatever else needs the device: afterwards all is as it was."""
+        """Context inside `loaded` to sample in: without gradients, and without a trace in the random numbers."""
         comfy.model_management.in_training = False
         with torch.no_grad(), torch.random.fork_rng():
             yield
         self._load()
 
     def unload(self) -> None:
-        """Takes the copy out of the host's memory."""
+        """Takes the copy off the device, with everything else that ComfyUI has there."""
         comfy.model_management.unload_all_models()
 
     def latents_in(self, latents: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Latents as the VAE gives them, in the model's own scale."""
+        """Converts latents as the VAE gives them to the model's own scale, fp32."""
         return [self.patcher.model.process_latent_in(latent.float()) for latent in latents]
 
     def denoised(self, batch: Batch) -> torch.Tensor:
-        """D(x; sigma, c), (B, channels, ...), with gradients; inside `loaded` only."""
+        """D(x; sigma, c) of a batch, with gradients. To call inside `loaded`.
+
+        Conditions that fit are evaluated together.
+
+        Returns:
+            (B, channels, ...).
+        """
         model = self.patcher.model
         states, sigma = batch.states.to(self.device), batch.sigma.to(self.device)
         conds = [self._processed(condition, states[:1]) for condition in batch.conditions]
@@ -76,28 +85,33 @@ class TrainableModel:
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32):
             for rows in batchable_classes(conds, 1):
                 together = batch_conds([conds[row] for row in rows], 1)["positive"]
-                found = comfy.samplers.calc_cond_batch(model, [together], states[rows], sigma[rows], options)[0]
-                for row, one in zip(rows, found.split(1), strict=True):
-                    out[row] = one
-        return torch.cat([one for one in out if one is not None])
+                denoised = comfy.samplers.calc_cond_batch(model, [together], states[rows], sigma[rows], options)[0]
+                for row, part in zip(rows, denoised.split(1), strict=True):
+                    out[row] = part
+        return torch.cat([part for part in out if part is not None])
 
     def _load(self) -> None:
+        """Load the model, all of it or a part, and put ComfyUI into training mode."""
         comfy.model_management.load_models_gpu(
             [self.patcher], memory_required=1e20 if self.offloading else 0, force_full_load=not self.offloading
         )
         self.patcher.pre_run()
-        comfy.model_management.in_training = True  # the host then takes operations that have gradients
+        comfy.model_management.in_training = True  # ComfyUI then uses operations that have gradients
 
     def _processed(self, condition: Any, state: torch.Tensor) -> dict[str, Any]:
+        """A conditioning as the model takes it, for states like this one, (1, channels, ...)."""
         return comfy.samplers.process_conds(
             self.patcher.model, state, {"positive": comfy.sampler_helpers.convert_cond(condition)}, self.device, state
         )
 
 
 def private_copy(model: Any) -> Any:
-    """A ModelPatcher with weights of its own, which are no tensors of inference mode: those have no gradients."""
+    """A copy of a ModelPatcher with weights of its own. To call outside inference mode.
+
+    The model's own weights are tensors of inference mode, which cannot take part in a gradient.
+    """
     if getattr(model, "is_dynamic", lambda: False)():
-        return model.clone(disable_dynamic=True)  # the host loads the file once more
+        return model.clone(disable_dynamic=True)  # ComfyUI loads the file once more
     comfy.model_management.unload_all_models()  # so that no LoRA is in the weights, and all memory is free
     patcher = model.clone()
     shared = model.model.model_config  # plain settings, which Python cannot copy
@@ -107,7 +121,7 @@ def private_copy(model: Any) -> Any:
 
 
 def _recompute(module: torch.nn.Module) -> None:
-    """Every block forgets its inner results and computes them again in the backward pass."""
+    """Makes every block drop its inner results and compute them again in the backward pass."""
     for block in module.children():
         if isinstance(block, (torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ModuleDict)):
             _recompute(block)

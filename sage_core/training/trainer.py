@@ -1,4 +1,4 @@
-"""The training loop: steps of L_SAGE on a LoRA, which can stop after any of them and go on exactly there."""
+"""The training loop: steps of L_SAGE on a LoRA, which can stop after any step and continue exactly there."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from .adapters import add_adapters
 from .checkpoint import load_state, save_state
 from .dataset import TrainingSet
 from .losses import weighted_error
-from .objective import TERMS, BatchSampler, LossSettings
+from .objective import TERMS, BatchSampler, LossSettings, Term
 from .optimizers import make_optimizer, make_schedule
 from .trainable_model import TrainableModel
 
 log = logging.getLogger(__name__)
-# Settings that a training may go on with other values of.
+# Settings that may change when a training is continued.
 _MAY_CHANGE = ("steps", "save_every", "gradient_checkpointing", "offloading")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """
+    """How a LoRA is trained. The names are in saved states: they must stay.
+
     Attributes:
         steps: updates of the weights, each of `batch_size` images `accumulation` times.
         warmup: steps in which the learning rate rises.
-        clip: largest norm of the gradient; 0 for none.
-        ema: how much of the average of the weights a step keeps; 0 for the weights themselves.
+        clip: largest norm of the gradient; 0 for no limit.
+        ema: which part of the moving average of the weights a step keeps; 0 for no average.
         save_every: steps from one saved state to the next.
     """
 
@@ -61,24 +62,37 @@ class TrainSettings:
 
 
 class Trainer:
-    """
+    """A training: a model, what it is trained on, and how far it is.
+
     Attributes:
+        base_fingerprint: of the model's weights, see `fingerprint`.
+        weights: the adapters' tensors by name; the alphas among them are not trained.
+        trainable: those of them that are.
+        average: moving average of the weights.
         done: steps that are done.
-        finished: whether no step follows; known before `on_step` hears of the last one.
-        losses: a row a step: the mean error of all rows, then of each term (NaN where a step had none of it).
+        finished: whether no step follows; set before `on_step` is called for the last one.
+        losses: one row per step: the mean error of the batch, then that of each term (NaN where a step had none of it).
         rates: learning rate of every step.
     """
 
     def __init__(
         self, model: Any, training_set: TrainingSet, empty: Conditioning | None, settings: TrainSettings
     ) -> None:
+        """
+        Args:
+            model: the user's ModelPatcher, which is not changed.
+            empty: conditioning of the empty caption; with None no caption is dropped.
+
+        Raises:
+            ValueError: a setting is out of range, or the model cannot be trained.
+        """
         _check(settings)
         self.settings, self.training_set = settings, training_set
         self.trainable_model = TrainableModel(
             model, bf16=settings.bf16, gradient_checkpointing=settings.gradient_checkpointing,
             offloading=settings.offloading,
         )  # fmt: skip
-        self.base = fingerprint(self.trainable_model.patcher.model.state_dict())
+        self.base_fingerprint = fingerprint(self.trainable_model.patcher.model.state_dict())
         self.weights = add_adapters(
             self.trainable_model.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
             layers=settings.layers, seed=settings.seed,
@@ -86,9 +100,9 @@ class Trainer:
         sampling = self.trainable_model.patcher.get_model_object("model_sampling")
         latents = self.trainable_model.latents_in(list(training_set.latents))
         self.batch_sampler = BatchSampler(training_set, latents, sampling, settings.loss, empty)
-        self.learning = [tensor for tensor in self.weights.values() if tensor.requires_grad]
+        self.trainable = [tensor for tensor in self.weights.values() if tensor.requires_grad]
         self.optimizer = make_optimizer(
-            settings.optimizer, self.learning, settings.learning_rate, settings.weight_decay
+            settings.optimizer, self.trainable, settings.learning_rate, settings.weight_decay
         )
         self.schedule = make_schedule(settings.lr_schedule, self.optimizer, settings.warmup, settings.steps)
         self.average = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
@@ -99,12 +113,14 @@ class Trainer:
         self.rates: list[float] = []
 
     def step(self) -> None:
-        """One update; inside the student's `loaded` only.
+        """Updates the weights once. To call inside the trainable model's `loaded`.
 
         Raises:
-            ValueError: a loss or the gradient is not finite; the weights are those of the step before.
+            ValueError: a loss or the gradient is not finite (the weights stay as they were), or the model has no
+                gradients.
         """
-        errors, terms = [], []
+        errors: list[torch.Tensor] = []
+        terms: list[Term] = []
         self.optimizer.zero_grad(set_to_none=True)
         for _ in range(self.settings.accumulation):
             batch = self.batch_sampler.sample_batch(self.settings.batch_size, self.generator)
@@ -114,7 +130,7 @@ class Trainer:
             _backward(error.mean() / self.settings.accumulation)
             errors.append(error.detach().cpu())
             terms += batch.terms
-        norm = torch.nn.utils.clip_grad_norm_(self.learning, self.settings.clip or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(self.trainable, self.settings.clip or math.inf)
         if not torch.isfinite(norm):
             raise ValueError(f"The gradient is not finite at step {self.done + 1}. Try a lower learning_rate, or fp32.")
         self.rates.append(self.schedule.get_last_lr()[0])
@@ -126,13 +142,14 @@ class Trainer:
         self.done += 1
 
     def lora(self) -> dict[str, torch.Tensor]:
-        """What is learnt so far, as the host's LORA_MODEL."""
+        """What is learnt so far, as ComfyUI's LORA_MODEL: tensors by name, on the CPU."""
         source = self.average if self.settings.ema else self.weights
         return {name: tensor.detach().cpu().clone() for name, tensor in source.items()}
 
     def state(self) -> dict[str, Any]:
+        """All that a training needs to continue here, as plain data. The keys are those of saved files."""
         return {
-            "base": self.base,
+            "base": self.base_fingerprint,
             "data": fingerprint({str(index): latent for index, latent in enumerate(self.training_set.latents)}),
             "groups": [list(members) for members in self.training_set.groups.partition],
             "settings": asdict(self.settings),
@@ -147,23 +164,12 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """
+        """Continues from a saved state.
+
         Raises:
             ValueError: it is the state of another training; says what differs.
         """
-        now = self.state()
-        names = {"base": "model", "data": "images", "groups": "groups"}
-        different = [name for key, name in names.items() if state[key] != now[key]]
-        before, here = _flat(state["settings"]), _flat(now["settings"])
-        different += [
-            f"{key} {before.get(key)} then, {here[key]} now"
-            for key in here if key not in _MAY_CHANGE and before.get(key) != here[key]
-        ]  # fmt: skip
-        if different:
-            raise ValueError(
-                f"run_name: a training of this name was begun with something else ({'; '.join(different)}). Choose "
-                "another name, or what it was begun with."
-            )
+        self._check_same_training(state)
         with torch.no_grad():
             for name, tensor in self.weights.items():
                 tensor.copy_(state["weights"][name])
@@ -176,18 +182,36 @@ class Trainer:
         for group, rate in zip(self.optimizer.param_groups, self._rates_now(), strict=True):
             group["lr"] = rate
 
+    def _check_same_training(self, state: dict[str, Any]) -> None:
+        """Raises ValueError where the state is of another model, other images, groups or settings."""
+        now = self.state()
+        names = {"base": "model", "data": "images", "groups": "groups"}
+        different = [name for key, name in names.items() if state[key] != now[key]]
+        then, here = _flat_settings(state["settings"]), _flat_settings(now["settings"])
+        different += [
+            f"{key} {then.get(key)} then, {here[key]} now"
+            for key in here if key not in _MAY_CHANGE and then.get(key) != here[key]
+        ]  # fmt: skip
+        if different:
+            raise ValueError(
+                f"run_name: the training of this name was started with other inputs ({'; '.join(different)}). Choose "
+                "another run_name, or use the inputs that it was started with."
+            )
+
     def _rates_now(self) -> list[float]:
+        """Learning rates at the schedule's step, which the schedule then gives too."""
         at = self.schedule.last_epoch
         rates = [base * part(at) for base, part in zip(self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True)]
         self.schedule._last_lr = rates
         return rates
 
-    def _check_finite(self, error: torch.Tensor, terms: list[int]) -> None:
+    def _check_finite(self, error: torch.Tensor, terms: list[Term]) -> None:
+        """Raises ValueError where a row's error is not finite; names its term."""
         for value, term in zip(error.tolist(), terms, strict=True):
             if not math.isfinite(value):
                 raise ValueError(
                     f"The loss is {value} at step {self.done + 1}, in the {TERMS[term]} term. The state before it is "
-                    "kept. Try a lower learning_rate, fp32, or look for damaged images."
+                    "saved. Try a lower learning_rate, or fp32, or look for damaged images."
                 )
 
 
@@ -195,19 +219,26 @@ def train(
     trainer: Trainer, path: Path, on_step: Callable[[Trainer], None] = lambda trainer: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[str]:  # fmt: skip
-    """Goes on from the state in `path`, if there is one, to the last step. The state is saved every now and then, at
-    the end, and whenever it stops: by an error, or by the host's stop button.
+    """Trains to the last step, from the state in `path` if there is one.
+
+    The state is saved every `save_every` steps, at the end, and whenever the training stops: by an error, or by
+    ComfyUI's stop button.
 
     Args:
-        enough: asked after every step whether to leave it at that, as if it were the last one.
+        on_step: called after every step.
+        should_stop: asked after every step whether to end the training as if this step were the last one.
 
     Returns:
-        What the person should know.
+        Notes for the user.
+
+    Raises:
+        ValueError: the saved state is damaged or of another training, or a step fails; see `Trainer.step`.
+        OSError: the last state cannot be written.
     """
     notes: list[str] = []
     if path.exists():
         trainer.restore(load_state(path))
-        notes.append(f"went on from step {trainer.done}, saved in {path}")
+        notes.append(f"continued from step {trainer.done}, saved in {path}")
     trainer.finished = trainer.done >= trainer.settings.steps
     if trainer.finished:
         return notes
@@ -226,12 +257,15 @@ def train(
             if trainer.done > saved:
                 save_state(path, trainer.state())
     if trainer.done < trainer.settings.steps:
-        notes.append(f"ended by hand after step {trainer.done} of {trainer.settings.steps}; change steps to go on")
+        notes.append(f"you ended it after step {trainer.done} of {trainer.settings.steps}; change steps to continue")
     return notes
 
 
 def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
-    """Names, shapes and some of the values: enough to tell one model or set of images from another."""
+    """A digest of tensors' names, shapes and some of their values: it tells one model or set of images from another.
+
+    It is in saved states: how it is made must stay.
+    """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
@@ -241,7 +275,10 @@ def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
 
 
 def _save(trainer: Trainer, path: Path, notes: list[str]) -> None:
-    """In the middle, a full disk is no reason to stop: what is learnt so far is in memory."""
+    """Saves the state in the middle of a training.
+
+    A full disk becomes a note: it is no reason to stop, since what is learnt so far is in memory.
+    """
     try:
         save_state(path, trainer.state())
     except OSError as error:
@@ -250,26 +287,30 @@ def _save(trainer: Trainer, path: Path, notes: list[str]) -> None:
 
 
 def _backward(loss: torch.Tensor) -> None:
+    """Computes the gradients; raises ValueError where the model's weights have none."""
     try:
         loss.backward()
     except (NotImplementedError, RuntimeError) as error:
         if "derivative" in str(error) or "does not require grad" in str(error):
             raise ValueError(
-                f"model: its weights' format has no gradients ({error}). Load the model in fp16, bf16 or fp8 without "
-                "fast matrix multiplication."
+                f"model: weights of this format cannot be trained ({error}). Load the model in fp16, bf16, or fp8 "
+                "without fast matrix multiplication."
             ) from error
         raise
 
 
 def _means(errors: torch.Tensor, terms: torch.Tensor) -> list[float]:
+    """Mean of all errors, then of those of each term (NaN where there is none); both (rows,)."""
     return [float(errors.mean()), *(float(errors[terms == index].mean()) for index in range(len(TERMS)))]
 
 
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+def _flat_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """All settings side by side, those of the loss too."""
     return {**{key: value for key, value in settings.items() if key != "loss"}, **settings["loss"]}
 
 
 def _check(settings: TrainSettings) -> None:
+    """Raises ValueError where a setting is out of range."""
     for name in ("steps", "batch_size", "accumulation", "rank", "save_every"):
         if getattr(settings, name) < 1:
             raise ValueError(f"{name}: expected at least 1, got {getattr(settings, name)}.")

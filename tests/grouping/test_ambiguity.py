@@ -11,8 +11,8 @@ from comfyui_sage.sage_core.grouping.ambiguity import borderline_prompts, modifi
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.grouping.report import grouping_report
 from comfyui_sage.sage_core.sharing.share_modes import tree_shares
+from embeddings import directions
 from reference import grouped
-from test_homes import directions
 
 
 def at_angles(*degrees: float, partition: tuple) -> PromptGroups:
@@ -77,7 +77,8 @@ def test_the_report_marks_them() -> None:
     lines = grouping_report(groups).splitlines()
     assert lines[2] == "please check 2 prompts with a remark in brackets: sharing may not suit them"
     assert lines[-3:] == [
-        "- 1: two dogs [differs from 2 in a count or a negation only]", "- 2: a dog [differs from 1 in a count or a negation only]",
+        "- 1: two dogs [differs from 2 in a count or a negation only]",
+        "- 2: a dog [differs from 1 in a count or a negation only]",
         "- 3: a black dog",
     ]  # fmt: skip
     between = grouping_report(TestBetween.GROUPS)

@@ -10,11 +10,10 @@ import pytest
 import torch
 from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.grouping.report import grouping_report
-from comfyui_sage.sage_core.prompts.embedding_models import Embed, sentence_encoder
+from comfyui_sage.sage_core.prompts.embedding_models import Embed
 from comfyui_sage.sage_core.prompts.parser import parse_prompts
 from comfyui_sage.sage_core.vectors import normalize
 from models import clip_l, conditioning
-from test_encoders import minilm_folder
 
 TOPICS = [
     ["a red car in the snow", "a crimson car in the snow", "a red automobile on a snowy road"],
@@ -23,11 +22,6 @@ TOPICS = [
     ["an astronaut on the moon", "astronaut walking on the moon", "an astronaut standing on the lunar surface"],
 ]
 PARAPHRASES = tuple(text for number in range(3) for text in (topic[number] for topic in TOPICS))
-
-
-@pytest.fixture(scope="module")
-def minilm() -> Embed:
-    return sentence_encoder(minilm_folder())
 
 
 def texts(groups: Any) -> set[frozenset[str]]:

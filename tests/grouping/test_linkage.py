@@ -10,26 +10,9 @@ import pytest
 from comfyui_sage.sage_core.grouping import linkage
 from comfyui_sage.sage_core.grouping.linkage import Dendrogram, cluster_prompts
 from comfyui_sage.sage_core.vectors import normalize
+from embeddings import as_sets, clustered_directions, prompt_names, random_directions
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-UNRELATED = normalize(np.random.default_rng(99).normal(size=(24, 64)))
-
-
-def vectors(seed: int, count: int, width: int = 6) -> np.ndarray:
-    """Random directions in few dimensions, so that any similarity occurs."""
-    return normalize(np.random.default_rng(seed).normal(size=(count, width)))
-
-
-def clusters(seed: int, sizes: list[int], *, spread: float = 0.3, width: int = 64) -> np.ndarray:
-    """Directions in clusters of these sizes: similar inside (about 1 / (1 + spread²)), unrelated across."""
-    generator = np.random.default_rng(seed)
-    centres = np.repeat(generator.normal(size=(len(sizes), width)), sizes, axis=0)
-    return normalize(centres + spread * generator.normal(size=centres.shape))
-
-
-def names(count: int) -> list[str]:
-    return [f"prompt {index:05d}" for index in range(count)]
 
 
 def naive_complete_linkage(embeddings: np.ndarray, threshold: float) -> set[frozenset[int]]:
@@ -47,10 +30,6 @@ def naive_complete_linkage(embeddings: np.ndarray, threshold: float) -> set[froz
     return set(groups)
 
 
-def sets(partition: tuple[tuple[int, ...], ...]) -> set[frozenset[int]]:
-    return {frozenset(group) for group in partition}
-
-
 def assert_every_pair_similar(partition: tuple, embeddings: np.ndarray, threshold: float) -> None:
     for group in partition:
         part = embeddings[list(group)]
@@ -60,16 +39,16 @@ def assert_every_pair_similar(partition: tuple, embeddings: np.ndarray, threshol
 class TestGroups:
     @given(st.integers(0, 10**6), st.integers(1, 12), st.floats(-0.9, 0.95))
     def test_against_the_definition(self, seed: int, count: int, threshold: float) -> None:
-        embeddings = vectors(seed, count)
-        partition = cluster_prompts(names(count), embeddings, threshold=threshold)
-        assert sets(partition) == naive_complete_linkage(embeddings, threshold)
+        embeddings = random_directions(seed, count)
+        partition = cluster_prompts(prompt_names(count), embeddings, threshold=threshold)
+        assert as_sets(partition) == naive_complete_linkage(embeddings, threshold)
 
     @given(st.integers(0, 10**6), st.integers(1, 40), st.floats(-1, 1), st.integers(0, 5))
     def test_every_prompt_once_every_pair_similar_no_group_too_large(
         self, seed: int, count: int, threshold: float, size: int
     ) -> None:
-        embeddings = vectors(seed, count)
-        partition = cluster_prompts(names(count), embeddings, threshold=threshold, max_group_size=size)
+        embeddings = random_directions(seed, count)
+        partition = cluster_prompts(prompt_names(count), embeddings, threshold=threshold, max_group_size=size)
         assert sorted(index for group in partition for index in group) == list(range(count))
         assert_every_pair_similar(partition, embeddings, threshold)
         assert max(map(len, partition)) <= (size or count)
@@ -78,14 +57,14 @@ class TestGroups:
     def test_the_order_of_the_prompts_does_not_matter(
         self, seed: int, count: int, threshold: float, size: int, order: random.Random
     ) -> None:
-        prompts, embeddings = names(count), vectors(seed, count)
+        prompts, embeddings = prompt_names(count), random_directions(seed, count)
         shuffled = list(range(count))
         order.shuffle(shuffled)
         before = cluster_prompts(prompts, embeddings, threshold=threshold, max_group_size=size)
         after = cluster_prompts(
             [prompts[index] for index in shuffled], embeddings[shuffled], threshold=threshold, max_group_size=size
         )
-        assert {frozenset(shuffled[index] for index in group) for group in after} == sets(before)
+        assert {frozenset(shuffled[index] for index in group) for group in after} == as_sets(before)
 
     def test_ties_do_not_depend_on_the_order_either(self) -> None:
         """Four corners of a square: two ways to pair them, equally good."""
@@ -100,10 +79,10 @@ class TestGroups:
     @given(st.integers(0, 10**6), st.lists(st.sampled_from("abcdef"), min_size=1, max_size=12), st.floats(-1, 1))
     def test_equal_texts_are_together_and_count_as_one(self, seed: int, prompts: list[str], threshold: float) -> None:
         texts = sorted(set(prompts))
-        table = vectors(seed, 6)
+        table = random_directions(seed, 6)
         embeddings = table[["abcdef".index(text) for text in prompts]]
         partition = cluster_prompts(prompts, embeddings, threshold=threshold, max_group_size=1)
-        assert sets(partition) == {
+        assert as_sets(partition) == {
             frozenset(index for index, text in enumerate(prompts) if text == wanted) for wanted in texts
         }
         distinct = cluster_prompts(texts, table[["abcdef".index(text) for text in texts]], threshold=threshold)
@@ -120,8 +99,8 @@ class TestGroups:
         """0, 30, 60 and 90 degrees: each is near the next, but the ends are unlike."""
         angles = np.radians([0, 30, 60, 90])
         chain = normalize(np.stack([np.cos(angles), np.sin(angles)], axis=1))
-        partition = cluster_prompts(names(4), chain, threshold=float(np.cos(np.radians(31))))
-        assert sets(partition) == {frozenset([0, 1]), frozenset([2, 3])}
+        partition = cluster_prompts(prompt_names(4), chain, threshold=float(np.cos(np.radians(31))))
+        assert as_sets(partition) == {frozenset([0, 1]), frozenset([2, 3])}
 
     def test_groups_are_in_prompt_order(self) -> None:
         embeddings = normalize(np.array([[0, 1], [1, 0], [0, 1.01], [1, 0.01]]))
@@ -133,39 +112,39 @@ class TestGroups:
 
     def test_max_group_size_splits_the_least_similar_first(self) -> None:
         embeddings = normalize(np.array([[1, 0], [1, 0.01], [1, 0.3], [1, 0.31], [1, 0.32]]))
-        partition = cluster_prompts(names(5), embeddings, threshold=0.5, max_group_size=3)
+        partition = cluster_prompts(prompt_names(5), embeddings, threshold=0.5, max_group_size=3)
         assert partition == ((0, 1), (2, 3, 4))
 
     @pytest.mark.parametrize("threshold, expected", [(1.0, 3), (-1.0, 1), (0.0, 3)])
     def test_the_ends_of_the_scale(self, threshold: float, expected: int) -> None:
         directions = normalize(np.array([[1, 0], [-0.7, 0.7], [-0.7, -0.72]]))
-        assert len(cluster_prompts(names(3), directions, threshold=threshold)) == expected
+        assert len(cluster_prompts(prompt_names(3), directions, threshold=threshold)) == expected
 
     def test_zero_rows_resemble_nothing(self) -> None:
-        assert len(cluster_prompts(names(3), normalize(np.zeros((3, 4))), threshold=0.1)) == 3
+        assert len(cluster_prompts(prompt_names(3), normalize(np.zeros((3, 4))), threshold=0.1)) == 3
 
     def test_one_prompt(self) -> None:
-        assert cluster_prompts(["a"], vectors(0, 1), threshold=0.5) == ((0,),)
+        assert cluster_prompts(["a"], random_directions(0, 1), threshold=0.5) == ((0,),)
 
 
 class TestManyPrompts:
     def test_10000_in_2500_clusters(self) -> None:
-        embeddings = clusters(1, [4] * 2500, spread=0.2)
+        embeddings = clustered_directions(1, [4] * 2500, spread=0.2)
         order = np.random.default_rng(2).permutation(10_000)
-        found = cluster_prompts(names(10_000), embeddings[order], threshold=0.85)
+        found = cluster_prompts(prompt_names(10_000), embeddings[order], threshold=0.85)
         home = order // 4
         assert len(found) == 2500
         assert all(len(group) == 4 and len(set(home[list(group)])) == 1 for group in found)
 
     def test_thousands_of_variants_of_one_prompt_share(self) -> None:
         """All pairs alike: more than one tree holds, and still only a handful of groups."""
-        embeddings = clusters(1, [6000], spread=0.2)
-        partition = cluster_prompts(names(6000), embeddings, threshold=0.5)
+        embeddings = clustered_directions(1, [6000], spread=0.2)
+        partition = cluster_prompts(prompt_names(6000), embeddings, threshold=0.5)
         assert len(partition) <= 4
         assert_every_pair_similar(partition, embeddings, 0.5)
 
     def test_thousands_of_equal_embeddings(self) -> None:
-        partition = cluster_prompts(names(5000), np.ones((5000, 1), dtype=np.float32), threshold=1.0)
+        partition = cluster_prompts(prompt_names(5000), np.ones((5000, 1), dtype=np.float32), threshold=1.0)
         assert len(partition) <= 3
         assert sorted(index for group in partition for index in group) == list(range(5000))
 
@@ -174,7 +153,7 @@ class TestManyPrompts:
     def test_cutting_large_sets_keeps_the_laws(
         self, seed: int, count: int, threshold: float, order: random.Random
     ) -> None:
-        prompts, embeddings = names(count), vectors(seed, count)
+        prompts, embeddings = prompt_names(count), random_directions(seed, count)
         shuffled = list(range(count))
         order.shuffle(shuffled)
         with pytest.MonkeyPatch.context() as patch:
@@ -183,19 +162,19 @@ class TestManyPrompts:
             after = cluster_prompts([prompts[i] for i in shuffled], embeddings[shuffled], threshold=threshold)
         assert_every_pair_similar(before, embeddings, threshold)
         assert sorted(index for group in before for index in group) == list(range(count))
-        assert {frozenset(shuffled[index] for index in group) for group in after} == sets(before)
+        assert {frozenset(shuffled[index] for index in group) for group in after} == as_sets(before)
 
     def test_cutting_a_large_set_leaves_its_clusters_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(linkage, "_LARGEST_TREE", 8)
-        embeddings = normalize(clusters(3, [5, 5, 5], spread=0.1) + 0.15)
-        partition = cluster_prompts(names(15), embeddings, threshold=0.05)
+        embeddings = normalize(clustered_directions(3, [5, 5, 5], spread=0.1) + 0.15)
+        partition = cluster_prompts(prompt_names(15), embeddings, threshold=0.05)
         assert all(any(set(range(5 * at, 5 * at + 5)) <= set(group) for group in partition) for at in range(3))
 
 
 class TestNestedClusters:
     @given(seed=st.integers(0, 10**6), count=st.integers(2, 12), threshold=st.floats(-0.9, 0.9))
     def test_a_cut_through_them_is_the_grouping(self, seed: int, count: int, threshold: float) -> None:
-        embeddings = vectors(seed, count)
+        embeddings = random_directions(seed, count)
         tight = [set(cluster) for cluster, similarity in Dendrogram(embeddings).clusters() if similarity >= threshold]
         largest = {frozenset(one) for one in tight if not any(one < other for other in tight)}
         alone = {frozenset([index]) for index in range(count) if not any(index in one for one in tight)}
@@ -203,7 +182,7 @@ class TestNestedClusters:
 
     @given(seed=st.integers(0, 10**6), count=st.integers(2, 12))
     def test_the_similarity_is_that_of_the_loosest_pair(self, seed: int, count: int) -> None:
-        embeddings = vectors(seed, count)
+        embeddings = random_directions(seed, count)
         found = Dendrogram(embeddings).clusters()
         assert found[0][0] == tuple(range(count)) and len(found) == count - 1
         for cluster, similarity in found:
@@ -212,32 +191,19 @@ class TestNestedClusters:
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_nothing_to_join(self, count: int) -> None:
-        assert Dendrogram(vectors(0, count)).clusters() == []
-
-
-class TestUnit:
-    @given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
-    def test_length_one_whatever_the_scale(self, seed: int, scale: float) -> None:
-        raw = np.random.default_rng(seed).normal(size=(4, 5))
-        found = normalize(scale * raw)
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
-        np.testing.assert_allclose(found, normalize(raw), atol=1e-5)
-
-    def test_a_zero_row_stays_zero(self) -> None:
-        assert not normalize(np.zeros((2, 3))).any()
+        assert Dendrogram(random_directions(0, count)).clusters() == []
 
 
 class TestErrors:
     @pytest.mark.parametrize("threshold", [-1.1, 1.1, float("nan"), float("inf")])
     def test_threshold(self, threshold: float) -> None:
         with pytest.raises(ValueError, match=f"threshold: expected a cosine .* from -1 to 1, got {threshold}"):
-            cluster_prompts(["a"], vectors(0, 1), threshold=threshold)
+            cluster_prompts(["a"], random_directions(0, 1), threshold=threshold)
 
     def test_max_group_size(self) -> None:
         with pytest.raises(ValueError, match=r"max_group_size: expected 0 \(no limit\) or more, got -1"):
-            cluster_prompts(["a"], vectors(0, 1), threshold=0.5, max_group_size=-1)
+            cluster_prompts(["a"], random_directions(0, 1), threshold=0.5, max_group_size=-1)
 
     def test_embeddings_of_other_prompts(self) -> None:
         with pytest.raises(ValueError, match="embeddings: expected 2, one per prompt, got 3"):
-            cluster_prompts(["a", "b"], vectors(0, 3), threshold=0.5)
+            cluster_prompts(["a", "b"], random_directions(0, 3), threshold=0.5)

@@ -5,21 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.grouping.partition import Partition
-from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.images.comparison_grid import comparison_grid
 from comfyui_sage.sage_core.images.palette import group_colour
-from comfyui_sage.sage_core.vectors import normalize
-
-
-def grouped(partition: Partition, prompts: list[str] | None = None) -> PromptGroups:
-    n = sum(map(len, partition))
-    return PromptGroups(
-        prompts=tuple(prompts or [f"prompt {index}" for index in range(n)]),
-        conditionings=tuple([] for _ in range(n)),
-        embeddings=normalize(np.random.default_rng(0).normal(size=(n, 8))),
-        partition=partition, threshold=0.5, threshold_mode="fixed", encoder="clip", group_condition="mean",
-    )  # fmt: skip
+from groups import named_groups
 
 
 def flat(values: list[float], side: int = 64) -> torch.Tensor:
@@ -44,7 +32,7 @@ def places(picture: np.ndarray, value: float) -> tuple[int, int, int]:
 
 def test_every_image_is_there_whole_and_next_to_its_rival() -> None:
     first, second = [0.5, 0.6, 0.7, 0.8], [0.52, 0.62, 0.72, 0.82]
-    picture = pixels(comparison_grid(grouped(((0, 2), (1, 3))), {"images": flat(first), "images_2": flat(second)}))
+    picture = pixels(comparison_grid(named_groups(((0, 2), (1, 3))), {"images": flat(first), "images_2": flat(second)}))
     for one, other in zip(first, second, strict=True):
         (top, left, number), (other_top, other_left, _) = places(picture, one), places(picture, other)
         assert number == 64 * 64
@@ -54,7 +42,7 @@ def test_every_image_is_there_whole_and_next_to_its_rival() -> None:
 
 def test_groups_are_together_in_their_colours() -> None:
     partition = ((0, 2), (1,), (3, 4))
-    picture = pixels(comparison_grid(grouped(partition), {"images": flat([0.5, 0.6, 0.7, 0.8, 0.9])}))
+    picture = pixels(comparison_grid(named_groups(partition), {"images": flat([0.5, 0.6, 0.7, 0.8, 0.9])}))
     for number, members in enumerate(partition):
         frame = np.argwhere((picture == group_colour(number, len(members))).all(-1))
         (top, left), (bottom, right) = frame.min(0), frame.max(0)
@@ -65,51 +53,52 @@ def test_groups_are_together_in_their_colours() -> None:
 
 
 def test_variations_stand_side_by_side() -> None:
-    picture = pixels(comparison_grid(grouped(((0, 1),)), {"images": flat([0.5, 0.55, 0.7, 0.75])}))
+    picture = pixels(comparison_grid(named_groups(((0, 1),)), {"images": flat([0.5, 0.55, 0.7, 0.75])}))
     assert places(picture, 0.5)[0] == places(picture, 0.55)[0]
     assert places(picture, 0.55)[1] - places(picture, 0.5)[1] < 90
 
 
 def test_batches_of_different_size_shape_and_channels() -> None:
     batches = {"images": flat([0.5, 0.6]), "images_2": torch.rand(4, 32, 96, 4), "images_3": torch.rand(2, 16, 16, 1)}
-    grid = comparison_grid(grouped(((0, 1),)), batches, ["one", "two"])
+    grid = comparison_grid(named_groups(((0, 1),)), batches, ["one", "two"])
     assert places(pixels(grid), 0.5)[2] == 64 * 64
 
 
 def test_one_image() -> None:
-    assert places(pixels(comparison_grid(grouped(((0,),)), {"images": flat([0.5])})), 0.5)[2] == 64 * 64
+    assert places(pixels(comparison_grid(named_groups(((0,),)), {"images": flat([0.5])})), 0.5)[2] == 64 * 64
 
 
 def test_500_images_make_one_sensible_sheet() -> None:
     partition = tuple(tuple(range(start, min(start + 7, 500))) for start in range(0, 500, 7))
-    grid = comparison_grid(grouped(partition), {"images": torch.rand(500, 48, 48, 3)})
+    grid = comparison_grid(named_groups(partition), {"images": torch.rand(500, 48, 48, 3)})
     height, width = grid.shape[1:3]
     assert 0.5 < width / height < 4
 
 
 def test_one_long_group_is_cut_into_columns() -> None:
-    grid = comparison_grid(grouped((tuple(range(200)),)), {"images": torch.rand(200, 32, 32, 3)})
+    grid = comparison_grid(named_groups((tuple(range(200)),)), {"images": torch.rand(200, 32, 32, 3)})
     height, width = grid.shape[1:3]
     assert 0.4 < width / height < 4
 
 
 def test_large_images_are_made_smaller_and_a_size_is_kept() -> None:
-    many = comparison_grid(grouped((tuple(range(40)),)), {"images": torch.zeros(40, 1024, 1024, 3)})
+    many = comparison_grid(named_groups((tuple(range(40)),)), {"images": torch.zeros(40, 1024, 1024, 3)})
     assert many.shape[1] * many.shape[2] < 40e6
-    asked = pixels(comparison_grid(grouped(((0,),)), {"images": flat([0.5])}, size=32))
+    asked = pixels(comparison_grid(named_groups(((0,),)), {"images": flat([0.5])}, size=32))
     assert places(asked, 0.5)[2] == 32 * 32
 
 
 def test_the_same_input_gives_the_same_picture() -> None:
     images = torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(0))
     prompts = ["naïve café", "красная машина " * 20, "x" * 400]
-    made = [comparison_grid(grouped(((0, 1), (2,)), prompts), {"images": images}, ["a title"]) for _ in range(2)]
+    made = [comparison_grid(named_groups(((0, 1), (2,)), prompts), {"images": images}, ["a title"]) for _ in range(2)]
     assert torch.equal(*made)
 
 
 def test_titles_take_room_only_where_there_are_any() -> None:
     heights = [
-        comparison_grid(grouped(((0,),)), {"images": flat([0.5])}, titles).shape[1] for titles in ([], [""], ["alone"])
+        comparison_grid(named_groups(((0,),)), {"images": flat([0.5])}, titles).shape[1]
+        for titles in ([], [""], ["alone"])
     ]
     assert heights[0] == heights[1] < heights[2]
 
@@ -118,4 +107,4 @@ def test_titles_take_room_only_where_there_are_any() -> None:
 def test_a_batch_that_does_not_fit_is_named(number: int) -> None:
     batches = {"images": torch.zeros(2, 8, 8, 3), "images_2": torch.zeros(number, 8, 8, 3)}
     with pytest.raises(ValueError, match=rf"images_2: expected .* 2 prompts, got {number} images"):
-        comparison_grid(grouped(((0, 1),)), batches)
+        comparison_grid(named_groups(((0, 1),)), batches)

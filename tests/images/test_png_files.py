@@ -11,17 +11,17 @@ import torch
 from comfyui_sage.nodes.images import SaveImages
 from comfyui_sage.sage_core.images.graph_settings import SamplerSettings
 from comfyui_sage.sage_core.images.png_files import ImageFiles, ImageRecord, file_name
+from groups import named_groups
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from test_grid import grouped
 
 SETTINGS = SamplerSettings(7, steps=20, cfg=4.0, sampler_name="euler", scheduler="simple", share=0.4, negative="no")
 PROMPTS = ["a red car, snow", "日本の赤い車", "../../etc/passwd", "a red car, snow"]
 
 
 def save(folder: Path, images: torch.Tensor, texts: dict | None, first: int = 1) -> list[str]:
-    files = ImageFiles(grouped(((0, 2), (1, 3)), PROMPTS), SETTINGS, folder, "image", first, texts)
+    files = ImageFiles(named_groups(((0, 2), (1, 3)), PROMPTS), SETTINGS, folder, "image", first, texts)
     return [name for prompt, its in enumerate(images.split(len(images) // 4)) for name in files.save(prompt, its)]
 
 
@@ -73,7 +73,7 @@ def test_in_any_order_the_same_files(tmp_path: Path) -> None:
     pixels = [Image.open(tmp_path / name).tobytes() for name in names]
     later = tmp_path / "later"
     later.mkdir()
-    files = ImageFiles(grouped(((0, 2), (1, 3)), PROMPTS), SETTINGS, later, "image", 1, {})
+    files = ImageFiles(named_groups(((0, 2), (1, 3)), PROMPTS), SETTINGS, later, "image", 1, {})
     found = {prompt: files.save(prompt, images[prompt]) for prompt in (2, 0, 3, 1)}
     assert [name for prompt in range(4) for name in found[prompt]] == names
     assert [Image.open(later / name).tobytes() for name in names] == pixels
@@ -113,6 +113,6 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_half(tmp_path: Path) -> 
 
 
 def test_images_that_are_not_of_these_prompts() -> None:
-    groups = grouped(((0, 1, 2, 3),), PROMPTS)
+    groups = named_groups(((0, 1, 2, 3),), PROMPTS)
     with pytest.raises(ValueError, match=r"images: expected .* 4 prompts, got 6 images"):
         SaveImages.execute(torch.zeros(6, 8, 8, 3), groups, "image")

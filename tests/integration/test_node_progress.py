@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from comfyui_sage.routes.node_progress import NodeStateStore, StopRequests, address_of, progress_sender
 from comfyui_server import Graph, Server
-from test_host import sage_graph
+from graphs import sage_graph
 
 WORKFLOW = "5a1f0d8e-0000-4c64-9d0b-3c7a1e5b2f02"
 
@@ -71,7 +71,7 @@ def test_without_a_server_nobody_is_told() -> None:
 
 def request(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
     """Status and answer."""
-    status, text = server.request(path, body)
+    status, text = server.ask(path, body)
     return status, json.loads(text)
 
 
@@ -131,7 +131,7 @@ class TestStop:
         steps = int(shown["7"]["text"][0])
         assert answers == [(200, {})]
         assert 0 < steps < 100_000
-        assert f"ended by hand after step {steps} of 100000" in shown["6"]["text"][0]
+        assert f"you ended it after step {steps} of 100000" in shown["6"]["text"][0]
         _, (run,) = request(server, "/sage/progress?workflow=training")
         assert (run["running"], run["stopped"], run["done"]) == (False, True, steps)
         assert run["samples"].startswith("data:image/jpeg;base64,"), "the last step has samples"
@@ -140,7 +140,7 @@ class TestStop:
 
         graph = self.training()
         graph["5"]["inputs"]["steps"] = steps
-        assert f"went on from step {steps}" in server.queue(graph, workflow={"id": "training"})["6"]["text"][0]
+        assert f"continued from step {steps}" in server.queue(graph, workflow={"id": "training"})["6"]["text"][0]
         _, (again,) = request(server, "/sage/progress?workflow=training")
         assert (again["running"], again["stopped"], again["done"]) == (False, False, steps)
         assert (again["samples"], again["lines"]) == (run["samples"], run["lines"])

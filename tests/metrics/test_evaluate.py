@@ -10,9 +10,9 @@ import torch
 from comfyui_sage.sage_core.metrics.evaluate import evaluate
 from comfyui_sage.sage_core.metrics.image_encoders import ImageEncoder, ImageFeatures
 from comfyui_sage.sage_core.metrics.report import evaluation_plot, evaluation_report
-from test_grid import grouped
+from groups import named_groups
 
-GROUPS = grouped(((0, 2), (1,)), ["red", "blue", "green"])
+GROUPS = named_groups(((0, 2), (1,)), ["red", "blue", "green"])
 
 
 def encode(images: torch.Tensor, texts: list[str] | None, on_images: object) -> ImageFeatures:
@@ -48,7 +48,7 @@ def test_variations_go_with_their_prompt_and_are_compared_with_their_own() -> No
 
 
 def test_a_pair_counts_the_same_in_a_large_and_in_a_small_group() -> None:
-    groups = grouped(((0, 1), (2, 3, 4)), ["red"] * 5)
+    groups = named_groups(((0, 1), (2, 3, 4)), ["red"] * 5)
     told = evaluate(groups, plain(RED, GREEN, RED, RED, RED), ENCODER)
     assert told.within == pytest.approx([1, 0])
     assert told.diversity == pytest.approx(1 / 4)
@@ -62,7 +62,7 @@ def test_the_distance_is_of_the_reference_network_if_there_is_one() -> None:
     second = ImageEncoder("second", encode)
     told = evaluate(GROUPS, images, ENCODER, other, second).distance
     assert told is not None
-    assert (told.encoder, told.n, told.n_reference, told.features) == ("second", 3, 4, 3)
+    assert (told.encoder_name, told.n_images, told.n_reference, told.feature_length) == ("second", 3, 4, 3)
     assert told.frechet > 0
 
 
@@ -77,15 +77,15 @@ def test_the_report_states_network_number_and_definition() -> None:
 
 
 def test_every_prompt_alone() -> None:
-    told = evaluate(grouped(((0,), (1,)), ["red", "blue"]), plain(RED, BLUE), ENCODER)
+    told = evaluate(named_groups(((0,), (1,)), ["red", "blue"]), plain(RED, BLUE), ENCODER)
     assert math.isnan(told.diversity)
-    assert "none (every prompt is alone)" in evaluation_report(told)
+    assert "none (no group has two prompts)" in evaluation_report(told)
     assert torch.isfinite(evaluation_plot(told)).all()
 
 
 @pytest.mark.parametrize("count", [1, 3, 100])
 def test_the_plot_has_a_bar_a_group(count: int) -> None:
-    groups = grouped(tuple((2 * i, 2 * i + 1) for i in range(count)), ["red"] * 2 * count)
+    groups = named_groups(tuple((2 * i, 2 * i + 1) for i in range(count)), ["red"] * 2 * count)
     plot = evaluation_plot(evaluate(groups, torch.rand(2 * count, 4, 4, 3), ENCODER))
     assert plot.shape[0] == 1
     assert plot.shape[3] == 3
@@ -94,7 +94,7 @@ def test_the_plot_has_a_bar_a_group(count: int) -> None:
 
 def test_too_few_images_for_a_distance() -> None:
     with pytest.raises(ValueError, match="reference: expected two images or more"):
-        evaluate(grouped(((0,),), ["red"]), plain(RED), ENCODER, plain(RED))
+        evaluate(named_groups(((0,),), ["red"]), plain(RED), ENCODER, plain(RED))
 
 
 def test_images_that_do_not_fit_the_prompts() -> None:

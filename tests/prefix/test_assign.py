@@ -9,31 +9,21 @@ import pytest
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.assign import Assignment, assign_prompts
 from comfyui_sage.sage_core.sharing.plan import SharePlan
-from comfyui_sage.sage_core.vectors import normalize
-from reference import grouped
+from embeddings import directions
+from prefixes import BOATS, CARS, THRESHOLD, six_prompts
 
-CARS = (0, 2, 3)
-BOATS = (1, 4)
-DEGREES = (0, 120, 30, 2, 125, 240)
-"""Cars (two of them nearly alike), boats, and one thing alone."""
 BRANCHES = ((CARS, 6.0), ((0, 3), 2.0), (BOATS, 4.0))
 
 
-def directions(*degrees: float) -> np.ndarray:
-    angles = np.radians(degrees)
-    return normalize(np.stack([np.cos(angles), np.sin(angles)], axis=1))
-
-
-def known(threshold: float = float(np.cos(np.radians(40)))) -> PromptGroups:
-    groups = grouped([[]] * 6, [CARS, BOATS, (5,)])
-    return replace(groups, embeddings=directions(*DEGREES), threshold=threshold)
+def known_groups(threshold: float = THRESHOLD) -> PromptGroups:
+    return replace(six_prompts([[]] * 6), threshold=threshold)
 
 
 def assignment(
     degrees: float, *, text: str = "new", plan: SharePlan | None = None, groups: PromptGroups | None = None
 ) -> Assignment:
     plan = plan or SharePlan.from_branches(BRANCHES, 6)
-    return assign_prompts(groups or known(), plan, [text], directions(degrees))[text]
+    return assign_prompts(groups or known_groups(), plan, [text], directions(degrees))[text]
 
 
 def clusters(found: Assignment) -> list[tuple[int, ...]]:
@@ -64,7 +54,7 @@ def test_the_threshold_is_for_the_least_similar_member() -> None:
 
 
 def test_a_group_made_by_hand_gets_no_looser() -> None:
-    strict = known(threshold=0.99)
+    strict = known_groups(threshold=0.99)
     assert assignment(15, groups=strict).is_assigned
     assert not assignment(-5, groups=strict).is_assigned
 
@@ -79,7 +69,7 @@ def test_a_known_text_goes_along_with_its_equal(prompt: int) -> None:
 
 def test_repeats_in_the_list_count_once() -> None:
     """Distinct prompts have numbers of their own in a plan."""
-    groups = known()
+    groups = known_groups()
     repeated = replace(
         groups, prompts=("prompt 0", *groups.prompts), conditionings=(*groups.conditionings, []),
         embeddings=np.concatenate([groups.embeddings[:1], groups.embeddings]),
@@ -96,5 +86,5 @@ def test_nothing_to_go_along_with() -> None:
 
 def test_texts_do_not_matter_to_each_other() -> None:
     plan = SharePlan.from_branches(BRANCHES, 6)
-    both = assign_prompts(known(), plan, ["a", "b", "a"], directions(1, 200, 1))
+    both = assign_prompts(known_groups(), plan, ["a", "b", "a"], directions(1, 200, 1))
     assert both == {"a": assignment(1), "b": assignment(200)}

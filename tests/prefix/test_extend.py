@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,12 +19,12 @@ from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
 from evaluations import count_evaluations
 from models import MODELS, clip_l, conditioning
-from reference import SETTINGS, assert_equal, comfy_ksampler, difference, different, grouped, plan_levels, small
-from test_homes import BOATS, CARS, DEGREES, directions
+from prefixes import BOATS, CARS, new_prompts, sample_branch, sample_prefix, six_prompts
+from reference import SETTINGS, assert_equal, comfy_ksampler, difference, plan_levels, small
 
 SOME_SAMPLERS = ("euler", "dpmpp_2m", "dpmpp_sde", "euler_ancestral", "uni_pc", "dpm_adaptive", "heun", "lcm")
 STEPS = [(CARS, 2), ((0, 3), 5), (BOATS, 4)]
-"""The branches of the tests of homes, in steps."""
+"""Clusters of the six prompts, and the steps that each shares."""
 
 
 @dataclass(frozen=True)
@@ -37,36 +36,16 @@ class AsBefore(PromptGroups):
         return super().condition(before or cluster)
 
 
-def known() -> PromptGroups:
-    groups = grouped(different("sd15", 6), [CARS, BOATS, (5,)])
-    return replace(groups, embeddings=directions(*DEGREES), threshold=float(np.cos(np.radians(40))))
-
-
-def sampled(prefix: Prefix) -> torch.Tensor:
-    return ksampler.sample_branch(MODELS["sd15"](), prefix)[0]["samples"]
-
-
-def prefix_of(groups: PromptGroups, *, variations: int = 1, **settings: Any) -> Prefix:
-    image = small("sd15", batch=variations)
-    use = {"share": 0.5, **SETTINGS, **settings}
-    return ksampler.sample_prefix(MODELS["sd15"](), groups, conditioning("sd15", seed=1), image, **use)[0]
-
-
-def texts_at(*degrees: float) -> tuple[tuple[str, ...], tuple[Conditioning, ...], np.ndarray]:
-    conditionings = tuple(conditioning("sd15", seed=500 + int(angle)) for angle in degrees)
-    return tuple(f"at {angle}" for angle in degrees), conditionings, directions(*degrees)
-
-
 @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
 def test_the_image_of_a_run_with_the_same_plan_and_conditions(
     sampler_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All new prompts at once in a direct run, in the clusters that they join."""
-    groups = known()
+    groups = six_prompts()
     plan_levels(monkeypatch, STEPS, 6)
-    prompts, conditionings, embeddings = texts_at(1, 15, 123, 190)
+    prompts, conditionings, embeddings = new_prompts(1, 15, 123, 190)
     added, _ = extend_prefix(
-        prefix_of(groups, variations=2, sampler_name=sampler_name), prompts, conditionings, embeddings
+        sample_prefix(groups, variations=2, sampler_name=sampler_name), prompts, conditionings, embeddings
     )
     plan_levels(monkeypatch, [((*CARS, 6, 7), 2), ((0, 3, 6), 5), ((*BOATS, 8), 4)], 10)
     direct = AsBefore(**{
@@ -80,7 +59,7 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
         **{**SETTINGS, "sampler_name": sampler_name},
     )[0]["samples"]  # fmt: skip
     with count_evaluations(MODELS["sd15"]()) as evaluations:
-        images = sampled(added)
+        images = sample_branch(added)
     assert_equal(images, expected[12:])
     alone = comfy_ksampler("sd15", conditionings[3], image, sampler_name=sampler_name)
     assert_equal(images[6:], alone), "what is like nothing shares nothing"
@@ -97,18 +76,18 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
 @pytest.mark.parametrize("share_mode", ["fixed", "tree"])
 @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
 def test_a_prompt_that_was_there_has_the_same_image(sampler_name: str, share_mode: str) -> None:
-    prefix = prefix_of(known(), variations=2, sampler_name=sampler_name, share_mode=share_mode, share=0.4)
+    prefix = sample_prefix(six_prompts(), variations=2, sampler_name=sampler_name, share_mode=share_mode, share=0.4)
     groups, order = prefix.groups, [5, 3, 0, 1]
     added, _ = extend_prefix(
         prefix, tuple(groups.prompts[at] for at in order), tuple(groups.conditionings[at] for at in order),
         groups.embeddings[order],
     )  # fmt: skip
-    assert_equal(sampled(added).unflatten(0, (4, 2)), sampled(prefix).unflatten(0, (6, 2))[order])
+    assert_equal(sample_branch(added).unflatten(0, (4, 2)), sample_branch(prefix).unflatten(0, (6, 2))[order])
 
 
 def test_they_cost_their_branch_only() -> None:
-    prefix = prefix_of(known(), variations=2)
-    added, _ = extend_prefix(prefix, *texts_at(1, 15, 123, 262))
+    prefix = sample_prefix(six_prompts(), variations=2)
+    added, _ = extend_prefix(prefix, *new_prompts(1, 15, 123, 262))
     with count_evaluations(MODELS["sd15"]()) as evaluations:
         report = ksampler.sample_branch(MODELS["sd15"](), added)[1]
     assert evaluations.rows == 4 * 2 * 2 * 4, "prompts, variations, cond and uncond, the second half of 8 steps"
@@ -118,22 +97,22 @@ def test_they_cost_their_branch_only() -> None:
 
 def test_what_comes_later_leaves_everything_as_it_is() -> None:
     """Neither the order of additions, nor what is added beside, changes an image; nor does the prefix."""
-    prefix = prefix_of(known())
-    before = sampled(prefix)
-    once, _ = extend_prefix(prefix, *texts_at(1, 123, 15))
-    twice, _ = extend_prefix(prefix, *texts_at(15, 1))
-    assert_equal(sampled(once)[[2, 0]], sampled(twice))
-    assert torch.equal(sampled(prefix), before)
+    prefix = sample_prefix(six_prompts())
+    before = sample_branch(prefix)
+    once, _ = extend_prefix(prefix, *new_prompts(1, 123, 15))
+    twice, _ = extend_prefix(prefix, *new_prompts(15, 1))
+    assert_equal(sample_branch(once)[[2, 0]], sample_branch(twice))
+    assert torch.equal(sample_branch(prefix), before)
     assert prefix.origin is None and len(prefix.groups.prompts) == 6
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_ends_of_the_share(share: float) -> None:
-    added, _ = extend_prefix(prefix_of(known(), share=share), *texts_at(1, 190))
+    added, _ = extend_prefix(sample_prefix(six_prompts(), share=share), *new_prompts(1, 190))
     with count_evaluations(MODELS["sd15"]()) as evaluations:
-        images = sampled(added)
+        images = sample_branch(added)
     assert added.record.cost is not None and evaluations.rows == added.record.cost.total
-    _, conditionings, _ = texts_at(1, 190)
+    _, conditionings, _ = new_prompts(1, 190)
     assert_equal(images[1:], comfy_ksampler("sd15", conditionings[1], small("sd15")))
     if share == 0:
         assert_equal(images[:1], comfy_ksampler("sd15", conditionings[0], small("sd15")))
@@ -149,14 +128,14 @@ class TestNode:
         groups = build_prompt_groups(
             clip_l(), self.CLIP_PROMPTS, threshold_mode="fixed", threshold=0.0, max_group_size=2, template=template
         )
-        return prefix_of(groups, variations=2)
+        return sample_prefix(groups, variations=2)
 
     def test_rows_are_the_new_prompts_in_their_order(self, prefix: Prefix) -> None:
         added, groups, report = AddPrompts.execute(prefix, clip_l(), "a {blue|red} car\na green car\na green car").args
         assert groups.prompts == ("a blue car", "a red car", "a green car", "a green car")
         assert report.splitlines()[0] == "4 new prompts: 4 with a group of the prefix, 0 alone"
         images = BranchKSampler.execute(MODELS["sd15"](), added).args[0]["samples"].unflatten(0, (4, 2))
-        old = sampled(prefix).unflatten(0, (4, 2))
+        old = sample_branch(prefix).unflatten(0, (4, 2))
         assert_equal(images[:2], old[[1, 0]])
         assert torch.equal(images[2], images[3])
 
@@ -169,14 +148,14 @@ class TestNode:
         second, groups, _ = AddPrompts.execute(first, clip_l(), "a white boat").args
         both = AddPrompts.execute(prefix, clip_l(), "a green car\na white boat").args[0]
         assert groups.prompts == ("a green car", "a white boat")
-        assert torch.equal(sampled(second), sampled(both))
+        assert torch.equal(sample_branch(second), sample_branch(both))
 
     def test_the_report_tells_who_is_alone(self) -> None:
         groups = build_prompt_groups(
             clip_l(), self.CLIP_PROMPTS, threshold_mode="fixed", threshold=1.0, pins={"a blue car": "a red car"}
         )
         new = "a red car\nportrait of an elderly fisherman, oil on canvas"
-        report = AddPrompts.execute(prefix_of(groups), clip_l(), new).args[2].splitlines()
+        report = AddPrompts.execute(sample_prefix(groups), clip_l(), new).args[2].splitlines()
         assert report[0] == "2 new prompts: 1 with a group of the prefix, 1 alone"
         assert "1: a red car: group 1 (similarity" in report[2] and "together to sigma" in report[2]
         assert "2: portrait" in report[3] and "alone; the nearest is group" in report[3]

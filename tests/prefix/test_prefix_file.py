@@ -23,20 +23,21 @@ from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
 from comfyui_sage.sage_core.serialization import read_data, write_data
 from models import MODELS, conditioning, controlnet
+from prefixes import new_prompts, sample_branch, sample_prefix, six_prompts
 from reference import SETTINGS, assert_equal, small
 from safetensors.torch import load_file
-from test_adding import known, prefix_of, sampled, texts_at
 
+TESTS = Path(__file__).resolve().parent.parent
 BRANCH = """
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:3]
 import conftest, torch
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.prefix.file import load_prefix
 from models import MODELS
 from pathlib import Path
 from safetensors.torch import save_file
-folder = Path(sys.argv[2])
+folder = Path(sys.argv[3])
 rows = {path.name: ksampler.sample_branch(MODELS["sd15"](), load_prefix(path))[0]["samples"]
         for path in folder.glob("*.prefix.safetensors")}
 save_file(rows, folder / "rows.safetensors")
@@ -50,54 +51,56 @@ def saved(prefix: Prefix, folder: Path) -> Path:
 
 def test_a_branch_in_a_new_process_is_the_same_bit_for_bit(tmp_path: Path) -> None:
     prefixes = {
-        f"{sampler}.prefix.safetensors": prefix_of(
-            known(), variations=2, sampler_name=sampler, share_mode=mode, share=0.4
+        f"{sampler}.prefix.safetensors": sample_prefix(
+            six_prompts(), variations=2, sampler_name=sampler, share_mode=mode, share=0.4
         )
         for sampler, mode in (("euler", "fixed"), ("dpmpp_2m_sde", "fixed"), ("euler_ancestral", "tree"),
                               ("uni_pc", "tree"))
     }  # fmt: skip
-    prefixes["added.prefix.safetensors"] = extend_prefix(prefixes["uni_pc.prefix.safetensors"], *texts_at(1, 15, 190))[
-        0
-    ]
+    prefixes["added.prefix.safetensors"] = extend_prefix(
+        prefixes["uni_pc.prefix.safetensors"], *new_prompts(1, 15, 190)
+    )[0]
     for name, prefix in prefixes.items():
         save_prefix(prefix, tmp_path / name)
-    subprocess.run([sys.executable, "-P", "-c", BRANCH, Path(__file__).parent, tmp_path], check=True)
+    subprocess.run([sys.executable, "-P", "-c", BRANCH, TESTS, TESTS / "support", tmp_path], check=True)
     rows = load_file(tmp_path / "rows.safetensors")
     assert set(rows) == set(prefixes)
     for name, prefix in prefixes.items():
-        assert torch.equal(rows[name], sampled(prefix)), name
+        assert torch.equal(rows[name], sample_branch(prefix)), name
 
 
 def test_more_prompts_can_be_added_to_a_loaded_prefix(tmp_path: Path) -> None:
-    prefix = prefix_of(known(), share_mode="tree")
-    expected = sampled(extend_prefix(prefix, *texts_at(1, 15))[0])
-    assert torch.equal(sampled(extend_prefix(load_prefix(saved(prefix, tmp_path)), *texts_at(1, 15))[0]), expected)
+    prefix = sample_prefix(six_prompts(), share_mode="tree")
+    expected = sample_branch(extend_prefix(prefix, *new_prompts(1, 15))[0])
+    assert torch.equal(
+        sample_branch(extend_prefix(load_prefix(saved(prefix, tmp_path)), *new_prompts(1, 15))[0]), expected
+    )
 
 
 def test_a_template_s_plain_extras_are_kept(tmp_path: Path) -> None:
     template = conditioning("sd15", seed=3)
     template[0][1] |= {"area": ("percentage", 0.5, 0.5, 0, 0), "strength": 0.8, "start_percent": 0.1}
-    groups = known()
+    groups = six_prompts()
     dressed = tuple(apply_template(one, template) for one in groups.conditionings)
-    prefix = prefix_of(replace(groups, conditionings=dressed, template=template))
+    prefix = sample_prefix(replace(groups, conditionings=dressed, template=template))
     loaded = load_prefix(saved(prefix, tmp_path))
     assert loaded.groups.conditionings[0][0][1]["area"] == ("percentage", 0.5, 0.5, 0, 0)
-    assert torch.equal(sampled(loaded), sampled(prefix))
+    assert torch.equal(sample_branch(loaded), sample_branch(prefix))
 
 
 def test_prompts_for_the_shared_steps_are_kept(tmp_path: Path) -> None:
-    groups = known()
+    groups = six_prompts()
     own = ((groups.texts(groups.partition[0]), "of my own", conditioning("sd15", seed=77)),)
-    prefix = prefix_of(replace(groups, shared_prompts=own))
+    prefix = sample_prefix(replace(groups, shared_prompts=own))
     loaded = load_prefix(saved(prefix, tmp_path))
     assert loaded.groups.condition_source(groups.partition[0]) == "prompt"
-    assert torch.equal(sampled(loaded), sampled(prefix))
+    assert torch.equal(sample_branch(loaded), sample_branch(prefix))
 
 
 def test_masks_and_batch_indices_are_kept(tmp_path: Path) -> None:
     image = {**small("sd15", batch=2, seed=3), "noise_mask": torch.rand(2, 64, 64), "batch_index": [4, 7]}
     prefix, _ = ksampler.sample_prefix(
-        MODELS["sd15"](), known(), conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
+        MODELS["sd15"](), six_prompts(), conditioning("sd15", seed=1), image, share=0.5, **SETTINGS
     )
     loaded = load_prefix(saved(prefix, tmp_path))
     out, _ = ksampler.sample_branch(MODELS["sd15"](), loaded)
@@ -107,7 +110,7 @@ def test_masks_and_batch_indices_are_kept(tmp_path: Path) -> None:
 
 
 def test_latents_of_several_parts(tmp_path: Path) -> None:
-    prefix = prefix_of(known())
+    prefix = sample_prefix(six_prompts())
     both = NestedTensor([torch.zeros(1, 4, 8, 8), torch.ones(1, 2, 5)])
     job = replace(prefix.job, noise=both, latent_image=both)
     nested = replace(prefix, job=job, traces=[], plan=type(prefix.plan)(prefix.plan.levels[-1:]))
@@ -121,7 +124,7 @@ def test_latents_of_several_parts(tmp_path: Path) -> None:
     ({"extra": np.zeros(3)}, "got ndarray in groups/conditionings/0/0/1/extra"),
 ])  # fmt: skip
 def test_what_is_no_plain_data_is_refused(tmp_path: Path, extra: dict[str, Any], message: str) -> None:
-    prefix = prefix_of(known())
+    prefix = sample_prefix(six_prompts())
     prefix.groups.conditionings[0][0][1].update(extra)
     with pytest.raises(ValueError, match=f"prefix: cannot be saved, only plain data can be: .*{message}"):
         saved(prefix, tmp_path)
@@ -130,7 +133,7 @@ def test_what_is_no_plain_data_is_refused(tmp_path: Path, extra: dict[str, Any],
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="model SD15 in the prefix|latent channels 4 in the prefix, 16 here"):
-        BranchKSampler.execute(MODELS["sd3"](), load_prefix(saved(prefix_of(known()), tmp_path)))
+        BranchKSampler.execute(MODELS["sd3"](), load_prefix(saved(sample_prefix(six_prompts()), tmp_path)))
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -145,7 +148,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     ({"traces": []}, "recorded clusters: expected 3, got 0"),
 ])  # fmt: skip
 def test_a_file_that_does_not_hold_together(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    path = saved(prefix_of(known()), tmp_path)
+    path = saved(sample_prefix(six_prompts()), tmp_path)
     write_data(path, {**read_data(path), **change})
     with pytest.raises(ValueError, match=message):
         load_prefix(path)
@@ -163,7 +166,7 @@ def _at(state: Any, path: str) -> Any:
     ("outcome/cost", "planning", "outcome/cost"), ("traces/0/1", "sigma", "traces"), ("added", "prompts", "added"),
 ])  # fmt: skip
 def test_missing_and_unknown_keys_are_named(tmp_path: Path, where: str, key: str, named: str) -> None:
-    path = saved(extend_prefix(prefix_of(known()), *texts_at(1))[0], tmp_path)
+    path = saved(extend_prefix(sample_prefix(six_prompts()), *new_prompts(1))[0], tmp_path)
     state = read_data(path)
     _at(state, where)["new_field"] = 1
     write_data(path, state)
@@ -186,7 +189,7 @@ class TestFormat1:
 
     def test_its_branch_gives_the_images_of_that_time(self) -> None:
         expected = load_file(self.FILE.with_name("format_1.samples.safetensors"))["samples"]
-        assert_equal(sampled(load_prefix(self.FILE)), expected)
+        assert_equal(sample_branch(load_prefix(self.FILE)), expected)
 
     def test_the_first_files_had_no_shared_prompts(self, tmp_path: Path) -> None:
         state = read_data(self.FILE)
@@ -205,7 +208,7 @@ def _plain(value: Any) -> Any:
 
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
-    path = saved(prefix_of(known()), tmp_path)
+    path = saved(sample_prefix(six_prompts()), tmp_path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="file: expected a file of Save Prefix, got one that cannot be read"):
         load_prefix(path)
@@ -219,14 +222,14 @@ class TestNodes:
             monkeypatch.setattr(folder_paths, f"get_{name}_directory", lambda name=name: str(tmp_path / name))
 
     def test_saved_files_are_listed_and_loaded(self, tmp_path: Path) -> None:
-        prefix = prefix_of(known())
+        prefix = sample_prefix(six_prompts())
         paths = [Path(SavePrefix.execute(prefix, "prefixes/cars").args[0]) for _ in range(2)]
         assert [path.name for path in paths] == [f"cars_0000{number}_.prefix.safetensors" for number in (1, 2)]
         paths[1].rename(tmp_path / "input" / "b.prefix.safetensors")
         files = ["prefixes/cars_00001_.prefix.safetensors [output]", "b.prefix.safetensors"]
         assert LoadPrefix.define_schema().inputs[0].options == files
         for file in files:
-            assert torch.equal(sampled(LoadPrefix.execute(file).args[0]), sampled(prefix))
+            assert torch.equal(sample_branch(LoadPrefix.execute(file).args[0]), sample_branch(prefix))
         assert LoadPrefix.fingerprint_inputs(files[0]) == paths[0].stat().st_mtime_ns
 
     @pytest.mark.parametrize("file", ["../../etc/passwd", "nope.prefix.safetensors", "", "../input/x [output]"])
@@ -237,7 +240,7 @@ class TestNodes:
 
     def test_files_stay_in_the_output_folder(self) -> None:
         with pytest.raises(ValueError, match="filename_prefix: expected a name inside the output folder, got '../x'"):
-            SavePrefix.execute(prefix_of(known()), "../x")
+            SavePrefix.execute(sample_prefix(six_prompts()), "../x")
 
     def test_something_else_than_a_prefix(self) -> None:
         with pytest.raises(ValueError, match="prefix: expected the output of Shared KSampler Prefix, got str"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import folder_paths
 import pytest
-from comfyui_sage.nodes import cluster_prompts
+from comfyui_sage.nodes import group_prompts
 from comfyui_sage.sage_core.prompts import files
 from comfyui_sage.sage_core.prompts.files import read_prompts
 
@@ -71,23 +71,23 @@ class TestNode:
     def test_files_of_the_input_folder_are_offered(self, tmp_path: Path) -> None:
         for name in ("b.csv", "a.txt", "c.png"):
             write(tmp_path, name, "x")
-        inputs = {each.id: each for each in cluster_prompts.SemanticGroupPrompts.define_schema().inputs}
+        inputs = {each.id: each for each in group_prompts.SemanticGroupPrompts.define_schema().inputs}
         assert inputs["prompt_file"].options == ["none", "a.txt", "b.csv"]
 
     def test_typed_prompts_come_first_and_need_not_be(self, tmp_path: Path) -> None:
         write(tmp_path, "a.csv", "from a file")
-        assert cluster_prompts.all_prompts("typed", "a.csv") == ("typed", "from a file")
-        assert cluster_prompts.all_prompts("# nothing", "a.csv") == ("from a file",)
-        assert cluster_prompts.all_prompts("typed", "none") == ("typed",)
+        assert group_prompts.all_prompts("typed", "a.csv") == ("typed", "from a file")
+        assert group_prompts.all_prompts("# nothing", "a.csv") == ("from a file",)
+        assert group_prompts.all_prompts("typed", "none") == ("typed",)
         with pytest.raises(ValueError, match="prompts: expected at least one prompt"):
-            cluster_prompts.all_prompts("# nothing", "none")
+            group_prompts.all_prompts("# nothing", "none")
 
     def test_no_way_out_of_the_input_folder(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"got {tmp_path}/passwd"):
-            cluster_prompts.all_prompts("", "../../etc/passwd")
+            group_prompts.all_prompts("", "../../etc/passwd")
 
     def test_a_changed_file_is_another_input(self, tmp_path: Path) -> None:
-        fingerprint = cluster_prompts.SemanticGroupPrompts.fingerprint_inputs
+        fingerprint = group_prompts.SemanticGroupPrompts.fingerprint_inputs
         path = write(tmp_path, "a.txt", "a car")
         before = fingerprint(prompt_file="a.txt", prompts="x")
         os.utime(path, ns=(1, 1))

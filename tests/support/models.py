@@ -207,6 +207,23 @@ def _predict_the_noise(unet: torch.nn.Module, context_dim: int, adm_in_channels:
     last[:, :, 1, 1] += torch.linalg.lstsq(features, target).solution.T.float()
 
 
+def unet(**changes: Any) -> comfy.model_patcher.ModelPatcher:
+    """A UNet of Stable Diffusion 1.5 with other blocks or channels."""
+    config = configs.SD15({**UNET, "context_dim": 768, "num_heads": -1, "num_head_channels": 64, **changes})
+    return _patcher(config)
+
+
+def two_level_unet() -> comfy.model_patcher.ModelPatcher:
+    """FreeU changes the up path of deeper levels only."""
+    return unet(channel_mult=[1, 4], num_res_blocks=[1, 1], transformer_depth=[1, 0],
+                transformer_depth_output=[0, 0, 0, 0])  # fmt: skip
+
+
+def middle_block_unet() -> comfy.model_patcher.ModelPatcher:
+    """Attention guidance works on the middle block."""
+    return unet(transformer_depth_middle=1)
+
+
 # --- transformers ----------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,9 @@ SHARES = (0.0, 0.25, 0.5, 0.9, 1.0)
 EXACT = 1e-5
 """Relative error that batching rows differently explains in fp32."""
 
+SOME_SAMPLERS = ("euler", "dpmpp_2m", "dpmpp_2m_sde", "euler_ancestral", "ddim", "uni_pc", "euler_cfg_pp")
+"""One or more of every kind."""
+
 SETTINGS: dict[str, Any] = {
     "seed": 5, "steps": 8, "cfg": 3.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
 }  # fmt: skip
@@ -105,3 +108,19 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 def assert_equal(a: torch.Tensor, b: torch.Tensor, tolerance: float = EXACT) -> None:
     assert torch.isfinite(b).all(), "the reference is not finite: it would prove nothing"
     assert difference(a, b) <= tolerance
+
+
+def check_laws(family: str, image: dict[str, Any], *, model: Any = None, prompts: list | None = None,
+          tolerance: float = 1e-5, **settings: Any) -> None:  # fmt: skip
+    """Share 0 is ComfyUI's KSampler for each prompt, so are equal prompts at any share; two nodes are one."""
+    prompts = prompts or different(family, 2)
+    alone = [comfy_ksampler(family, prompt, image, model=model, **settings) for prompt in prompts]
+    groups = grouped(prompts, [tuple(range(len(prompts)))])
+    images = sage(family, groups, image, share=0.0, model=model, **settings)
+    assert_equal(images, torch.cat(alone), tolerance)
+    twins = grouped(prompts[:1] * 2, [(0, 1)])
+    images = sage(family, twins, image, share=0.5, model=model, **settings)
+    assert_equal(images, torch.cat(alone[:1] * 2), tolerance)
+    one = sage(family, groups, image, share=0.5, model=model, **settings)
+    assert_equal(sage_in_two(family, groups, image, share=0.5, model=model, **settings), one, tolerance)
+    assert difference(one, torch.cat(alone)) > 1e-3, "nothing was shared: the case would prove nothing"

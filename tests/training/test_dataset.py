@@ -6,7 +6,7 @@ import pytest
 import torch
 from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
-from comfyui_sage.sage_core.training.dataset import make_training_set, trainable
+from comfyui_sage.sage_core.training.dataset import make_training_set, training_copy
 from models import clip_l
 
 CAPTIONS = ("a red car in the snow", "a blue car in the snow", "a bowl of ramen", "a red car in the snow")
@@ -43,7 +43,7 @@ class TestImagesAndCaptions:
         assert found.groups.partition == ((0, 1),)
 
     def test_another_number(self) -> None:
-        with pytest.raises(ValueError, match=r"positive: expected a conditioning an image \(3\).*got 2"):
+        with pytest.raises(ValueError, match=r"positive: expected one conditioning per image \(3\).*got 2"):
             make_training_set(latents(8, 8, 8), [conditioning(0), conditioning(1)])
 
     def test_none_at_all(self) -> None:
@@ -70,7 +70,7 @@ class TestGroups:
 
     def test_of_another_number(self) -> None:
         groups: PromptGroups = build_prompt_groups(clip_l(), CAPTIONS)
-        with pytest.raises(ValueError, match=r"groups: expected a prompt an image \(2\), got 4 prompts"):
+        with pytest.raises(ValueError, match=r"groups: expected one prompt per image \(2\), got 4 prompts"):
             make_training_set(latents(8, 8), [conditioning(0), conditioning(1)], groups)
 
     def test_members_of_other_sizes_part(self) -> None:
@@ -82,7 +82,7 @@ class TestGroups:
 def test_copies_of_what_inference_mode_made_have_gradients() -> None:
     with torch.inference_mode():
         made = [[torch.ones(2), {"pooled_output": torch.ones(2), "nested": [torch.ones(2)]}]]
-    copy = trainable(made)
+    copy = training_copy(made)
     weight = torch.ones(2, requires_grad=True)
     total = (copy[0][0] * weight + copy[0][1]["pooled_output"] * weight + copy[0][1]["nested"][0] * weight).sum()
     total.backward()

@@ -17,7 +17,7 @@ from comfyui_sage.sage_core.training.dataset import make_training_set
 from comfyui_sage.sage_core.training.lora_file import SageLora, save_lora, trained_lora
 from comfyui_sage.sage_core.training.trainer import Trainer, train
 from models import conditioning, latent
-from test_trainer import FAMILIES, SETTINGS
+from trainings import TRAIN_SETTINGS, TRAINABLE
 
 
 @functools.lru_cache
@@ -26,19 +26,19 @@ def lora(name: str, folder: Path) -> SageLora:
         given = make_training_set(
             [latent(name, seed=at) for at in range(2)], [conditioning(name, at) for at in range(2)]
         )
-        trainer = Trainer(FAMILIES[name](), given, None, replace(SETTINGS, steps=2, layers="all"))
+        trainer = Trainer(TRAINABLE[name](), given, None, replace(TRAIN_SETTINGS, steps=2, layers="all"))
         train(trainer, folder / "state.safetensors")
         return trained_lora(trainer)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", TRAINABLE)
 def test_every_key_is_matched(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made, path = lora(name, tmp_path), tmp_path / "x.safetensors"
     save_lora(made, path, "fp32")
     with caplog.at_level(logging.WARNING):
         loaded = comfy.utils.load_torch_file(str(path), safe_load=True)
-        patched, _ = comfy.sd.load_lora_for_models(FAMILIES[name](), None, loaded, 1.0, 0)
-        direct, _ = comfy.sd.load_lora_for_models(FAMILIES[name](), None, dict(made), 1.0, 0)
+        patched, _ = comfy.sd.load_lora_for_models(TRAINABLE[name](), None, loaded, 1.0, 0)
+        direct, _ = comfy.sd.load_lora_for_models(TRAINABLE[name](), None, dict(made), 1.0, 0)
     assert "not loaded" not in caplog.text
     assert set(patched.patches) == set(direct.patches) == {f"{layer}.weight" for layer in made.layers}
     for key, (value,) in patched.patches.items():

@@ -22,12 +22,11 @@ from comfyui_sage.sage_core.training.lora_file import trained_lora
 from comfyui_sage.sage_core.training.objective import LossSettings
 from comfyui_sage.sage_core.training.optimizers import OPTIMIZERS, SCHEDULES
 from comfyui_sage.sage_core.training.sample_images import SampleSettings, sample_sheet
-from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings, train
-from models import conditioning, flux, latent, sd2_v, sd3, sd15, sdxl, video
+from comfyui_sage.sage_core.training.trainer import Trainer, train
+from models import conditioning, latent, sd3
+from trainings import TRAIN_SETTINGS, TRAINABLE
 
 CAPTIONS = ("a red car in the snow", "a blue car in the snow", "a green car in the snow", "a boat on the sea")
-FAMILIES = {"sd15": sd15, "sd2_v": sd2_v, "sdxl": sdxl, "sd3": sd3, "flux": flux, "video": video}
-SETTINGS = TrainSettings(steps=6, batch_size=2, learning_rate=1e-3, warmup=2, save_every=4, rank=4, alpha=4.0)
 
 
 @functools.lru_cache
@@ -45,8 +44,8 @@ def training_set() -> TrainingSet:
 
 
 def trainer(**settings: Any) -> Trainer:
-    loss = settings.pop("loss", SETTINGS.loss)
-    return Trainer(demo()[0], training_set(), demo()[3][""], replace(SETTINGS, loss=loss, **settings))
+    loss = settings.pop("loss", TRAIN_SETTINGS.loss)
+    return Trainer(demo()[0], training_set(), demo()[3][""], replace(TRAIN_SETTINGS, loss=loss, **settings))
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +82,9 @@ class TestLearning:
         assert given.groups.partition == ((0, 1, 2),)
         learnt = Trainer(
             model, given, encoded[""],
-            replace(SETTINGS, steps=150, batch_size=8, learning_rate=3e-3, lr_schedule="cosine", rank=16, alpha=16.0),
+            replace(
+                TRAIN_SETTINGS, steps=150, batch_size=8, learning_rate=3e-3, lr_schedule="cosine", rank=16, alpha=16.0
+            ),
         )  # fmt: skip
         train(learnt, tmp_path / "state.safetensors")
         patched, _ = comfy.sd.load_lora_for_models(model, None, learnt.lora(), 1.0, 0)
@@ -100,15 +101,15 @@ class TestLearning:
         assert after < 0.5 * before, (before, after)
 
     @pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
-    @pytest.mark.parametrize("name", FAMILIES)
+    @pytest.mark.parametrize("name", TRAINABLE)
     def test_every_layer_learns_in_every_family(self, name: str, recompute: bool, tmp_path: Path) -> None:
-        model = FAMILIES[name]()
+        model = TRAINABLE[name]()
         before = {key: value.clone() for key, value in model.model.state_dict().items()}
         given = make_training_set(
             [latent(name, seed=seed) for seed in range(3)], [conditioning(name, seed) for seed in range(3)]
         )
         learnt = Trainer(
-            model, given, conditioning(name, 9), replace(SETTINGS, layers="all", gradient_checkpointing=recompute)
+            model, given, conditioning(name, 9), replace(TRAIN_SETTINGS, layers="all", gradient_checkpointing=recompute)
         )
         train(learnt, tmp_path / "state.safetensors")
         still = [key for key, tensor in learnt.weights.items() if tensor.requires_grad and not tensor.grad.any()]
@@ -218,7 +219,7 @@ class TestStopping:
 
     def test_the_state_of_another_model_is_refused(self, tmp_path: Path) -> None:
         given = make_training_set([latent("sd3", seed=1)], [conditioning("sd3", 1)])
-        train(Trainer(sd3(), given, None, SETTINGS), tmp_path / "state.safetensors")
+        train(Trainer(sd3(), given, None, TRAIN_SETTINGS), tmp_path / "state.safetensors")
         with pytest.raises(ValueError, match="run_name: .*begun with something else .*model; images"):
             train(trainer(steps=9), tmp_path / "state.safetensors")
 
