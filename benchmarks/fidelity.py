@@ -63,10 +63,12 @@ class Setting:
     share: float = 0.0
     condition: str = "mean"
     mode: str = "fixed"
+    correction: str = "off"
 
     @property
     def key(self) -> str:
-        return f"{self.sampler}/{self.steps}/{self.share:g}/{self.condition}"
+        corrected = "" if self.correction == "off" else f"/corrected {self.correction}"
+        return f"{self.sampler}/{self.steps}/{self.share:g}/{self.condition}{corrected}"
 
 
 def make_groups(scale: int, seed: int = 0) -> list[Group]:
@@ -146,7 +148,7 @@ class Rendering:
             made, _ = sample(
                 self.model, plain, self.negative, latent, seed=seed, steps=setting.steps, cfg=self.cfg,
                 sampler_name=setting.sampler, scheduler=SCHEDULER, denoise=1.0, share=setting.share,
-                share_mode=setting.mode,
+                share_mode=setting.mode, correction=setting.correction,
             )  # fmt: skip
             pictures = self.vae.decode(made["samples"])
         return pictures.float().movedim(-1, 1).clamp(0, 1), evaluations.rows

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
 from ..sage_core.panels.sampling import sampling_monitor
+from ..sage_core.sampling.correction import CORRECTIONS
 from ..sage_core.sampling.guiders import SageGuider
 from ..sage_core.sampling.ksampler import sample, sample_branch, sample_prefix
 from ..sage_core.sharing.share_modes import SHARE_MODES
@@ -52,6 +53,15 @@ def _share_mode() -> io.Combo.Input:
     )  # fmt: skip
 
 
+def _correction() -> io.Combo.Input:
+    return io.Combo.Input(
+        "correction", options=list(CORRECTIONS), default="off", optional=True,
+        tooltip="Asks the model what each prompt alone would do at some of the shared steps, and corrects the shared "
+        "steps by it. Images stay true to their prompts at a much larger share (0.8). off: no correction. on: asks at "
+        "the first and the last shared step, which costs about one step per image. thorough: asks in the middle too.",
+    )  # fmt: skip
+
+
 def _sampler_inputs() -> list[Any]:
     """The inputs of ComfyUI's KSampler, with groups in place of a positive prompt, and the share."""
     return [
@@ -85,6 +95,7 @@ def _sampler_inputs() -> list[Any]:
         ),
         _share(),
         _share_mode(),
+        _correction(),
     ]  # fmt: skip
 
 
@@ -159,15 +170,16 @@ class Guider(io.ComfyNode):
             display_name="SAGE Guider",
             category=CATEGORY,
             description="Shared sampling for SamplerCustomAdvanced: any sampler, any sigmas, any noise.",
-            inputs=[_model(), _groups(), _negative(), _cfg(), _share(), _share_mode()],
+            inputs=[_model(), _groups(), _negative(), _cfg(), _share(), _share_mode(), _correction()],
             outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
         )
 
     @classmethod
     def execute(
-        cls, model: Any, groups: Any, negative: Any, cfg: float, share: float, share_mode: str = "fixed"
-    ) -> io.NodeOutput:
-        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share, share_mode))
+        cls, model: Any, groups: Any, negative: Any, cfg: float, share: float, share_mode: str = "fixed",
+        correction: str = "off",
+    ) -> io.NodeOutput:  # fmt: skip
+        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share, share_mode, correction))
 
 
 def _row_outputs() -> list[Any]:

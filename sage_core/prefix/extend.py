@@ -71,13 +71,13 @@ def extend_prefix(
     paths = [assignments[text].clusters for text in distinct.prompts]
     plan = _plan(origin.plan, paths)
     before = origin.record
+    traces = _traces(origin, plan, paths)
     record = SamplingRecord(
-        plan, _cost(origin, paths), before.steps, before.variations, representative_of=tuple(representative_of),
+        plan, _cost(origin, plan, paths, traces), before.steps, before.variations,
+        representative_of=tuple(representative_of), probed=before.probed,
         warnings=(*before.warnings, *_warnings(assignments)),
     )  # fmt: skip
-    prefix = replace(
-        origin, groups=groups, plan=plan, traces=_traces(origin, plan, paths), record=record, origin=origin
-    )
+    prefix = replace(origin, groups=groups, plan=plan, traces=traces, record=record, origin=origin)
     return prefix, joining_report(origin.groups, origin.plan, prompts, assignments)
 
 
@@ -109,8 +109,11 @@ def _recorded(origin: Prefix, path: ClusterPath) -> ClusterTrace:
     return trace[: next(ends, len(trace))]
 
 
-def _cost(origin: Prefix, paths: list[ClusterPath]) -> Cost | None:
-    """Evaluations of the new prompts: none where they join a cluster, else those of one prompt of the origin there."""
+def _cost(origin: Prefix, plan: SharePlan, paths: list[ClusterPath], traces: list[ClusterTrace]) -> Cost | None:
+    """Evaluations of the new prompts: none where they join a cluster, else those of one prompt of the origin there.
+
+    With correction every new prompt is probed at the recorded states of the clusters that it joins.
+    """
     cost, planned = origin.record.cost, origin.record.plan
     if cost is None:
         return None
@@ -120,7 +123,11 @@ def _cost(origin: Prefix, paths: list[ClusterPath]) -> Cost | None:
         per_prompt = [whole]
     own = [sum(len(path) <= depth for path in paths) for depth in range(len(per_prompt))]
     per_level = tuple(number * count for number, count in zip(per_prompt, own, strict=True))
-    return Cost(per_level, whole * len(paths))
+    probes = 0
+    for cluster, trace in zip(plan.levels[-2].clusters, traces, strict=True) if traces else ():
+        probes += len(cluster) * sum(call.recorded.state is not None for call in trace)
+    by_level = (*[0] * (len(plan.levels) - 1), probes * origin.record.variations) if probes else ()
+    return Cost(per_level, whole * len(paths), probes=by_level)
 
 
 def _warnings(assignments: Mapping[str, Assignment]) -> list[str]:

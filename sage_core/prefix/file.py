@@ -23,7 +23,8 @@ from ..validation import check_cfg, check_choice, check_finite
 from .extend import extend_prefix
 
 ENDING = ".prefix.safetensors"
-_FORMAT = 1
+# Format 2 has what correction needs: the states and the sources of calls, and the cost of probes.
+_FORMATS = (1, 2)
 
 _KEYS = (
     "format", "sampler_name", "sigmas", "seed", "rng", "noise", "latent_image", "denoise_mask", "cfg", "model",
@@ -34,6 +35,8 @@ _GROUPS_KEYS = (
     "group_condition", "notes", "auto_threshold", "encoder_model", "template",
 )  # fmt: skip
 _RECORD_KEYS = ("plan", "cost", "steps", "variations", "evaluations", "stands_for", "warnings")
+# Keys of format 2.
+_RECORD_OPTIONAL, _COST_OPTIONAL, _CALL_OPTIONAL = ("probed",), ("probes",), ("state", "source")
 _COST_KEYS = ("per_level", "independent", "planning")
 _CALL_KEYS = ("sigma", "outputs", "fingerprint")
 _ADDED_KEYS = ("prompts", "conditionings", "embeddings")
@@ -49,8 +52,8 @@ def save_prefix(prefix: Prefix, path: Path) -> None:
     check_prefix(prefix)
     origin, job = prefix.origin or prefix, prefix.job
     state = {
-        "format": _FORMAT, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas, "seed": job.seed,
-        "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
+        "format": 2 if origin.record.probed else 1, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas,
+        "seed": job.seed, "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
         "denoise_mask": _packed(job.denoise_mask), "cfg": prefix.cfg, "model": prefix.model,
         "latent": {key: _packed(value) for key, value in prefix.latent.items()},
         "plan": _plan_state(origin.plan),
@@ -77,8 +80,9 @@ def load_prefix(path: Path) -> Prefix:
     except ValueError as error:
         raise ValueError(f"file: expected a file of Save Prefix, got one that cannot be read ({error}).") from error
     found = state.get("format") if isinstance(state, dict) else None
-    if found != _FORMAT:
-        raise ValueError(f"file: expected a prefix of format {_FORMAT}, got {found} in {path}.")
+    if found not in _FORMATS:
+        known = " or ".join(map(str, _FORMATS))
+        raise ValueError(f"file: expected a prefix of format {known}, got {found} in {path}.")
     try:
         _check_keys(state, "the prefix", _KEYS)
         prefix = _prefix(state)
@@ -102,10 +106,7 @@ def _check_keys(state: dict[str, Any], where: str, keys: Sequence[str], optional
     unknown = [key for key in state if key not in (*keys, *optional)]
     for word, names in (("without", missing), ("with the unknown", unknown)):
         if names:
-            raise ValueError(
-                f"file: expected a whole prefix of format {_FORMAT}, got one {word} {', '.join(map(repr, names))} "
-                f"in {where}."
-            )
+            raise ValueError(f"file: expected a whole prefix, got one {word} {', '.join(map(repr, names))} in {where}.")
 
 
 def _prefix(state: dict[str, Any]) -> Prefix:
@@ -165,12 +166,21 @@ def _plan(levels: list[tuple[Any, float | None]]) -> SharePlan:
 
 
 def _call_state(call: Call) -> dict[str, Any]:
-    return {"sigma": call.sigma, "outputs": call.outputs, "fingerprint": call.fingerprint}
+    state: dict[str, Any] = {"sigma": call.sigma, "outputs": call.outputs, "fingerprint": call.fingerprint}
+    if call.state is not None:
+        state["state"] = call.state
+    if call.source is not None:
+        state["source"] = _call_state(call.source)
+    return state
 
 
 def _call(state: dict[str, Any]) -> Call:
-    _check_keys(state, "traces", _CALL_KEYS)
-    return Call(state["sigma"], state["outputs"], state["fingerprint"])
+    _check_keys(state, "traces", _CALL_KEYS, _CALL_OPTIONAL)
+    source = state.get("source")
+    return Call(
+        state["sigma"], state["outputs"], state["fingerprint"], state.get("state"),
+        None if source is None else _call(source),
+    )  # fmt: skip
 
 
 def _record_state(record: SamplingRecord) -> dict[str, Any]:
@@ -179,21 +189,24 @@ def _record_state(record: SamplingRecord) -> dict[str, Any]:
         "plan": _plan_state(record.plan),
         "cost": None if cost is None else {
             "per_level": cost.per_level, "independent": cost.without_sharing, "planning": cost.planning,
+            **({"probes": cost.probes} if cost.probes else {}),
         },
         "steps": record.steps, "variations": record.variations, "evaluations": record.evaluations,
         "stands_for": record.representative_of, "warnings": record.warnings,
+        **({"probed": record.probed} if record.probed else {}),
     }  # fmt: skip
 
 
 def _record(state: dict[str, Any]) -> SamplingRecord:
-    _check_keys(state, "outcome", _RECORD_KEYS)
+    _check_keys(state, "outcome", _RECORD_KEYS, _RECORD_OPTIONAL)
     cost = state["cost"]
     if cost is not None:
-        _check_keys(cost, "outcome/cost", _COST_KEYS)
-        cost = Cost(cost["per_level"], cost["independent"], cost["planning"])
+        _check_keys(cost, "outcome/cost", _COST_KEYS, _COST_OPTIONAL)
+        cost = Cost(cost["per_level"], cost["independent"], cost["planning"], cost.get("probes", ()))
     return SamplingRecord(
         plan=_plan(state["plan"]), cost=cost, steps=state["steps"], variations=state["variations"],
         evaluations=state["evaluations"], representative_of=state["stands_for"], warnings=state["warnings"],
+        probed=state.get("probed", ()),
     )  # fmt: skip
 
 

@@ -19,16 +19,19 @@ from ..sharing.sampling_record import SamplingRecord
 from ..sharing.share_modes import SHARE_MODES
 from ..validation import check_cfg, check_choice
 from . import latents
+from .correction import CORRECTIONS, probed_calls
 from .divergence import DivergenceProbe
 from .job import Job, random_state
 from .level_runner import LevelRunner
-from .plan_runner import run_plan, run_shared
-from .predicted_calls import predict_model_calls
+from .plan_runner import NOTHING_DONE, LevelsDone, run_plan, run_shared
+from .predicted_calls import ModelCalls, predict_model_calls
 from .prefix import Prefix, check_prefix, model_identity
 from .progress import Progress, ProgressListener, StepCallback
 from .replay_guider import RunResult
 from .trace import ClusterTrace
 from .validation import check_latent, check_model, check_text_width
+
+_NOT_CORRECTED = "The shared steps are not corrected: {}."
 
 # Gets the numbers of a prompt in the list (several where it repeats) and its rows, one per variation, when finished.
 OnFinished = Callable[[Sequence[int], Any], None]
@@ -63,12 +66,14 @@ class SageGuider(comfy.samplers.CFGGuider):
         cfg: float,
         share: float,
         share_mode: str = "fixed",
+        correction: str = "off",
     ) -> None:
         """Prepare the sampling of some groups.
 
         Args:
             share: fraction of the steps that is shared, 0 to 1.
             share_mode: a key of `SHARE_MODES`.
+            correction: a key of `CORRECTIONS`: at how many of the shared calls every prompt is probed.
 
         Raises:
             ValueError: an input is out of range, or the groups do not fit the model or the negative prompt.
@@ -77,6 +82,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         check_cfg(cfg)
         check_text_width(model_patcher, groups, negative)
         check_choice("share_mode", share_mode, SHARE_MODES)
+        check_choice("correction", correction, CORRECTIONS)
         branch_index(share, 1)
         self.set_cfg(cfg)
         self.all_groups = groups
@@ -85,6 +91,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         self.negative = negative
         self.share = share
         self.share_mode = share_mode
+        self.correction = correction
         self.record: SamplingRecord | None = None
 
     def sample(
@@ -104,15 +111,13 @@ class SageGuider(comfy.samplers.CFGGuider):
 
     def _finish(
         self, job: Job, plan: SharePlan, before: SamplingRecord, callback: StepCallback | None, disable_pbar: bool, *,
-        levels_done: int = 0, traces: list[ClusterTrace] | None = None,
+        done: LevelsDone = NOTHING_DONE,
     ) -> Any:  # fmt: skip
-        """Run what is left of a plan after `before`; `levels_done` and `traces` as in `run_plan`."""
+        """Run what is left of a plan after `before`; `done` as in `run_plan`."""
         with Progress(
             callback, before.expected(), done=before.evaluations, bar=not disable_pbar, listener=self._listener(before)
         ) as progress:
-            result, warnings = run_plan(
-                self._runner(before), job, plan, progress, levels_done=levels_done, traces=traces
-            )
+            result, warnings = run_plan(self._runner(before), job, plan, progress, done=done, probed=before.probed)
         self.record = before.finished(progress.done, warnings)
         result = replace(result, samples=self._every_prompt(result.samples))
         if result.denoised is not None:
@@ -174,14 +179,31 @@ class SageGuider(comfy.samplers.CFGGuider):
         """The plan and what it will cost, before sampling."""
         plan, planning = self._plan(job)
         calls = predict_model_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
+        probes, warnings = self._probes(plan, calls)
         cost: Cost | None = None
+        probed: list[int] = []
         if calls is not None:
-            needed = plan.cost(calls.sigmas, variations=job.variations, evaluations_per_row=calls.evaluations_per_row)
+            needed = plan.cost(
+                calls.sigmas, variations=job.variations, evaluations_per_row=calls.evaluations_per_row, probes=probes
+            )
             cost = replace(needed, planning=planning)
+            shared = [level for level in plan.level_of_calls(calls.sigmas) if level < len(plan.levels) - 1]
+            probed = probed_calls(shared, probes)
         return SamplingRecord(
             plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, evaluations=planning,
-            representative_of=tuple(self.representative_of),
+            representative_of=tuple(self.representative_of), probed=tuple(probed), warnings=tuple(warnings),
         )  # fmt: skip
+
+    def _probes(self, plan: SharePlan, calls: ModelCalls | None) -> tuple[int, list[str]]:
+        """Probes per level, and why there are none where they were asked for."""
+        probes = CORRECTIONS[self.correction]
+        if not probes or len(plan.levels) == 1:
+            return 0, []
+        if calls is None:
+            return 0, [_NOT_CORRECTED.format("the sampler decides its steps by the image")]
+        if self._runner().patch_sees_whole_batch:
+            return 0, [_NOT_CORRECTED.format("a patch of the model sees the whole batch (a cache, guidance, windows)")]
+        return probes, []
 
 
 class PrefixGuider(SageGuider):
@@ -210,7 +232,9 @@ class PrefixGuider(SageGuider):
             callback, predicted.expected(shared_only=True), done=predicted.evaluations, bar=not disable_pbar,
             listener=self._listener(predicted),
         ) as progress:  # fmt: skip
-            plan, result, warnings = run_shared(self._runner(predicted), job, predicted.plan, progress)
+            plan, result, warnings = run_shared(
+                self._runner(predicted), job, predicted.plan, progress, probed=predicted.probed
+            )
             if result is not None:
                 traces, preview = result.traces, self._row_per_group(result.samples, plan.levels[-2].clusters)
                 if preview.is_nested:
@@ -254,5 +278,5 @@ class BranchGuider(SageGuider):
             return self._unchanged(job.latent_image)
         return self._finish(
             job, prefix.plan, prefix.record, callback, disable_pbar,
-            levels_done=len(prefix.plan.levels) - 1, traces=prefix.traces,
+            done=LevelsDone(len(prefix.plan.levels) - 1, prefix.traces, of_others=prefix.origin is not None),
         )  # fmt: skip

@@ -39,6 +39,7 @@ class KSamplerSettings:
     denoise: float
     share: float
     share_mode: str = "fixed"
+    correction: str = "off"
 
     def __post_init__(self) -> None:
         check_choice("sampler_name", self.sampler_name, comfy.samplers.KSampler.SAMPLERS)
@@ -110,7 +111,9 @@ def _sample_with(
     make_listener: MakeListener | None, inputs: dict[str, Any],
 ) -> tuple[Guider, Latent]:  # fmt: skip
     settings = KSamplerSettings(**inputs)
-    guider = guider_class(model, groups, negative, settings.cfg, settings.share, settings.share_mode)
+    guider = guider_class(
+        model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction
+    )
     guider.make_listener = make_listener
     return guider, _run(guider, latent, settings.seed, *settings.sampler(model))
 

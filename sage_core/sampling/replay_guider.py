@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -87,6 +87,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         variations: int,
         parents: Sequence[ClusterTrace] | None,
         branch_sigma: float | None,
+        keep_states: Collection[int] = (),
         on_evaluation: Callable[[int], None],
         on_denoised: Callable[[torch.Tensor], None],
     ) -> None:
@@ -96,6 +97,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             conditionings: one per cluster.
             parents: per cluster the trace of the cluster it came from; None to evaluate everything.
             branch_sigma: where to stop; None runs to the end and keeps no trace.
+            keep_states: the calls, by index, whose states are kept in the trace.
             on_evaluation: gets the number of evaluations after each call that reached the model.
             on_denoised: gets the denoised rows after such a call.
         """
@@ -107,6 +109,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         self.variations = variations
         self.parents = parents
         self.branch_sigma = branch_sigma
+        self.keep_states = keep_states
         self.on_evaluation = on_evaluation
         self.on_denoised = on_denoised
         self.traces: list[ClusterTrace] = [[] for _ in conditionings]
@@ -241,16 +244,16 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         else:
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
             self.sources.add(CallSource.EVALUATED)
-        self.calls += 1
         if self.branch_sigma is not None:  # else nobody goes on from here
             calls = recorded or self._recording(sigma, x, conds, outputs)  # one record for all who replay it
             for trace, call in zip(self.traces, calls, strict=True):
                 trace.append(call)
+        self.calls += 1
         return outputs
 
     def _recording(self, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]) -> list[Call]:
         asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
-        return record(sigma, x, asked, len(self.entries))
+        return record(sigma, x, asked, len(self.entries), keep_state=self.calls in self.keep_states)
 
     @staticmethod
     def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:

@@ -21,6 +21,8 @@ def sampling_report(record: SamplingRecord) -> str:
         evaluations = "" if cost is None else f", {counted(cost.per_level[index], 'evaluation')}"
         name = "branch" if level.branch_sigma is None else "shared"
         lines.append(f"- {name}: {sigmas}, {counted(len(level.clusters) * record.variations, 'row')}{evaluations}")
+    if cost is not None and any(cost.probes):
+        lines.append(f"- correction: {counted(sum(cost.probes), 'evaluation')} to correct the shared steps per prompt")
     lines += [*_branches(record), _evaluations(record)]
     if record.repeats:
         lines.append(f"- {counted(record.repeats, 'repeated prompt')}: no evaluations of their own")

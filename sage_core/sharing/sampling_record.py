@@ -19,6 +19,7 @@ class SamplingRecord:
         representative_of: for every prompt of the list the prompt of the plan that is rendered for it; empty if the
             plan has all of them.
         warnings: what the user should know.
+        probed: the calls of the model, by index, at which prompts are probed to correct the shared steps.
     """
 
     plan: SharePlan
@@ -28,6 +29,7 @@ class SamplingRecord:
     evaluations: int = 0
     representative_of: tuple[int, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    probed: tuple[int, ...] = ()
 
     @property
     def calls_depend_on_image(self) -> bool:
@@ -56,7 +58,8 @@ class SamplingRecord:
     def expected(self, *, shared_only: bool = False) -> int:
         """Evaluations to show progress against; a guess of two per step where they cannot be predicted."""
         if self.cost is not None:
-            return self.cost.total - (self.cost.per_level[-1] if shared_only else 0)
+            last = self.cost.per_level[-1] + sum(self.cost.probes[-1:])
+            return self.cost.total - (last if shared_only else 0)
         return 2 * self.steps * self.variations * self.plan.n_prompts
 
     def finished(self, evaluations: int, warnings: Sequence[str]) -> SamplingRecord:

@@ -170,11 +170,11 @@ def test_missing_and_unknown_keys_are_named(tmp_path: Path, where: str, key: str
     state = read_data(path)
     _at(state, where)["new_field"] = 1
     write_data(path, state)
-    with pytest.raises(ValueError, match=f"of format 1, got one with the unknown 'new_field' in {named}"):
+    with pytest.raises(ValueError, match=f"got one with the unknown 'new_field' in {named}"):
         load_prefix(path)
     del _at(state, where)["new_field"], _at(state, where)[key]
     write_data(path, state)
-    with pytest.raises(ValueError, match=f"of format 1, got one without '{key}' in {named}"):
+    with pytest.raises(ValueError, match=f"got one without '{key}' in {named}"):
         load_prefix(path)
 
 
