@@ -137,7 +137,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"format": 2}, "file: expected a prefix of format 1, got 2"),
+    ({"format": 3}, "file: expected a prefix of format 1 or 2, got 3"),
     ({"sampler_name": "quantum"}, "file: sampler_name: expected one of euler.*, got 'quantum'"),
     ({"cfg": float("inf")}, "cfg: expected a finite number, got inf"),
     ({"sigmas": torch.tensor([1.0, 2.0, 0.0])}, r"sigmas: expected \[2.0, 1.0, 0.0\], got \[1.0, 2.0, 0.0\]"),
