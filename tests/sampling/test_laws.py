@@ -25,6 +25,7 @@ from reference import (
     difference,
     different,
     grouped,
+    ksampler_for_each,
     plan_levels,
     sage,
     sage_in_two,
@@ -91,9 +92,9 @@ class TestEverySampler:
 @pytest.mark.parametrize("share", SHARES)
 def test_every_scheduler(scheduler: str, sampler_name: str, share: float) -> None:
     image, one = small("sd15"), conditioning("sd15", seed=10)
-    expected = comfy_ksampler("sd15", one, image, sampler_name=sampler_name, scheduler=scheduler)
-    groups = grouped([one] * 2, [(0, 1)])
-    images = sage("sd15", groups, image, share=share, sampler_name=sampler_name, scheduler=scheduler)
+    settings = {**sampler_settings(sampler_name), "scheduler": scheduler}
+    expected = comfy_ksampler("sd15", one, image, **settings)
+    images = sage("sd15", grouped([one] * 2, [(0, 1)]), image, share=share, **settings)
     assert_equal(images, expected.repeat(2, 1, 1, 1))
 
 
@@ -251,12 +252,6 @@ def through_custom_sampler(
         out = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas_of(sampler_name), small("sd15")).args[0]
     assert guider.record is not None
     return out["samples"], guider.record, evaluations.rows
-
-
-def ksampler_for_each(family: str, prompts: list, image: dict, sampler_name: str) -> torch.Tensor:
-    """The images of ComfyUI's KSampler, prompt by prompt."""
-    settings = sampler_settings(sampler_name)
-    return torch.cat([comfy_ksampler(family, prompt, image, **settings) for prompt in prompts])
 
 
 def sigmas_of(sampler_name: str) -> torch.Tensor:

@@ -100,6 +100,12 @@ def comfy_ksampler(
     return samples
 
 
+def ksampler_for_each(family: str, prompts: list, image: dict, sampler_name: str) -> torch.Tensor:
+    """The images of ComfyUI's KSampler, prompt by prompt."""
+    settings = sampler_settings(sampler_name)
+    return torch.cat([comfy_ksampler(family, prompt, image, **settings) for prompt in prompts])
+
+
 def _content(value: Any) -> Hashable:
     """All that a nested value of plain data says; None where it holds anything else, such as a ControlNet."""
     if isinstance(value, torch.Tensor):
