@@ -1,4 +1,4 @@
-"""Bad input gets an error that names the input, what was expected and what came."""
+"""Errors for invalid input name the input, the expected and the given value."""
 
 from __future__ import annotations
 

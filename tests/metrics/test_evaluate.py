@@ -1,4 +1,4 @@
-"""From images and groups to figures, a report and a plot."""
+"""The evaluation of images and groups, its report and its plot."""
 
 from __future__ import annotations
 

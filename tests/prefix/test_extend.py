@@ -1,4 +1,4 @@
-"""Prompts that are added after the shared steps have the images they would have had."""
+"""Prompts added to a prefix get the images of a run that had them from the start."""
 
 from __future__ import annotations
 

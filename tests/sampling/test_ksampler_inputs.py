@@ -1,4 +1,4 @@
-"""Every latent and setting that a KSampler takes, against ComfyUI's KSampler for each prompt."""
+"""Every kind of latent and setting of KSampler, against ComfyUI's KSampler for each prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of the engine, over everything the ComfyUI under test lists."""
+"""The laws of the engine, over every sampler, scheduler and model family of the ComfyUI under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sigmas a sampler asks the model at, without the model."""
+"""Prediction of the sigmas at which a sampler calls the model, without the model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ksampler_sigmas(family: str, sampler_name: str, steps: int = STEPS) -> torch
 
 
 def real_calls(family: str, sampler_name: str) -> tuple[float, ...]:
-    """The sigmas a real run of ComfyUI asks its model at."""
+    """The sigmas at which a real run calls the model."""
     seen: list[float] = []
 
     def look(executor: Any, model: Any, conds: Any, x: Any, timestep: torch.Tensor, options: Any) -> Any:

@@ -27,7 +27,7 @@ from reference import (
 
 
 class TestTree:
-    """Prompts that are more alike than the rest of their group go on together."""
+    """Prompts that are more similar than the rest of their group share longer."""
 
     def groups(self, prompts: list) -> PromptGroups:
         angles = np.radians([0, 60, 2, 70])

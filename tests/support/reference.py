@@ -85,7 +85,7 @@ _REFERENCES: dict[Hashable, torch.Tensor] = {}
 def comfy_ksampler(
     family: str, positive: Any, image: dict[str, Any], model: Any = None, **settings: Any
 ) -> torch.Tensor:
-    """ComfyUI's KSampler. Without a model of the caller's own, an equal question is answered from memory."""
+    """ComfyUI's KSampler. Equal calls without a model of the caller's own are computed once."""
     use = {**SETTINGS, **settings}
     negative = use.pop("negative", conditioning(family, seed=1))
     key = None if model else _content([family, positive, negative, image, use])
@@ -107,7 +107,7 @@ def ksampler_for_each(family: str, prompts: list, image: dict, sampler_name: str
 
 
 def _content(value: Any) -> Hashable:
-    """All that a nested value of plain data says; None where it holds anything else, such as a ControlNet."""
+    """A hashable value for nested plain data; None if it contains anything else, such as a ControlNet."""
     if isinstance(value, torch.Tensor):
         return value.dtype, value.shape, sha256(value.contiguous().numpy().tobytes()).digest()
     if isinstance(value, dict):
