@@ -1,4 +1,4 @@
-"""Plain data in a file; that it is whole or not there is shown by the tests of a training's state."""
+"""Plain data in a file."""
 
 from __future__ import annotations
 

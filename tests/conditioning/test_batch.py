@@ -1,4 +1,4 @@
-"""Conditions of many clusters as one batch: together where ComfyUI would, and then the same result."""
+"""Conditions of several clusters as one batch: built where ComfyUI would batch them, with the same result."""
 
 from __future__ import annotations
 

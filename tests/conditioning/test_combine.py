@@ -1,4 +1,4 @@
-"""One condition for a group."""
+"""The group condition."""
 
 from __future__ import annotations
 

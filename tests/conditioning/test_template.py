@@ -1,4 +1,4 @@
-"""A template's extras for every prompt."""
+"""Extras of a template on every prompt."""
 
 from __future__ import annotations
 

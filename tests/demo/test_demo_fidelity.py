@@ -1,4 +1,4 @@
-"""The bundled model draws what prompts say that it was never trained on."""
+"""Images of the demo model show what prompts outside its training set ask for."""
 
 from __future__ import annotations
 

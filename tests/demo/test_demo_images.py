@@ -1,4 +1,4 @@
-"""The bundled image set: whole, captioned, in a style of its own."""
+"""The demo image set: complete, captioned, in its own style."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judge on real drawings that it has not seen."""
+"""The demo judge on drawings outside its training set."""
 
 from __future__ import annotations
 

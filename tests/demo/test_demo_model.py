@@ -1,4 +1,4 @@
-"""The bundled model: loads through ComfyUI, knows its words, draws."""
+"""The demo model: loading through ComfyUI, vocabulary, images."""
 
 from __future__ import annotations
 

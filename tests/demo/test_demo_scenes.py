@@ -1,4 +1,4 @@
-"""The scenes of the demo model: captions, what is kept from training, drawings, and what counts as right."""
+"""Scenes of the demo model: captions, held-out pairs, drawings, and the verdicts on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which prompts are doubtful in their groups."""
+"""Borderline prompts and conflicting modifiers of groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a prompt list to groups, with the connected CLIP and with a real sentence model."""
+"""From a prompt list to groups, with the connected CLIP and with a sentence model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grouping: complete linkage at a threshold, and the threshold that the data gives."""
+"""Complete linkage at a threshold."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class TestManyPrompts:
         assert all(len(group) == 4 and len(set(cluster[list(group)])) == 1 for group in found)
 
     def test_thousands_of_variants_of_one_prompt_share(self) -> None:
-        """All pairs alike: more than one tree holds, and still only a handful of groups."""
+        """All pairs similar: more prompts than one tree holds, and still only a few groups."""
         embeddings = clustered_directions(1, [6000], spread=0.2)
         partition = cluster_prompts(prompt_names(6000), embeddings, threshold=0.5)
         assert len(partition) <= 4

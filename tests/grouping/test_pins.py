@@ -1,4 +1,4 @@
-"""Prompts put into a group by hand: how they are written, and that grouping leaves them where they are."""
+"""Pinned prompts: their format, and that grouping keeps them in place."""
 
 from __future__ import annotations
 

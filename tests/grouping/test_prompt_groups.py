@@ -1,4 +1,4 @@
-"""What travels on a SAGE_GROUPS wire."""
+"""The value of a SAGE_GROUPS socket."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class TestAutoThreshold:
         assert sorted(map(len, cluster_prompts(prompt_names(27), embeddings, threshold=threshold)))[-3:] == [1, 3, 4]
 
     def test_the_scale_of_the_encoder_does_not_matter(self) -> None:
-        """An encoder that finds everything alike: a common direction added to all."""
+        """An encoder that finds everything similar: a common direction added to all."""
 
         def crowded(vectors: np.ndarray) -> np.ndarray:
             return normalize(np.concatenate([np.full((len(vectors), 1), 1.5), vectors], 1))

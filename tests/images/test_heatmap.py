@@ -1,4 +1,4 @@
-"""The similarity picture."""
+"""The similarity heatmap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One PNG a prompt."""
+"""One PNG file per image, with metadata."""
 
 from __future__ import annotations
 

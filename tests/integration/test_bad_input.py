@@ -1,4 +1,4 @@
-"""Bad input gets an error that names the input, what was expected and what came."""
+"""Errors for invalid input name the input, the expected and the given value."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_no_clip() -> None:
     ("\U0001f98a in the snow \u2603\ufe0f\n\u062b\u0639\u0644\u0628 \u0641\u064a \u0627\u0644\u062b\u0644\u062c\n"
      "\u05e9\u05d5\u05e2\u05dc", 3),
     ("x" * 20_000 + "\n" + "a castle on a hill, " * 1000, 2),
-    ("a {red|blue} {car|house} number " + "{" + "|".join(str(number) for number in range(125)) + "}", 500),
+    ("a {red|blue} {car|house} number " + "{" + "|".join(str(number) for number in range(50)) + "}", 200),
 ])  # fmt: skip
 def test_unusual_lists_work(prompts: str, count: int) -> None:
     groups, report, similarity = group(prompts).args

@@ -1,4 +1,4 @@
-"""The subgraph blueprint: the server lists it, and it holds what the nodes of the pack have."""
+"""The subgraph blueprint: listed by the server, with sockets and inputs that match the nodes."""
 
 from __future__ import annotations
 

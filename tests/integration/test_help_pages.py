@@ -1,4 +1,4 @@
-"""The help pages: one a node, each with a picture and an example. Every picture in them and in the README is there."""
+"""The help pages: one per node, with a picture and an example; every picture in them and in the README exists."""
 
 from __future__ import annotations
 

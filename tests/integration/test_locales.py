@@ -1,4 +1,4 @@
-"""The translations: complete, and of what the nodes really say."""
+"""The translations: complete, and matching the node schemas."""
 
 from __future__ import annotations
 

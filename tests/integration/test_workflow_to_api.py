@@ -1,4 +1,4 @@
-"""The converter from the browser's workflow format to the API's, on hand-made cases."""
+"""The converter from workflow format to API format, on hand-made cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks that look at images."""
+"""Image encoders."""
 
 from __future__ import annotations
 

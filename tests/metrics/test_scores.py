@@ -1,4 +1,4 @@
-"""Measures of image sets, against brute force and known values."""
+"""Scores of image sets, against brute force and known values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The groups panel: groups of an earlier run under other settings, their tree, and what is remembered."""
+"""The groups panel's payload: previews under other settings, dendrogram, cache."""
 
 from __future__ import annotations
 

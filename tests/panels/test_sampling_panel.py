@@ -1,4 +1,4 @@
-"""The sampling panel's payload: evaluations, time, and pictures that it can cut into rows."""
+"""The sampling panel's payload: evaluations, time, and a contact sheet that the page can cut into rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training panel's payload: lines of its loss that a panel can draw, and its samples."""
+"""The training panel's payload: loss curves and sample images."""
 
 from __future__ import annotations
 

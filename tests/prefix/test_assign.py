@@ -1,4 +1,4 @@
-"""Which cluster a prompt that comes later goes along with."""
+"""Assignment of new prompts to the clusters of a prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompts that are added after the shared steps have the images they would have had."""
+"""Prompts added to a prefix get the images of a run that had them from the start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from comfyui_sage.sage_core.sampling.prefix import Prefix
 from evaluations import count_evaluations
 from models import MODELS, clip_l, conditioning
 from prefixes import BOATS, CARS, new_prompts, sample_branch, sample_prefix, six_prompts
-from reference import SETTINGS, assert_equal, comfy_ksampler, difference, plan_levels, small
+from reference import ADAPTIVE, SETTINGS, assert_equal, comfy_ksampler, difference, plan_levels, sampler_settings, small
 
 SOME_SAMPLERS = ("euler", "dpmpp_2m", "dpmpp_sde", "euler_ancestral", "uni_pc", "dpm_adaptive", "heun", "lcm")
 STEPS = [(CARS, 2), ((0, 3), 5), (BOATS, 4)]
@@ -44,9 +44,8 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
     groups = six_prompts()
     plan_levels(monkeypatch, STEPS, 6)
     prompts, conditionings, embeddings = new_prompts(1, 15, 123, 190)
-    added, _ = extend_prefix(
-        sample_prefix(groups, variations=2, sampler_name=sampler_name), prompts, conditionings, embeddings
-    )
+    settings = {**SETTINGS, **sampler_settings(sampler_name), "steps": 8}
+    added, _ = extend_prefix(sample_prefix(groups, variations=2, **settings), prompts, conditionings, embeddings)
     plan_levels(monkeypatch, [((*CARS, 6, 7), 2), ((0, 3, 6), 5), ((*BOATS, 8), 4)], 10)
     direct = AsBefore(**{
         **vars(groups), "prompts": groups.prompts + prompts, "conditionings": groups.conditionings + conditionings,
@@ -55,22 +54,19 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
     })  # fmt: skip
     image = small("sd15", batch=2)
     expected = ksampler.sample(
-        MODELS["sd15"](), direct, conditioning("sd15", seed=1), image, share=0.5,
-        **{**SETTINGS, "sampler_name": sampler_name},
+        MODELS["sd15"](), direct, conditioning("sd15", seed=1), image, share=0.5, **settings
     )[0]["samples"]  # fmt: skip
     with count_evaluations(MODELS["sd15"]()) as evaluations:
-        images = sample_branch(added)
+        out, report = ksampler.sample_branch(MODELS["sd15"](), added)
+    images = out["samples"]
     assert_equal(images, expected[12:])
-    alone = comfy_ksampler("sd15", conditionings[3], image, sampler_name=sampler_name)
+    alone = comfy_ksampler("sd15", conditionings[3], image, **settings)
     assert_equal(images[6:], alone), "what is like nothing shares nothing"
-    assert difference(images[:2], comfy_ksampler("sd15", conditionings[0], image, sampler_name=sampler_name)) > 1e-3
-    if sampler_name != "dpm_adaptive":
+    assert difference(images[:2], comfy_ksampler("sd15", conditionings[0], image, **settings)) > 1e-3
+    if sampler_name not in ADAPTIVE:
         assert added.record.cost is not None
         assert evaluations.rows == added.record.cost.total < added.record.cost.without_sharing
-    assert (
-        "Warning: not similar enough to any group, so sampled from the start, alone: 'at 190'"
-        in (ksampler.sample_branch(MODELS["sd15"](), added)[1])
-    )
+    assert "Warning: not similar enough to any group, so sampled from the start, alone: 'at 190'" in report
 
 
 @pytest.mark.parametrize("share_mode", ["fixed", "tree"])

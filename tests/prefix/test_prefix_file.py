@@ -1,4 +1,4 @@
-"""A prefix that was saved goes on as if it had not been, bit for bit, in another process."""
+"""Saved prefixes: bit-identical images in another process, checks of the file, nodes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class TestClip:
 
     @pytest.mark.parametrize("pooled", [None, torch.zeros(1, 8)])
     def test_the_mean_token_where_nothing_is_pooled(self, pooled: torch.Tensor | None) -> None:
-        """Zeros are what an SD3 encoder without its CLIPs gives: all prompts would look alike."""
+        """Zeros are what an SD3 encoder without its CLIPs gives: all prompts would be equal."""
         text = randn(1, 5, 4, seed=1)
         (found,) = clip_embeddings([[[text, {"pooled_output": pooled}]]])
         mean = text.mean(dim=1)[0]

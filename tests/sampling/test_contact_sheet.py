@@ -1,4 +1,4 @@
-"""The contact sheet that a preview made for one latent shows."""
+"""The contact sheet: all latents of a batch as one latent, for previews."""
 
 from __future__ import annotations
 

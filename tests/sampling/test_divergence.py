@@ -1,4 +1,4 @@
-"""How far a group's prompts are apart."""
+"""The divergence of the predictions of a group's prompts."""
 
 from __future__ import annotations
 

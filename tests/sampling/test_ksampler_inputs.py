@@ -1,4 +1,4 @@
-"""Every latent and setting that a KSampler takes, against ComfyUI's KSampler for each prompt."""
+"""Every kind of latent and setting of KSampler, against ComfyUI's KSampler for each prompt."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from reference import (
     grouped,
     sage,
     sage_in_two,
+    sampler_settings,
     small,
 )
 
@@ -38,10 +39,10 @@ import nodes as comfy_nodes
 @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
 class TestLatents:
     def test_variations_are_prompt_major(self, sampler_name: str) -> None:
-        check_laws("sd15", small("sd15", batch=3), sampler_name=sampler_name)
+        check_laws("sd15", small("sd15", batch=3), **sampler_settings(sampler_name))
 
     def test_image_to_image(self, sampler_name: str) -> None:
-        check_laws("sd15", small("sd15", batch=2, seed=3), sampler_name=sampler_name, denoise=0.6)
+        check_laws("sd15", small("sd15", batch=2, seed=3), **sampler_settings(sampler_name), denoise=0.6)
 
     @pytest.mark.parametrize("masks", [1, 2])
     def test_inpainting(self, sampler_name: str, masks: int) -> None:
@@ -49,7 +50,7 @@ class TestLatents:
         mask = torch.zeros(masks, 1, 64, 64)
         for index in range(masks):
             mask[index, :, : 24 + 16 * index, 16:] = 1.0
-        check_laws("sd15", {**image, "noise_mask": mask}, sampler_name=sampler_name, denoise=0.8)
+        check_laws("sd15", {**image, "noise_mask": mask}, **sampler_settings(sampler_name), denoise=0.8)
 
     @pytest.mark.parametrize("shape", [(64, 64), (3, 64, 64)])
     def test_other_mask_shapes(self, sampler_name: str, shape: tuple[int, ...]) -> None:
@@ -57,25 +58,25 @@ class TestLatents:
         for index, layer in enumerate(mask.view(-1, 64, 64)):
             layer[: 24 + 16 * index, 16:] = 1.0
         image = {**small("sd15", batch=2, seed=3), "noise_mask": mask}
-        check_laws("sd15", image, sampler_name=sampler_name, denoise=0.8)
+        check_laws("sd15", image, **sampler_settings(sampler_name), denoise=0.8)
 
     def test_video_masks_are_frames(self, sampler_name: str) -> None:
         mask = torch.zeros(2, 8, 8)
         mask[0, :4], mask[1, :, 4:] = 1.0, 1.0
         image = {**small("video", batch=2, seed=3), "noise_mask": mask}
-        check_laws("video", image, sampler_name=sampler_name, denoise=0.8)
+        check_laws("video", image, **sampler_settings(sampler_name), denoise=0.8)
 
     def test_noise_of_chosen_batch_indices(self, sampler_name: str) -> None:
-        check_laws("sd15", {**small("sd15", batch=3), "batch_index": [4, 0, 4]}, sampler_name=sampler_name)
+        check_laws("sd15", {**small("sd15", batch=3), "batch_index": [4, 0, 4]}, **sampler_settings(sampler_name))
 
     def test_not_square(self, sampler_name: str) -> None:
-        check_laws("sd15", small("sd15", batch=2, h=6, w=10), sampler_name=sampler_name)
+        check_laws("sd15", small("sd15", batch=2, h=6, w=10), **sampler_settings(sampler_name))
 
     def test_video(self, sampler_name: str) -> None:
-        check_laws("video", small("video", batch=2), sampler_name=sampler_name)
+        check_laws("video", small("video", batch=2), **sampler_settings(sampler_name))
 
     def test_cfg_1(self, sampler_name: str) -> None:
-        check_laws("sd15", small("sd15"), sampler_name=sampler_name, cfg=1.0)
+        check_laws("sd15", small("sd15"), **sampler_settings(sampler_name), cfg=1.0)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])

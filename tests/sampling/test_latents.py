@@ -1,4 +1,4 @@
-"""Batches of rows, as plain tensors and as ComfyUI's nested latents."""
+"""Batches of latents, as plain tensors and as ComfyUI's nested tensors."""
 
 from __future__ import annotations
 

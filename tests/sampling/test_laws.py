@@ -1,4 +1,4 @@
-"""The laws of the engine, over everything the ComfyUI under test lists."""
+"""The laws of the engine, over every sampler, scheduler and model family of the ComfyUI under test."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
-from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
+from comfyui_sage.sage_core.grouping.partition import Partition
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
+from comfyui_sage.sage_core.sharing.sampling_record import SamplingRecord
 from evaluations import count_evaluations
-from models import MODELS, conditioning, randn
+from models import MODELS, conditioning
 from reference import (
     ADAPTIVE,
     SAMPLERS,
@@ -24,6 +25,7 @@ from reference import (
     difference,
     different,
     grouped,
+    ksampler_for_each,
     plan_levels,
     sage,
     sage_in_two,
@@ -36,52 +38,53 @@ import nodes as comfy_nodes
 
 @pytest.mark.parametrize("sampler_name", SAMPLERS)
 class TestEverySampler:
+    GROUPS = ((0, 2), (1,))
+
+    @staticmethod
+    @functools.cache
+    def three_prompts(sampler_name: str) -> torch.Tensor:
+        """Three different prompts, two of them in one group."""
+        groups = grouped(different("sd15", 3), TestEverySampler.GROUPS)
+        return sage("sd15", groups, small("sd15"), share=0.5, **sampler_settings(sampler_name))
+
     @pytest.mark.parametrize("share", SHARES)
     def test_identical_prompts_equal_ksampler(self, sampler_name: str, share: float) -> None:
-        image = small("sd15", batch=2)
-        one = conditioning("sd15", seed=10)
+        image, one = small("sd15", batch=2 if share == 0.5 else 1), conditioning("sd15", seed=10)
         expected = comfy_ksampler("sd15", one, image, **sampler_settings(sampler_name))
         images = sage("sd15", grouped([one] * 3, [(0, 1, 2)]), image, share=share, **sampler_settings(sampler_name))
         assert_equal(images, expected.repeat(3, 1, 1, 1))
 
     def test_share_0_equals_ksampler_for_each_prompt(self, sampler_name: str) -> None:
-        image, prompts = small("sd15", batch=2), different("sd15", 3)
-        expected = torch.cat(
-            [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
-        )
+        image, prompts = small("sd15"), different("sd15", 3)
         images = sage("sd15", grouped(prompts, [(0, 1, 2)]), image, share=0.0, **sampler_settings(sampler_name))
-        assert_equal(images, expected)
+        assert_equal(images, ksampler_for_each("sd15", prompts, image, sampler_name))
 
     def test_groups_of_one_equal_ksampler_for_each_prompt(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 2)
-        expected = torch.cat(
-            [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
-        )
         images = sage("sd15", grouped(prompts, [(0,), (1,)]), image, share=0.5, **sampler_settings(sampler_name))
-        assert_equal(images, expected)
+        assert_equal(images, ksampler_for_each("sd15", prompts, image, sampler_name))
 
     def test_prefix_then_branch_equals_one_node_equals_guider(self, sampler_name: str) -> None:
-        image, groups = small("sd15", batch=2), grouped(different("sd15", 3), [(0, 2), (1,)])
-        one = sage("sd15", groups, image, share=0.5, **sampler_settings(sampler_name))
-        two = sage_in_two("sd15", groups, image, share=0.5, **sampler_settings(sampler_name))
+        one, groups = self.three_prompts(sampler_name), grouped(different("sd15", 3), self.GROUPS)
+        two = sage_in_two("sd15", groups, small("sd15"), share=0.5, **sampler_settings(sampler_name))
         assert_equal(two, one)
-        assert_equal(through_custom_sampler(groups, image, 0.5, sampler_name), one)
+        assert_equal(through_custom_sampler(sampler_name, 3, self.GROUPS)[0], one)
 
     def test_evaluations_at_the_model_are_those_planned(self, sampler_name: str) -> None:
-        guider, rows = counted_run(sampler_name, share=0.5)
-        assert guider.record.evaluations == rows
+        _, record, rows = through_custom_sampler(sampler_name, 3, self.GROUPS)
+        assert record.evaluations == rows
         if sampler_name in ADAPTIVE:
-            assert guider.record.cost is None
+            assert record.cost is None
         else:
-            assert guider.record.cost.total == rows
-            assert rows < guider.record.cost.without_sharing
+            assert record.cost is not None
+            assert record.cost.total == rows
+            assert rows < record.cost.without_sharing
 
     def test_sharing_changes_only_grouped_prompts(self, sampler_name: str) -> None:
-        image, prompts = small("sd15"), different("sd15", 3)
-        images = sage("sd15", grouped(prompts, [(0, 1), (2,)]), image, share=0.5, **sampler_settings(sampler_name))
-        alone = [comfy_ksampler("sd15", prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
-        assert_equal(images[2:], alone[2])
-        assert difference(images[:1], alone[0]) > 1e-3, "the plan shares these steps: the image has to show it"
+        images = self.three_prompts(sampler_name)
+        alone = ksampler_for_each("sd15", different("sd15", 3), small("sd15"), sampler_name)
+        assert_equal(images[1:2], alone[1:2])
+        assert difference(images[:1], alone[:1]) > 1e-3, "the plan shares these steps: the image has to show it"
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
@@ -89,9 +92,9 @@ class TestEverySampler:
 @pytest.mark.parametrize("share", SHARES)
 def test_every_scheduler(scheduler: str, sampler_name: str, share: float) -> None:
     image, one = small("sd15"), conditioning("sd15", seed=10)
-    expected = comfy_ksampler("sd15", one, image, sampler_name=sampler_name, scheduler=scheduler)
-    groups = grouped([one] * 2, [(0, 1)])
-    images = sage("sd15", groups, image, share=share, sampler_name=sampler_name, scheduler=scheduler)
+    settings = {**sampler_settings(sampler_name), "scheduler": scheduler}
+    expected = comfy_ksampler("sd15", one, image, **settings)
+    images = sage("sd15", grouped([one] * 2, [(0, 1)]), image, share=share, **settings)
     assert_equal(images, expected.repeat(2, 1, 1, 1))
 
 
@@ -100,11 +103,8 @@ def test_every_scheduler(scheduler: str, sampler_name: str, share: float) -> Non
 class TestEveryFamily:
     def test_share_0(self, family: str, sampler_name: str) -> None:
         image, prompts = small(family), different(family, 2)
-        expected = torch.cat(
-            [comfy_ksampler(family, prompt, image, **sampler_settings(sampler_name)) for prompt in prompts]
-        )
         images = sage(family, grouped(prompts, [(0, 1)]), image, share=0.0, **sampler_settings(sampler_name))
-        assert_equal(images, expected)
+        assert_equal(images, ksampler_for_each(family, prompts, image, sampler_name))
 
     def test_identical_prompts(self, family: str, sampler_name: str) -> None:
         image, one = small(family, batch=2), conditioning(family, seed=10)
@@ -118,7 +118,7 @@ class TestEveryFamily:
         assert_equal(sage_in_two(family, groups, image, share=0.5, **sampler_settings(sampler_name)), one)
 
 
-BRANCHES = (((0, 2, 3), 2), ((0, 3), 5), ((1, 4), 4))
+BRANCHES = (((0, 2, 3), 1), ((0, 3), 4), ((1, 4), 3))
 """Clusters of five prompts, and the number of steps that each shares: a tree beside a group with a share of its own."""
 
 
@@ -133,11 +133,11 @@ def in_levels(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestEverySamplerInLevels:
     GROUPS = ((0, 2, 3), (1, 4))
 
-    @classmethod
+    @staticmethod
     @functools.cache
-    def five_prompts(cls, sampler_name: str) -> torch.Tensor:
+    def five_prompts(sampler_name: str) -> torch.Tensor:
         """Five different prompts in four levels."""
-        groups = grouped(different("sd15", 5), cls.GROUPS)
+        groups = grouped(different("sd15", 5), TestEverySamplerInLevels.GROUPS)
         return sage("sd15", groups, small("sd15"), share=0.5, **sampler_settings(sampler_name))
 
     def test_identical_prompts_equal_ksampler(self, sampler_name: str) -> None:
@@ -151,21 +151,21 @@ class TestEverySamplerInLevels:
         image, groups = small("sd15"), grouped(different("sd15", 5), self.GROUPS)
         one = self.five_prompts(sampler_name)
         assert_equal(sage_in_two("sd15", groups, image, share=0.5, **sampler_settings(sampler_name)), one)
-        assert_equal(through_custom_sampler(groups, image, 0.5, sampler_name), one)
+        assert_equal(through_custom_sampler(sampler_name, 5, self.GROUPS)[0], one)
 
     def test_evaluations_at_the_model_are_those_planned(self, sampler_name: str) -> None:
-        guider, rows = counted_run(sampler_name, share=0.5, prompts=5, partition=self.GROUPS)
-        assert len(guider.record.plan.levels) == 4
-        assert guider.record.warnings == ()
-        assert guider.record.evaluations == rows
-        assert guider.record.cost is None or guider.record.cost.total == rows < guider.record.cost.without_sharing
+        _, record, rows = through_custom_sampler(sampler_name, 5, self.GROUPS)
+        assert len(record.plan.levels) == 4
+        assert record.warnings == ()
+        assert record.evaluations == rows
+        assert record.cost is None or record.cost.total == rows < record.cost.without_sharing
 
     def test_groups_do_not_touch_each_other(self, sampler_name: str) -> None:
         """Every group as if the other one were not there, in two levels of its own."""
         image, prompts = small("sd15"), different("sd15", 5)
         both = self.five_prompts(sampler_name)
         with pytest.MonkeyPatch.context() as patch:
-            plan_levels(patch, [((0, 1), 4)], 2)
+            plan_levels(patch, [((0, 1), 3)], 2)
             pair = grouped([prompts[1], prompts[4]], [(0, 1)])
             assert_equal(both[[1, 4]], sage("sd15", pair, image, share=0.5, **sampler_settings(sampler_name)))
 
@@ -176,7 +176,7 @@ def test_every_level_runs_under_its_own_condition() -> None:
     image, prompts = small("sd15"), different("sd15", 5)
     groups = grouped(prompts, [(0, 2, 3), (1, 4)])
     images = sage("sd15", groups, image, share=0.5)
-    chain = [(groups.condition((0, 2, 3)), 2), (groups.condition((0, 3)), 5), (prompts[3], 8)]
+    chain = [(groups.condition((0, 2, 3)), 1), (groups.condition((0, 3)), 4), (prompts[3], 8)]
     assert_equal(images[3:4], in_calls("sd15", chain, image, "euler"))
     assert_equal(images[2:3], in_calls("sd15", [chain[0], (prompts[2], 8)], image, "euler"))
 
@@ -240,25 +240,18 @@ def in_calls(family: str, chain: list[tuple[list, int]], image: dict, sampler_na
     return image["samples"]
 
 
-def through_custom_sampler(groups: PromptGroups, image: dict, share: float, sampler_name: str) -> torch.Tensor:
-    """SAGE Guider into SamplerCustomAdvanced."""
-    model = MODELS["sd15"]()
-    guider = SageGuider(model, groups, conditioning("sd15", seed=1), SETTINGS["cfg"], share)
-    noise, sampler = Noise_RandomNoise(SETTINGS["seed"]), comfy.samplers.sampler_object(sampler_name)
-    return SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas_of(sampler_name), image).args[0]["samples"]
-
-
-def counted_run(
-    sampler_name: str, share: float, prompts: int = 3, partition: tuple = ((0, 2), (1,))
-) -> tuple[SageGuider, int]:
-    """The guider after a run with two variations, and the rows that reached the network."""
+@functools.cache
+def through_custom_sampler(
+    sampler_name: str, prompts: int, partition: Partition
+) -> tuple[torch.Tensor, SamplingRecord, int]:
+    """SAGE Guider and SamplerCustomAdvanced: the images, the record, and the rows that reached the network."""
     model, groups = MODELS["sd15"](), grouped(different("sd15", prompts), partition)
-    image = small("sd15", batch=2)["samples"]
-    guider = SageGuider(model, groups, conditioning("sd15", seed=1), SETTINGS["cfg"], share)
-    noise, sampler = randn(*image.shape, seed=1), comfy.samplers.sampler_object(sampler_name)
+    guider = SageGuider(model, groups, conditioning("sd15", seed=1), SETTINGS["cfg"], 0.5)
+    noise, sampler = Noise_RandomNoise(SETTINGS["seed"]), comfy.samplers.sampler_object(sampler_name)
     with count_evaluations(model) as evaluations:
-        guider.sample(noise, image, sampler, sigmas_of(sampler_name), disable_pbar=True, seed=1)
-    return guider, evaluations.rows
+        out = SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas_of(sampler_name), small("sd15")).args[0]
+    assert guider.record is not None
+    return out["samples"], guider.record, evaluations.rows
 
 
 def sigmas_of(sampler_name: str) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Chunks of whole runs, out of memory, and where the trace lives."""
+"""Chunks of clusters, out-of-memory handling, and where traces are stored."""
 
 from __future__ import annotations
 

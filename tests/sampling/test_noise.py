@@ -1,4 +1,4 @@
-"""Noise of a run over many clusters is the plain run's noise, repeated."""
+"""Noise of a run over several clusters equals the plain run's noise, repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which sigmas a sampler asks the model at, without the model."""
+"""Prediction of the sigmas at which a sampler calls the model, without the model."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import torch
 from comfyui_sage.sage_core.sampling.predicted_calls import predict_model_calls
 from evaluations import count_evaluations
 from models import MODELS, conditioning, latent, randn
-from reference import SAMPLERS
+from reference import ADAPTIVE, SAMPLERS
 
 STEPS = 5
-ADAPTIVE = {"dpm_adaptive"}
 
 
-def host_sigmas(family: str, sampler_name: str, steps: int = STEPS) -> torch.Tensor:
+def ksampler_sigmas(family: str, sampler_name: str, steps: int = STEPS) -> torch.Tensor:
     model = MODELS[family]()
     return comfy.samplers.KSampler(model, steps, model.load_device, sampler_name, "normal").sigmas
 
 
 def real_calls(family: str, sampler_name: str) -> tuple[float, ...]:
-    """The sigmas a real run of ComfyUI asks its model at."""
+    """The sigmas at which a real run calls the model."""
     seen: list[float] = []
 
     def look(executor: Any, model: Any, conds: Any, x: Any, timestep: torch.Tensor, options: Any) -> Any:
@@ -37,7 +36,7 @@ def real_calls(family: str, sampler_name: str) -> tuple[float, ...]:
     guider.model_options = {"transformer_options": {"wrappers": wrappers}}
     image = latent(family)["samples"]
     sampler = comfy.samplers.sampler_object(sampler_name)
-    sigmas = host_sigmas(family, sampler_name)
+    sigmas = ksampler_sigmas(family, sampler_name)
     guider.sample(randn(*image.shape, seed=3), image, sampler, sigmas, disable_pbar=True, seed=5)
     return tuple(seen)
 
@@ -46,7 +45,7 @@ def probe(family: str, sampler_name: str, **settings: Any) -> Any:
     options = settings.pop("model_options", {})
     sampler = settings.pop("sampler", None) or comfy.samplers.sampler_object(sampler_name)
     sigmas = settings.pop("sigmas", None)
-    sigmas = host_sigmas(family, sampler_name) if sigmas is None else sigmas
+    sigmas = ksampler_sigmas(family, sampler_name) if sigmas is None else sigmas
     return predict_model_calls(MODELS[family](), options, sampler, sigmas, settings.pop("cfg", 3.0))
 
 
@@ -99,7 +98,7 @@ class TestNoSideEffects:
         assert evaluations.rows == 0
 
     def test_sigmas_and_options(self) -> None:
-        sigmas, options = host_sigmas("sd15", "euler"), {"transformer_options": {"patches": {}}}
+        sigmas, options = ksampler_sigmas("sd15", "euler"), {"transformer_options": {"patches": {}}}
         before = sigmas.clone()
         probe("sd15", "euler", sigmas=sigmas, model_options=options)
         assert torch.equal(sigmas, before)
@@ -132,10 +131,10 @@ class TestUnpredictableSamplers:
                 x = model(x, sigma.expand(len(x)), **extra_args)
             return x
 
-        sigmas = host_sigmas("sd15", "euler")
+        sigmas = ksampler_sigmas("sd15", "euler")
         found = probe("sd15", "euler", sampler=self.sampler(odd), sigmas=sigmas)
         assert found.sigmas == tuple(sigmas[[0, 0, 2]].tolist())
 
     def test_one_step(self) -> None:
-        sigmas = host_sigmas("sd15", "euler", steps=1)
+        sigmas = ksampler_sigmas("sd15", "euler", steps=1)
         assert probe("sd15", "euler", sigmas=sigmas).sigmas == (float(sigmas[0]),)

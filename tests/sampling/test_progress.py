@@ -1,4 +1,4 @@
-"""Progress: evaluations counted, and every row of a level in one preview."""
+"""Progress: counts evaluations and previews all rows of a level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samplers that draw random numbers of their own."""
+"""Samplers that draw random numbers themselves."""
 
 from __future__ import annotations
 

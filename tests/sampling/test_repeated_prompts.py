@@ -1,4 +1,4 @@
-"""Prompts that a list has more than once."""
+"""Prompts that a list contains more than once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user sees while it runs: progress per call, all rows in the preview, stop within one evaluation."""
+"""ComfyUI's progress bar and previews during a run, and interruption within one evaluation."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.sampling import ksampler
 from evaluations import count_evaluations
@@ -16,18 +15,19 @@ from reference import (
     SETTINGS,
     SOME_SAMPLERS,
     assert_equal,
-    comfy_ksampler,
     difference,
     different,
     grouped,
+    ksampler_for_each,
     sage,
     sage_in_two,
+    sampler_settings,
     small,
 )
 
 
 class TestTree:
-    """Prompts that are more alike than the rest of their group go on together."""
+    """Prompts that are more similar than the rest of their group share longer."""
 
     def groups(self, prompts: list) -> PromptGroups:
         angles = np.radians([0, 60, 2, 70])
@@ -37,8 +37,8 @@ class TestTree:
     @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
     def test_equals_ksampler_where_it_must(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 4)
-        settings = {"share_mode": "tree", "sampler_name": sampler_name}
-        alone = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        settings = {"share_mode": "tree", **sampler_settings(sampler_name)}
+        alone = ksampler_for_each("sd15", prompts, image, sampler_name)
         assert_equal(sage("sd15", self.groups(prompts), image, share=0.0, **settings), alone)
         equal = sage("sd15", self.groups(prompts[:1] * 4), image, share=0.5, **settings)
         assert_equal(equal, alone[:2].repeat(4, 1, 1, 1))
@@ -63,8 +63,8 @@ class TestAuto:
     @pytest.mark.parametrize("sampler_name", SOME_SAMPLERS)
     def test_equals_ksampler_where_it_must(self, sampler_name: str) -> None:
         image, prompts = small("sd15", batch=2), different("sd15", 5)
-        settings = {"share_mode": "auto", "sampler_name": sampler_name}
-        alone = torch.cat([comfy_ksampler("sd15", prompt, image, sampler_name=sampler_name) for prompt in prompts])
+        settings = {"share_mode": "auto", **sampler_settings(sampler_name)}
+        alone = ksampler_for_each("sd15", prompts, image, sampler_name)
         assert_equal(sage("sd15", grouped(prompts, self.GROUPS), image, share=0.0, **settings), alone)
         equal = sage("sd15", grouped(prompts[:1] * 5, self.GROUPS), image, share=0.5, **settings)
         assert_equal(equal, alone[:2].repeat(5, 1, 1, 1))

@@ -1,4 +1,4 @@
-"""The trace: recorded answers, replayed only to the run that asks the same."""
+"""The trace: recorded model outputs, replayed only to a run that makes the same calls."""
 
 from __future__ import annotations
 

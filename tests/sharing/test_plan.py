@@ -1,4 +1,4 @@
-"""The plan: nested partitions that predict their own cost."""
+"""The share plan: nested partitions, and their predicted cost."""
 
 from __future__ import annotations
 

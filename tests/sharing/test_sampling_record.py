@@ -1,4 +1,4 @@
-"""What a sampling run planned and evaluated."""
+"""The record of a sampling run: planned and finished evaluations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long who shares."""
+"""The share modes: for how many steps each cluster shares."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from reference import SETTINGS, different, grouped, small
 CARS = (0, 2, 3)
 BOATS = (1, 4)
 DEGREES = (0, 120, 30, 2, 125, 240)
-"""Cars (two of them nearly alike), boats, and one thing alone."""
+"""Cars (two of them nearly equal), boats, and one prompt alone."""
 THRESHOLD = float(np.cos(np.radians(40)))
 
 

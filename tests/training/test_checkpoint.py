@@ -1,4 +1,4 @@
-"""A saved state is whole or is not there."""
+"""Training checkpoints are written completely or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ComfyUI's dataset nodes give becomes examples, or a clear error."""
+"""Training examples from the outputs of ComfyUI's dataset nodes, or a clear error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CAPTIONS = ("a red car in the snow", "a blue car in the snow", "a bowl of ramen"
 
 
 def conditioning(seed: int, like: int | None = None) -> list:
-    """Embeddings of one seed are alike."""
+    """The same seed gives the same embeddings."""
     base = torch.randn(1, 4, 8, generator=torch.Generator().manual_seed(like if like is not None else seed))
     own = torch.randn(1, 4, 8, generator=torch.Generator().manual_seed(100 + seed))
     return [[base + 0.05 * own, {"pooled_output": (base + 0.05 * own).mean(1)}]]

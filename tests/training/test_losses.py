@@ -1,4 +1,4 @@
-"""The terms of L_SAGE against what they are derived from."""
+"""The terms of the SAGE loss, against their derivations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sigmas(objective: Objective, number: int) -> torch.Tensor:
 
 
 def network_output(denoised: torch.Tensor, x: torch.Tensor, sigma: torch.Tensor, objective: Objective) -> torch.Tensor:
-    """What a network of this objective says if its denoised prediction is D, solved from ComfyUI's formulas."""
+    """The network's output for this objective if its denoised prediction is D, solved from ComfyUI's formulas."""
     at = sigma.view(-1, 1)
     if objective == "v":  # D = x / (sigma^2 + 1) - output sigma / (sigma^2 + 1)^(1/2)
         return (x / (at**2 + 1) - denoised) * (at**2 + 1).sqrt() / at

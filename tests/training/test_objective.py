@@ -1,4 +1,4 @@
-"""Every row of a batch is the question that its term asks."""
+"""Rows of a training batch match their loss term."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training learns, stops anywhere, goes on exactly there, and leaves the model as it was."""
+"""The trainer learns, stops and resumes exactly, and leaves the model unchanged."""
 
 from __future__ import annotations
 
