@@ -113,7 +113,7 @@ class TestLearning:
         )
         train(learnt, tmp_path / "state.safetensors")
         still = [key for key, tensor in learnt.weights.items() if tensor.requires_grad and not tensor.grad.any()]
-        assert learnt.learning and not still
+        assert learnt.trainable and not still
         learnt.trainable_model.unload()
         assert same(before, model.model.state_dict())
 
@@ -172,7 +172,7 @@ class TestStopping:
                 train(trainer(optimizer=optimizer, ema=0.9), path, stop_at(step))
             assert load_state(path)["done"] == step
         last = trainer(optimizer=optimizer, ema=0.9)
-        assert "went on from step 5" in train(last, path)[0]
+        assert "continued from step 5" in train(last, path)[0]
         assert same(last.lora(), whole.lora())
         assert str(last.losses) == str(whole.losses), "NaN is not equal to itself"
         assert last.rates == whole.rates
@@ -192,7 +192,7 @@ class TestStopping:
         notes = train(now, path, lambda it: seen.append((it.done, it.finished)), should_stop=lambda: now.done == 3)
         assert seen == [(1, False), (2, False), (3, True)]
         assert (now.done, load_state(path)["done"]) == (3, 3)
-        assert notes == ["ended by hand after step 3 of 6; change steps to go on"]
+        assert notes == ["you ended it after step 3 of 6; change steps to continue"]
         whole, rest = trainer(), trainer()
         train(whole, tmp_path / "other.safetensors")
         train(rest, path)
@@ -220,7 +220,7 @@ class TestStopping:
     def test_the_state_of_another_model_is_refused(self, tmp_path: Path) -> None:
         given = make_training_set([latent("sd3", seed=1)], [conditioning("sd3", 1)])
         train(Trainer(sd3(), given, None, TRAIN_SETTINGS), tmp_path / "state.safetensors")
-        with pytest.raises(ValueError, match="run_name: .*begun with something else .*model; images"):
+        with pytest.raises(ValueError, match="run_name: .*started with other inputs .*model; images"):
             train(trainer(steps=9), tmp_path / "state.safetensors")
 
 
