@@ -97,7 +97,7 @@ def one_ksampler_a_prompt(model: Any, positives: list, negative: list, latent: d
 
 
 def chain_by_hand(model: Any, groups: PromptGroups, negative: list, latent: dict, share: float) -> None:
-    """Right for euler, which keeps no history; wrong for most samplers (see tests/test_laws.py)."""
+    """Right for euler, which keeps no history; wrong for most samplers (see tests/sampling/test_laws.py)."""
     advanced, at = host_nodes.KSamplerAdvanced(), round(share * STEPS)
     common = (SEED, STEPS, CFG, SAMPLER, SCHEDULER)
     for members in groups.partition:

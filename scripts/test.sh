@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks everything against every ComfyUI that the pack supports, and sets up what is missing first.
-# Arguments (tests/test_plan.py, -k ...) go to pytest; SAGE_HOSTS="0.30.0" tests one version only.
+# Arguments (tests/sharing/test_plan.py, -k ...) go to pytest; SAGE_HOSTS="0.30.0" tests one version only.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 read -ra hosts <<<"${SAGE_HOSTS:-0.30.0 0.3.75}"
