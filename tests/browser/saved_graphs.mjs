@@ -5,13 +5,16 @@ import { compare } from "./compare.mjs";
 const SAMPLERS = ["SageSharedKSamplerPrefix", "SageKSampler", "SageGuider"];
 const EMPTY = { version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] };
 
-/** The nodes of a workflow file, those in its subgraphs too. */
-const allNodes = ({ nodes, definitions }) => [nodes, ...(definitions?.subgraphs ?? []).map((each) => each.nodes)].flat();
+/** The samplers of a workflow file, those in its subgraphs too. */
+function samplersOf({ nodes, definitions }) {
+  const inside = (definitions?.subgraphs ?? []).flatMap((subgraph) => subgraph.nodes);
+  return [...nodes, ...inside].filter(({ type }) => SAMPLERS.includes(type));
+}
 
-/** The file of a workflow with these values at the end of its samplers' widgets, in place of share_mode and correction. */
+/** A workflow whose samplers are saved with these values in place of share_mode and correction, their last two. */
 function ending(workflow, ...values) {
   const file = structuredClone(workflow);
-  for (const { type, widgets_values } of allNodes(file)) if (SAMPLERS.includes(type)) widgets_values.splice(-2, 2, ...values);
+  for (const { widgets_values } of samplersOf(file)) widgets_values.splice(-2, 2, ...values);
   return file;
 }
 
@@ -73,7 +76,7 @@ export class SavedGraphsUser {
 export async function useSavedGraphs(user, workflows, shot, problems) {
   const check = async (what, expected) => compare(problems, what, await user.values(), expected);
   for (const [name, workflow] of Object.entries(workflows)) {
-    const everySampler = (values) => allNodes(workflow).filter(({ type }) => SAMPLERS.includes(type)).map(() => values);
+    const everySampler = (values) => samplersOf(workflow).map(() => values);
     await user.page.load(ending(workflow, "tree", "thorough"));
     await check(`${name} with both inputs`, everySampler("tree, thorough"));
     await user.page.load(ending(workflow));

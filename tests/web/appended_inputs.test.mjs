@@ -20,8 +20,9 @@ function valuesAfter(saved, defaults, ...hidden) {
 const DEFAULTS = { share: 0.4, share_mode: "auto", correction: "on" };
 
 test("a node that was saved without values gets those from before", () => {
-  assert.deepEqual(valuesAfter({ share: 0.2, share_mode: "tree" }, DEFAULTS), { share: 0.2, share_mode: "tree", correction: "off" });
-  assert.deepEqual(valuesAfter({ share: 0.2 }, DEFAULTS), { share: 0.2, share_mode: "fixed", correction: "off" });
+  const saved = { share: 0.2, share_mode: "tree" };
+  assert.deepEqual(valuesAfter(saved, DEFAULTS), { ...saved, correction: "off" });
+  assert.deepEqual(valuesAfter({ share: 0.2 }, DEFAULTS), { share: 0.2, ...BEFORE });
 });
 
 test("an input that the node always had keeps its default", () => {
