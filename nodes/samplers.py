@@ -55,7 +55,7 @@ def _share_mode() -> io.Combo.Input:
 
 def _correction() -> io.Combo.Input:
     return io.Combo.Input(
-        "correction", options=list(CORRECTIONS), default="off", optional=True,
+        "correction", options=list(CORRECTIONS), default="on", optional=True,
         tooltip="Asks the model what each prompt alone would do at some of the shared steps, and corrects the shared "
         "steps by it. Images stay true to their prompts at a much larger share (0.8). off: no correction. on: asks at "
         "the first and the last shared step, which costs about one step per image. thorough: asks in the middle too.",

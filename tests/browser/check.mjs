@@ -9,10 +9,11 @@ import fs from "node:fs";
 import path from "node:path";
 import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
-import { example, names } from "./examples.mjs";
+import { example, names, withBlueprint } from "./examples.mjs";
 import { GroupsPanelUser, changeGroups, findPins, groupingOnly, reloadPage } from "./groups_panel.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
+import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
 
 // How many images each workflow saves. The first one saves 24 images and the grid.
@@ -130,6 +131,14 @@ async function checkSettings(renderer, problems) {
   await inTab("settings", renderer, "end", use, problems);
 }
 
+/** Graphs from before the samplers had some of their inputs. */
+async function checkSavedGraphs(renderer, problems) {
+  const files = ["sage_text_to_image", "sage_ksampler", "sage_custom_sampler"].map((name) => [name, example(name)]);
+  const workflows = { ...Object.fromEntries(files), "a workflow with the blueprint": withBlueprint() };
+  const use = (page, shot) => useSavedGraphs(new SavedGraphsUser(page, renderer), workflows, shot, problems);
+  await inTab("saved", renderer, "end", use, problems);
+}
+
 /** The blueprint, from the node library to its images. */
 async function checkBlueprint(renderer, problems) {
   const use = (page, shot) => useBlueprint(new BlueprintUser(page), shot, problems);
@@ -171,6 +180,7 @@ for (const renderer of renderers) {
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
   await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
+  await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));
   await check(`blueprint, ${renderer}`, (problems) => checkBlueprint(renderer, problems));
 }
 for (const name of names) {

@@ -1,0 +1,36 @@
+"""Inputs that nodes got later: a new node has the default, a graph from before gives what it gave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from comfyui_sage.nodes.samplers import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
+from comfyui_server import Server
+from graphs import sage_graph
+from models import MODELS, conditioning
+from reference import SETTINGS, assert_equal, different, grouped, sage, small
+
+GROUPS = grouped(different("sd15", 2), [(0, 1)])
+SAMPLERS = (SharedKSamplerPrefix, OneNodeKSampler, Guider)
+
+
+@pytest.mark.parametrize("node", SAMPLERS)
+def test_a_new_node_corrects(node: Any) -> None:
+    (correction,) = [each for each in node.define_schema().inputs if each.id == "correction"]
+    assert correction.default == "on" and correction.optional
+
+
+def test_nodes_without_the_input_do_not_correct() -> None:
+    wires = (MODELS["sd15"](), GROUPS, conditioning("sd15", seed=1))
+    expected = sage("sd15", GROUPS, small("sd15"), share=0.5, correction="off")
+    out, _ = OneNodeKSampler.execute(*wires, small("sd15"), **SETTINGS, share=0.5).args
+    assert_equal(out["samples"], expected)
+    prefix, _ = SharedKSamplerPrefix.execute(*wires, small("sd15"), **SETTINGS, share=0.5).args
+    assert_equal(BranchKSampler.execute(wires[0], prefix).args[0]["samples"], expected)
+    assert Guider.execute(*wires, 3.0, 0.5).args[0].correction == "off"
+
+
+def test_the_server_adds_no_value(server: Server) -> None:
+    reports = [server.queue(sage_graph(**inputs))["8"]["text"][0] for inputs in ({}, {"correction": "on"})]
+    assert ["correction:" in report for report in reports] == [False, True]
