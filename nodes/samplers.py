@@ -39,26 +39,27 @@ def _share() -> io.Float.Input:
     return io.Float.Input(
         "share", default=0.4, min=0.0, max=1.0, step=0.01,
         tooltip="Fraction of the steps that each group runs once for all its prompts. A larger share saves more, but "
-        "makes the images of a group more alike. What fills the picture suffers first: settings and sizes.",
+        "makes the images of a group more alike. With share_mode auto: how far the images may be from those of every "
+        "prompt sampled alone.",
     )  # fmt: skip
 
 
 def _share_mode() -> io.Combo.Input:
     return io.Combo.Input(
-        "share_mode", options=list(SHARE_MODES), default="fixed", optional=True,
-        tooltip="fixed: every group shares the same number of steps. tree: prompts that are more alike than the rest "
-        "of their group share more steps, up to twice the share. auto: the model is run once for each prompt, to "
-        "measure how far the prompts of a group are apart. They share while the noise is strong enough to hide that. "
-        "A larger share accepts weaker noise.",
+        "share_mode", options=list(SHARE_MODES), default="auto", optional=True,
+        tooltip="fixed: every prompt shares the same number of steps. tree: prompts that are more alike than the rest "
+        "of their group share more steps, up to twice the share. auto: every prompt shares as many steps as it can. "
+        "With correction, a prompt asks the model again as soon as its answers differ from the shared ones by more "
+        "than the share allows. Without, how far the prompts of a group are apart is measured before.",
     )  # fmt: skip
 
 
 def _correction() -> io.Combo.Input:
     return io.Combo.Input(
         "correction", options=list(CORRECTIONS), default="on", optional=True,
-        tooltip="Asks the model what each prompt alone would do at some of the shared steps, and corrects the shared "
-        "steps by it. Images stay true to their prompts at a much larger share (0.8). off: no correction. on: asks at "
-        "the first and the last shared step, which costs about one step per image. thorough: asks in the middle too.",
+        tooltip="on: one prompt of each group is sampled in full. The others follow it, run some steps themselves, "
+        "spread over the whole run, and correct the other steps by what they learn there. Images stay true to their "
+        "prompts at a much larger share. off: the first steps are shared, and the rest is every prompt's own.",
     )  # fmt: skip
 
 

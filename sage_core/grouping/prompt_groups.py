@@ -102,6 +102,26 @@ class PromptGroups:
         vectors = self.embeddings[list(cluster)]
         return int(np.argmax((vectors @ vectors.sum(0)).round(6)))
 
+    def central(self, cluster: Cluster) -> int:
+        """The most central prompt of a cluster; of equals the first by its text, whatever the order of the list."""
+        ordered = sorted(cluster, key=lambda prompt: self.prompts[prompt])
+        return ordered[self.medoid(tuple(ordered))]
+
+    def reference(self, cluster: Cluster) -> int | None:
+        """The prompt whose own run the others of a cluster can follow: the most central one.
+
+        None where the user has chosen something else for the shared steps: a shared prompt, mean or concat.
+        """
+        if len(cluster) == 1:
+            return cluster[0]
+        chosen = self.group_condition if self.condition_source(cluster) != "prompt" else "prompt"
+        return self.central(cluster) if chosen in ("auto", "medoid") else None
+
+    def reference_condition(self, cluster: Cluster) -> Conditioning:
+        """The conditioning of the run that the prompts of a cluster follow, see `reference`."""
+        reference = self.reference(cluster)
+        return self.condition(cluster) if reference is None else self.conditionings[reference]
+
     def similarity_range(self, cluster: Cluster) -> tuple[float, float]:
         """Cosine similarity of the most and of the least similar pair; (1, 1) for a group of one."""
         return similarity_range(self.embeddings, cluster)

@@ -16,6 +16,7 @@ from ..prompts.embedding_models import Embed
 from ..prompts.text_encoders import clip_embeddings
 from ..sampling.prefix import Prefix, check_prefix
 from ..sampling.trace import ClusterTrace
+from ..sharing.correction_plan import CorrectionPlan
 from ..sharing.plan import Cost, Level, SharePlan, is_past
 from ..sharing.sampling_record import SamplingRecord
 from .assign import Assignment, ClusterPath, assign_prompts
@@ -71,13 +72,15 @@ def extend_prefix(
     paths = [assignments[text].clusters for text in distinct.prompts]
     plan = _plan(origin.plan, paths)
     before = origin.record
-    traces = _traces(origin, plan, paths)
+    correction = _correction(origin, distinct, paths)
     record = SamplingRecord(
-        plan, _cost(origin, plan, paths, traces), before.steps, before.variations,
-        representative_of=tuple(representative_of), probed=before.probed,
-        warnings=(*before.warnings, *_warnings(assignments)),
+        plan, _cost(origin, paths, correction), before.steps, before.variations,
+        representative_of=tuple(representative_of), warnings=(*before.warnings, *_warnings(assignments)),
+        correction=correction,
     )  # fmt: skip
-    prefix = replace(origin, groups=groups, plan=plan, traces=traces, record=record, origin=origin)
+    prefix = replace(
+        origin, groups=groups, plan=plan, traces=_traces(origin, plan, paths), record=record, origin=origin
+    )
     return prefix, joining_report(origin.groups, origin.plan, prompts, assignments)
 
 
@@ -109,11 +112,22 @@ def _recorded(origin: Prefix, path: ClusterPath) -> ClusterTrace:
     return trace[: next(ends, len(trace))]
 
 
-def _cost(origin: Prefix, plan: SharePlan, paths: list[ClusterPath], traces: list[ClusterTrace]) -> Cost | None:
-    """Evaluations of the new prompts: none where they join a cluster, else those of one prompt of the origin there.
+def _correction(origin: Prefix, groups: PromptGroups, paths: list[ClusterPath]) -> CorrectionPlan | None:
+    """How the new prompts follow the runs of the clusters that they join; not those that are the reference there."""
+    correction = origin.record.correction
+    if correction is None:
+        return None
+    known, _ = origin.groups.distinct()
+    followed = {known.prompts[prompt] for prompt, share in enumerate(correction.shares) if share is None}
+    shares = tuple(
+        correction.share if path and text not in followed else None
+        for text, path in zip(groups.prompts, paths, strict=True)
+    )
+    return replace(correction, shares=shares)
 
-    With correction every new prompt is probed at the recorded states of the clusters that it joins.
-    """
+
+def _cost(origin: Prefix, paths: list[ClusterPath], correction: CorrectionPlan | None) -> Cost | None:
+    """Evaluations of the new prompts: their own calls where they join a cluster, else those of a prompt there."""
     cost, planned = origin.record.cost, origin.record.plan
     if cost is None:
         return None
@@ -123,11 +137,9 @@ def _cost(origin: Prefix, plan: SharePlan, paths: list[ClusterPath], traces: lis
         per_prompt = [whole]
     own = [sum(len(path) <= depth for path in paths) for depth in range(len(per_prompt))]
     per_level = tuple(number * count for number, count in zip(per_prompt, own, strict=True))
-    probes = 0
-    for cluster, trace in zip(plan.levels[-2].clusters, traces, strict=True) if traces else ():
-        probes += len(cluster) * sum(call.recorded.state is not None for call in trace)
-    by_level = (*[0] * (len(plan.levels) - 1), probes * origin.record.variations) if probes else ()
-    return Cost(per_level, whole * len(paths), probes=by_level)
+    own_calls = 0 if correction is None else correction.evaluations(origin.record.variations)
+    bound = correction is not None and correction.is_controlled
+    return Cost(per_level, whole * len(paths), corrections=own_calls, is_bound=bound)
 
 
 def _warnings(assignments: Mapping[str, Assignment]) -> list[str]:

@@ -17,14 +17,15 @@ from ..sampling.job import Job
 from ..sampling.prefix import Prefix, check_prefix
 from ..sampling.trace import Call
 from ..serialization import read_data, write_data
+from ..sharing.correction_plan import CorrectionPlan
 from ..sharing.plan import Cost, Level, SharePlan
 from ..sharing.sampling_record import SamplingRecord
 from ..validation import check_cfg, check_choice, check_finite
 from .extend import extend_prefix
 
 ENDING = ".prefix.safetensors"
-# Format 2 has what correction needs: the states and the sources of calls, and the cost of probes.
-_FORMATS = (1, 2)
+# Format 3 is for corrected runs. Those of format 2 were corrected in another way, which is gone.
+_FORMATS = (1, 2, 3)
 
 _KEYS = (
     "format", "sampler_name", "sigmas", "seed", "rng", "noise", "latent_image", "denoise_mask", "cfg", "model",
@@ -35,10 +36,13 @@ _GROUPS_KEYS = (
     "group_condition", "notes", "auto_threshold", "encoder_model", "template",
 )  # fmt: skip
 _RECORD_KEYS = ("plan", "cost", "steps", "variations", "evaluations", "stands_for", "warnings")
-# Keys of format 2.
-_RECORD_OPTIONAL, _COST_OPTIONAL, _CALL_OPTIONAL = ("probed",), ("probes",), ("state", "source")
+# Keys of the formats after 1; those of format 2 are read and left out.
+_RECORD_OPTIONAL, _COST_OPTIONAL = ("correction", "probed"), ("corrections", "is_bound", "probes")
+_CALL_OPTIONAL = ("state", "source")
+_CORRECTION_KEYS = ("share", "shares", "calls", "evaluations_per_row", "is_controlled")
 _COST_KEYS = ("per_level", "independent", "planning")
 _CALL_KEYS = ("sigma", "outputs", "fingerprint")
+_NOT_CORRECTED = "The file's shared steps were corrected in an earlier way, which is gone: they are not corrected now."
 _ADDED_KEYS = ("prompts", "conditionings", "embeddings")
 
 
@@ -52,7 +56,7 @@ def save_prefix(prefix: Prefix, path: Path) -> None:
     check_prefix(prefix)
     origin, job = prefix.origin or prefix, prefix.job
     state = {
-        "format": 2 if origin.record.probed else 1, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas,
+        "format": 3 if origin.record.correction else 1, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas,
         "seed": job.seed, "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
         "denoise_mask": _packed(job.denoise_mask), "cfg": prefix.cfg, "model": prefix.model,
         "latent": {key: _packed(value) for key, value in prefix.latent.items()},
@@ -81,8 +85,7 @@ def load_prefix(path: Path) -> Prefix:
         raise ValueError(f"file: expected a file of Save Prefix, got one that cannot be read ({error}).") from error
     found = state.get("format") if isinstance(state, dict) else None
     if found not in _FORMATS:
-        known = " or ".join(map(str, _FORMATS))
-        raise ValueError(f"file: expected a prefix of format {known}, got {found} in {path}.")
+        raise ValueError(f"file: expected a prefix of format {_FORMATS[0]} to {_FORMATS[-1]}, got {found} in {path}.")
     try:
         _check_keys(state, "the prefix", _KEYS)
         prefix = _prefix(state)
@@ -166,34 +169,27 @@ def _plan(levels: list[tuple[Any, float | None]]) -> SharePlan:
 
 
 def _call_state(call: Call) -> dict[str, Any]:
-    state: dict[str, Any] = {"sigma": call.sigma, "outputs": call.outputs, "fingerprint": call.fingerprint}
-    if call.state is not None:
-        state["state"] = call.state
-    if call.source is not None:
-        state["source"] = _call_state(call.source)
-    return state
+    return {"sigma": call.sigma, "outputs": call.outputs, "fingerprint": call.fingerprint}
 
 
 def _call(state: dict[str, Any]) -> Call:
     _check_keys(state, "traces", _CALL_KEYS, _CALL_OPTIONAL)
-    source = state.get("source")
-    return Call(
-        state["sigma"], state["outputs"], state["fingerprint"], state.get("state"),
-        None if source is None else _call(source),
-    )  # fmt: skip
+    if "source" in state:  # of a corrected call, the one that was recorded
+        return _call(state["source"])
+    return Call(state["sigma"], state["outputs"], state["fingerprint"])
 
 
 def _record_state(record: SamplingRecord) -> dict[str, Any]:
-    cost = record.cost
+    cost, correction = record.cost, record.correction
     return {
         "plan": _plan_state(record.plan),
         "cost": None if cost is None else {
             "per_level": cost.per_level, "independent": cost.without_sharing, "planning": cost.planning,
-            **({"probes": cost.probes} if cost.probes else {}),
+            **({"corrections": cost.corrections, "is_bound": cost.is_bound} if cost.corrections else {}),
         },
         "steps": record.steps, "variations": record.variations, "evaluations": record.evaluations,
         "stands_for": record.representative_of, "warnings": record.warnings,
-        **({"probed": record.probed} if record.probed else {}),
+        **({} if correction is None else {"correction": {key: getattr(correction, key) for key in _CORRECTION_KEYS}}),
     }  # fmt: skip
 
 
@@ -202,12 +198,23 @@ def _record(state: dict[str, Any]) -> SamplingRecord:
     cost = state["cost"]
     if cost is not None:
         _check_keys(cost, "outcome/cost", _COST_KEYS, _COST_OPTIONAL)
-        cost = Cost(cost["per_level"], cost["independent"], cost["planning"], cost.get("probes", ()))
+        cost = Cost(
+            cost["per_level"], cost["independent"], cost["planning"], cost.get("corrections", 0),
+            cost.get("is_bound", False),
+        )  # fmt: skip
     return SamplingRecord(
         plan=_plan(state["plan"]), cost=cost, steps=state["steps"], variations=state["variations"],
-        evaluations=state["evaluations"], representative_of=state["stands_for"], warnings=state["warnings"],
-        probed=state.get("probed", ()),
+        evaluations=state["evaluations"], representative_of=state["stands_for"],
+        warnings=(*state["warnings"], *([_NOT_CORRECTED] if "probed" in state else [])),
+        correction=_correction(state.get("correction")),
     )  # fmt: skip
+
+
+def _correction(state: dict[str, Any] | None) -> CorrectionPlan | None:
+    if state is None:
+        return None
+    _check_keys(state, "outcome/correction", _CORRECTION_KEYS)
+    return CorrectionPlan(**state)
 
 
 def _groups_state(groups: PromptGroups) -> dict[str, Any]:

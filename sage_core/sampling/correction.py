@@ -1,79 +1,171 @@
-"""Corrects recorded answers for a prompt of the group: by what the prompt's own condition says at some of the states.
+"""Corrected sharing: a prompt follows its group's run, and evaluates the model itself at some of the calls.
 
-A group's run visits states x_i under its condition c and records the answers D(x_i; c). A prompt with condition c_m is
-probed at a few of these states: r_i = D(x_i; c_m) - D(x_i; c). The residuals, interpolated over sigma, are added to all
-recorded answers, and the prompt's run walks the corrected way by itself. It is the first term of the prompt's own
-answer around the group's states; equal conditions have r = 0.
+The group's run visits states x_i and records the answers D(x_i; c). A prompt's own run visits states z_i. At some of
+the calls it asks the model itself, and learns the difference d_i = D(z_i; c_m) - D(x_i; c). At the others it takes the
+recorded answer plus the difference that it learnt last. So the group's run carries what prompts have in common, and the
+few own calls only have to follow a difference, which changes slowly. Equal prompts have d = 0.
+
+The first call is cheap: all prompts start from one noise, so the answer to the negative prompt is the recorded one.
 
 Source: ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
-from .trace import Call, ClusterTrace
+from ..sharing.correction_plan import CorrectionPlan
+from .trace import Call
 
-CORRECTIONS = {"off": 0, "on": 2, "thorough": 3}
+CORRECTIONS = ("off", "on")
+
+# What float arithmetic explains, relative to an answer's own size, when rows are batched differently.
+_ROUNDING = 1e-5
 
 
-def probed_calls(levels: Sequence[int], probes: int) -> list[int]:
-    """Which calls of a run are probed: in every level so many, spread evenly from its first call to its last.
+class OwnCalls(Protocol):
+    """Decides at which calls of the model a prompt asks itself."""
+
+    def wants(self, call: int) -> bool:
+        """Whether the prompt asks the model at this call, counted from 0."""
+
+    def learnt(self, call: int, drift: float) -> None:
+        """What came of it: how far the prompt's own answer was from the one it would have taken, see `drift`."""
+
+
+@dataclass
+class FixedCalls:
+    """Own calls that are known before the run.
+
+    Attributes:
+        calls: their indices.
+    """
+
+    calls: Sequence[int]
+
+    def wants(self, call: int) -> bool:
+        """See `OwnCalls`."""
+        return call in self.calls
+
+    def learnt(self, call: int, drift: float) -> None:
+        """Nothing depends on it."""
+
+
+@dataclass
+class ControlledCalls:
+    """Own calls as far apart as a tolerance allows: step size control, with a call in the place of a step.
+
+    The drift over a gap of calls is taken to grow in proportion to the gap. The next gap is the one at which it would
+    reach the tolerance, at most twice the last one. The last call of all is always the prompt's own.
+
+    Attributes:
+        tolerance: of the drift, see `drift`.
+        calls: of the whole run.
+    """
+
+    tolerance: float
+    calls: int
+    last: int = 0
+    next: int = 0
+
+    def wants(self, call: int) -> bool:
+        """See `OwnCalls`."""
+        return call >= self.next or call == self.calls - 1
+
+    def learnt(self, call: int, drift: float) -> None:
+        """See `OwnCalls`."""
+        gap = call - self.last
+        possible = gap * min(2.0, self.tolerance / max(drift, 1e-9)) if call else 1.0
+        self.last, self.next = call, call + max(1, int(possible))
+
+
+@dataclass
+class Follower:
+    """A prompt's run along a recorded one.
+
+    Attributes:
+        own_calls: when the prompt asks the model itself; None for never, as for the prompt whose run was recorded.
+        cfg: the guidance scale, since what a difference does to the picture is what guidance makes of it.
+        differences: from the recorded answers, one per condition (cond, uncond), each (variations, *latent); empty
+            before the first own call.
+        drifts: of all own calls but the first.
+    """
+
+    own_calls: OwnCalls | None
+    cfg: float
+    differences: list[torch.Tensor | None] = field(default_factory=list)
+    drifts: list[float] = field(default_factory=list)
+
+    def wants(self, call: int) -> bool:
+        """Whether the model has to be asked at this call, counted from 0."""
+        return self.own_calls is not None and self.own_calls.wants(call)
+
+    def take(self, recorded: Call, like: torch.Tensor) -> list[torch.Tensor | None]:
+        """The recorded answers, plus what is known of the differences; on the device of `like`."""
+        answers = [None if output is None else output.to(like) for output in recorded.outputs]
+        return [
+            answer if answer is None or difference is None else answer + difference
+            for answer, difference in zip(answers, self.differences or [None] * len(answers), strict=True)
+        ]
+
+    def learn(self, call: int, recorded: Call, answers: Sequence[torch.Tensor | None]) -> None:
+        """Take the prompt's own answers to a call in the place of what was known."""
+        assert self.own_calls is not None
+        found = [
+            None if own is None or output is None else _difference(own, output.to(own))
+            for own, output in zip(answers, recorded.outputs, strict=True)
+        ]
+        moved = 0.0
+        if self.differences:
+            moved = drift(*(guided(each, self.cfg) for each in (found, self.differences, answers)))
+            self.drifts.append(moved)
+        self.differences = found
+        self.own_calls.learnt(call, moved)
+
+
+def follow(plan: CorrectionPlan, prompt: int, cfg: float) -> Follower:
+    """A new follower for a prompt of a plan."""
+    share = plan.shares[prompt]
+    if share is None:
+        return Follower(None, cfg)
+    return Follower(
+        ControlledCalls(share, plan.calls) if plan.is_controlled else FixedCalls(plan.own_calls(prompt)), cfg
+    )
+
+
+def guided(outputs: Sequence[torch.Tensor | None], cfg: float) -> torch.Tensor:
+    """Classifier-free guidance of the outputs for cond and uncond; what is missing counts as zero."""
+    cond, *others = outputs
+    assert cond is not None
+    if not others or cfg == 1.0:
+        return cond
+    uncond = torch.zeros_like(cond) if others[0] is None else others[0]
+    return uncond + cfg * (cond - uncond)
+
+
+def drift(found: torch.Tensor, known: torch.Tensor, answer: torch.Tensor) -> float:
+    """How far a difference has moved since the last own call, as a fraction of the answer's own size.
 
     Args:
-        levels: the level that answers each call of the run, see `SharePlan.level_of_calls`; the last level is not
-            shared, and not to be in it.
-        probes: per level; a level of fewer calls is probed at every call.
+        found, known: the guided difference now and then, (variations, *latent).
+        answer: the prompt's own guided answer now.
 
     Returns:
-        Indices into `levels`, rising.
+        Root mean square of the movement by that of the answer, for the variation where it is largest.
     """
-    found = []
-    for level in sorted(set(levels)):
-        calls = [index for index, own in enumerate(levels) if own == level]
-        count = min(probes, len(calls))
-        found += [calls[round(place * (len(calls) - 1) / max(count - 1, 1))] for place in range(count)]
-    return found
+    return float((_rms(found - known) / _rms(answer).clamp_min(1e-6)).max())
 
 
-def residuals(calls: Mapping[int, Call], answers: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
-    """What a prompt's own condition says at each probed state, minus what was recorded there.
-
-    Args:
-        calls: the probed calls, by index.
-        answers: the prompt's denoised predictions at their states, (variations, *latent).
-    """
-    recorded = {index: call.recorded.outputs[0] for index, call in calls.items()}
-    return {index: answers[index] - answer for index, answer in recorded.items() if answer is not None}
+def _difference(own: torch.Tensor, recorded: torch.Tensor) -> torch.Tensor:
+    """Own minus recorded; zero where that is rounding, so that equal prompts get equal pictures."""
+    found = own - recorded
+    return found if bool((_rms(found) > _ROUNDING * _rms(own)).any()) else torch.zeros_like(found)
 
 
-def correct(trace: ClusterTrace, levels: Sequence[int], found: Mapping[int, torch.Tensor]) -> ClusterTrace:
-    """A trace whose conditional answers are corrected by residuals, level by level.
-
-    Args:
-        trace: the recorded calls.
-        levels: the level that answered each of them.
-        found: residuals by index of the probed call.
-    """
-    corrected = []
-    for index, call in enumerate(trace):
-        known = {trace[at].sigma: residual for at, residual in found.items() if levels[at] == levels[index]}
-        base = call.recorded
-        cond, *others = base.outputs
-        if cond is None or not known:
-            corrected.append(call)
-            continue
-        corrected.append(Call(base.sigma, (cond + interpolate(known, base.sigma), *others), None, None, base))
-    return corrected
-
-
-def interpolate(known: Mapping[float, torch.Tensor], sigma: float) -> torch.Tensor:
-    """Linear interpolation over sigma; beyond the first and the last known sigma the value there."""
-    sigmas = sorted(known)
-    above = next((each for each in sigmas if each >= sigma), sigmas[-1])
-    below = next((each for each in reversed(sigmas) if each <= sigma), sigmas[0])
-    if above == below:
-        return known[above]
-    return torch.lerp(known[below], known[above], (sigma - below) / (above - below))
+def _rms(rows: torch.Tensor) -> torch.Tensor:
+    """Root mean square of every row."""
+    return rows.float().flatten(1).square().mean(1).sqrt()

@@ -14,16 +14,17 @@ from ..conditioning.combine import Conditioning
 from ..grouping.partition import Partition, parents_of
 from ..grouping.prompt_groups import PromptGroups
 from ..grouping.repeats import copies_of
+from ..sharing.correction_plan import CorrectionPlan, correction_shares
 from ..sharing.plan import Cost, SharePlan, branch_index
 from ..sharing.sampling_record import SamplingRecord
 from ..sharing.share_modes import SHARE_MODES
 from ..validation import check_cfg, check_choice
 from . import latents
-from .correction import CORRECTIONS, probed_calls
+from .correction import CORRECTIONS
 from .divergence import DivergenceProbe
 from .job import Job, random_state
 from .level_runner import LevelRunner
-from .plan_runner import NOTHING_DONE, LevelsDone, run_plan, run_shared
+from .plan_runner import run_plan, run_shared
 from .predicted_calls import ModelCalls, predict_model_calls
 from .prefix import Prefix, check_prefix, model_identity
 from .progress import Progress, ProgressListener, StepCallback
@@ -31,7 +32,13 @@ from .replay_guider import RunResult
 from .trace import ClusterTrace
 from .validation import check_latent, check_model, check_text_width
 
-_NOT_CORRECTED = "The shared steps are not corrected: {}."
+# Where the shared steps cannot be corrected, no more than this share of the steps is shared.
+_MOST_UNCORRECTED = 0.4
+
+_FEW_OWN_CALLS = (
+    "Few steps are every prompt's own: pictures may lack what sets them apart. Take more steps, a smaller share, or "
+    "the share_mode auto."
+)
 
 # Gets the numbers of a prompt in the list (several where it repeats) and its rows, one per variation, when finished.
 OnFinished = Callable[[Sequence[int], Any], None]
@@ -73,7 +80,8 @@ class SageGuider(comfy.samplers.CFGGuider):
         Args:
             share: fraction of the steps that is shared, 0 to 1.
             share_mode: a key of `SHARE_MODES`.
-            correction: a key of `CORRECTIONS`: at how many of the shared calls every prompt is probed.
+            correction: one of `CORRECTIONS`. With it prompts follow the whole run of their group, and `share` is the
+                fraction of the steps that they take from it, spread over the run.
 
         Raises:
             ValueError: an input is out of range, or the groups do not fit the model or the negative prompt.
@@ -111,14 +119,17 @@ class SageGuider(comfy.samplers.CFGGuider):
 
     def _finish(
         self, job: Job, plan: SharePlan, before: SamplingRecord, callback: StepCallback | None, disable_pbar: bool, *,
-        done: LevelsDone = NOTHING_DONE,
+        levels_done: int = 0, traces: list[ClusterTrace] | None = None,
     ) -> Any:  # fmt: skip
-        """Run what is left of a plan after `before`; `done` as in `run_plan`."""
+        """Run what is left of a plan after `before`; `levels_done` and `traces` as in `run_plan`."""
         with Progress(
             callback, before.expected(), done=before.evaluations, bar=not disable_pbar, listener=self._listener(before)
         ) as progress:
-            result, warnings = run_plan(self._runner(before), job, plan, progress, done=done, probed=before.probed)
-        self.record = before.finished(progress.done, warnings)
+            result, warnings = run_plan(
+                self._runner(before), job, plan, progress, levels_done=levels_done, traces=traces,
+                correction=before.correction,
+            )  # fmt: skip
+        self.record = before.finished(progress.done, warnings, result.drifts)
         result = replace(result, samples=self._every_prompt(result.samples))
         if result.denoised is not None:
             result = replace(result, denoised=self._every_prompt(result.denoised))
@@ -154,8 +165,10 @@ class SageGuider(comfy.samplers.CFGGuider):
 
     def _runner(self, predicted: SamplingRecord | None = None) -> LevelRunner:
         """What runs levels; one cluster per run where `predicted` says that the calls depend on the image."""
+        corrects = predicted is not None and predicted.correction is not None
+        condition = self.groups.reference_condition if corrects else self.groups.condition
         return LevelRunner(
-            self.model_patcher, self.model_options, self.groups.condition, self.negative, self.cfg, self._hand_out,
+            self.model_patcher, self.model_options, condition, self.negative, self.cfg, self._hand_out,
             one_cluster_per_run=predicted is not None and predicted.calls_depend_on_image,
         )  # fmt: skip
 
@@ -166,44 +179,65 @@ class SageGuider(comfy.samplers.CFGGuider):
         rng = random_state(self.model_patcher.load_device)
         return Job(noise, latent_image, mask, sampler, sigmas, seed, rng)
 
-    def _plan(self, job: Job) -> tuple[SharePlan, int]:
+    def _plan(self, job: Job, share: float) -> tuple[SharePlan, int]:
         """The plan, and the evaluations that making it took."""
         steps = max(0, len(job.sigmas) - 1)
         probe = DivergenceProbe(self._runner(), job, self.groups.partition)
-        shares = SHARE_MODES[self.share_mode](self.groups, self.share, probe)
+        shares = SHARE_MODES[self.share_mode](self.groups, share, probe)
         shared = [(cluster, branch_index(share, steps)) for cluster, share in shares]
         branches = [(cluster, float(job.sigmas[k]) if k else None) for cluster, k in shared]
         return SharePlan.from_branches(branches, len(self.groups.prompts)), probe.evaluations
 
     def _predict(self, job: Job) -> SamplingRecord:
         """The plan and what it will cost, before sampling."""
-        plan, planning = self._plan(job)
         calls = predict_model_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
-        probes, warnings = self._probes(plan, calls)
-        cost: Cost | None = None
-        probed: list[int] = []
-        if calls is not None:
-            needed = plan.cost(
-                calls.sigmas, variations=job.variations, evaluations_per_row=calls.evaluations_per_row, probes=probes
-            )
-            cost = replace(needed, planning=planning)
-            shared = [level for level in plan.level_of_calls(calls.sigmas) if level < len(plan.levels) - 1]
-            probed = probed_calls(shared, probes)
+        share, planning, correction = self.share, 0, None
+        warnings: tuple[str, ...] = ()
+        reason = self._not_correctable(calls)
+        if self.correction == "on" and reason:
+            share = min(share, _MOST_UNCORRECTED)
+            warnings = (f"The shared steps are not corrected: {reason}. So {share:.0%} of them are shared.",)
+        if self.correction == "on" and not reason and calls is not None:
+            plan, correction = self._corrected_plan(calls)
+            if correction is not None and correction.has_few_own_calls:
+                warnings = (_FEW_OWN_CALLS,)
+        else:
+            plan, planning = self._plan(job, share)
         return SamplingRecord(
-            plan, cost, steps=len(job.sigmas) - 1, variations=job.variations, evaluations=planning,
-            representative_of=tuple(self.representative_of), probed=tuple(probed), warnings=tuple(warnings),
+            plan, self._cost(plan, planning, correction, calls, job), steps=len(job.sigmas) - 1,
+            variations=job.variations, evaluations=planning, representative_of=tuple(self.representative_of),
+            warnings=warnings, correction=correction,
         )  # fmt: skip
 
-    def _probes(self, plan: SharePlan, calls: ModelCalls | None) -> tuple[int, list[str]]:
-        """Probes per level, and why there are none where they were asked for."""
-        probes = CORRECTIONS[self.correction]
-        if not probes or len(plan.levels) == 1:
-            return 0, []
+    def _corrected_plan(self, calls: ModelCalls) -> tuple[SharePlan, CorrectionPlan | None]:
+        """One whole run per group, and how the prompts follow it; None where there is nothing to follow."""
+        clusters = [(members, 0.0 if self.share else None) for members in self.groups.partition]
+        plan = SharePlan.from_branches(clusters, len(self.groups.prompts))
+        if len(plan.levels) == 1:
+            return plan, None
+        shares = correction_shares(self.groups, self.share, self.share_mode)
+        recorded = plan.level_of_calls(calls.sigmas).count(0)
+        controlled = self.share_mode == "auto"
+        return plan, CorrectionPlan(self.share, shares, recorded, calls.evaluations_per_row, controlled)
+
+    def _not_correctable(self, calls: ModelCalls | None) -> str:
+        """Why the shared steps cannot be corrected; empty where they can."""
         if calls is None:
-            return 0, [_NOT_CORRECTED.format("the sampler decides its steps by the image")]
+            return "the sampler decides its steps by the image"
         if self._runner().patch_sees_whole_batch:
-            return 0, [_NOT_CORRECTED.format("a patch of the model sees the whole batch (a cache, guidance, windows)")]
-        return probes, []
+            return "a patch of the model sees the whole batch (a cache, guidance, windows)"
+        return ""
+
+    @staticmethod
+    def _cost(
+        plan: SharePlan, planning: int, correction: CorrectionPlan | None, calls: ModelCalls | None, job: Job
+    ) -> Cost | None:
+        if calls is None:
+            return None
+        cost = plan.cost(calls.sigmas, variations=job.variations, evaluations_per_row=calls.evaluations_per_row)
+        if correction is None:
+            return replace(cost, planning=planning)
+        return replace(cost, corrections=correction.evaluations(job.variations), is_bound=correction.is_controlled)
 
 
 class PrefixGuider(SageGuider):
@@ -232,9 +266,7 @@ class PrefixGuider(SageGuider):
             callback, predicted.expected(shared_only=True), done=predicted.evaluations, bar=not disable_pbar,
             listener=self._listener(predicted),
         ) as progress:  # fmt: skip
-            plan, result, warnings = run_shared(
-                self._runner(predicted), job, predicted.plan, progress, probed=predicted.probed
-            )
+            plan, result, warnings = run_shared(self._runner(predicted), job, predicted.plan, progress)
             if result is not None:
                 traces, preview = result.traces, self._row_per_group(result.samples, plan.levels[-2].clusters)
                 if preview.is_nested:
@@ -278,5 +310,5 @@ class BranchGuider(SageGuider):
             return self._unchanged(job.latent_image)
         return self._finish(
             job, prefix.plan, prefix.record, callback, disable_pbar,
-            done=LevelsDone(len(prefix.plan.levels) - 1, prefix.traces, of_others=prefix.origin is not None),
+            levels_done=len(prefix.plan.levels) - 1, traces=prefix.traces,
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,8 +17,9 @@ import torch
 from ..conditioning.batch import batch_conds, batchable_classes
 from ..conditioning.combine import Conditioning
 from ..sharing.plan import is_past
+from .correction import Follower
 from .noise import VariationNoise
-from .trace import Call, ClusterTrace, ReplayMismatch, record, replay
+from .trace import Call, ClusterTrace, ReplayMismatch, check_sigma, record, replay
 
 _WRAPPERS = comfy.patcher_extension.WrappersMP
 
@@ -57,11 +58,13 @@ class RunResult:
         samples: latents, one per row; the last denoised prediction if the run ended at its branch sigma.
         denoised: the sampler's last denoised prediction (in the model's own scale), None if it made none.
         traces: one trace per cluster.
+        drifts: per cluster the largest drift of its corrected run, see `correction.drift`; 0 without correction.
     """
 
     samples: torch.Tensor
     denoised: torch.Tensor | None
     traces: list[ClusterTrace]
+    drifts: list[float]
 
 
 class ReplayGuider(comfy.samplers.CFGGuider):
@@ -86,8 +89,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         cfg: float,
         variations: int,
         parents: Sequence[ClusterTrace] | None,
+        followers: Sequence[Follower] | None = None,
         branch_sigma: float | None,
-        keep_states: Collection[int] = (),
         on_evaluation: Callable[[int], None],
         on_denoised: Callable[[torch.Tensor], None],
     ) -> None:
@@ -96,8 +99,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         Args:
             conditionings: one per cluster.
             parents: per cluster the trace of the cluster it came from; None to evaluate everything.
+            followers: per cluster what corrects the answers of its parent's trace; None for no correction.
             branch_sigma: where to stop; None runs to the end and keeps no trace.
-            keep_states: the calls, by index, whose states are kept in the trace.
             on_evaluation: gets the number of evaluations after each call that reached the model.
             on_denoised: gets the denoised rows after such a call.
         """
@@ -108,8 +111,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         self.set_cfg(cfg)
         self.variations = variations
         self.parents = parents
+        self.followers = followers
         self.branch_sigma = branch_sigma
-        self.keep_states = keep_states
         self.on_evaluation = on_evaluation
         self.on_denoised = on_denoised
         self.traces: list[ClusterTrace] = [[] for _ in conditionings]
@@ -128,7 +131,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             samples = self.sample(noise, latent_image, sampler, sigmas, callback=on_step, **kwargs)
         finally:
             self.model_options = {}  # its wrappers hold this guider: a cycle would keep the conditions in memory
-        return RunResult(samples, self.step_denoised, self.traces)
+        drifts = [max(follower.drifts, default=0.0) for follower in self.followers or ()] or [0.0] * len(self.traces)
+        return RunResult(samples, self.step_denoised, self.traces, drifts)
 
     # --- what ComfyUI calls, in order ---------------------------------------------------------------------------
 
@@ -157,6 +161,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         classes = batchable_classes(conds, self.variations)
         if len(classes) > 1:
             raise CannotBatch(classes)
+        self.cluster_conds = conds
         self.batched = batch_conds(conds, self.variations)
         self.conds = pairs[0]  # ComfyUI processes them once more; predict_noise replaces them
         return super().inner_sample(
@@ -232,9 +237,12 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         sigma = float(timestep[0])
         recorded = self._recorded()
         if recorded is not None:
-            answer = replay(recorded, sigma, x)
             self.sources.add(CallSource.REPLAYED)
             self._advance_hooks(model, conds, timestep, model_options)
+            if self.followers is None:
+                answer = replay(recorded, sigma, x)
+            else:
+                answer = self._corrected(self.followers, recorded, executor, model, conds, x, timestep, model_options)
             outputs = [torch.zeros_like(x) if output is None else output for output in answer]
         elif is_past(sigma, self.branch_sigma):
             # Guidance with a memory (APG's momentum) has to see the noise fall, or it takes the next run for a
@@ -244,16 +252,16 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         else:
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
             self.sources.add(CallSource.EVALUATED)
+        self.calls += 1
         if self.branch_sigma is not None:  # else nobody goes on from here
             calls = recorded or self._recording(sigma, x, conds, outputs)  # one record for all who replay it
             for trace, call in zip(self.traces, calls, strict=True):
                 trace.append(call)
-        self.calls += 1
         return outputs
 
     def _recording(self, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]) -> list[Call]:
         asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
-        return record(sigma, x, asked, len(self.entries), keep_state=self.calls in self.keep_states)
+        return record(sigma, x, asked, len(self.entries))
 
     @staticmethod
     def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:
@@ -268,6 +276,44 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         if self.parents is None or self.calls >= len(self.parents[0]):
             return None
         return [parent[self.calls] for parent in self.parents]
+
+    def _corrected(
+        self, followers: Sequence[Follower], recorded: Sequence[Call], executor: Any, model: Any, conds: list,
+        x: torch.Tensor, timestep: torch.Tensor, model_options: Any,
+    ) -> list[torch.Tensor | None]:  # fmt: skip
+        """The recorded answers as every follower corrects them, after those that want to have asked the model."""
+        rows = x.chunk(len(followers))
+        for follower, call, own in zip(followers, recorded, rows, strict=True):
+            if follower.differences:
+                check_sigma([call], float(timestep[0]))
+            else:
+                replay([call], float(timestep[0]), own)  # nothing is corrected yet: the states have to agree
+        asking = [index for index, follower in enumerate(followers) if follower.wants(self.calls)]
+        if asking:
+            wanted = [*conds[:1], *[None if self.calls == 0 else cond for cond in conds[1:]]]  # one noise, one negative
+            found = self._evaluate_some(asking, executor, model, wanted, x, timestep, model_options)
+            self.sources.add(CallSource.EVALUATED)
+            for index, answers in zip(asking, found, strict=True):
+                followers[index].learn(self.calls, recorded[index], answers)
+        taken = [f.take(call, own) for f, call, own in zip(followers, recorded, rows, strict=True)]
+        return [None if parts[0] is None else torch.cat(parts) for parts in zip(*taken, strict=True)]
+
+    def _evaluate_some(
+        self, clusters: Sequence[int], executor: Any, model: Any, conds: list, x: torch.Tensor,
+        timestep: torch.Tensor, model_options: Any,
+    ) -> list[list[torch.Tensor | None]]:  # fmt: skip
+        """Evaluate the rows of some clusters; per cluster the outputs, one per condition, None where not asked."""
+        if len(clusters) < len(self.entries):
+            batched = batch_conds([self.cluster_conds[index] for index in clusters], self.variations)
+            kinds = {id(self.batched[kind]): kind for kind in self.batched}
+            conds = [None if cond is None else batched[kinds[id(cond)]] for cond in conds]
+        rows = [index * self.variations + row for index in clusters for row in range(self.variations)]
+        outputs = self._evaluate(executor, model, conds, x[rows], timestep[rows], model_options)
+        parts = [
+            [None] * len(clusters) if cond is None else output.chunk(len(clusters))
+            for cond, output in zip(conds, outputs, strict=True)
+        ]
+        return [list(of_cluster) for of_cluster in zip(*parts, strict=True)]
 
     def _evaluate(self, executor: Any, model: Any, conds: list, x: torch.Tensor, *args: Any) -> list[torch.Tensor]:
         with self.noise_mode.paused():

@@ -3,30 +3,66 @@
 from __future__ import annotations
 
 from ..phrases import counted, saved_fraction, shorten
+from ..sharing.correction_plan import CorrectionPlan
 from ..sharing.sampling_record import SamplingRecord
 
 
 def sampling_report(record: SamplingRecord) -> str:
     """Evaluations planned, made and saved, level by level."""
-    plan, cost = record.plan, record.cost
+    plan = record.plan
     shared = counted(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
     lines = [
         f"{counted(plan.n_prompts + record.repeats, 'prompt')} x {counted(record.variations, 'variation')}, "
         f"{shared}, {counted(record.steps, 'step')}",
         "",
     ]
-    if cost is not None and cost.planning:
-        lines.append(f"- planning: {counted(cost.planning, 'evaluation')} to measure how the groups' pictures differ")
-    for index, (level, sigmas) in enumerate(zip(plan.levels, plan.sigma_ranges, strict=True)):
-        evaluations = "" if cost is None else f", {counted(cost.per_level[index], 'evaluation')}"
-        name = "branch" if level.branch_sigma is None else "shared"
-        lines.append(f"- {name}: {sigmas}, {counted(len(level.clusters) * record.variations, 'row')}{evaluations}")
-    if cost is not None and any(cost.probes):
-        lines.append(f"- correction: {counted(sum(cost.probes), 'evaluation')} to correct the shared steps per prompt")
+    lines += _levels(record) if record.correction is None else _corrected(record, record.correction)
     lines += [*_branches(record), _evaluations(record)]
     if record.repeats:
         lines.append(f"- {counted(record.repeats, 'repeated prompt')}: no evaluations of their own")
     return "\n".join([*lines, *(f"\nWarning: {warning}" for warning in record.warnings)])
+
+
+def _levels(record: SamplingRecord) -> list[str]:
+    """Down to which sigma the rows of every level go, and what that takes."""
+    cost, lines = record.cost, []
+    if cost is not None and cost.planning:
+        lines.append(f"- planning: {counted(cost.planning, 'evaluation')} to measure how the groups' pictures differ")
+    for index, (level, sigmas) in enumerate(zip(record.plan.levels, record.plan.sigma_ranges, strict=True)):
+        evaluations = "" if cost is None else f", {counted(cost.per_level[index], 'evaluation')}"
+        name = "branch" if level.branch_sigma is None else "shared"
+        lines.append(f"- {name}: {sigmas}, {counted(len(level.clusters) * record.variations, 'row')}{evaluations}")
+    return lines
+
+
+def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
+    """What the groups' whole runs and the prompts' own calls take, and how far off the answers were that they took."""
+    assert record.cost is not None
+    runs = len(record.plan.levels[0].clusters) if len(record.plan.levels) > 1 else 0
+    prompts = [prompt for prompt, share in enumerate(correction.shares) if share is not None]
+    own = sorted({len(correction.own_calls(prompt)) for prompt in prompts}) or [0]
+    each = f"{own[0]}" if len(own) == 1 else f"{own[0]} to {own[-1]}"
+    if correction.is_controlled:
+        each = f"as few as a tolerance of {correction.share:.0%} allows"
+    most = "at most " if correction.is_controlled else ""
+    lines = [
+        f"- shared: {counted(runs * record.variations, 'whole run')}, "
+        f"{counted(record.cost.per_level[0], 'evaluation')}",
+        f"- own calls: {counted(len(prompts), 'prompt')} with {each} of {correction.calls}, "
+        f"{most}{counted(record.cost.corrections, 'evaluation')}",
+    ]
+    if any(record.drifts):
+        worst = max(range(len(record.drifts)), key=lambda prompt: record.drifts[prompt])
+        lines.append(
+            f"- largest drift: {record.drifts[worst]:.0%} of the picture, prompt {_number(record, worst)} (by how much "
+            "an own answer differed from the one that would have been taken over)"
+        )
+    return lines
+
+
+def _number(record: SamplingRecord, prompt: int) -> int:
+    """The number in the user's list of a prompt of the plan, counted from 1."""
+    return (record.representative_of or range(record.plan.n_prompts)).index(prompt) + 1
 
 
 def _evaluations(record: SamplingRecord) -> str:
@@ -34,7 +70,7 @@ def _evaluations(record: SamplingRecord) -> str:
     cost, baseline = record.cost, record.baseline_evaluations
     if cost is None or baseline is None:
         return f"- evaluations: {record.evaluations} done (the number cannot be predicted for this sampler)"
-    done = f"- evaluations: {record.evaluations} done, {cost.total} planned"
+    done = f"- evaluations: {record.evaluations} done, {'at most ' if cost.is_bound else ''}{cost.total} planned"
     if record.evaluations > cost.total:
         return f"{done}: something evaluates the model more often, or steps had to be done again"
     return f"{done}, {baseline} for every prompt alone: {saved_fraction(record.evaluations, baseline):.1%} saved"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -25,22 +25,12 @@ class Call:
         sigma: noise level of the call.
         outputs: denoised predictions, one per condition (cond, uncond; None where not asked), each of
             shape (variations, *latent), on the CPU.
-        fingerprint: some values of the state x the sampler asked at, shape (variations, k); None for a corrected
-            call, whose state nobody has seen.
-        state: the whole x, shape (variations, *latent), on the CPU, where it is to be probed; else None.
-        source: for a corrected call, the recorded call that was corrected.
+        fingerprint: some values of the state x the sampler asked at, shape (variations, k).
     """
 
     sigma: float
     outputs: tuple[torch.Tensor | None, ...]
-    fingerprint: torch.Tensor | None
-    state: torch.Tensor | None = field(default=None, repr=False)
-    source: Call | None = field(default=None, repr=False)
-
-    @property
-    def recorded(self) -> Call:
-        """The call as the model answered it, without correction."""
-        return self.source or self
+    fingerprint: torch.Tensor
 
 
 ClusterTrace = list[Call]
@@ -56,17 +46,22 @@ def fingerprint(x: torch.Tensor) -> torch.Tensor:
     return flat[:, index].to("cpu", torch.float32)
 
 
-def record(
-    sigma: float, x: torch.Tensor, outputs: Sequence[torch.Tensor | None], clusters: int, *, keep_state: bool = False
-) -> list[Call]:
+def record(sigma: float, x: torch.Tensor, outputs: Sequence[torch.Tensor | None], clusters: int) -> list[Call]:
     """One call of a run of `clusters` clusters, as one `Call` per cluster (rows are cluster-major)."""
     kept = [None if output is None else output.detach().to("cpu", copy=True) for output in outputs]
     prints = fingerprint(x).chunk(clusters)
     parts = [[None] * clusters if output is None else output.chunk(clusters) for output in kept]
-    states = x.detach().to("cpu", copy=True).chunk(clusters) if keep_state else [None] * clusters
-    return [
-        Call(sigma, tuple(part[index] for part in parts), prints[index], states[index]) for index in range(clusters)
-    ]
+    return [Call(sigma, tuple(part[index] for part in parts), prints[index]) for index in range(clusters)]
+
+
+def check_sigma(calls: Sequence[Call], sigma: float) -> None:
+    """Check that a run asks at the sigma of the recorded calls.
+
+    Raises:
+        ReplayMismatch: it asks at another one.
+    """
+    if any(abs(call.sigma - sigma) > 1e-5 * max(abs(sigma), 1e-8) for call in calls):
+        raise ReplayMismatch(f"the model is asked at sigma {sigma:.6g}, recorded was {calls[0].sigma:.6g}")
 
 
 def replay(calls: Sequence[Call], sigma: float, x: torch.Tensor) -> list[torch.Tensor | None]:
@@ -75,28 +70,15 @@ def replay(calls: Sequence[Call], sigma: float, x: torch.Tensor) -> list[torch.T
     Raises:
         ReplayMismatch: this run asks at another sigma, or in another state, than the recorded one.
     """
-    if any(abs(call.sigma - sigma) > 1e-5 * max(abs(sigma), 1e-8) for call in calls):
-        raise ReplayMismatch(f"the model is asked at sigma {sigma:.6g}, recorded was {calls[0].sigma:.6g}")
-    if not _same_states(calls, x):
+    check_sigma(calls, sigma)
+    now, then = fingerprint(x), torch.cat([call.fingerprint for call in calls])
+    if now.shape != then.shape or not _same_state(now, then):
         raise ReplayMismatch(f"the state differs from the recorded one at sigma {sigma:.6g}")
     outputs: list[torch.Tensor | None] = []
     for parts in zip(*(call.outputs for call in calls), strict=True):
         answer = None if parts[0] is None else torch.cat(parts).to(x.device)
         outputs.append(answer)
     return outputs
-
-
-def _same_states(calls: Sequence[Call], x: torch.Tensor) -> bool:
-    """Whether x is in the states that were recorded; corrected calls have none to compare with."""
-    known = [index for index, call in enumerate(calls) if call.fingerprint is not None]
-    if not known:
-        return True
-    now = fingerprint(x)
-    if len(now) % len(calls):
-        return False
-    now = torch.cat([now.chunk(len(calls))[index] for index in known])
-    then = torch.cat([print_ for call in calls if (print_ := call.fingerprint) is not None])
-    return now.shape == then.shape and _same_state(now, then)
 
 
 def _same_state(now: torch.Tensor, then: torch.Tensor) -> bool:

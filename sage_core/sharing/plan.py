@@ -30,18 +30,20 @@ class Cost:
         per_level: evaluations of each level, coarse to fine.
         without_sharing: evaluations if every prompt were sampled alone.
         planning: evaluations that making the plan took.
-        probes: evaluations of each level that correct what it replays; empty without correction.
+        corrections: evaluations of the prompts' own calls, where they follow their groups' runs.
+        is_bound: whether there can be fewer corrections.
     """
 
     per_level: tuple[int, ...]
     without_sharing: int
     planning: int = 0
-    probes: tuple[int, ...] = ()
+    corrections: int = 0
+    is_bound: bool = False
 
     @property
     def total(self) -> int:
-        """All evaluations, those of planning and probes included."""
-        return self.planning + sum(self.per_level) + sum(self.probes)
+        """All evaluations, those of planning and corrections included."""
+        return self.planning + sum(self.per_level) + self.corrections
 
 
 @dataclass(frozen=True)
@@ -123,33 +125,20 @@ class SharePlan:
             levels.append(current)
         return levels
 
-    def cost(self, call_sigmas: Sequence[float], *, variations: int, evaluations_per_row: int, probes: int = 0) -> Cost:
+    def cost(self, call_sigmas: Sequence[float], *, variations: int, evaluations_per_row: int) -> Cost:
         """Evaluations that this plan needs for a sampler that calls the model at `call_sigmas`.
 
         Args:
             call_sigmas: sigma of every model call of one run, in order (a second-order sampler has two a step).
             variations: images per prompt.
-            evaluations_per_row: 2 with a negative prompt (CFG), 1 without.
-            probes: per level and prompt, of the shared calls; a probe is one evaluation, without the negative prompt.
+            evaluations_a_row: 2 with a negative prompt (CFG), 1 without.
         """
         calls = self.level_of_calls(call_sigmas)
         a_cluster = variations * evaluations_per_row
         per_level = tuple(
             calls.count(index) * len(level.clusters) * a_cluster for index, level in enumerate(self.levels)
         )
-        probed = self._probed_clusters(calls, probes) if probes else []
-        return Cost(
-            per_level, len(calls) * self.n_prompts * a_cluster, probes=tuple(count * variations for count in probed)
-        )
-
-    def _probed_clusters(self, calls: Sequence[int], probes: int) -> list[int]:
-        """For every level how often its clusters are probed: those that are not as in the level above, everywhere."""
-        found, above = [], 0
-        for depth, level in enumerate(self.levels):
-            whole = set(self.levels[depth - 1].clusters) if depth else set(level.clusters)
-            found.append(above * sum(cluster not in whole for cluster in level.clusters))
-            above += min(probes, calls.count(depth))
-        return found
+        return Cost(per_level, len(calls) * self.n_prompts * a_cluster)
 
     @property
     def sigma_ranges(self) -> list[str]:

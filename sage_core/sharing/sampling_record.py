@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..phrases import saved_fraction
+from .correction_plan import CorrectionPlan
 from .plan import Cost, SharePlan
 
 
@@ -19,7 +20,9 @@ class SamplingRecord:
         representative_of: for every prompt of the list the prompt of the plan that is rendered for it; empty if the
             plan has all of them.
         warnings: what the user should know.
-        probed: the calls of the model, by index, at which prompts are probed to correct the shared steps.
+        correction: how prompts follow their groups' runs; None where that is not corrected.
+        drifts: for every prompt of the plan the largest drift of its corrected run, as a fraction of its picture's
+            contrast (see `sampling.correction.drift`); empty before the end.
     """
 
     plan: SharePlan
@@ -29,7 +32,8 @@ class SamplingRecord:
     evaluations: int = 0
     representative_of: tuple[int, ...] = ()
     warnings: tuple[str, ...] = field(default=())
-    probed: tuple[int, ...] = ()
+    correction: CorrectionPlan | None = None
+    drifts: tuple[float, ...] = ()
 
     @property
     def calls_depend_on_image(self) -> bool:
@@ -51,17 +55,16 @@ class SamplingRecord:
     @property
     def saving(self) -> float | None:
         """Fraction of those evaluations that the plan saves; None where they cannot be predicted."""
-        if self.cost is None or not self.baseline_evaluations:
+        if self.cost is None or self.cost.is_bound or not self.baseline_evaluations:
             return None
         return saved_fraction(self.cost.total, self.baseline_evaluations)
 
     def expected(self, *, shared_only: bool = False) -> int:
         """Evaluations to show progress against; a guess of two per step where they cannot be predicted."""
         if self.cost is not None:
-            last = self.cost.per_level[-1] + sum(self.cost.probes[-1:])
-            return self.cost.total - (last if shared_only else 0)
+            return self.cost.total - (self.cost.per_level[-1] + self.cost.corrections if shared_only else 0)
         return 2 * self.steps * self.variations * self.plan.n_prompts
 
-    def finished(self, evaluations: int, warnings: Sequence[str]) -> SamplingRecord:
+    def finished(self, evaluations: int, warnings: Sequence[str], drifts: Sequence[float] = ()) -> SamplingRecord:
         """The same record after the run, with the evaluations it made."""
-        return replace(self, evaluations=evaluations, warnings=(*self.warnings, *warnings))
+        return replace(self, evaluations=evaluations, warnings=(*self.warnings, *warnings), drifts=tuple(drifts))

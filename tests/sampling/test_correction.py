@@ -1,7 +1,8 @@
-"""Correction: the pure functions against their definition, and the laws with it switched on."""
+"""Correction: the pure parts against their definition, and the laws with it switched on."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import comfy.samplers
@@ -9,19 +10,20 @@ import numpy as np
 import pytest
 import torch
 from comfy_extras import nodes_easycache
+from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
 from comfyui_sage.sage_core.sampling import ksampler
-from comfyui_sage.sage_core.sampling.correction import correct, interpolate, probed_calls, residuals
+from comfyui_sage.sage_core.sampling.correction import ControlledCalls, FixedCalls, Follower, drift, guided
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from comfyui_sage.sage_core.sampling.trace import Call
 from comfyui_sage.sage_core.serialization import read_data
+from comfyui_sage.sage_core.sharing.correction_plan import spread_calls
 from evaluations import count_evaluations
-from hypothesis import given
-from hypothesis import strategies as st
 from models import MODELS, conditioning, randn
-from prefixes import BOATS, CARS, new_prompts, sample_branch, sample_prefix, six_prompts
+from prefixes import new_prompts, sample_branch, sample_prefix, six_prompts
 from reference import (
+    ADAPTIVE,
     SAMPLERS,
     SETTINGS,
     assert_equal,
@@ -29,128 +31,171 @@ from reference import (
     difference,
     different,
     grouped,
-    plan_levels,
+    ksampler_for_each,
     sage,
     sage_in_two,
+    sampler_settings,
     small,
 )
 
-GROUPS = [(0, 1, 2), (3,)]
+PARTITION = [(0, 1, 2), (3,)]
 
 
-def call(sigma: float, value: float, state: float | None = None) -> Call:
-    """A recorded call of one variation and two latent values."""
-    cond, uncond = torch.tensor([[value, -value]]), torch.tensor([[9.0, 9.0]])
-    return Call(sigma, (cond, uncond), torch.zeros(1, 2), None if state is None else torch.full((1, 2), state))
+def four_prompts(partition: list = PARTITION, prompts: list | None = None) -> PromptGroups:
+    """Three prompts in a group, of which the first is the most central, and one alone."""
+    return grouped(prompts or different("sd15", 4), partition, group_condition="auto")
 
 
-class TestProbedCalls:
-    def test_the_first_and_the_last_of_every_level(self) -> None:
-        assert probed_calls([0, 0, 0, 0, 1, 1, 1], 2) == [0, 3, 4, 6]
+class TestControlledCalls:
+    @staticmethod
+    def own(calls: ControlledCalls, drift_of: Any) -> list[int]:
+        found = []
+        for call in range(calls.calls):
+            if calls.wants(call):
+                calls.learnt(call, drift_of(call - (found[-1] if found else 0)))
+                found.append(call)
+        return found
 
-    def test_three_have_one_in_the_middle(self) -> None:
-        assert probed_calls([0] * 9, 3) == [0, 4, 8]
+    def test_gaps_double_while_nothing_drifts(self) -> None:
+        assert self.own(ControlledCalls(0.5, 20), lambda gap: 0.0) == [0, 1, 3, 7, 15, 19]
 
-    def test_a_short_level_is_probed_everywhere(self) -> None:
-        assert probed_calls([0, 1, 1], 3) == [0, 1, 2]
+    def test_every_call_where_it_drifts_too_far(self) -> None:
+        assert self.own(ControlledCalls(0.5, 8), lambda gap: 1.0) == list(range(8))
 
-    def test_none(self) -> None:
-        assert probed_calls([0, 0], 0) == probed_calls([], 2) == []
-
-
-class TestInterpolate:
-    @given(st.lists(st.integers(0, 50), min_size=1, max_size=5, unique=True), st.floats(-1, 51))
-    def test_it_is_numpy_s(self, sigmas: list[int], sigma: float) -> None:
-        values = np.random.default_rng(len(sigmas)).normal(size=len(sigmas))
-        known = {float(at): torch.tensor(value) for at, value in zip(sigmas, values, strict=True)}
-        order = np.argsort(sigmas)
-        expected = np.interp(sigma, np.array(sigmas)[order], values[order])
-        assert float(interpolate(known, sigma)) == pytest.approx(expected, abs=1e-6)
+    def test_the_gap_at_which_the_drift_is_the_tolerance(self) -> None:
+        found = self.own(ControlledCalls(0.3, 40), lambda gap: 0.09 * gap)
+        assert set(np.diff(found)[2:-1]) == {3}
 
 
-class TestCorrect:
-    TRACE = [call(10, 1, state=1), call(6, 2), call(2, 3, state=3), call(1, 4, state=4)]
-    LEVELS = [0, 0, 0, 1]
+class TestFollower:
+    CALLS = [Call(sigma, (torch.full((1, 2), value), torch.full((1, 2), 9.0)), torch.zeros(1, 1))
+             for sigma, value in ((4.0, 1.0), (2.0, 2.0), (1.0, 3.0))]  # fmt: skip
 
-    def test_against_the_definition(self) -> None:
-        """D(x_i; c) + r(sigma_i), level by level; the negative prompt's answers as they were recorded."""
-        answers = {0: torch.tensor([[2.0, 0.0]]), 2: torch.tensor([[3.0, -3.0]]), 3: torch.tensor([[0.0, 0.0]])}
-        found = residuals({at: self.TRACE[at] for at in answers}, answers)
-        corrected = correct(self.TRACE, self.LEVELS, found)
-        expected = [[2.0, 0.0], [2.5, -1.5], [3.0, -3.0], [0.0, 0.0]]
-        assert [each.outputs[0].tolist() for each in corrected] == [[row] for row in expected]
-        for each, recorded in zip(corrected, self.TRACE, strict=True):
-            assert each.outputs[1] is recorded.outputs[1] and each.recorded is recorded
-            assert each.fingerprint is None, "nobody has seen the state of a corrected run"
+    def test_the_last_difference_is_added(self) -> None:
+        follower, x = Follower(FixedCalls((0, 2)), cfg=3.0), torch.zeros(1, 2)
+        follower.learn(0, self.CALLS[0], [torch.full((1, 2), 6.0), None])
+        assert [each.tolist() for each in follower.take(self.CALLS[1], x)] == [[[7.0, 7.0]], [[9.0, 9.0]]]
+        follower.learn(2, self.CALLS[2], [torch.full((1, 2), 4.0), torch.full((1, 2), 10.0)])
+        assert [each.tolist() for each in follower.take(self.CALLS[2], x)] == [[[4.0, 4.0]], [[10.0, 10.0]]]
+        # Guided the difference was 3 x 5 and is 1 + 3 x (1 - 1); the answer is 10 + 3 x (4 - 10).
+        assert follower.drifts == [pytest.approx(abs(1 - 15) / 8)]
 
-    def test_a_corrected_trace_is_corrected_from_the_recorded_answers(self) -> None:
-        once = correct(self.TRACE, self.LEVELS, {0: torch.ones(1, 2), 3: torch.ones(1, 2)})
-        twice = correct(once, self.LEVELS, {0: torch.zeros(1, 2), 3: torch.zeros(1, 2)})
-        assert [each.outputs[0].tolist() for each in twice] == [each.outputs[0].tolist() for each in self.TRACE]
+    def test_the_drift_is_that_of_the_worst_variation(self) -> None:
+        now, then, answer = torch.tensor([[1.0], [6.0]]), torch.tensor([[0.0], [2.0]]), torch.tensor([[2.0], [4.0]])
+        assert drift(now, then, answer) == 1.0
 
-    def test_a_level_without_a_probe_stays(self) -> None:
-        assert correct(self.TRACE, self.LEVELS, {3: torch.ones(1, 2)})[:3] == self.TRACE[:3]
+    def test_guidance_is_comfyui_s(self) -> None:
+        cond, uncond = randn(1, 4, seed=1), randn(1, 4, seed=2)
+        expected = comfy.samplers.cfg_function(None, cond, uncond, 3.0, cond, 1.0)
+        assert torch.allclose(guided([cond, uncond], 3.0), expected)
+        assert guided([cond, None], 1.0) is cond
 
 
-def sampled(sampler_name: str, correction: str, **settings: Any) -> tuple[SageGuider, torch.Tensor]:
-    """Three prompts in a group and one alone, in two variations, by the one-node sampler."""
-    use = {**SETTINGS, "share": 0.5, "sampler_name": sampler_name, "correction": correction, **settings}
-    groups, negative = grouped(different("sd15", 4), GROUPS), conditioning("sd15", seed=1)
-    guider, out = ksampler._sample_with(
-        SageGuider, MODELS["sd15"](), groups, negative, small("sd15", batch=2), None, use
-    )
-    return guider, out["samples"]
+def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> torch.Tensor:
+    """The group's images by ComfyUI's own sampling, one prompt and one evaluation at a time, from the definition."""
+    model, negative, image = MODELS["sd15"](), conditioning("sd15", seed=1), small("sd15")
+    use = {**SETTINGS, **sampler_settings(sampler_name)}
+    recorded: list[list[torch.Tensor]] = []
+
+    def run(prompt: int, follows: bool) -> torch.Tensor:
+        state: dict[str, Any] = {"call": 0, "known": None}
+
+        def answer(args: dict[str, Any]) -> list[torch.Tensor]:
+            options = {key: value for key, value in args["model_options"].items() if "calc_cond" not in key}
+
+            def evaluate() -> list[torch.Tensor]:
+                rest = (args["input"], args["sigma"], options)
+                return comfy.samplers.calc_cond_batch(args["model"], args["conds"], *rest)
+
+            call, state["call"] = state["call"], state["call"] + 1
+            if not follows:
+                recorded.append(evaluate())
+                return recorded[-1]
+            if call in spread_calls(len(recorded), share):
+                state["known"] = [own - there for own, there in zip(evaluate(), recorded[call], strict=True)]
+            return [there + known for there, known in zip(recorded[call], state["known"], strict=True)]
+
+        patched = model.clone()
+        patched.model_options["sampler_calc_cond_batch_function"] = answer
+        return comfy_ksampler("sd15", groups.conditionings[prompt], image, patched, negative=negative, **use)
+
+    first = run(0, follows=False)
+    return torch.cat([first, *(run(prompt, follows=True) for prompt in groups.partition[0][1:])])
+
+
+@pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "dpmpp_2m_sde", "uni_pc", "heun", "lcm"])
+@pytest.mark.parametrize("share", [0.4, 0.6])
+def test_against_the_definition(sampler_name: str, share: float) -> None:
+    groups = four_prompts([(0, 1, 2)], different("sd15", 3))
+    settings = sampler_settings(sampler_name)
+    images = sage("sd15", groups, small("sd15"), share=share, correction="on", **settings)
+    assert_equal(images, by_brute_force(groups, share, sampler_name), 1e-4)
 
 
 @pytest.mark.parametrize("sampler_name", SAMPLERS)
 class TestEverySampler:
-    def test_identical_prompts_equal_comfyui(self, sampler_name: str) -> None:
-        """At any share: their residuals are zero."""
-        prompts, image = different("sd15", 1) * 2, small("sd15")
-        expected = comfy_ksampler("sd15", prompts[0], image, sampler_name=sampler_name)
-        for share in (0.5, 1.0):
-            images = sage(
-                "sd15", grouped(prompts, [(0, 1)]), image, share=share, sampler_name=sampler_name, correction="on"
-            )
-            for index in (0, 1):
-                assert_equal(images[index : index + 1], expected)
+    @pytest.mark.parametrize("share_mode", ["fixed", "auto"])
+    def test_identical_prompts_equal_comfyui(self, sampler_name: str, share_mode: str) -> None:
+        """At any share: they do not differ from the run that they follow."""
+        prompts, settings = different("sd15", 1) * 2, sampler_settings(sampler_name)
+        expected = ksampler_for_each("sd15", prompts, small("sd15"), sampler_name)
+        for share in (0.5, 1.0) if share_mode == "fixed" else (0.5,):
+            settings["share_mode"] = share_mode
+            groups = four_prompts([(0, 1)], prompts)
+            images = sage("sd15", groups, small("sd15"), share=share, correction="on", **settings)
+            assert_equal(images, expected)
 
-    def test_evaluations_and_doors(self, sampler_name: str) -> None:
-        """What reaches the model is what was planned; in two nodes as in one; a prompt alone is untouched."""
+    def test_evaluations_doors_and_who_is_followed(self, sampler_name: str) -> None:
+        """What reaches the model is what was planned; in two nodes as in one; the followed and the lone are exact."""
+        settings = {**sampler_settings(sampler_name), "share": 0.5, "correction": "on"}
+        groups, image = four_prompts(), small("sd15", batch=2)
         with count_evaluations(MODELS["sd15"]()) as evaluations:
-            guider, images = sampled(sampler_name, "thorough")
+            guider, images = one_node(groups, **settings)
         record = guider.record
         assert record is not None and record.evaluations == evaluations.rows
-        groups, image = grouped(different("sd15", 4), GROUPS), small("sd15", batch=2)
-        in_two = sage_in_two("sd15", groups, image, share=0.5, sampler_name=sampler_name, correction="thorough")
-        assert_equal(in_two, images)
-        plain = sage("sd15", groups, image, share=0.5, sampler_name=sampler_name)
-        assert_equal(plain[6:], images[6:])
-        if record.cost is None:
+        assert_equal(sage_in_two("sd15", groups, image, **settings), images)
+        if sampler_name in ADAPTIVE:
             assert "are not corrected: the sampler decides its steps by the image" in record.warnings[0]
-            assert_equal(plain, images)
-        else:
-            assert record.warnings == () and record.cost.total == evaluations.rows
-            assert sum(record.cost.probes) == 3 * 3 * 2, "probes x prompts that share x variations"
-            assert difference(plain[:6], images[:6]) > 1e-4
+            plain = sage("sd15", groups, image, **{**settings, "share": 0.4, "correction": "off"})
+            assert_equal(images, plain)
+            return
+        assert record.cost is not None and record.cost.total == evaluations.rows
+        own = different("sd15", 4)
+        for prompt in (0, 3):
+            expected = comfy_ksampler("sd15", own[prompt], image, **sampler_settings(sampler_name))
+            assert_equal(images[2 * prompt : 2 * prompt + 2], expected)
+        order = [2, 3, 0, 1]
+        permuted = PromptGroups(**{
+            **vars(groups), "prompts": tuple(groups.prompts[at] for at in order),
+            "conditionings": tuple(groups.conditionings[at] for at in order), "partition": ((0, 2, 3), (1,)),
+        })  # fmt: skip
+        again = sage("sd15", permuted, image, **settings)
+        assert_equal(again.unflatten(0, (4, 2)), images.unflatten(0, (4, 2))[order])
+
+
+def one_node(groups: PromptGroups, **settings: Any) -> tuple[SageGuider, torch.Tensor]:
+    """The one-node sampler in two variations, and its guider."""
+    use = {**SETTINGS, "correction": "on", **settings}
+    negative, image = conditioning("sd15", seed=1), small("sd15", batch=2)
+    guider, out = ksampler._sample_with(SageGuider, MODELS["sd15"](), groups, negative, image, None, use)
+    return guider, out["samples"]
 
 
 @pytest.mark.parametrize("family", ["sdxl", "sd3", "flux", "video", "audio"])
 def test_every_family(family: str) -> None:
     prompts, image = different(family, 2), small(family)
-    own = [comfy_ksampler(family, prompt, image) for prompt in prompts]
-    twins = sage(family, grouped(prompts[:1] * 2, [(0, 1)]), image, share=0.9, correction="on")
-    assert_equal(twins, torch.cat([own[0]] * 2))
-    corrected, plain = (
-        sage(family, grouped(prompts, [(0, 1)]), image, share=0.5, correction=correction)
-        for correction in ("thorough", "off")
-    )
-    assert difference(corrected, torch.cat(own)) < difference(plain, torch.cat(own)), "nearer to the own pictures"
+    own = torch.cat([comfy_ksampler(family, prompt, image) for prompt in prompts])
+    twins = sage(family, four_prompts([(0, 1)], prompts[:1] * 2), image, share=0.9, correction="on")
+    assert_equal(twins, torch.cat([own[:1]] * 2))
+    groups = four_prompts([(0, 1)], prompts)
+    corrected, followed = (sage(family, groups, image, share=share, correction="on") for share in (0.25, 1.0))
+    assert_equal(corrected[:1], own[:1])
+    assert difference(corrected, own) < difference(followed, own), "nearer than the picture of the one they follow"
 
 
-def test_with_cfg_1_a_probe_is_a_whole_step() -> None:
-    guider, _ = sampled("euler", "on", cfg=1.0)
-    assert guider.record.cost.total == guider.record.evaluations == (2 * 4 + 4 * 4) * 2 + 2 * 3 * 2
+def test_with_cfg_1_there_is_no_negative_prompt_to_save() -> None:
+    guider, _ = one_node(four_prompts(), share=0.5, cfg=1.0)
+    assert guider.record.cost.total == guider.record.evaluations == (2 * 8 + 2 * 4) * 2
 
 
 def test_image_to_image_with_a_mask() -> None:
@@ -158,68 +203,96 @@ def test_image_to_image_with_a_mask() -> None:
     image = {**small("sd15", seed=3), "noise_mask": torch.zeros(1, 64, 64).index_fill_(2, torch.arange(32), 1.0)}
     for sampler_name in ("euler", "ddim", "dpmpp_2m_sde"):
         settings = {"sampler_name": sampler_name, "denoise": 0.7}
-        images = sage("sd15", grouped(prompts, [(0, 1)]), image, share=0.5, correction="on", **settings)
+        images = sage("sd15", four_prompts([(0, 1)], prompts), image, share=0.5, correction="on", **settings)
         expected = comfy_ksampler("sd15", prompts[0], image, **settings)
         assert_equal(images, torch.cat([expected] * 2))
 
 
-class TestLevels:
-    """Groups inside groups are corrected level by level."""
+class TestControlled:
+    @pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "heun", "uni_pc"])
+    def test_never_more_than_alone(self, sampler_name: str) -> None:
+        groups = four_prompts()
+        guider, _ = one_node(groups, share=0.2, share_mode="auto", sampler_name=sampler_name)
+        record = guider.record
+        assert record is not None and record.cost is not None and record.baseline_evaluations is not None
+        assert record.evaluations <= record.cost.total < record.baseline_evaluations
+        assert record.drifts[0] == record.drifts[3] == 0.0 < min(record.drifts[1:3])
 
-    STEPS = [(CARS, 2), ((0, 3), 5), (BOATS, 4)]
+    def test_no_tolerance_is_sampling_alone(self) -> None:
+        """Every call is a prompt's own; what is saved is the negative prompt of the first."""
+        groups, image = four_prompts(), small("sd15", batch=2)
+        guider, images = one_node(groups, share=1e-6, share_mode="auto")
+        assert_equal(images, torch.cat([comfy_ksampler("sd15", prompt, image) for prompt in groups.conditionings]))
+        assert guider.record.evaluations == guider.record.baseline_evaluations - 2 * 2
 
-    @pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "euler_ancestral", "uni_pc"])
-    def test_identical_prompts_and_evaluations(self, sampler_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        plan_levels(monkeypatch, self.STEPS, 6)
-        image, model = small("sd15"), MODELS["sd15"]()
-        twins = six_prompts(different("sd15", 1) * 6)
-        expected = comfy_ksampler("sd15", twins.conditionings[0], image, sampler_name=sampler_name)
-        images = sage("sd15", twins, image, share=0.5, sampler_name=sampler_name, correction="on")
-        assert_equal(images, torch.cat([expected] * 6))
-        with count_evaluations(model) as evaluations:
-            images = sage("sd15", six_prompts(), image, share=0.5, sampler_name=sampler_name, correction="on")
-        prefix = sample_prefix(six_prompts(), sampler_name=sampler_name, correction="on")
-        assert_equal(sample_branch(prefix), images)
-        cost = prefix.record.cost
-        assert cost is not None and cost.total == evaluations.rows
-        # (0, 3) and 2 leave the cars after level 1; 1 and 4 part after level 2; 0 and 3 after level 3.
-        assert cost.probes == (0, 2 * 2, 2 * (2 + 2), 2 * (2 + 2 + 1)), "the third level has one call only"
+    def test_a_smaller_tolerance_is_nearer_and_costs_more(self) -> None:
+        groups, image = four_prompts(), small("sd15", batch=2)
+        alone = torch.cat([comfy_ksampler("sd15", prompt, image) for prompt in groups.conditionings])
+        runs = [one_node(groups, share=share, share_mode="auto") for share in (0.05, 0.9)]
+        assert runs[0][0].record.evaluations > runs[1][0].record.evaluations
+        assert (runs[0][1] - alone).square().mean() < (runs[1][1] - alone).square().mean()
 
-    def test_a_prefix_is_branched_in_another_session(self, tmp_path: Any) -> None:
-        prefix = sample_prefix(six_prompts(), share_mode="tree", share=0.4, correction="on", variations=2)
+    def test_memory_chunks_do_not_change_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
+
+        settings = {"share": 0.5, "share_mode": "auto"}
+        guider, images = one_node(four_prompts(), **settings)
+        monkeypatch.setattr(LevelRunner, "_clusters_at_once", lambda self, job: 1)
+        other, again = one_node(four_prompts(), **settings)
+        assert_equal(again, images)
+        assert other.record.evaluations == guider.record.evaluations
+
+
+class TestPrefix:
+    def groups(self) -> PromptGroups:
+        return replace(six_prompts(), group_condition="auto")
+
+    @pytest.mark.parametrize("share_mode", ["fixed", "tree", "auto"])
+    def test_it_is_branched_in_another_session(self, tmp_path: Any, share_mode: str) -> None:
+        prefix = sample_prefix(self.groups(), share_mode=share_mode, share=0.4, correction="on", variations=2)
         save_prefix(prefix, tmp_path / "a.prefix.safetensors")
-        assert read_data(tmp_path / "a.prefix.safetensors")["format"] == 2
+        assert read_data(tmp_path / "a.prefix.safetensors")["format"] == 3
         assert torch.equal(sample_branch(load_prefix(tmp_path / "a.prefix.safetensors")), sample_branch(prefix))
 
-    @pytest.mark.parametrize("share_mode", ["fixed", "tree"])
+    @pytest.mark.parametrize("share_mode", ["fixed", "auto"])
     def test_added_prompts_are_corrected_too(self, share_mode: str) -> None:
-        prefix = sample_prefix(six_prompts(), share_mode=share_mode, share=0.4, correction="on", variations=2)
+        prefix = sample_prefix(self.groups(), share_mode=share_mode, share=0.4, correction="on", variations=2)
         groups, order = prefix.groups, [5, 3, 0, 1]
         again, _ = extend_prefix(
             prefix, tuple(groups.prompts[at] for at in order), tuple(groups.conditionings[at] for at in order),
             groups.embeddings[order],
         )  # fmt: skip
         assert_equal(sample_branch(again).unflatten(0, (4, 2)), sample_branch(prefix).unflatten(0, (6, 2))[order])
-        added, _ = extend_prefix(prefix, *new_prompts(1, 15, 123, 190))
+        texts, conditionings, embeddings = new_prompts(1, 15, 123, 190)
+        added, _ = extend_prefix(prefix, texts, conditionings, embeddings)
         with count_evaluations(MODELS["sd15"]()) as evaluations:
             images = sample_branch(added)
-        assert added.record.cost is not None and added.record.cost.total == evaluations.rows
+        cost = added.record.cost
+        assert cost is not None
+        assert evaluations.rows == cost.total if share_mode == "fixed" else evaluations.rows <= cost.total
+        image = small("sd15", batch=2)
+        alone = torch.cat([comfy_ksampler("sd15", each, image) for each in conditionings])
         plain, _ = extend_prefix(
-            sample_prefix(six_prompts(), share_mode=share_mode, share=0.4, variations=2), *new_prompts(1, 15, 123, 190)
+            sample_prefix(self.groups(), share=0.4, variations=2), texts, conditionings, embeddings
         )
-        assert difference(images[:6], sample_branch(plain)[:6]) > 1e-4
+        assert difference(images[:6], alone[:6]) < difference(sample_branch(plain)[:6], alone[:6])
 
 
 class TestFallbacks:
     def test_a_cache_is_not_corrected(self) -> None:
         model = nodes_easycache.EasyCacheNode.execute(MODELS["sd15"](), 0.2, 0.15, 0.95, False).args[0]
-        groups, negative = grouped(different("sd15", 2), [(0, 1)]), conditioning("sd15", seed=1)
-        use = {**SETTINGS, "share": 0.5}
-        _, report = ksampler.sample(model, groups, negative, small("sd15"), **use, correction="on")
+        groups, negative = four_prompts([(0, 1)], different("sd15", 2)), conditioning("sd15", seed=1)
+        runs = [
+            ksampler.sample(model, groups, negative, small("sd15"), **SETTINGS, share=share, correction=correction)
+            for share, correction in ((0.7, "on"), (0.4, "off"))
+        ]
+        assert torch.equal(runs[0][0]["samples"], runs[1][0]["samples"])
+        report = runs[0][1]
         assert "The shared steps are not corrected: a patch of the model sees the whole batch" in report
+        assert "So 40% of them are shared." in report
 
     def test_a_sampler_that_does_not_repeat_itself(self) -> None:
-        """Found by an uncorrected replay, before a probe is paid."""
+        """Found by the replay of the reference, before an own call is paid."""
 
         def unseeded(model: Any, x: torch.Tensor, sigmas: torch.Tensor, extra_args: Any = None, **_: Any) -> Any:
             for sigma in sigmas[:-1]:
@@ -229,28 +302,45 @@ class TestFallbacks:
 
         prompts, image = different("sd15", 2), small("sd15")
         guider = SageGuider(
-            MODELS["sd15"](), grouped(prompts, [(0, 1)]), conditioning("sd15", seed=1), 3.0, 0.5, correction="on"
+            MODELS["sd15"](), four_prompts([(0, 1)], prompts), conditioning("sd15", seed=1), 3.0, 0.5, correction="on"
         )
         sigmas = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.0])
         guider.sample(randn(1, 4, 8, 8, seed=1), image["samples"], comfy.samplers.KSAMPLER(unseeded), sigmas, seed=1)
-        assert guider.record is not None and "does not repeat itself" in guider.record.warnings[0]
-        assert guider.record.evaluations == (2 + 2 * 4) * 2, "the shared steps, then every prompt alone; no probe"
+        assert guider.record is not None and "does not repeat itself" in guider.record.warnings[-1]
+        assert guider.record.evaluations == (4 + 2 * 4) * 2, "the shared run, then every prompt alone"
 
     def test_an_unknown_correction(self) -> None:
-        with pytest.raises(ValueError, match="correction: expected one of off, on, thorough, got 'twice'"):
-            sage("sd15", grouped(different("sd15", 2), [(0, 1)]), small("sd15"), share=0.5, correction="twice")
+        with pytest.raises(ValueError, match="correction: expected one of off, on, got 'twice'"):
+            sage("sd15", four_prompts([(0, 1)]), small("sd15"), share=0.5, correction="twice")
 
 
-def test_the_report_counts_probes() -> None:
-    groups, negative = grouped(different("sd15", 4), GROUPS), conditioning("sd15", seed=1)
-    _, report = ksampler.sample(
-        MODELS["sd15"](), groups, negative, small("sd15"), **SETTINGS, share=0.5, correction="on"
-    )
-    assert "- correction: 6 evaluations to correct the shared steps per prompt" in report.splitlines()
+class TestReport:
+    def test_own_calls_and_drift(self) -> None:
+        groups, negative = four_prompts(), conditioning("sd15", seed=1)
+        use = {**SETTINGS, "share": 0.5, "correction": "on"}
+        _, report = ksampler.sample(MODELS["sd15"](), groups, negative, small("sd15"), **use)
+        lines = report.splitlines()
+        assert "- shared: 2 whole runs, 32 evaluations" in lines
+        assert "- own calls: 2 prompts with 4 of 8, 14 evaluations" in lines
+        assert "- evaluations: 46 done, 46 planned, 64 for every prompt alone: 28.1% saved" in lines
+        assert any(line.startswith("- largest drift: ") for line in lines)
+
+    def test_controlled(self) -> None:
+        groups, negative = four_prompts(), conditioning("sd15", seed=1)
+        use = {**SETTINGS, "share": 0.5, "share_mode": "auto", "correction": "on"}
+        _, report = ksampler.sample(MODELS["sd15"](), groups, negative, small("sd15"), **use)
+        assert "2 prompts with as few as a tolerance of 50% allows of 8, at most 30 evaluations" in report
+
+    def test_too_few_own_calls_are_said(self) -> None:
+        guider, _ = one_node(four_prompts(), share=0.8)
+        assert guider.record.warnings[0].startswith("Few steps are every prompt's own")
 
 
-def test_states_are_kept_at_probed_calls_only() -> None:
-    prefix = sample_prefix(six_prompts(), share=0.75, correction="thorough", variations=2)
+def test_the_memory_of_a_run_is_its_answers() -> None:
+    """What is kept for the prompts that follow: the answers, and nothing else of a latent's size."""
+    prefix = sample_prefix(replace(six_prompts(), group_condition="auto"), share=0.75, correction="on", variations=2)
     for trace in prefix.traces:
-        assert [at for at, each in enumerate(trace) if each.state is not None] == [0, 2, 5]
-        assert all(each.state.shape == (2, 4, 8, 8) for each in trace if each.state is not None)
+        assert len(trace) == SETTINGS["steps"]
+        for call in trace:
+            assert [tuple(output.shape) for output in call.outputs] == [(2, 4, 8, 8)] * 2
+            assert call.fingerprint.numel() <= 2 * 512

@@ -1,0 +1,86 @@
+"""Corrected sharing, as plain data: which prompts follow a recorded run, and at which calls they ask the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..grouping.prompt_groups import PromptGroups
+
+# Fewer own calls than this cannot follow how a prompt differs from its group; see benchmarks/correction.py.
+FEWEST_OWN_CALLS = 4
+
+
+@dataclass(frozen=True)
+class CorrectionPlan:
+    """How the prompts of a plan follow the runs of their groups; see `sampling.correction`.
+
+    Attributes:
+        share: what the user asked for.
+        shares: for every prompt the fraction of the calls that it takes from its group's run, 0 to 1; None for the
+            prompt whose own run that is.
+        calls: of the model, in one whole run.
+        evaluations_per_row: of a call: 2 with a negative prompt (CFG), 1 without.
+        is_controlled: the shares are tolerances instead, and own calls are chosen during the run.
+    """
+
+    share: float
+    shares: tuple[float | None, ...]
+    calls: int
+    evaluations_per_row: int
+    is_controlled: bool = False
+
+    def own_calls(self, prompt: int) -> tuple[int, ...]:
+        """The calls, by index, at which a prompt asks the model; all that are possible, where that is controlled."""
+        share = self.shares[prompt]
+        if share is None:
+            return ()
+        return spread_calls(self.calls, 0.0 if self.is_controlled else share)
+
+    def evaluations(self, variations: int) -> int:
+        """Evaluations of all own calls; at most so many, where they are controlled. The first needs no negative prompt.
+
+        Args:
+            variations: images per prompt.
+        """
+        own = [self.own_calls(prompt) for prompt in range(len(self.shares))]
+        saved = self.evaluations_per_row - 1
+        return variations * sum(len(calls) * self.evaluations_per_row - (0 in calls) * saved for calls in own)
+
+    @property
+    def has_few_own_calls(self) -> bool:
+        """Whether a prompt has fewer own calls than it takes to follow its differences."""
+        own = [len(self.own_calls(prompt)) for prompt, share in enumerate(self.shares) if share is not None]
+        return min(own, default=self.calls) < min(FEWEST_OWN_CALLS, self.calls)
+
+
+def spread_calls(calls: int, share: float) -> tuple[int, ...]:
+    """Evenly spaced own calls, from the first to the last: what is left of all calls when a share is taken over.
+
+    Args:
+        calls: of the whole run.
+        share: fraction of them that is taken from the recorded run, 0 to 1.
+    """
+    own = calls - round(share * calls)
+    if own < 2:
+        return tuple(range(calls - own, calls))
+    return tuple(round(index * (calls - 1) / (own - 1)) for index in range(own))
+
+
+def correction_shares(groups: PromptGroups, share: float, share_mode: str) -> tuple[float | None, ...]:
+    """For every prompt the share of its calls, or the tolerance, that `CorrectionPlan` takes.
+
+    With "tree" a prompt d from its group's reference, in a group where the farthest is D from it, takes
+    `share * (2 - d / D)`: the farthest `share`, equal ones twice that.
+    """
+    shares: list[float | None] = [share] * len(groups.prompts)
+    for members in groups.partition:
+        reference = groups.reference(members)
+        if share_mode == "tree" and len(members) > 1:
+            centre = groups.embeddings[groups.central(members)]
+            distances = 1 - groups.embeddings[list(members)] @ centre
+            farthest = max(float(distances.max()), 1e-6)
+            for prompt, distance in zip(members, distances.tolist(), strict=True):
+                shares[prompt] = min(1.0, share * (2 - max(0.0, distance) / farthest))
+        if reference is not None:
+            shares[reference] = None
+    return tuple(shares)
