@@ -142,9 +142,7 @@ class Rendering:
             threshold_mode="fixed", encoder="benchmark", group_condition=setting.condition,
         )  # fmt: skip
         latent = {"samples": torch.zeros(1, 16, 16, 16)}
-        device = self.model.load_device.type
-        # bf16 is twice as fast, and no difference can be seen.
-        with count_evaluations(self.model) as evaluations, torch.autocast(device, torch.bfloat16):
+        with count_evaluations(self.model) as evaluations:
             made, _ = sample(
                 self.model, plain, self.negative, latent, seed=seed, steps=setting.steps, cfg=self.cfg,
                 sampler_name=setting.sampler, scheduler=SCHEDULER, denoise=1.0, share=setting.share,
@@ -158,8 +156,10 @@ class Rendering:
         verdicts, features, images = judge_pictures(self.judge, pictures)
         scores = text_scores(images.numpy(), self.judge.embed_text([caption(scene) for scene in scenes]).numpy())
         return [
-            {"right": agreement(scene, verdict), "score": float(score), "features": row}
-            for scene, verdict, score, row in zip(scenes, verdicts, scores, features.numpy(), strict=True)
+            {"right": agreement(scene, verdict), "score": float(score), "features": row, "picture": picture.numpy()}
+            for scene, verdict, score, row, picture in zip(
+                scenes, verdicts, scores, features.numpy(), pictures, strict=True
+            )
         ]
 
 

@@ -33,4 +33,4 @@ def test_nodes_without_the_input_do_not_correct() -> None:
 
 def test_the_server_adds_no_value(server: Server) -> None:
     reports = [server.queue(sage_graph(**inputs))["8"]["text"][0] for inputs in ({}, {"correction": "on"})]
-    assert ["correction:" in report for report in reports] == [False, True]
+    assert ["own calls:" in report for report in reports] == [False, True]

@@ -137,7 +137,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"format": 3}, "file: expected a prefix of format 1 or 2, got 3"),
+    ({"format": 4}, "file: expected a prefix of format 1 to 3, got 4"),
     ({"sampler_name": "quantum"}, "file: sampler_name: expected one of euler.*, got 'quantum'"),
     ({"cfg": float("inf")}, "cfg: expected a finite number, got inf"),
     ({"sigmas": torch.tensor([1.0, 2.0, 0.0])}, r"sigmas: expected \[2.0, 1.0, 0.0\], got \[1.0, 2.0, 0.0\]"),
@@ -196,6 +196,19 @@ class TestFormat1:
         del state["groups"]["shared_prompts"]
         write_data(tmp_path / "old.safetensors", state)
         assert load_prefix(tmp_path / "old.safetensors").groups.shared_prompts == ()
+
+    def test_a_file_of_format_2_is_branched_without_its_correction(self, tmp_path: Path) -> None:
+        """Its calls had states, and those of inner clusters were corrected from the recorded ones."""
+        state = read_data(self.FILE)
+        for trace in state["traces"]:
+            trace[0]["state"] = torch.zeros(1)
+            trace[1] = {**trace[1], "outputs": (None, None), "fingerprint": None, "source": trace[1]}
+        state["format"], state["outcome"]["probed"], state["outcome"]["cost"]["probes"] = 2, (0, 2), (0, 8)
+        write_data(tmp_path / "old.safetensors", state)
+        prefix = load_prefix(tmp_path / "old.safetensors")
+        expected = load_file(self.FILE.with_name("format_1.samples.safetensors"))["samples"]
+        assert_equal(sample_branch(prefix), expected)
+        assert any("corrected in an earlier way" in warning for warning in prefix.record.warnings)
 
 
 def _plain(value: Any) -> Any:

@@ -67,7 +67,7 @@ def grouped(
 def plan_levels(patch: pytest.MonkeyPatch, branches: Sequence[tuple[tuple[int, ...], int]], prompts: int) -> None:
     """Every guider plans these clusters, each shared for so many steps."""
 
-    def plan(self: SageGuider, job: Job) -> tuple[SharePlan, int]:
+    def plan(self: SageGuider, job: Job, share: float) -> tuple[SharePlan, int]:
         found = [(cluster, float(job.sigmas[steps])) for cluster, steps in branches]
         return SharePlan.from_branches(found, prompts), 0
 
