@@ -30,17 +30,20 @@ from results_file import Kept
 STEPS = 20
 SAMPLERS = ("euler", "dpmpp_2m", "uni_pc", "dpmpp_2m_sde")
 FEWER = (10, 8, 6, 5, 4)
-PROMPTS_A_KIND = 24
 BLOCKS = {"groups of 4 and 8": (4, 8), "groups of 16 and 32, unrelated": (16, 32)}
 
 
-def make_groups(sizes: Sequence[int], seeds: int) -> list[Group]:
-    """Related prompts up to 8 in a group, unrelated ones above; every seed has its own scenes and noises."""
+def make_groups(sizes: Sequence[int], seeds: int, prompts: int = 24) -> list[Group]:
+    """Related prompts up to 8 in a group, unrelated ones above; every seed has its own scenes and noises.
+
+    Args:
+        prompts: of every kind, size and seed; at least one group of each.
+    """
     made = []
     for seed in range(seeds):
         for size in sizes:
             for kind in ("subject", "all") if size <= 8 else ("unrelated",):
-                for number in range(max(1, PROMPTS_A_KIND // size)):
+                for number in range(max(1, prompts // size)):
                     rng = np.random.default_rng([seed, size, number, len(kind)])
                     scenes = _unrelated(size, rng) if kind == "unrelated" else _members(kind, size, rng)
                     made.append(Group(kind, scenes, 1000 * (1 + seed) + number))
@@ -87,9 +90,9 @@ def likeness(found: list[list[dict[str, Any]]], alone: list[list[dict[str, Any]]
     return {"error": float(np.mean(errors)), "worst": float(np.quantile(errors, 0.95)), "apart": 1 - np.mean(cosines)}
 
 
-def run(block: str, sampler: str, rendering: Rendering, results: Kept, seeds: int) -> None:
+def run(block: str, sampler: str, rendering: Rendering, results: Kept, seeds: int, prompts: int) -> None:
     """Render what is missing of one block of groups with one sampler."""
-    groups = make_groups(BLOCKS[block], seeds)
+    groups = make_groups(BLOCKS[block], seeds, prompts)
     alone: list[list[dict[str, Any]]] | None = None
     for setting in settings(sampler):
         key = f"{block}/{setting.mode}/{setting.key}"
@@ -172,14 +175,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS))
-    parser.add_argument("--seeds", type=int, default=3, help="times 96 pictures a setting in groups of 4 and 8")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--prompts", type=int, default=24, help="of every kind, group size and seed")
     parser.add_argument("--cfg", type=float, default=4.0)
     options = parser.parse_args()
     results, rendering = Kept(options.out / "correction.json"), Rendering(load_demo_judge(), options.cfg)
     for sampler in options.samplers:
         for block in BLOCKS:
-            run(block, sampler, rendering, results, options.seeds)
-    text = [f"{options.seeds} seeds, CFG {options.cfg:g}; paid: steps an image (cond + uncond)", ""]
+            run(block, sampler, rendering, results, options.seeds, options.prompts)
+    text = [
+        f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed, CFG {options.cfg:g}; paid: steps an image (cond + uncond)",
+        "",
+    ]
     for block in BLOCKS:
         for sampler in options.samplers:
             rows = [row for row in results.values() if (row["block"], row["sampler"]) == (block, sampler)]

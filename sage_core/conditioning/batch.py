@@ -60,7 +60,7 @@ def _can_batch(a: dict[str, Processed], b: dict[str, Processed], variations: int
 def _can_concat(a: dict[str, Any], b: dict[str, Any], variations: int) -> bool:
     if any(not _same(a.get(key), b.get(key)) for key in _DECIDES_EVALUATION):
         return False
-    if not _hints_repeat(a.get("control"), variations):
+    if not hints_repeat(a.get("control"), variations):
         return False
     rows_a, rows_b = _rows(a, variations), _rows(b, variations)
     return rows_a.keys() == rows_b.keys() and all(rows_a[key].can_concat(rows_b[key]) for key in rows_a)
@@ -82,8 +82,13 @@ def _concat(conds: list[dict[str, Any]], variations: int) -> dict[str, Any]:
     return merged
 
 
-def _hints_repeat(control: Any, variations: int) -> bool:
-    """Whether ComfyUI, which distributes a ControlNet's images over all rows, gives every cluster the same ones."""
+def hints_repeat(control: Any, variations: int) -> bool:
+    """Whether ComfyUI, which distributes a ControlNet's images over all rows, gives every cluster the same ones.
+
+    Args:
+        control: the ControlNet of a condition, or None.
+        variations: rows per cluster.
+    """
     while control is not None:
         for image in (control.cond_hint_original, *control.extra_concat_orig):
             if image is not None and variations % image.shape[0]:

@@ -19,9 +19,12 @@ from typing import Protocol
 import torch
 
 from ..sharing.correction_plan import CorrectionPlan
-from .trace import Call
+from .trace import Call, ClusterTrace
 
 CORRECTIONS = ("off", "on")
+
+# The error of a gap that a share of 1 tolerates; see benchmarks/correction.py.
+_TOLERANCE = 0.125
 
 # What float arithmetic explains, relative to an answer's own size, when rows are batched differently.
 _ROUNDING = 1e-5
@@ -57,30 +60,35 @@ class FixedCalls:
 
 @dataclass
 class ControlledCalls:
-    """Own calls as far apart as a tolerance allows: step size control, with a call in the place of a step.
+    """Own calls as far apart as a tolerance allows: step size control, with a gap of calls in the place of a step.
 
-    The drift over a gap of calls is taken to grow in proportion to the gap. The next gap is the one at which it would
-    reach the tolerance, at most twice the last one. The last call of all is always the prompt's own.
+    The next gap is the longest at whose end the error is expected to be within the tolerance, see `gap_error`, if the
+    drift grows as fast as in the last gap. It is at most twice as long as that. The last call of all is always an own
+    one.
 
     Attributes:
-        tolerance: of the drift, see `drift`.
-        calls: of the whole run.
+        tolerance: of the error of a gap.
+        sigmas: of all calls of the run.
     """
 
     tolerance: float
-    calls: int
+    sigmas: Sequence[float]
     last: int = 0
     next: int = 0
 
     def wants(self, call: int) -> bool:
         """See `OwnCalls`."""
-        return call >= self.next or call == self.calls - 1
+        return call >= self.next or call == len(self.sigmas) - 1
 
     def learnt(self, call: int, drift: float) -> None:
         """See `OwnCalls`."""
-        gap = call - self.last
-        possible = gap * min(2.0, self.tolerance / max(drift, 1e-9)) if call else 1.0
-        self.last, self.next = call, call + max(1, int(possible))
+        before = call - self.last
+        longest = 1
+        for gap in range(2, 2 * before + 1):
+            if call + gap < len(self.sigmas):
+                expected = gap_error(drift * gap / before, self.sigmas[call], self.sigmas[call + gap])
+                longest = gap if expected <= self.tolerance else longest
+        self.last, self.next = call, call + longest
 
 
 @dataclass
@@ -92,13 +100,15 @@ class Follower:
         cfg: the guidance scale, since what a difference does to the picture is what guidance makes of it.
         differences: from the recorded answers, one per condition (cond, uncond), each (variations, *latent); empty
             before the first own call.
-        drifts: of all own calls but the first.
+        sigma: of the last own call.
+        errors: of all gaps between own calls, see `gap_error`.
     """
 
     own_calls: OwnCalls | None
     cfg: float
     differences: list[torch.Tensor | None] = field(default_factory=list)
-    drifts: list[float] = field(default_factory=list)
+    sigma: float = 0.0
+    errors: list[float] = field(default_factory=list)
 
     def wants(self, call: int) -> bool:
         """Whether the model has to be asked at this call, counted from 0."""
@@ -122,19 +132,20 @@ class Follower:
         moved = 0.0
         if self.differences:
             moved = drift(*(guided(each, self.cfg) for each in (found, self.differences, answers)))
-            self.drifts.append(moved)
-        self.differences = found
+            self.errors.append(gap_error(moved, self.sigma, recorded.sigma))
+        self.differences, self.sigma = found, recorded.sigma
         self.own_calls.learnt(call, moved)
 
 
-def follow(plan: CorrectionPlan, prompt: int, cfg: float) -> Follower:
-    """A new follower for a prompt of a plan."""
+def follow(plan: CorrectionPlan, prompt: int, cfg: float, trace: ClusterTrace) -> Follower:
+    """A new follower for a prompt of a plan, along a trace."""
     share = plan.shares[prompt]
-    if share is None:
-        return Follower(None, cfg)
-    return Follower(
-        ControlledCalls(share, plan.calls) if plan.is_controlled else FixedCalls(plan.own_calls(prompt)), cfg
-    )
+    own_calls: OwnCalls | None = None
+    if share is not None and plan.is_controlled:
+        own_calls = ControlledCalls(_TOLERANCE * share, [call.sigma for call in trace])
+    elif share is not None:
+        own_calls = FixedCalls(plan.own_calls(prompt))
+    return Follower(own_calls, cfg)
 
 
 def guided(outputs: Sequence[torch.Tensor | None], cfg: float) -> torch.Tensor:
@@ -158,6 +169,19 @@ def drift(found: torch.Tensor, known: torch.Tensor, answer: torch.Tensor) -> flo
         Root mean square of the movement by that of the answer, for the variation where it is largest.
     """
     return float((_rms(found - known) / _rms(answer).clamp_min(1e-6)).max())
+
+
+def gap_error(drift: float, start: float, end: float) -> float:
+    """How far a run is off at the end of a gap between own calls, as a fraction of the picture.
+
+    The answers that were taken over were off by nothing at the start of the gap and by the drift at its end, so by half
+    of it. Answers that are off by e move a run from sigma a to b by e (1 - b / a), as in Euler's method.
+
+    Args:
+        drift: over the gap.
+        start, end: sigmas of the own calls.
+    """
+    return 0.5 * drift * abs(1 - end / start) if start else 0.0
 
 
 def _difference(own: torch.Tensor, recorded: torch.Tensor) -> torch.Tensor:

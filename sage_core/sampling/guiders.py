@@ -10,6 +10,7 @@ import comfy.model_patcher
 import comfy.samplers
 import torch
 
+from ..conditioning.batch import hints_repeat
 from ..conditioning.combine import Conditioning
 from ..grouping.partition import Partition, parents_of
 from ..grouping.prompt_groups import PromptGroups
@@ -129,7 +130,7 @@ class SageGuider(comfy.samplers.CFGGuider):
                 self._runner(before), job, plan, progress, levels_done=levels_done, traces=traces,
                 correction=before.correction,
             )  # fmt: skip
-        self.record = before.finished(progress.done, warnings, result.drifts)
+        self.record = before.finished(progress.done, warnings, result.errors)
         result = replace(result, samples=self._every_prompt(result.samples))
         if result.denoised is not None:
             result = replace(result, denoised=self._every_prompt(result.denoised))
@@ -193,7 +194,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         calls = predict_model_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
         share, planning, correction = self.share, 0, None
         warnings: tuple[str, ...] = ()
-        reason = self._not_correctable(calls)
+        reason = self._not_correctable(calls, job)
         if self.correction == "on" and reason:
             share = min(share, _MOST_UNCORRECTED)
             warnings = (f"The shared steps are not corrected: {reason}. So {share:.0%} of them are shared.",)
@@ -220,12 +221,15 @@ class SageGuider(comfy.samplers.CFGGuider):
         controlled = self.share_mode == "auto"
         return plan, CorrectionPlan(self.share, shares, recorded, calls.evaluations_per_row, controlled)
 
-    def _not_correctable(self, calls: ModelCalls | None) -> str:
+    def _not_correctable(self, calls: ModelCalls | None, job: Job) -> str:
         """Why the shared steps cannot be corrected; empty where they can."""
         if calls is None:
             return "the sampler decides its steps by the image"
         if self._runner().patch_sees_whole_batch:
             return "a patch of the model sees the whole batch (a cache, guidance, windows)"
+        options = [entry[1] for conditioning in self.groups.conditionings for entry in conditioning]
+        if not all(hints_repeat(each.get("control"), job.variations) for each in options):
+            return "a ControlNet has other pictures for some rows of an evaluation"
         return ""
 
     @staticmethod

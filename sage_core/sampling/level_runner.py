@@ -111,7 +111,8 @@ class LevelRunner:
     ) -> RunResult:  # fmt: skip
         followers: list[Follower] | None = None
         if correction is not None:
-            followers = [follow(correction, level.clusters[index][0], self.cfg) for index in chunk]
+            assert parents is not None
+            followers = [follow(correction, level.clusters[index][0], self.cfg, parents[index]) for index in chunk]
         guider = ReplayGuider(
             self.model_patcher,
             self.model_options,
@@ -183,7 +184,7 @@ def _joined(results: list[RunResult]) -> RunResult:
         latents.concat([result.samples for result in results]),
         latents.concat(denoised) if len(denoised) == len(results) else None,
         [trace for result in results for trace in result.traces],
-        [drift for result in results for drift in result.drifts],
+        [error for result in results for error in result.errors],
     )
 
 
@@ -196,7 +197,7 @@ def _split(result: RunResult, chunk: list[int]) -> dict[int, RunResult]:
     samples = latents.chunk(result.samples, len(chunk))
     denoised = [None] * len(chunk) if result.denoised is None else latents.chunk(result.denoised, len(chunk))
     return {
-        index: RunResult(samples[at], denoised[at], [result.traces[at]], [result.drifts[at]])
+        index: RunResult(samples[at], denoised[at], [result.traces[at]], [result.errors[at]])
         for at, index in enumerate(chunk)
     }
 

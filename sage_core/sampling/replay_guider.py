@@ -58,13 +58,13 @@ class RunResult:
         samples: latents, one per row; the last denoised prediction if the run ended at its branch sigma.
         denoised: the sampler's last denoised prediction (in the model's own scale), None if it made none.
         traces: one trace per cluster.
-        drifts: per cluster the largest drift of its corrected run, see `correction.drift`; 0 without correction.
+        errors: per cluster the largest estimated error of its corrected run, see `correction.gap_error`; else 0.
     """
 
     samples: torch.Tensor
     denoised: torch.Tensor | None
     traces: list[ClusterTrace]
-    drifts: list[float]
+    errors: list[float]
 
 
 class ReplayGuider(comfy.samplers.CFGGuider):
@@ -131,8 +131,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             samples = self.sample(noise, latent_image, sampler, sigmas, callback=on_step, **kwargs)
         finally:
             self.model_options = {}  # its wrappers hold this guider: a cycle would keep the conditions in memory
-        drifts = [max(follower.drifts, default=0.0) for follower in self.followers or ()] or [0.0] * len(self.traces)
-        return RunResult(samples, self.step_denoised, self.traces, drifts)
+        errors = [max(follower.errors, default=0.0) for follower in self.followers or ()] or [0.0] * len(self.traces)
+        return RunResult(samples, self.step_denoised, self.traces, errors)
 
     # --- what ComfyUI calls, in order ---------------------------------------------------------------------------
 

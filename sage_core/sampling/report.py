@@ -43,7 +43,7 @@ def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
     own = sorted({len(correction.own_calls(prompt)) for prompt in prompts}) or [0]
     each = f"{own[0]}" if len(own) == 1 else f"{own[0]} to {own[-1]}"
     if correction.is_controlled:
-        each = f"as few as a tolerance of {correction.share:.0%} allows"
+        each = "as few as the share tolerates"
     most = "at most " if correction.is_controlled else ""
     lines = [
         f"- shared: {counted(runs * record.variations, 'whole run')}, "
@@ -51,11 +51,11 @@ def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
         f"- own calls: {counted(len(prompts), 'prompt')} with {each} of {correction.calls}, "
         f"{most}{counted(record.cost.corrections, 'evaluation')}",
     ]
-    if any(record.drifts):
-        worst = max(range(len(record.drifts)), key=lambda prompt: record.drifts[prompt])
+    if any(record.errors):
+        worst = max(range(len(record.errors)), key=lambda prompt: record.errors[prompt])
         lines.append(
-            f"- largest drift: {record.drifts[worst]:.0%} of the picture, prompt {_number(record, worst)} (by how much "
-            "an own answer differed from the one that would have been taken over)"
+            f"- estimated error: at most {record.errors[worst]:.1%} of the picture between two own calls "
+            f"(prompt {_number(record, worst)})"
         )
     return lines
 

@@ -21,8 +21,8 @@ class SamplingRecord:
             plan has all of them.
         warnings: what the user should know.
         correction: how prompts follow their groups' runs; None where that is not corrected.
-        drifts: for every prompt of the plan the largest drift of its corrected run, as a fraction of its picture's
-            contrast (see `sampling.correction.drift`); empty before the end.
+        errors: for every prompt of the plan the largest estimated error between two own calls, as a fraction of its
+            picture (see `sampling.correction.gap_error`); empty before the end.
     """
 
     plan: SharePlan
@@ -33,7 +33,7 @@ class SamplingRecord:
     representative_of: tuple[int, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     correction: CorrectionPlan | None = None
-    drifts: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
 
     @property
     def calls_depend_on_image(self) -> bool:
@@ -65,6 +65,6 @@ class SamplingRecord:
             return self.cost.total - (self.cost.per_level[-1] + self.cost.corrections if shared_only else 0)
         return 2 * self.steps * self.variations * self.plan.n_prompts
 
-    def finished(self, evaluations: int, warnings: Sequence[str], drifts: Sequence[float] = ()) -> SamplingRecord:
+    def finished(self, evaluations: int, warnings: Sequence[str], errors: Sequence[float] = ()) -> SamplingRecord:
         """The same record after the run, with the evaluations it made."""
-        return replace(self, evaluations=evaluations, warnings=(*self.warnings, *warnings), drifts=tuple(drifts))
+        return replace(self, evaluations=evaluations, warnings=(*self.warnings, *warnings), errors=tuple(errors))

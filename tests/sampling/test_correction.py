@@ -14,7 +14,7 @@ from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
 from comfyui_sage.sage_core.sampling import ksampler
-from comfyui_sage.sage_core.sampling.correction import ControlledCalls, FixedCalls, Follower, drift, guided
+from comfyui_sage.sage_core.sampling.correction import ControlledCalls, FixedCalls, Follower, drift, gap_error, guided
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from comfyui_sage.sage_core.sampling.trace import Call
 from comfyui_sage.sage_core.serialization import read_data
@@ -47,24 +47,40 @@ def four_prompts(partition: list = PARTITION, prompts: list | None = None) -> Pr
 
 
 class TestControlledCalls:
-    @staticmethod
-    def own(calls: ControlledCalls, drift_of: Any) -> list[int]:
-        found = []
-        for call in range(calls.calls):
+    SIGMAS = [10 * 0.5**call for call in range(20)]
+
+    def own(self, calls: ControlledCalls, drift_of: Any) -> list[int]:
+        found: list[int] = []
+        for call in range(len(calls.sigmas)):
             if calls.wants(call):
                 calls.learnt(call, drift_of(call - (found[-1] if found else 0)))
                 found.append(call)
         return found
 
     def test_gaps_double_while_nothing_drifts(self) -> None:
-        assert self.own(ControlledCalls(0.5, 20), lambda gap: 0.0) == [0, 1, 3, 7, 15, 19]
+        assert self.own(ControlledCalls(0.5, self.SIGMAS), lambda gap: 0.0) == [0, 1, 3, 7, 15, 19]
 
     def test_every_call_where_it_drifts_too_far(self) -> None:
-        assert self.own(ControlledCalls(0.5, 8), lambda gap: 1.0) == list(range(8))
+        assert self.own(ControlledCalls(0.1, self.SIGMAS), lambda gap: float(gap)) == list(range(20))
 
-    def test_the_gap_at_which_the_drift_is_the_tolerance(self) -> None:
-        found = self.own(ControlledCalls(0.3, 40), lambda gap: 0.09 * gap)
-        assert set(np.diff(found)[2:-1]) == {3}
+    def test_the_longest_gap_within_the_tolerance(self) -> None:
+        """Half a drift of 0.1 a call: 0.075 after two calls, where sigma is a quarter, and 0.13 after three."""
+        found = self.own(ControlledCalls(0.08, self.SIGMAS), lambda gap: 0.1 * gap)
+        assert found[:4] == [0, 1, 3, 5] and set(np.diff(found)[1:-1]) == {2}
+
+    def test_where_sigma_hardly_falls_there_is_no_haste(self) -> None:
+        sigmas = np.linspace(1.0, 0.9, 20).tolist()
+        assert len(self.own(ControlledCalls(0.08, sigmas), lambda gap: 0.1 * gap)) == 6
+
+
+def test_the_error_of_a_gap_is_euler_s() -> None:
+    """Answers wrong by a ramp from 0 to the drift, through many small steps; to first order in the gap."""
+    wrong, sigmas = 0.0, np.linspace(1.0, 0.99, 1001)
+    for a, b in zip(sigmas, sigmas[1:], strict=False):
+        drift_there = 0.3 * (1.0 - a) / 0.01
+        wrong = wrong + (wrong - drift_there) / a * (b - a)
+    assert gap_error(0.3, 1.0, 0.99) == pytest.approx(abs(wrong), rel=0.02)
+    assert gap_error(0.3, 0.0, 0.0) == 0.0
 
 
 class TestFollower:
@@ -78,7 +94,7 @@ class TestFollower:
         follower.learn(2, self.CALLS[2], [torch.full((1, 2), 4.0), torch.full((1, 2), 10.0)])
         assert [each.tolist() for each in follower.take(self.CALLS[2], x)] == [[[4.0, 4.0]], [[10.0, 10.0]]]
         # Guided the difference was 3 x 5 and is 1 + 3 x (1 - 1); the answer is 10 + 3 x (4 - 10).
-        assert follower.drifts == [pytest.approx(abs(1 - 15) / 8)]
+        assert follower.errors == [pytest.approx(0.5 * abs(1 - 15) / 8 * (1 - 1.0 / 4.0))]
 
     def test_the_drift_is_that_of_the_worst_variation(self) -> None:
         now, then, answer = torch.tensor([[1.0], [6.0]]), torch.tensor([[0.0], [2.0]]), torch.tensor([[2.0], [4.0]])
@@ -216,7 +232,7 @@ class TestControlled:
         record = guider.record
         assert record is not None and record.cost is not None and record.baseline_evaluations is not None
         assert record.evaluations <= record.cost.total < record.baseline_evaluations
-        assert record.drifts[0] == record.drifts[3] == 0.0 < min(record.drifts[1:3])
+        assert record.errors[0] == record.errors[3] == 0.0 < min(record.errors[1:3])
 
     def test_no_tolerance_is_sampling_alone(self) -> None:
         """Every call is a prompt's own; what is saved is the negative prompt of the first."""
@@ -323,13 +339,13 @@ class TestReport:
         assert "- shared: 2 whole runs, 32 evaluations" in lines
         assert "- own calls: 2 prompts with 4 of 8, 14 evaluations" in lines
         assert "- evaluations: 46 done, 46 planned, 64 for every prompt alone: 28.1% saved" in lines
-        assert any(line.startswith("- largest drift: ") for line in lines)
+        assert any(line.startswith("- estimated error: at most ") for line in lines)
 
     def test_controlled(self) -> None:
         groups, negative = four_prompts(), conditioning("sd15", seed=1)
         use = {**SETTINGS, "share": 0.5, "share_mode": "auto", "correction": "on"}
         _, report = ksampler.sample(MODELS["sd15"](), groups, negative, small("sd15"), **use)
-        assert "2 prompts with as few as a tolerance of 50% allows of 8, at most 30 evaluations" in report
+        assert "2 prompts with as few as the share tolerates of 8, at most 30 evaluations" in report
 
     def test_too_few_own_calls_are_said(self) -> None:
         guider, _ = one_node(four_prompts(), share=0.8)

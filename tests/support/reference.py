@@ -155,15 +155,21 @@ def assert_equal(a: torch.Tensor, b: torch.Tensor, tolerance: float = EXACT) -> 
 
 def check_laws(family: str, image: dict[str, Any], *, model: Any = None, prompts: list | None = None,
           tolerance: float = 1e-5, **settings: Any) -> None:  # fmt: skip
-    """Share 0 is ComfyUI's KSampler for each prompt, so are equal prompts at any share; two nodes are one."""
+    """Share 0 is ComfyUI's KSampler for each prompt, so are equal prompts at any share; two nodes are one.
+
+    With correction too, and so are prompts that make every call themselves.
+    """
     prompts = prompts or different(family, 2)
     alone = [comfy_ksampler(family, prompt, image, model=model, **settings) for prompt in prompts]
     groups = grouped(prompts, [tuple(range(len(prompts)))])
     images = sage(family, groups, image, share=0.0, model=model, **settings)
     assert_equal(images, torch.cat(alone), tolerance)
     twins = grouped(prompts[:1] * 2, [(0, 1)])
-    images = sage(family, twins, image, share=0.5, model=model, **settings)
-    assert_equal(images, torch.cat(alone[:1] * 2), tolerance)
-    one = sage(family, groups, image, share=0.5, model=model, **settings)
-    assert_equal(sage_in_two(family, groups, image, share=0.5, model=model, **settings), one, tolerance)
-    assert difference(one, torch.cat(alone)) > 1e-3, "nothing was shared: the case would prove nothing"
+    for correction in ("off", "on"):
+        use = {"model": model, "correction": correction, **settings}
+        assert_equal(sage(family, twins, image, share=0.5, **use), torch.cat(alone[:1] * 2), tolerance)
+        one = sage(family, groups, image, share=0.5, **use)
+        assert_equal(sage_in_two(family, groups, image, share=0.5, **use), one, tolerance)
+        assert difference(one, torch.cat(alone)) > 1e-3, "nothing was shared: the case would prove nothing"
+    use = {"model": model, "correction": "on", **settings}
+    assert_equal(sage(family, groups, image, share=1e-9, **use), torch.cat(alone), tolerance)
