@@ -183,10 +183,8 @@ def main() -> None:
     for sampler in options.samplers:
         for block in BLOCKS:
             run(block, sampler, rendering, results, options.seeds, options.prompts)
-    text = [
-        f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed, CFG {options.cfg:g}; paid: steps an image (cond + uncond)",
-        "",
-    ]
+    drawn = f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed, CFG {options.cfg:g}"
+    text = [f"{drawn}; paid: steps an image (cond + uncond)", ""]
     for block in BLOCKS:
         for sampler in options.samplers:
             rows = [row for row in results.values() if (row["block"], row["sampler"]) == (block, sampler)]
