@@ -72,8 +72,8 @@ class SemanticGroupPrompts(io.ComfyNode):
                 io.Combo.Input(
                     "group_condition", options=list(CONDITION_MODES), default="auto",
                     tooltip="What guides the shared steps: mean (of the members' embeddings), medoid (the most "
-                    "central member alone) or concat (the tokens of all members in a row). auto takes mean, and "
-                    "concat where the embeddings of an encoder cannot be averaged.",
+                    "central member alone) or concat (the tokens of all members in a row). auto takes medoid with "
+                    "correction; without, mean, and concat where the embeddings of an encoder cannot be averaged.",
                 ),
                 io.Conditioning.Input(
                     "template", optional=True,

@@ -49,8 +49,8 @@ def _share_mode() -> io.Combo.Input:
         "share_mode", options=list(SHARE_MODES), default="auto", optional=True,
         tooltip="fixed: every prompt shares the same number of steps. tree: prompts that are more alike than the rest "
         "of their group share more steps, up to twice the share. auto: every prompt shares as many steps as it can. "
-        "With correction, a prompt asks the model again as soon as its answers differ from the shared ones by more "
-        "than the share allows. Without, how far the prompts of a group are apart is measured before.",
+        "With correction, a prompt runs its own steps where its difference from the group changes by more than the "
+        "share allows. Without, how far the prompts of a group are apart is measured before sampling.",
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def sampling_monitor(send: SendUpdate | None) -> MakeListener | None:
 
     def make(guider: SageGuider, predicted: SamplingRecord) -> SamplingMonitor:
         labels = ClusterLabels(guider.all_groups, guider.representative_of)
-        return SamplingMonitor(send, labels, predicted.saving, preview_decoder(guider.model_patcher))
+        return SamplingMonitor(send, labels, predicted, preview_decoder(guider.model_patcher))
 
     return make
 
@@ -49,20 +49,25 @@ class SamplingMonitor:
     Its methods are those of a `ProgressListener`; `done` and `total` count evaluations.
     """
 
-    def __init__(self, send: SendUpdate, labels: ClusterLabels, saving: float | None, decode: Decode | None) -> None:
+    def __init__(
+        self, send: SendUpdate, labels: ClusterLabels, predicted: SamplingRecord, decode: Decode | None
+    ) -> None:
         """Prepare the updates of one run.
 
         Args:
-            saving: fraction of the evaluations that the plan saves; None where that cannot be predicted.
+            predicted: the run's plan and what it will cost.
             decode: None where latents of this model have no picture.
         """
-        self.send, self.labels, self.saving, self.decode = send, labels, saving, decode
+        self.send, self.labels, self.predicted, self.decode = send, labels, predicted, decode
+        self.saving, self.at_most = predicted.saving, False
         self.level: Level | None = None
         self.variations = 1
         self.throttle = Throttle()
 
     def start(self, done: int, total: int) -> None:
         """The run begins: everything that the page knows of an earlier run is replaced."""
+        cost = self.predicted.cost
+        self.at_most = cost is not None and cost.is_bound and total == cost.total  # the shared runs alone are certain
         self.send({**self._numbers(done, total), "running": True, "stopped": False, "shared": None, "sheet": None})
 
     def start_level(self, level: Level, variations: int) -> None:
@@ -84,11 +89,16 @@ class SamplingMonitor:
         """Send the last rows; None where the run was stopped, failed or made none."""
         sheet = {} if latents is None else self._sheet(latents)
         stopped = done < total and latents is None
+        if self.at_most and not stopped:
+            self.saving, self.at_most = self.predicted.saving_of(done), False
         self.send({**self._numbers(done, total), **sheet, "running": False, "stopped": stopped})
 
     def _numbers(self, done: int, total: int) -> dict[str, Any]:
         """What every update has."""
-        return {**self.throttle.timing(done, total), "saving": self.saving}
+        corrected = self.predicted.correction is not None
+        return {
+            **self.throttle.timing(done, total), "saving": self.saving, "at_most": self.at_most, "corrected": corrected,
+        }  # fmt: skip
 
     def _sheet(self, latents: torch.Tensor) -> dict[str, Any]:
         """A picture of all rows, and what the page needs to cut it into rows: the part of an update that shows them.

@@ -138,7 +138,7 @@ def _cost(origin: Prefix, paths: list[ClusterPath], correction: CorrectionPlan |
     own = [sum(len(path) <= depth for path in paths) for depth in range(len(per_prompt))]
     per_level = tuple(number * count for number, count in zip(per_prompt, own, strict=True))
     own_calls = 0 if correction is None else correction.evaluations(origin.record.variations)
-    bound = correction is not None and correction.is_controlled
+    bound = correction is not None and correction.is_controlled and own_calls > 0
     return Cost(per_level, whole * len(paths), corrections=own_calls, is_bound=bound)
 
 

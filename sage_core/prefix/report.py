@@ -24,6 +24,7 @@ def joining_report(
         if not assignment.is_assigned:
             nearest = f"alone; the nearest is {nearest}, the threshold is {groups.threshold:.3f}"
         elif assignment.clusters:
-            nearest += f", together to sigma {plan.levels[len(assignment.clusters) - 1].branch_sigma:.4g}"
+            branch_sigma = plan.levels[len(assignment.clusters) - 1].branch_sigma
+            nearest += f", together to sigma {branch_sigma:.4g}" if branch_sigma else ", follows its run"
         lines.append(f"- {number}: {shorten(text)}: {nearest}")
     return "\n".join(lines)

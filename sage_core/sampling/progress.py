@@ -39,7 +39,7 @@ class Progress:
 
     Attributes:
         done: evaluations that reached the model.
-        total: evaluations planned (grows if more turn out to be needed).
+        total: evaluations planned (grows if more turn out to be needed; falls at the end if fewer were).
     """
 
     def __init__(
@@ -81,11 +81,14 @@ class Progress:
             self._latents = denoised.new_zeros((self._rows, *denoised.shape[1:]))
         for cluster, part in zip(clusters, denoised.chunk(len(clusters)), strict=True):
             self._latents[cluster * len(part) : (cluster + 1) * len(part)] = part
-        if self.callback is not None:
-            sheet = contact_sheet(self._latents)
-            self.callback(self.done - 1, sheet, sheet, self.total)
+        self._call_back()
         if self.listener is not None:
             self.listener.show(self._latents, self.done, self.total)
+
+    def _call_back(self) -> None:
+        if self.callback is not None and self._latents is not None:
+            sheet = contact_sheet(self._latents)
+            self.callback(self.done - 1, sheet, sheet, self.total)
 
     def __enter__(self) -> Progress:
         if self.listener is not None:
@@ -93,6 +96,9 @@ class Progress:
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:
+        if not kind and self.done < self.total:  # fewer were enough: every bar ends full all the same
+            self.total = self.tqdm.total = self.done
+            self._call_back()
         self.tqdm.close()
         if self.listener is not None:
             self.listener.end(None if kind else self._latents, self.done, self.total)

@@ -102,7 +102,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             followers: per cluster what corrects the answers of its parent's trace; None for no correction.
             branch_sigma: where to stop; None runs to the end and keeps no trace.
             on_evaluation: gets the number of evaluations after each call that reached the model.
-            on_denoised: gets the denoised rows after such a call.
+            on_denoised: gets the denoised rows after such a call; at the end, if there was none.
         """
         super().__init__(model_patcher)
         self.model_options = self._with_wrappers(model_options)
@@ -119,6 +119,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         self.calls = 0
         self.sources: set[CallSource] = set()  # of the evaluations in the current `predict_noise`
         self.denoised: torch.Tensor | None = None
+        self.is_shown = False
         self.step_denoised: Any = None
 
     def run(self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, **kwargs: Any) -> RunResult:
@@ -129,6 +130,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
 
         try:
             samples = self.sample(noise, latent_image, sampler, sigmas, callback=on_step, **kwargs)
+            if self.denoised is not None and not self.is_shown:
+                self._show(self.denoised)
         finally:
             self.model_options = {}  # its wrappers hold this guider: a cycle would keep the conditions in memory
         errors = [max(follower.errors, default=0.0) for follower in self.followers or ()] or [0.0] * len(self.traces)
@@ -190,9 +193,13 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             raise BranchReached
         self.denoised = denoised
         if CallSource.EVALUATED in self.sources:
-            nested = len(self.latent_shapes) > 1  # packed by ComfyUI; the first part is the picture
-            self.on_denoised(comfy.utils.unpack_latents(denoised, self.latent_shapes)[0] if nested else denoised)
+            self._show(denoised)
         return denoised
+
+    def _show(self, denoised: torch.Tensor) -> None:
+        self.is_shown = True
+        nested = len(self.latent_shapes) > 1  # packed by ComfyUI; the first part is the picture
+        self.on_denoised(comfy.utils.unpack_latents(denoised, self.latent_shapes)[0] if nested else denoised)
 
     def _cluster_pairs(self) -> list[dict[str, list]]:
         """Conditions cluster by cluster. ComfyUI keeps them in one list, where it registers hooks."""

@@ -40,17 +40,19 @@ def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
     assert record.cost is not None
     runs = len(record.plan.levels[0].clusters) if len(record.plan.levels) > 1 else 0
     prompts = [prompt for prompt, share in enumerate(correction.shares) if share is not None]
-    own = sorted({len(correction.own_calls(prompt)) for prompt in prompts}) or [0]
-    each = f"{own[0]}" if len(own) == 1 else f"{own[0]} to {own[-1]}"
-    if correction.is_controlled:
-        each = "as few as the share tolerates"
-    most = "at most " if correction.is_controlled else ""
     lines = [
-        f"- shared: {counted(runs * record.variations, 'whole run')}, "
-        f"{counted(record.cost.per_level[0], 'evaluation')}",
-        f"- own calls: {counted(len(prompts), 'prompt')} with {each} of {correction.calls}, "
-        f"{most}{counted(record.cost.corrections, 'evaluation')}",
+        f"- shared: {counted(runs * record.variations, 'whole run')}, {counted(record.cost.per_level[0], 'evaluation')}"
     ]
+    if prompts:
+        own = sorted({len(correction.own_calls(prompt)) for prompt in prompts})
+        each = f"{own[0]}" if len(own) == 1 else f"{own[0]} to {own[-1]}"
+        if correction.is_controlled:
+            each = "as few as the share tolerates"
+        most = "at most " if correction.is_controlled else ""
+        lines.append(
+            f"- own calls: {counted(len(prompts), 'prompt')} with {each} of {correction.calls}, "
+            f"{most}{counted(record.cost.corrections, 'evaluation')}"
+        )
     if any(record.errors):
         worst = max(range(len(record.errors)), key=lambda prompt: record.errors[prompt])
         lines.append(

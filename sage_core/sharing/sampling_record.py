@@ -55,9 +55,12 @@ class SamplingRecord:
     @property
     def saving(self) -> float | None:
         """Fraction of those evaluations that the plan saves; None where they cannot be predicted."""
-        if self.cost is None or self.cost.is_bound or not self.baseline_evaluations:
-            return None
-        return saved_fraction(self.cost.total, self.baseline_evaluations)
+        return None if self.cost is None or self.cost.is_bound else self.saving_of(self.cost.total)
+
+    def saving_of(self, evaluations: int) -> float | None:
+        """Fraction of `baseline_evaluations` that a number of evaluations saves; None where that is not known."""
+        baseline = self.baseline_evaluations
+        return saved_fraction(evaluations, baseline) if baseline else None
 
     def expected(self, *, shared_only: bool = False) -> int:
         """Evaluations to show progress against; a guess of two per step where they cannot be predicted."""

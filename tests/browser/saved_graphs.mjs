@@ -77,8 +77,8 @@ export async function useSavedGraphs(user, workflows, shot, problems) {
   const check = async (what, expected) => compare(problems, what, await user.values(), expected);
   for (const [name, workflow] of Object.entries(workflows)) {
     const everySampler = (values) => samplersOf(workflow).map(() => values);
-    await user.page.load(ending(workflow, "tree", "thorough"));
-    await check(`${name} with both inputs`, everySampler("tree, thorough"));
+    await user.page.load(ending(workflow, "tree", "on"));
+    await check(`${name} with both inputs`, everySampler("tree, on"));
     await user.page.load(ending(workflow));
     await check(`${name} without both`, everySampler("fixed, off"));
     await user.page.load(ending(workflow, "tree"));
@@ -88,10 +88,10 @@ export async function useSavedGraphs(user, workflows, shot, problems) {
   }
   for (const type of SAMPLERS) {
     await user.addAlone(type);
-    await check(`a new ${type}`, ["fixed, on"]);
+    await check(`a new ${type}`, ["auto, on"]);
     compare(problems, `correction on a new ${type}`, await user.shown(), "on");
-    await user.changeAndCopy("thorough");
-    await check(`copies of a changed ${type}`, Array(3).fill("fixed, thorough"));
+    await user.changeAndCopy("off");
+    await check(`copies of a changed ${type}`, Array(3).fill("auto, off"));
     await user.drop(apiGraph(type, { share_mode: "tree", correction: "on" }));
     await check(`${type} in API format`, ["tree, on"]);
     await user.page.load(EMPTY);

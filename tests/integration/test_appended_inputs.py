@@ -17,8 +17,9 @@ SAMPLERS = (SharedKSamplerPrefix, OneNodeKSampler, Guider)
 
 @pytest.mark.parametrize("node", SAMPLERS)
 def test_a_new_node_corrects(node: Any) -> None:
-    (correction,) = [each for each in node.define_schema().inputs if each.id == "correction"]
-    assert correction.default == "on" and correction.optional
+    inputs = {each.id: each for each in node.define_schema().inputs}
+    for name, default in (("share_mode", "auto"), ("correction", "on")):
+        assert inputs[name].default == default and inputs[name].optional
 
 
 def test_nodes_without_the_input_do_not_correct() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_management
@@ -19,6 +20,7 @@ from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sharing.plan import Level
 from models import MODELS, conditioning
 from PIL import Image
+from records import sampling_record
 from reference import SETTINGS, different, grouped, small
 
 GROUPS = grouped(different("sd15", 5), [(0, 1, 2), (3, 4)])
@@ -52,8 +54,8 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Page:
 def one_node(page: Page, **settings: Any) -> None:
     image = small("sd15", batch=2)
     negative = conditioning("sd15", seed=1)
-    settings = {**SETTINGS, **settings, "make_listener": sampling_monitor(page)}
-    ksampler.sample(MODELS["sd15"](), GROUPS, negative, image, share=0.5, **settings)
+    settings = {"groups": GROUPS, "share": 0.5, **SETTINGS, **settings, "make_listener": sampling_monitor(page)}
+    ksampler.sample(MODELS["sd15"](), settings.pop("groups"), negative, image, **settings)
 
 
 def test_a_run(page: Page) -> None:
@@ -68,6 +70,47 @@ def test_a_run(page: Page) -> None:
     assert [news.get("running") for news in page.news] == [True] + [None] * 8 + [False]
     assert page.run["stopped"] is False and page.run["left"] == 0
     assert page.news[1]["left"] is None and page.news[2]["left"] > 0
+
+
+CORRECTED = replace(GROUPS, group_condition="auto")
+
+
+class TestCorrected:
+    def test_whole_runs_then_every_prompt(self, page: Page) -> None:
+        one_node(page, groups=CORRECTED, correction="on")
+        planned = 2 * 2 * 8 * 2 + 3 * 2 * (4 * 2 - 1)
+        assert (page.run["done"], page.run["total"], page.run["at_most"]) == (planned, planned, False)
+        assert page.run["saving"] == pytest.approx(1 - planned / (5 * 2 * 8 * 2))
+        assert {news["corrected"] for news in page.news} == {True}
+        # Start; the eight calls of the whole runs; the prompts that were followed, and the others' four calls; end.
+        assert [news["shared"] for news in page.news] == [None] + [True] * 8 + [False] * 6
+
+    def test_those_that_were_followed_have_pictures_too(self, page: Page) -> None:
+        one_node(page, groups=CORRECTED, correction="on", seed=3)
+        sheet = page.run["sheet"]
+        pixels = np.asarray(picture_of(sheet["picture"]).convert("L"), dtype=float)
+        tiles = [divmod(row, sheet["columns"]) for row in range(10)]
+        assert all(pixels[y * 8 : y * 8 + 8, x * 8 : x * 8 + 8].std() > 5 for y, x in tiles)
+
+    def test_what_is_planned_can_be_a_bound(self, page: Page) -> None:
+        """It ends full, with what was saved."""
+        one_node(page, groups=CORRECTED, correction="on", share_mode="auto", share=1.0)
+        first, end = page.news[0], page.run
+        assert (first["total"], first["at_most"], first["saving"]) == (32 * 2 + 3 * 2 * (8 * 2 - 1), True, None)
+        assert end["done"] == end["total"] < first["total"] and end["left"] == 0
+        assert (end["at_most"], end["stopped"]) == (False, False)
+        assert end["saving"] == pytest.approx(1 - end["done"] / (5 * 2 * 8 * 2))
+
+    def test_a_prefix_is_certain(self, page: Page) -> None:
+        model, image = MODELS["sd15"](), small("sd15", batch=2)
+        use = {**SETTINGS, "share": 0.4, "share_mode": "auto", "correction": "on"}
+        negative, watch = conditioning("sd15", seed=1), sampling_monitor(page)
+        prefix, _ = ksampler.sample_prefix(model, CORRECTED, negative, image, **use, make_listener=watch)
+        assert {(news["total"], news["at_most"]) for news in page.news} == {(64, False)}
+        branch = Page()
+        ksampler.sample_branch(model, prefix, sampling_monitor(branch))
+        assert (branch.news[0]["done"], branch.news[0]["at_most"]) == (64, True)
+        assert branch.run["done"] == branch.run["total"]
 
 
 def test_the_pictures_of_a_run(page: Page) -> None:
@@ -90,7 +133,7 @@ def test_a_tile_shows_its_row() -> None:
     page = Page()
     latents = torch.arange(10.0).view(10, 1, 1, 1).expand(10, 4, 8, 16)
     decode = lambda latent: Image.fromarray((latent[0, 0] * 25).byte().numpy())  # noqa: E731
-    watch = SamplingMonitor(page, ClusterLabels(GROUPS, range(5)), None, decode)
+    watch = SamplingMonitor(page, ClusterLabels(GROUPS, range(5)), sampling_record(), decode)
     watch.start_level(Level(tuple((index,) for index in range(5)), None), 2)
     watch.show(latents, 1, 2)
     sheet = page.run["sheet"]
@@ -129,7 +172,7 @@ def test_previews_take_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
         return Image.new("RGB", (8, 8))
 
     page = Page()
-    watch = SamplingMonitor(page, ClusterLabels(GROUPS, range(5)), None, slow)
+    watch = SamplingMonitor(page, ClusterLabels(GROUPS, range(5)), sampling_record(), slow)
     watch.start_level(Level(((0, 1, 2), (3, 4)), 1.0), 1)
     for step in range(10_000):
         watch.show(torch.zeros(2, 4, 8, 8), step, 10_000)

@@ -16,6 +16,7 @@ from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.correction import ControlledCalls, FixedCalls, Follower, drift, gap_error, guided
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
+from comfyui_sage.sage_core.sampling.report import sampling_report
 from comfyui_sage.sage_core.sampling.trace import Call
 from comfyui_sage.sage_core.serialization import read_data
 from comfyui_sage.sage_core.sharing.correction_plan import spread_calls
@@ -292,6 +293,16 @@ class TestPrefix:
             sample_prefix(self.groups(), share=0.4, variations=2), texts, conditionings, embeddings
         )
         assert difference(images[:6], alone[:6]) < difference(sample_branch(plain)[:6], alone[:6])
+
+    def test_an_added_prompt_without_a_group(self) -> None:
+        """It follows nobody: what it costs is certain, and there is nothing to say of own calls."""
+        prefix = sample_prefix(self.groups(), share_mode="auto", share=0.4, correction="on", variations=2)
+        texts, conditionings, embeddings = new_prompts(1, 190)
+        added, report = extend_prefix(prefix, texts, conditionings, embeddings)
+        assert "follows its run" in report and "alone; the nearest is" in report
+        lone, _ = extend_prefix(prefix, texts[1:], conditionings[1:], embeddings[1:])
+        assert added.record.cost.is_bound and not lone.record.cost.is_bound
+        assert ["own calls" in sampling_report(each.record) for each in (added, lone)] == [True, False]
 
 
 class TestFallbacks:

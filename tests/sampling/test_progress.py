@@ -56,6 +56,26 @@ def test_a_second_part_goes_on_counting() -> None:
     assert callback.calls[0][0] == 6
 
 
+def test_fewer_than_planned_end_full_too(capsys: pytest.CaptureFixture[str]) -> None:
+    callback = Callback()
+    with Progress(callback, total=8, bar=True) as progress:
+        progress.start_level(level(1), 1)
+        progress.add(5)
+        progress.show(rows(1), clusters=[0])
+    assert [(step, total) for step, _, _, total in callback.calls] == [(4, 8), (4, 5)]
+    assert "5/5" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_does_not_end_full() -> None:
+    callback = Callback()
+    with pytest.raises(RuntimeError), Progress(callback, total=8) as progress:
+        progress.start_level(level(1), 1)
+        progress.add(5)
+        progress.show(rows(1), clusters=[0])
+        raise RuntimeError
+    assert [(step, total) for step, _, _, total in callback.calls] == [(4, 8)]
+
+
 class TestPreview:
     def test_all_rows_of_the_level(self) -> None:
         callback = Callback()
@@ -139,4 +159,5 @@ class TestBar:
             progress.done = 2
             progress.add(2)
             assert progress.tqdm.n == 4
-        assert "4/8" in capsys.readouterr().err
+            progress.add(4)
+        assert "8/8" in capsys.readouterr().err

@@ -30,7 +30,7 @@ test("an input that the node always had keeps its default", () => {
 });
 
 test("a saved value stays", () => {
-  for (const correction of ["off", "on", "thorough"]) {
+  for (const correction of ["off", "on"]) {
     const saved = { share: 0.2, share_mode: "tree", correction };
     assert.deepEqual(valuesAfter(saved, DEFAULTS), saved);
   }

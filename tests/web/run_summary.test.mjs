@@ -11,12 +11,22 @@ test("durations", () => {
   assert.deepEqual(texts, ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "2 h 30 min"]);
 });
 
-const RUN = { done: 16, total: 64, saving: 0.3, seconds: 4, left: 12, running: true, stopped: false, shared: true };
+const RUN = {
+  done: 16, total: 64, saving: 0.3, seconds: 4, left: 12, running: true, stopped: false, shared: true, at_most: false,
+  corrected: false,
+};
 
 test("a sampling run", () => {
   assert.equal(samplingSummary(RUN), "16 of 64 evaluations, 30.0% saved, shared steps, 12 s left");
   const branch = { ...RUN, shared: false };
   assert.equal(samplingSummary(branch), "16 of 64 evaluations, 30.0% saved, every prompt on its own, 12 s left");
+});
+
+test("a corrected run", () => {
+  const run = { ...RUN, corrected: true, saving: null, at_most: true };
+  assert.equal(samplingSummary(run), "16 of at most 64 evaluations, one picture per group, 12 s left");
+  const own = { ...run, shared: false };
+  assert.equal(samplingSummary(own), "16 of at most 64 evaluations, each prompt's own steps, 12 s left");
 });
 
 test("before the first step the time left is not known", () => {

@@ -21,14 +21,23 @@ function timeText({ running, stopped, seconds, left }) {
   return left === null ? "" : `${duration(left)} left`;
 }
 
+/** What is sampled now. @param {Sampling} run */
+function phaseText({ running, shared, corrected }) {
+  if (!running || shared === null) return "";
+  if (shared) return corrected ? "one picture per group" : "shared steps";
+  return corrected ? "each prompt's own steps" : "every prompt on its own";
+}
+
 /**
- * @param {Progress & {saving: number | null, shared: boolean | null}} run see SamplingMonitor in
- *     sage_core/panels/sampling.py
+ * See SamplingMonitor in sage_core/panels/sampling.py.
+ *
+ * @typedef {Progress & {saving: number | null, shared: boolean | null, at_most: boolean, corrected: boolean}} Sampling
+ * @param {Sampling} run
  */
 export function samplingSummary(run) {
-  const phase = !run.running || run.shared === null ? "" : run.shared ? "shared steps" : "every prompt on its own";
+  const evaluations = `${run.done} of ${run.at_most ? "at most " : ""}${run.total} evaluations`;
   const saved = run.saving === null ? "" : `${(100 * run.saving).toFixed(1)}% saved`;
-  return [`${run.done} of ${run.total} evaluations`, saved, phase, timeText(run)].filter(Boolean).join(", ");
+  return [evaluations, saved, phaseText(run), timeText(run)].filter(Boolean).join(", ");
 }
 
 /** @param {Progress & {rate: number | null}} run see TrainingMonitor in sage_core/panels/training.py */

@@ -13,9 +13,7 @@ const MOST_COLUMNS = 4; // variations of a cluster side by side
  * @typedef {{
  *   picture: string, columns: number, lines: number, aspect: number, variations: number, clusters: Cluster[],
  * }} Sheet
- * @typedef {import("./run_summary.js").Progress & {
- *   saving: number | null, shared: boolean | null, sheet: Sheet | {too_many: number} | null,
- * }} Run
+ * @typedef {import("./run_summary.js").Sampling & {sheet: Sheet | {too_many: number} | null}} Run
  */
 
 /** Shows the progress of a sampling run, and all its rows in frames of their group's colour. */
