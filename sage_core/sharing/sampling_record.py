@@ -23,6 +23,8 @@ class SamplingRecord:
         correction: how prompts follow their groups' runs; None where that is not corrected.
         drifts: for every prompt of the plan the largest drift of its corrected run, as a fraction of its picture's
             contrast (see `sampling.correction.drift`); empty before the end.
+        remembered: for every prompt of the plan the prompt of the earlier render that it takes or follows, None for
+            none; empty where earlier renders are not used.
     """
 
     plan: SharePlan
@@ -34,6 +36,7 @@ class SamplingRecord:
     warnings: tuple[str, ...] = field(default=())
     correction: CorrectionPlan | None = None
     drifts: tuple[float, ...] = ()
+    remembered: tuple[str | None, ...] = ()
 
     @property
     def calls_depend_on_image(self) -> bool:
