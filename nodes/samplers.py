@@ -66,9 +66,9 @@ def _correction() -> io.Combo.Input:
 def _reuse() -> io.Boolean.Input:
     return io.Boolean.Input(
         "reuse", default=False, optional=True,
-        tooltip="For trying out prompts. on: the runs of your last renders are kept in memory. A prompt that was "
-        "rendered with these settings before costs nothing, and a similar one follows that run and pays its own steps "
-        "only. So an image can depend on what you rendered before. Needs correction. off: every render is made anew.",
+        tooltip="For trying out prompts: keeps the runs of your last renders in memory. A prompt that was rendered "
+        "before with the same settings costs nothing. A prompt that is similar to one follows its run, and pays for "
+        "its own steps only. So an image can depend on what you rendered before. Needs correction.",
     )  # fmt: skip
 
 
