@@ -63,6 +63,15 @@ def _correction() -> io.Combo.Input:
     )  # fmt: skip
 
 
+def _reuse() -> io.Boolean.Input:
+    return io.Boolean.Input(
+        "reuse", default=False, optional=True,
+        tooltip="For trying out prompts: keeps the runs of your last renders in memory. A prompt that was rendered "
+        "before with the same settings costs nothing. A prompt that is similar to one follows its run, and pays for "
+        "its own steps only. So an image can depend on what you rendered before. Needs correction.",
+    )  # fmt: skip
+
+
 def _sampler_inputs() -> list[Any]:
     """The inputs of ComfyUI's KSampler, with groups in place of a positive prompt, and the share."""
     return [
@@ -97,6 +106,7 @@ def _sampler_inputs() -> list[Any]:
         _share(),
         _share_mode(),
         _correction(),
+        _reuse(),
     ]  # fmt: skip
 
 
@@ -171,16 +181,16 @@ class Guider(io.ComfyNode):
             display_name="SAGE Guider",
             category=CATEGORY,
             description="Shared sampling for SamplerCustomAdvanced: any sampler, any sigmas, any noise.",
-            inputs=[_model(), _groups(), _negative(), _cfg(), _share(), _share_mode(), _correction()],
+            inputs=[_model(), _groups(), _negative(), _cfg(), _share(), _share_mode(), _correction(), _reuse()],
             outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
         )
 
     @classmethod
     def execute(
         cls, model: Any, groups: Any, negative: Any, cfg: float, share: float, share_mode: str = "fixed",
-        correction: str = "off",
+        correction: str = "off", reuse: bool = False,
     ) -> io.NodeOutput:  # fmt: skip
-        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share, share_mode, correction))
+        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share, share_mode, correction, reuse))
 
 
 def _row_outputs() -> list[Any]:

@@ -22,9 +22,9 @@ COMFY = {"comfy", "comfy_extras", "latent_preview"}
 # The only files of sage_core that touch ComfyUI's internals.
 COMFY_FILES = {
     "sampling/latents", "sampling/replay_guider", "sampling/level_runner", "sampling/predicted_calls",
-    "sampling/divergence", "sampling/prefix", "sampling/guiders", "sampling/ksampler", "prefix/file", "panels/sampling",
-    "demo/model", "training/adapters", "training/trainable_model", "training/objective", "training/trainer",
-    "training/lora_file", "training/session",
+    "sampling/divergence", "sampling/prefix", "sampling/guiders", "sampling/ksampler", "sampling/reference_memory",
+    "prefix/file", "panels/sampling", "demo/model", "training/adapters", "training/trainable_model",
+    "training/objective", "training/trainer", "training/lora_file", "training/session",
 }  # fmt: skip
 SERVER = {"comfy_api", "folder_paths", "aiohttp", "server", "nodes"}
 WITHOUT_COMFYUI = (

@@ -79,8 +79,9 @@ def extend_prefix(
         correction=correction,
     )  # fmt: skip
     prefix = replace(
-        origin, groups=groups, plan=plan, traces=_traces(origin, plan, paths), record=record, origin=origin
-    )
+        origin, groups=groups, plan=plan, traces=_traces(origin, plan, paths), record=record, origin=origin,
+        run_key=None,
+    )  # fmt: skip
     return prefix, joining_report(origin.groups, origin.plan, prompts, assignments)
 
 

@@ -37,7 +37,8 @@ _GROUPS_KEYS = (
 )  # fmt: skip
 _RECORD_KEYS = ("plan", "cost", "steps", "variations", "evaluations", "stands_for", "warnings")
 # Keys of the formats after 1; those of format 2 are read and left out.
-_RECORD_OPTIONAL, _COST_OPTIONAL = ("correction", "probed"), ("corrections", "is_bound", "probes")
+_RECORD_OPTIONAL = ("correction", "remembered", "probed")
+_COST_OPTIONAL = ("corrections", "is_bound", "remembered", "probes")
 _CALL_OPTIONAL = ("state", "source")
 _CORRECTION_KEYS = ("share", "shares", "calls", "evaluations_per_row", "is_controlled")
 _COST_KEYS = ("per_level", "independent", "planning")
@@ -186,10 +187,12 @@ def _record_state(record: SamplingRecord) -> dict[str, Any]:
         "cost": None if cost is None else {
             "per_level": cost.per_level, "independent": cost.without_sharing, "planning": cost.planning,
             **({"corrections": cost.corrections, "is_bound": cost.is_bound} if cost.corrections else {}),
+            **({"remembered": cost.remembered} if cost.remembered else {}),
         },
         "steps": record.steps, "variations": record.variations, "evaluations": record.evaluations,
         "stands_for": record.representative_of, "warnings": record.warnings,
         **({} if correction is None else {"correction": {key: getattr(correction, key) for key in _CORRECTION_KEYS}}),
+        **({"remembered": record.remembered} if record.remembered else {}),
     }  # fmt: skip
 
 
@@ -200,13 +203,13 @@ def _record(state: dict[str, Any]) -> SamplingRecord:
         _check_keys(cost, "outcome/cost", _COST_KEYS, _COST_OPTIONAL)
         cost = Cost(
             cost["per_level"], cost["independent"], cost["planning"], cost.get("corrections", 0),
-            cost.get("is_bound", False),
+            cost.get("is_bound", False), cost.get("remembered", 0),
         )  # fmt: skip
     return SamplingRecord(
         plan=_plan(state["plan"]), cost=cost, steps=state["steps"], variations=state["variations"],
         evaluations=state["evaluations"], representative_of=state["stands_for"],
         warnings=(*state["warnings"], *([_NOT_CORRECTED] if "probed" in state else [])),
-        correction=_correction(state.get("correction")),
+        correction=_correction(state.get("correction")), remembered=state.get("remembered", ()),
     )  # fmt: skip
 
 

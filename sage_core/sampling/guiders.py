@@ -16,7 +16,7 @@ from ..grouping.partition import Partition, parents_of
 from ..grouping.prompt_groups import PromptGroups
 from ..grouping.repeats import copies_of
 from ..sharing.correction_plan import CorrectionPlan, correction_shares
-from ..sharing.plan import Cost, SharePlan, branch_index
+from ..sharing.plan import Cost, Level, SharePlan, branch_index
 from ..sharing.sampling_record import SamplingRecord
 from ..sharing.share_modes import SHARE_MODES
 from ..validation import check_cfg, check_choice
@@ -29,7 +29,9 @@ from .plan_runner import run_plan, run_shared
 from .predicted_calls import ModelCalls, predict_model_calls
 from .prefix import Prefix, check_prefix, model_identity
 from .progress import Progress, ProgressListener, StepCallback
+from .reference_memory import MEMORY, run_key
 from .replay_guider import RunResult
+from .reuse import Reuse, RunKeeper, find_reuse
 from .trace import ClusterTrace
 from .validation import check_latent, check_model, check_text_width
 
@@ -75,6 +77,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         share: float,
         share_mode: str = "fixed",
         correction: str = "off",
+        reuse: bool = False,
     ) -> None:
         """Prepare the sampling of some groups.
 
@@ -83,6 +86,7 @@ class SageGuider(comfy.samplers.CFGGuider):
             share_mode: a key of `SHARE_MODES`.
             correction: one of `CORRECTIONS`. With it prompts follow the whole run of their group, and `share` is the
                 fraction of the steps that they take from it, spread over the run.
+            reuse: take and follow the runs of earlier renders with the same settings, see `reuse`. With correction.
 
         Raises:
             ValueError: an input is out of range, or the groups do not fit the model or the negative prompt.
@@ -101,6 +105,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         self.share = share
         self.share_mode = share_mode
         self.correction = correction
+        self.reuse = reuse
         self.record: SamplingRecord | None = None
 
     def sample(
@@ -115,21 +120,33 @@ class SageGuider(comfy.samplers.CFGGuider):
         if sigmas.shape[-1] == 0:
             return self._unchanged(latent_image)
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
-        predicted = self._predict(job)
-        return self._finish(job, predicted.plan, predicted, callback, disable_pbar)
+        predicted, reuse = self._predict(job)
+        if reuse is None:
+            return self._finish(job, predicted.plan, predicted, callback, disable_pbar)
+        used = [run for run in reuse.used if run is not None]
+        keeper = RunKeeper(self.model_patcher.model, reuse.key, self.groups, predicted, used)
+        return self._finish(
+            job, predicted.plan, predicted, callback, disable_pbar, traces=reuse.traces, keeper=keeper
+        )  # fmt: skip
 
     def _finish(
         self, job: Job, plan: SharePlan, before: SamplingRecord, callback: StepCallback | None, disable_pbar: bool, *,
-        levels_done: int = 0, traces: list[ClusterTrace] | None = None,
+        levels_done: int = 0, traces: list[ClusterTrace] | None = None, keeper: RunKeeper | None = None,
     ) -> Any:  # fmt: skip
-        """Run what is left of a plan after `before`; `levels_done` and `traces` as in `run_plan`."""
+        """Run what is left of a plan after `before`; `levels_done` and `traces` as in `run_plan`.
+
+        Args:
+            keeper: remembers the runs; None to forget them.
+        """
         with Progress(
             callback, before.expected(), done=before.evaluations, bar=not disable_pbar, listener=self._listener(before)
         ) as progress:
             result, warnings = run_plan(
-                self._runner(before), job, plan, progress, levels_done=levels_done, traces=traces,
+                self._runner(before, keeper), job, plan, progress, levels_done=levels_done, traces=traces,
                 correction=before.correction,
             )  # fmt: skip
+        if keeper is not None and not warnings:
+            keeper.remember()
         self.record = before.finished(progress.done, warnings, result.errors)
         result = replace(result, samples=self._every_prompt(result.samples))
         if result.denoised is not None:
@@ -164,13 +181,14 @@ class SageGuider(comfy.samplers.CFGGuider):
     def _listener(self, predicted: SamplingRecord) -> ProgressListener | None:
         return None if self.make_listener is None else self.make_listener(self, predicted)
 
-    def _runner(self, predicted: SamplingRecord | None = None) -> LevelRunner:
+    def _runner(self, predicted: SamplingRecord | None = None, keeper: RunKeeper | None = None) -> LevelRunner:
         """What runs levels; one cluster per run where `predicted` says that the calls depend on the image."""
         corrects = predicted is not None and predicted.correction is not None
         condition = self.groups.reference_condition if corrects else self.groups.condition
         return LevelRunner(
             self.model_patcher, self.model_options, condition, self.negative, self.cfg, self._hand_out,
             one_cluster_per_run=predicted is not None and predicted.calls_depend_on_image,
+            on_trace=None if keeper is None else keeper.keep,
         )  # fmt: skip
 
     def _job(
@@ -189,34 +207,66 @@ class SageGuider(comfy.samplers.CFGGuider):
         branches = [(cluster, float(job.sigmas[k]) if k else None) for cluster, k in shared]
         return SharePlan.from_branches(branches, len(self.groups.prompts)), probe.evaluations
 
-    def _predict(self, job: Job) -> SamplingRecord:
-        """The plan and what it will cost, before sampling."""
+    def _predict(self, job: Job) -> tuple[SamplingRecord, Reuse | None]:
+        """The plan and what it will cost, before sampling, and what it uses of earlier renders, with `reuse`."""
         calls = predict_model_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
-        share, planning, correction = self.share, 0, None
+        share, planning, correction, reuse = self.share, 0, None, None
         warnings: tuple[str, ...] = ()
         reason = self._not_correctable(calls, job)
         if self.correction == "on" and reason:
             share = min(share, _MOST_UNCORRECTED)
             warnings = (f"The shared steps are not corrected: {reason}. So {share:.0%} of them are shared.",)
         if self.correction == "on" and not reason and calls is not None:
-            plan, correction = self._corrected_plan(calls)
+            reuse = self._find_reuse(job, calls)
+            plan, correction = self._corrected_plan(calls, reuse)
             if correction is not None and correction.has_few_own_calls:
                 warnings = (_FEW_OWN_CALLS,)
         else:
             plan, planning = self._plan(job, share)
+        if self.reuse and reuse is None:
+            warnings = (
+                *warnings,
+                f"Earlier renders are neither used nor remembered: {self._not_reusable(calls, job)}.",
+            )
         return SamplingRecord(
-            plan, self._cost(plan, planning, correction, calls, job), steps=len(job.sigmas) - 1,
+            plan, self._cost(plan, planning, correction, calls, job, reuse), steps=len(job.sigmas) - 1,
             variations=job.variations, evaluations=planning, representative_of=tuple(self.representative_of),
             warnings=warnings, correction=correction,
-        )  # fmt: skip
+            remembered=() if reuse is None else reuse.texts,
+        ), reuse  # fmt: skip
 
-    def _corrected_plan(self, calls: ModelCalls) -> tuple[SharePlan, CorrectionPlan | None]:
+    def _find_reuse(self, job: Job, calls: ModelCalls) -> Reuse | None:
+        """What the prompts take and follow of earlier renders; None where these are not used."""
+        if not self.reuse or self._not_reusable(calls, job):
+            return None
+        sharing = (self.share, self.share_mode)
+        key = run_key(self.model_patcher, self.model_options, job, self.negative, self.cfg, sharing)
+        return find_reuse(self.groups, key, MEMORY.runs(self.model_patcher.model, key))
+
+    def _not_reusable(self, calls: ModelCalls | None, job: Job) -> str:
+        """Why earlier renders cannot be used; empty where they can."""
+        if self.correction == "off":
+            return "that needs correction"
+        if calls is None or self._not_correctable(calls, job):
+            return "that needs correction, which is not possible here"
+        if not self.share:
+            return "with share 0 nothing is shared"
+        if min(calls.sigmas, default=0.0) <= 0.0:
+            return "the sampler asks the model where no noise is left"
+        return ""
+
+    def _corrected_plan(self, calls: ModelCalls, reuse: Reuse | None) -> tuple[SharePlan, CorrectionPlan | None]:
         """One whole run per group, and how the prompts follow it; None where there is nothing to follow."""
-        clusters = [(members, 0.0 if self.share else None) for members in self.groups.partition]
-        plan = SharePlan.from_branches(clusters, len(self.groups.prompts))
+        if reuse is not None:  # a prompt alone is a cluster as well: its run is remembered
+            alone = tuple((prompt,) for prompt in range(len(self.groups.prompts)))
+            plan = SharePlan((Level(reuse.clusters, 0.0), Level(alone, None)))
+            shares = reuse.shares(self.share, self.share_mode)
+        else:
+            clusters = [(members, 0.0 if self.share else None) for members in self.groups.partition]
+            plan = SharePlan.from_branches(clusters, len(self.groups.prompts))
+            shares = correction_shares(self.groups, self.share, self.share_mode)
         if len(plan.levels) == 1:
             return plan, None
-        shares = correction_shares(self.groups, self.share, self.share_mode)
         recorded = plan.level_of_calls(calls.sigmas).count(0)
         controlled = self.share_mode == "auto"
         return plan, CorrectionPlan(self.share, shares, recorded, calls.evaluations_per_row, controlled)
@@ -234,14 +284,19 @@ class SageGuider(comfy.samplers.CFGGuider):
 
     @staticmethod
     def _cost(
-        plan: SharePlan, planning: int, correction: CorrectionPlan | None, calls: ModelCalls | None, job: Job
-    ) -> Cost | None:
+        plan: SharePlan, planning: int, correction: CorrectionPlan | None, calls: ModelCalls | None, job: Job,
+        reuse: Reuse | None = None,
+    ) -> Cost | None:  # fmt: skip
         if calls is None:
             return None
         cost = plan.cost(calls.sigmas, variations=job.variations, evaluations_per_row=calls.evaluations_per_row)
         if correction is None:
             return replace(cost, planning=planning)
-        return replace(cost, corrections=correction.evaluations(job.variations), is_bound=correction.is_controlled)
+        known = 0 if reuse is None else sum(map(bool, reuse.traces))
+        return replace(
+            cost, corrections=correction.evaluations(job.variations), is_bound=correction.is_controlled,
+            remembered=known * cost.per_level[0] // len(plan.levels[0].clusters),
+        )  # fmt: skip
 
 
 class PrefixGuider(SageGuider):
@@ -263,21 +318,23 @@ class PrefixGuider(SageGuider):
             The last denoised prediction, one per (group, variation).
         """
         job = self._job(noise, latent_image, sampler, sigmas, denoise_mask, seed)
-        predicted = self._predict(job)
+        predicted, reuse = self._predict(job)
         traces: list[ClusterTrace] = []
         preview = latents.tile(latent_image, len(self.groups.partition))
         with Progress(
             callback, predicted.expected(shared_only=True), done=predicted.evaluations, bar=not disable_pbar,
             listener=self._listener(predicted),
         ) as progress:  # fmt: skip
-            plan, result, warnings = run_shared(self._runner(predicted), job, predicted.plan, progress)
+            plan, result, warnings = run_shared(
+                self._runner(predicted), job, predicted.plan, progress, None if reuse is None else reuse.traces
+            )
             if result is not None:
                 traces, preview = result.traces, self._row_per_group(result.samples, plan.levels[-2].clusters)
                 if preview.is_nested:
                     self._report_denoised(callback, progress, result)
         self.prefix = Prefix(
             job, plan, traces, self.all_groups, self.negative, self.cfg, model_identity(self.model_patcher),
-            predicted.finished(progress.done, warnings),
+            predicted.finished(progress.done, warnings), run_key=None if reuse is None or warnings else reuse.key,
         )  # fmt: skip
         return preview
 
@@ -314,5 +371,13 @@ class BranchGuider(SageGuider):
             return self._unchanged(job.latent_image)
         return self._finish(
             job, prefix.plan, prefix.record, callback, disable_pbar,
-            levels_done=len(prefix.plan.levels) - 1, traces=prefix.traces,
+            levels_done=len(prefix.plan.levels) - 1, traces=prefix.traces, keeper=self._keeper(),
         )  # fmt: skip
+
+    def _keeper(self) -> RunKeeper | None:
+        """Remembers the runs of a prefix with `reuse`, if the model is the very one that its shared steps are of."""
+        prefix, key = self.prefix, self.prefix.run_key
+        if key is None:
+            return None
+        own = run_key(self.model_patcher, self.model_options, prefix.job, prefix.negative, prefix.cfg, key.sharing)
+        return RunKeeper(self.model_patcher.model, key, self.groups, prefix.record) if own == key else None

@@ -40,6 +40,7 @@ class KSamplerSettings:
     share: float
     share_mode: str = "fixed"
     correction: str = "off"
+    reuse: bool = False
 
     def __post_init__(self) -> None:
         check_choice("sampler_name", self.sampler_name, comfy.samplers.KSampler.SAMPLERS)
@@ -112,8 +113,9 @@ def _sample_with(
 ) -> tuple[Guider, Latent]:  # fmt: skip
     settings = KSamplerSettings(**inputs)
     guider = guider_class(
-        model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction
-    )
+        model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction,
+        settings.reuse,
+    )  # fmt: skip
     guider.make_listener = make_listener
     return guider, _run(guider, latent, settings.seed, *settings.sampler(model))
 

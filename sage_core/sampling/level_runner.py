@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.model_management
@@ -39,6 +39,7 @@ class LevelRunner:
         negative: the negative prompt's conditioning, one for all.
         on_finished: gets a prompt and its rows as soon as a run of the last level has finished them.
         one_cluster_per_run: for a sampler whose step size depends on the whole batch.
+        on_trace: gets a prompt and the calls of its whole run as soon as a run of the last level has finished them.
     """
 
     model_patcher: comfy.model_patcher.ModelPatcher
@@ -48,6 +49,7 @@ class LevelRunner:
     cfg: float
     on_finished: Callable[[int, Any], None] | None = None
     one_cluster_per_run: bool = False
+    on_trace: Callable[[int, ClusterTrace], None] | None = None
 
     def run(
         self, job: Job, level: Level, parents: Sequence[ClusterTrace] | None, progress: Progress,
@@ -100,10 +102,15 @@ class LevelRunner:
     def _finished(self, level: Level, chunk: list[int], result: RunResult) -> dict[int, RunResult]:
         """The results of a chunk by cluster; those of the last level are handed out."""
         finished = _split(result, chunk)
-        if level.branch_sigma is None and self.on_finished:
-            for prompt, its_result in finished.items():
+        if level.branch_sigma is not None:
+            return finished
+        for prompt, its_result in finished.items():
+            if self.on_finished:
                 self.on_finished(prompt, its_result.samples)
-        return finished
+            if self.on_trace:
+                self.on_trace(prompt, its_result.traces[0])
+        # Nobody goes on from here: whoever needs the traces has them.
+        return {prompt: replace(its_result, traces=[[]]) for prompt, its_result in finished.items()}
 
     def _run(
         self, job: Job, level: Level, chunk: list[int], parents: Sequence[ClusterTrace] | None, progress: Progress,
@@ -123,6 +130,7 @@ class LevelRunner:
             parents=None if parents is None else [parents[index] for index in chunk],
             followers=followers,
             branch_sigma=level.branch_sigma,
+            keeps_traces=level.branch_sigma is not None or self.on_trace is not None,
             on_evaluation=progress.add,
             on_denoised=lambda denoised: progress.show(denoised, chunk),
         )

@@ -25,6 +25,7 @@ def run_levels(
     """Run nested levels, coarse to fine; the first continues `above`, whose clusters' traces are `traces`.
 
     Args:
+        traces: where nothing is above, what is known of the first level's clusters.
         correction: how the prompts of the last level follow the one above; None for no correction.
 
     Raises:
@@ -32,7 +33,7 @@ def run_levels(
     """
     result: RunResult | None = None
     for level in levels:
-        parents = None
+        parents = traces
         if above is not None and traces is not None:
             parents = [traces[index] for index in parents_of(level.clusters, above.clusters)]
         progress.start_level(level, job.variations)
@@ -51,7 +52,7 @@ def run_plan(
     """Run what is left of a plan, or every prompt alone where the sampler does not repeat itself.
 
     Args:
-        levels_done: levels already run; `traces` are those of the last of them.
+        levels_done: levels already run; `traces` are those of the last of them, or as in `run_levels`.
         correction: as in `run_levels`.
 
     Returns:
@@ -66,9 +67,9 @@ def run_plan(
 
 
 def run_shared(
-    runner: LevelRunner, job: Job, plan: SharePlan, progress: Progress
+    runner: LevelRunner, job: Job, plan: SharePlan, progress: Progress, traces: Sequence[ClusterTrace] | None = None
 ) -> tuple[SharePlan, RunResult | None, list[str]]:
-    """Run the shared levels of a plan, all but the last.
+    """Run the shared levels of a plan, all but the last; `traces` as in `run_levels`.
 
     Returns:
         The plan to go on with (every prompt alone where the sampler does not repeat itself), the last shared
@@ -77,7 +78,7 @@ def run_shared(
     if len(plan.levels) == 1:
         return plan, None, []
     try:
-        return plan, run_levels(runner, job, plan.levels[:-1], progress), []
+        return plan, run_levels(runner, job, plan.levels[:-1], progress, traces=traces), []
     except ReplayMismatch as mismatch:
         return SharePlan(plan.levels[-1:]), None, [_warning(mismatch)]
 

@@ -12,6 +12,7 @@ from ..grouping.prompt_groups import PromptGroups
 from ..sharing.plan import SharePlan
 from ..sharing.sampling_record import SamplingRecord
 from .job import Job
+from .reference_memory import RunKey
 from .trace import ClusterTrace
 
 
@@ -27,6 +28,7 @@ class Prefix:
         latent: the LATENT it was made from, where a node made it.
         sampler_name: ComfyUI's name of the job's sampler, where a node made it.
         origin: the prefix whose shared steps these are, if the prompts here were added to it later.
+        run_key: with what to remember the runs of its prompts; None to forget them. It means nothing in other sessions.
     """
 
     job: Job
@@ -40,6 +42,7 @@ class Prefix:
     latent: dict[str, Any] = field(default_factory=dict, repr=False)
     sampler_name: str = ""
     origin: Prefix | None = field(default=None, repr=False)
+    run_key: RunKey | None = field(default=None, repr=False)
 
 
 def check_prefix(prefix: object) -> None:

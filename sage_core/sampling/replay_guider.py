@@ -91,6 +91,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         parents: Sequence[ClusterTrace] | None,
         followers: Sequence[Follower] | None = None,
         branch_sigma: float | None,
+        keeps_traces: bool,
         on_evaluation: Callable[[int], None],
         on_denoised: Callable[[torch.Tensor], None],
     ) -> None:
@@ -100,7 +101,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             conditionings: one per cluster.
             parents: per cluster the trace of the cluster it came from; None to evaluate everything.
             followers: per cluster what corrects the answers of its parent's trace; None for no correction.
-            branch_sigma: where to stop; None runs to the end and keeps no trace.
+            branch_sigma: where to stop; None runs to the end.
+            keeps_traces: whether somebody needs the traces.
             on_evaluation: gets the number of evaluations after each call that reached the model.
             on_denoised: gets the denoised rows after such a call; at the end, if there was none.
         """
@@ -113,6 +115,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         self.parents = parents
         self.followers = followers
         self.branch_sigma = branch_sigma
+        self.keeps_traces = keeps_traces
         self.on_evaluation = on_evaluation
         self.on_denoised = on_denoised
         self.traces: list[ClusterTrace] = [[] for _ in conditionings]
@@ -260,13 +263,18 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
             self.sources.add(CallSource.EVALUATED)
         self.calls += 1
-        if self.branch_sigma is not None:  # else nobody goes on from here
-            calls = recorded or self._recording(sigma, x, conds, outputs)  # one record for all who replay it
-            for trace, call in zip(self.traces, calls, strict=True):
+        if self.keeps_traces:
+            for trace, call in zip(self.traces, self._kept(recorded, sigma, x, conds, outputs), strict=True):
                 trace.append(call)
         return outputs
 
-    def _recording(self, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]) -> list[Call]:
+    def _kept(
+        self, recorded: list[Call] | None, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]
+    ) -> list[Call]:
+        """The calls for the traces: one record for all who replay it, a new one for what was evaluated or corrected."""
+        corrected = [follower.own_calls is not None for follower in self.followers or ()]
+        if recorded is not None and not any(corrected):
+            return recorded
         asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
         return record(sigma, x, asked, len(self.entries))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..phrases import counted, saved_fraction, shorten
 from ..sharing.correction_plan import CorrectionPlan
+from ..sharing.plan import Cost, SharePlan
 from ..sharing.sampling_record import SamplingRecord
 
 
@@ -11,6 +12,8 @@ def sampling_report(record: SamplingRecord) -> str:
     """Evaluations planned, made and saved, level by level."""
     plan = record.plan
     shared = counted(len(plan.levels[0].clusters), "group") if len(plan.levels) > 1 else "nothing to share"
+    if any(record.remembered):  # then its clusters are parts of groups
+        shared = "with earlier renders"
     lines = [
         f"{counted(plan.n_prompts + record.repeats, 'prompt')} x {counted(record.variations, 'variation')}, "
         f"{shared}, {counted(record.steps, 'step')}",
@@ -38,10 +41,11 @@ def _levels(record: SamplingRecord) -> list[str]:
 def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
     """What the groups' whole runs and the prompts' own calls take, and how far off the answers were that they took."""
     assert record.cost is not None
-    runs = len(record.plan.levels[0].clusters) if len(record.plan.levels) > 1 else 0
+    runs, evaluations = _whole_runs(record.plan, record.cost)
     prompts = [prompt for prompt, share in enumerate(correction.shares) if share is not None]
     lines = [
-        f"- shared: {counted(runs * record.variations, 'whole run')}, {counted(record.cost.per_level[0], 'evaluation')}"
+        *_remembered(record, correction, record.cost),
+        f"- shared: {counted(runs * record.variations, 'whole run')}, {counted(evaluations, 'evaluation')}",
     ]
     if prompts:
         own = sorted({len(correction.own_calls(prompt)) for prompt in prompts})
@@ -60,6 +64,34 @@ def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
             f"(prompt {_number(record, worst)})"
         )
     return lines
+
+
+def _whole_runs(plan: SharePlan, cost: Cost) -> tuple[int, int]:
+    """How many clusters are run in full, where no earlier render did it, and their evaluations."""
+    clusters = len(plan.levels[0].clusters) if len(plan.levels) > 1 else 0
+    evaluations = cost.per_level[0] - cost.remembered
+    return evaluations * clusters // cost.per_level[0] if cost.remembered else clusters, evaluations
+
+
+def _remembered(record: SamplingRecord, correction: CorrectionPlan, cost: Cost) -> list[str]:
+    """Which prompts take or follow the runs of earlier renders, and what that saves."""
+    taking: list[int] = []
+    following: dict[str, list[int]] = {}
+    for prompt, text in enumerate(record.remembered):
+        if text is not None:
+            (taking if correction.shares[prompt] is None else following.setdefault(text, [])).append(prompt)
+    lines = [f"- rendered earlier: {_named(record, taking)}, no evaluations"] if taking else []
+    lines += [f"- {_named(record, prompts)}: following the earlier render of {shorten(text, 80)!r}"
+              for text, prompts in following.items()]  # fmt: skip
+    if lines:
+        lines.append(f"- saved by earlier renders: {counted(cost.remembered, 'evaluation')} of whole runs")
+    return lines
+
+
+def _named(record: SamplingRecord, prompts: list[int]) -> str:
+    """Prompts of the plan by their numbers in the user's list: "prompt 3", "prompts 1, 4"."""
+    numbers = ", ".join(str(_number(record, prompt)) for prompt in prompts)
+    return f"prompt{'' if len(prompts) == 1 else 's'} {shorten(numbers, 80)}"
 
 
 def _number(record: SamplingRecord, prompt: int) -> int:

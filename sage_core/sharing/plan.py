@@ -32,6 +32,7 @@ class Cost:
         planning: evaluations that making the plan took.
         corrections: evaluations of the prompts' own calls, where they follow their groups' runs.
         is_bound: whether there can be fewer corrections.
+        remembered: evaluations of levels that are not made, as earlier renders made them.
     """
 
     per_level: tuple[int, ...]
@@ -39,11 +40,12 @@ class Cost:
     planning: int = 0
     corrections: int = 0
     is_bound: bool = False
+    remembered: int = 0
 
     @property
     def total(self) -> int:
-        """All evaluations, those of planning and corrections included."""
-        return self.planning + sum(self.per_level) + self.corrections
+        """All evaluations to be made, those of planning and corrections included."""
+        return self.planning + sum(self.per_level) + self.corrections - self.remembered
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ class SamplingRecord:
         correction: how prompts follow their groups' runs; None where that is not corrected.
         errors: for every prompt of the plan the largest estimated error between two own calls, as a fraction of its
             picture (see `sampling.correction.gap_error`); empty before the end.
+        remembered: for every prompt of the plan the prompt of the earlier render that it takes or follows, None for
+            none; empty where earlier renders are not used.
     """
 
     plan: SharePlan
@@ -34,6 +36,7 @@ class SamplingRecord:
     warnings: tuple[str, ...] = field(default=())
     correction: CorrectionPlan | None = None
     errors: tuple[float, ...] = ()
+    remembered: tuple[str | None, ...] = ()
 
     @property
     def calls_depend_on_image(self) -> bool:

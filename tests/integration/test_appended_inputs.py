@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from comfyui_sage.nodes.samplers import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
+from comfyui_sage.sage_core.sampling.reference_memory import MEMORY
 from comfyui_server import Server
 from graphs import sage_graph
 from models import MODELS, conditioning
@@ -20,6 +22,27 @@ def test_a_new_node_corrects(node: Any) -> None:
     inputs = {each.id: each for each in node.define_schema().inputs}
     for name, default in (("share_mode", "auto"), ("correction", "on")):
         assert inputs[name].default == default and inputs[name].optional
+
+
+@pytest.mark.parametrize("node", SAMPLERS)
+def test_earlier_renders_are_used_on_demand(node: Any) -> None:
+    """The last input; off in new nodes too."""
+    inputs = node.define_schema().inputs
+    assert inputs[-1].id == "reuse" and inputs[-1].default is False and inputs[-1].optional
+
+
+def test_nodes_with_reuse() -> None:
+    groups = replace(GROUPS, group_condition="auto")
+    wires = (MODELS["sd15"](), groups, conditioning("sd15", seed=1))
+    settings = {**SETTINGS, "share": 0.5, "correction": "on", "reuse": True}
+    MEMORY.clear()
+    first, _ = OneNodeKSampler.execute(*wires, small("sd15"), **settings).args
+    prefix, _ = SharedKSamplerPrefix.execute(*wires, small("sd15"), **settings).args
+    second, report = BranchKSampler.execute(wires[0], prefix).args
+    MEMORY.clear()
+    assert_equal(second["samples"], first["samples"])
+    assert "- rendered earlier: prompts 1, 2, no evaluations" in report
+    assert Guider.execute(*wires, 3.0, 0.5, "fixed", "on", True).args[0].reuse
 
 
 def test_nodes_without_the_input_do_not_correct() -> None:

@@ -1,0 +1,164 @@
+"""Remembers runs of prompts, so that later renders with the same settings can take or follow them.
+
+The runs of a model are kept as long as the model is: ComfyUI's call to free memory drops them with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import comfy.model_patcher
+import comfy.samplers
+import numpy as np
+import torch
+
+from ..conditioning.combine import Conditioning
+from ..grouping.prompt_groups import PromptGroups
+from .content import Content, content
+from .job import Job
+from .trace import Call, ClusterTrace
+
+# System memory for all remembered runs: about a hundred images of 1024 x 1024 in 20 steps with CFG.
+MOST_BYTES = 1_000_000_000
+
+# Of ComfyUI's ModelPatcher: what else than the weights decides the model's answers.
+_PATCHES = (
+    "patches_uuid", "object_patches", "weight_wrapper_patches", "attachments", "additional_models", "callbacks",
+    "wrappers", "injections",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What decides a run.
+
+    Attributes:
+        settings: all that it depends on but the prompt and the model's weights.
+        sharing: the share and the share mode, on which a run depends that follows another one.
+    """
+
+    settings: Content
+    sharing: tuple[float, str]
+
+
+@dataclass(frozen=True, eq=False)
+class RememberedRun:
+    """A prompt's run from the first step to the last.
+
+    Attributes:
+        settings: as in `RunKey`.
+        sharing: as in `RunKey`, of a run that followed another one; None for a whole run of the model.
+        text: the prompt.
+        conditioning: the content of its conditioning.
+        encoder: what made the embedding.
+        embedding: a unit vector.
+        trace: all calls of the model.
+    """
+
+    settings: Content
+    sharing: tuple[float, str] | None
+    text: str
+    conditioning: Content
+    encoder: tuple[str, str]
+    embedding: np.ndarray
+    trace: ClusterTrace
+
+    @property
+    def size(self) -> int:
+        """Bytes of the trace."""
+        return trace_size(self.trace)
+
+    def replaces(self, other: RememberedRun) -> bool:
+        """Whether both are runs of one prompt in one way."""
+        own, others = ((run.conditioning, run.sharing, run.settings) for run in (self, other))
+        return own == others
+
+
+class ReferenceMemory:
+    """Runs by their model, the oldest first; models are not kept alive.
+
+    Attributes:
+        most_bytes: of all runs together. The oldest ones go first.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self.most_bytes = most_bytes
+        self._age = itertools.count()
+        self._runs: weakref.WeakKeyDictionary[Any, list[tuple[int, RememberedRun]]] = weakref.WeakKeyDictionary()
+
+    def runs(self, model: Any, key: RunKey) -> list[RememberedRun]:
+        """Those of a model that a run with this key can use, the newest first."""
+        return [
+            run for _, run in reversed(self._runs.get(model, []))
+            if run.sharing in (None, key.sharing) and run.settings == key.settings
+        ]  # fmt: skip
+
+    def add(self, model: Any, runs: Iterable[RememberedRun]) -> None:
+        """Remember runs as the newest, in the place of equal ones."""
+        known = self._runs.setdefault(model, [])
+        for run in runs:
+            known[:] = [(age, other) for age, other in known if not run.replaces(other)]
+            known.append((next(self._age), run))
+        while self.size > self.most_bytes:
+            oldest = min((runs for runs in self._runs.values() if runs), key=lambda runs: runs[0][0])
+            oldest.pop(0)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._runs.clear()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all runs."""
+        return sum(run.size for runs in self._runs.values() for _, run in runs)
+
+
+MEMORY = ReferenceMemory()
+
+
+def run_key(
+    model_patcher: comfy.model_patcher.ModelPatcher, model_options: dict[str, Any], job: Job, negative: Conditioning,
+    cfg: float, sharing: tuple[float, str],
+) -> RunKey:  # fmt: skip
+    """The key of a job's run with a model; the model itself is what the memory is kept for."""
+    # The random state counts too: a sampler may draw from it.
+    drawn = (job.noise, job.latent_image, job.denoise_mask, job.sigmas, job.seed, job.rng)
+    patches = [getattr(model_patcher, name) for name in _PATCHES]
+    decides = (drawn, job.sampler, patches, model_options, negative, cfg)
+    return RunKey(content(decides, as_data=(comfy.samplers.Sampler,)), sharing)
+
+
+def remembered_run(
+    key: RunKey, groups: PromptGroups, prompt: int, trace: ClusterTrace, *, is_whole: bool
+) -> RememberedRun:
+    """The run of a prompt of some groups, to be remembered."""
+    return RememberedRun(
+        key.settings, None if is_whole else key.sharing, groups.prompts[prompt], content(groups.conditionings[prompt]),
+        encoder_of(groups), groups.embeddings[prompt], [_alone(call) for call in trace],
+    )  # fmt: skip
+
+
+def encoder_of(groups: PromptGroups) -> tuple[str, str]:
+    """What made the embeddings of some groups: those of others are not comparable."""
+    return groups.encoder, groups.encoder_model
+
+
+def trace_size(trace: ClusterTrace) -> int:
+    """Bytes of a trace."""
+    tensors = [tensor for call in trace for tensor in (*call.outputs, call.fingerprint) if tensor is not None]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _alone(call: Call) -> Call:
+    """A call in memory of its own: a part of a batch would keep the whole batch."""
+    outputs = tuple(None if output is None else _own_memory(output) for output in call.outputs)
+    return replace(call, outputs=outputs, fingerprint=_own_memory(call.fingerprint))
+
+
+def _own_memory(part: torch.Tensor) -> torch.Tensor:
+    is_whole = part.untyped_storage().nbytes() == part.numel() * part.element_size()
+    return part if is_whole else part.clone()
