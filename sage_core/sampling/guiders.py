@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from .prefix import Prefix, check_prefix, model_identity
 from .progress import Progress, ProgressListener, StepCallback
 from .reference_memory import MEMORY, run_key
 from .replay_guider import RunResult
-from .reuse import Reuse, RunKeeper, find_reuse
+from .reuse import Reuse, RunKeeper, can_share, find_reuse
 from .trace import ClusterTrace
 from .validation import check_latent, check_model, check_text_width
 
@@ -41,6 +41,10 @@ _MOST_UNCORRECTED = 0.4
 _FEW_OWN_CALLS = (
     "Few steps are every prompt's own: pictures may lack what sets them apart. Take more steps, a smaller share, or "
     "the share_mode auto."
+)
+
+_CHOSEN_CONDITION = (
+    "Groups whose group_condition is mean or concat, or that have a shared prompt, do not use earlier renders."
 )
 
 # Gets the numbers of a prompt in the list (several where it repeats) and its rows, one per variation, when finished.
@@ -210,30 +214,35 @@ class SageGuider(comfy.samplers.CFGGuider):
     def _predict(self, job: Job) -> tuple[SamplingRecord, Reuse | None]:
         """The plan and what it will cost, before sampling, and what it uses of earlier renders, with `reuse`."""
         calls = predict_model_calls(self.model_patcher, self.model_options, job.sampler, job.sigmas, self.cfg)
-        share, planning, correction, reuse = self.share, 0, None, None
-        warnings: tuple[str, ...] = ()
+        planning, correction, reuse = 0, None, None
         reason = self._not_correctable(calls, job)
-        if self.correction == "on" and reason:
-            share = min(share, _MOST_UNCORRECTED)
-            warnings = (f"The shared steps are not corrected: {reason}. So {share:.0%} of them are shared.",)
         if self.correction == "on" and not reason and calls is not None:
             reuse = self._find_reuse(job, calls)
             plan, correction = self._corrected_plan(calls, reuse)
-            if correction is not None and correction.has_few_own_calls:
-                warnings = (_FEW_OWN_CALLS,)
         else:
+            share = self.share if self.correction == "off" else min(self.share, _MOST_UNCORRECTED)
             plan, planning = self._plan(job, share)
-        if self.reuse and reuse is None:
-            warnings = (
-                *warnings,
-                f"Earlier renders are neither used nor remembered: {self._not_reusable(calls, job)}.",
-            )
         return SamplingRecord(
             plan, self._cost(plan, planning, correction, calls, job, reuse), steps=len(job.sigmas) - 1,
             variations=job.variations, evaluations=planning, representative_of=tuple(self.representative_of),
-            warnings=warnings, correction=correction,
-            remembered=() if reuse is None else reuse.texts,
+            warnings=tuple(self._warnings(plan, correction, reuse, reason, self._not_reusable(calls, job))),
+            correction=correction, remembered=() if reuse is None else reuse.texts,
         ), reuse  # fmt: skip
+
+    def _warnings(
+        self, plan: SharePlan, correction: CorrectionPlan | None, reuse: Reuse | None, not_correctable: str,
+        not_reusable: str,
+    ) -> Iterator[str]:  # fmt: skip
+        """What was asked for and cannot be, and why; and what may harm the pictures."""
+        if self.correction == "on" and not_correctable and len(plan.levels) > 1:
+            share = min(self.share, _MOST_UNCORRECTED)
+            yield f"The shared steps are not corrected: {not_correctable}. So {share:.0%} of them are shared."
+        if correction is not None and correction.has_few_own_calls:
+            yield _FEW_OWN_CALLS
+        if self.reuse and reuse is None:
+            yield f"Earlier renders are neither used nor remembered: {not_reusable}."
+        elif self.reuse and len(can_share(self.groups)) < len(self.groups.prompts):
+            yield _CHOSEN_CONDITION
 
     def _find_reuse(self, job: Job, calls: ModelCalls) -> Reuse | None:
         """What the prompts take and follow of earlier renders; None where these are not used."""

@@ -17,7 +17,7 @@ from comfy_extras import nodes_model_advanced
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
-from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling import guiders, ksampler
 from comfyui_sage.sage_core.sampling.content import content
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from comfyui_sage.sage_core.sampling.reference_memory import MEMORY, ReferenceMemory, RememberedRun, RunKey
@@ -403,6 +403,7 @@ class TestWithoutReuse:
         _, images, paid = render(groups)
         record, again, second = render(groups)
         assert record.remembered == (None, None, "at 120") and second == paid - WHOLE
+        assert record.warnings == (guiders._CHOSEN_CONDITION,)
         assert_equal(again[:2], images[:2])
 
 
