@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..grouping.prompt_groups import PromptGroups
 
-# Fewer own calls than this cannot follow how a prompt differs from its group; see benchmarks/correction.py.
+# Fewer own calls than this, or than half of a shorter run, cannot follow how a prompt differs from its group.
 FEWEST_OWN_CALLS = 4
 
 
@@ -50,7 +50,7 @@ class CorrectionPlan:
     def has_few_own_calls(self) -> bool:
         """Whether a prompt has fewer own calls than it takes to follow its differences."""
         own = [len(self.own_calls(prompt)) for prompt, share in enumerate(self.shares) if share is not None]
-        return min(own, default=self.calls) < min(FEWEST_OWN_CALLS, self.calls)
+        return min(own, default=self.calls) < min(FEWEST_OWN_CALLS, (self.calls + 1) // 2)
 
 
 def spread_calls(calls: int, share: float) -> tuple[int, ...]:

@@ -50,8 +50,9 @@ def test_few_own_calls(share: float, few: bool) -> None:
     assert CorrectionPlan(share, (None, share), calls=20, evaluations_per_row=2).has_few_own_calls is few
 
 
-def test_of_few_calls_all_are_enough() -> None:
-    assert not CorrectionPlan(0.0, (None, 0.0), calls=2, evaluations_per_row=2).has_few_own_calls
+@pytest.mark.parametrize(("share", "few"), [(0.5, False), (0.75, True)])
+def test_of_few_calls_half_are_enough(share: float, few: bool) -> None:
+    assert CorrectionPlan(share, (None, share), calls=4, evaluations_per_row=2).has_few_own_calls is few
 
 
 class TestShares:
