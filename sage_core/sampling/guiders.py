@@ -30,7 +30,7 @@ from .prefix import Prefix, check_prefix, model_identity
 from .progress import Progress, ProgressListener, StepCallback
 from .reference_memory import MEMORY, run_key
 from .replay_guider import RunResult
-from .reuse import Reuse, RunKeeper, find_reuse
+from .reuse import Reuse, RunKeeper, can_share, find_reuse
 from .trace import ClusterTrace
 from .validation import check_latent, check_model, check_text_width
 
@@ -40,6 +40,10 @@ _MOST_UNCORRECTED = 0.4
 _FEW_OWN_CALLS = (
     "Few steps are every prompt's own: pictures may lack what sets them apart. Take more steps, a smaller share, or "
     "the share_mode auto."
+)
+
+_CHOSEN_CONDITION = (
+    "Groups whose group_condition is mean or concat, or that have a shared prompt, do not use earlier renders."
 )
 
 # Gets the numbers of a prompt in the list (several where it repeats) and its rows, one per variation, when finished.
@@ -175,7 +179,8 @@ class SageGuider(comfy.samplers.CFGGuider):
         """
         wanted = self.gives_denoised or result.samples.is_nested
         if wanted and callback is not None and result.denoised is not None:
-            callback(progress.total - 1, result.denoised, result.denoised, progress.total)
+            total = max(1, progress.total)  # 0 where all is remembered
+            callback(total - 1, result.denoised, result.denoised, total)
 
     def _listener(self, predicted: SamplingRecord) -> ProgressListener | None:
         return None if self.make_listener is None else self.make_listener(self, predicted)
@@ -224,6 +229,8 @@ class SageGuider(comfy.samplers.CFGGuider):
             plan, planning = self._plan(job, share)
         if self.reuse and reuse is None:
             warnings = (*warnings, f"Earlier renders are neither used nor remembered: {self._not_reusable(calls)}.")
+        elif self.reuse and len(can_share(self.groups)) < len(self.groups.prompts):
+            warnings = (*warnings, _CHOSEN_CONDITION)
         return SamplingRecord(
             plan, self._cost(plan, planning, correction, calls, job, reuse), steps=len(job.sigmas) - 1,
             variations=job.variations, evaluations=planning, representative_of=tuple(self.representative_of),

@@ -33,7 +33,7 @@ def run_levels(
     """
     result: RunResult | None = None
     for level in levels:
-        parents = traces
+        parents = traces or None  # empty after a prefix that shared nothing
         if above is not None and traces is not None:
             parents = [traces[index] for index in parents_of(level.clusters, above.clusters)]
         progress.start_level(level, job.variations)

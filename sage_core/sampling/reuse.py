@@ -80,7 +80,7 @@ def find_reuse(groups: PromptGroups, key: RunKey, runs: Sequence[RememberedRun])
     """
     whole = [run for run in runs if run.sharing is None]
     reuse = Reuse(groups, key, {}, {})
-    for prompt in _can_share(groups):
+    for prompt in can_share(groups):
         own = content(groups.conditionings[prompt])
         equal = [run for run in (*whole, *runs) if run.conditioning == own]
         if equal:
@@ -90,7 +90,7 @@ def find_reuse(groups: PromptGroups, key: RunKey, runs: Sequence[RememberedRun])
     return reuse
 
 
-def _can_share(groups: PromptGroups) -> list[int]:
+def can_share(groups: PromptGroups) -> list[int]:
     """The prompts that share with other renders: all, but for groups that share something else than a prompt's run."""
     return [prompt for members in groups.partition if groups.reference(members) is not None for prompt in members]
 
@@ -129,7 +129,7 @@ class RunKeeper:
         assert self.record.correction is not None
         planned = zip(self.record.correction.shares, self.record.remembered, strict=True)
         taken = {prompt for prompt, (share, text) in enumerate(planned) if share is None and text is not None}
-        self.new = set(_can_share(self.groups)) - taken
+        self.new = set(can_share(self.groups)) - taken
 
     def keep(self, prompt: int, trace: ClusterTrace) -> None:
         """Take the finished run of a prompt, as long as all have room in the memory."""
