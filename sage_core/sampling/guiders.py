@@ -180,7 +180,8 @@ class SageGuider(comfy.samplers.CFGGuider):
         """
         wanted = self.gives_denoised or result.samples.is_nested
         if wanted and callback is not None and result.denoised is not None:
-            callback(progress.total - 1, result.denoised, result.denoised, progress.total)
+            total = max(1, progress.total)  # 0 where all is remembered
+            callback(total - 1, result.denoised, result.denoised, total)
 
     def _listener(self, predicted: SamplingRecord) -> ProgressListener | None:
         return None if self.make_listener is None else self.make_listener(self, predicted)

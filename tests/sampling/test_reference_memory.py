@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from comfy_extras import nodes_model_advanced
+from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
@@ -424,6 +425,21 @@ def test_repeated_prompts() -> None:
     record, again, paid = render(groups)
     assert paid == 0 and record.repeats == 1
     assert_equal(again, images)
+
+
+def test_the_guider_in_comfyui_s_sampler() -> None:
+    """Both outputs, where no step reaches the model."""
+    sigmas = comfy.samplers.KSampler(MODELS["sd15"](), 4, "cpu", "euler", "normal").sigmas
+    guider = SageGuider(
+        MODELS["sd15"](), prompts_at((0, 10)), conditioning("sd15", seed=1), 3.0, 0.5, "fixed", "on", True
+    )
+    sampler, image = comfy.samplers.sampler_object("euler"), small("sd15", batch=2)
+    first, second = (
+        SamplerCustomAdvanced.execute(Noise_RandomNoise(1), guider, sampler, sigmas, image).args for _ in range(2)
+    )
+    assert guider.record is not None and guider.record.evaluations == 0
+    for one, other in zip(first, second, strict=True):
+        assert_equal(other["samples"], one["samples"])
 
 
 def test_a_tolerance_decides_how_much_is_taken() -> None:

@@ -1,0 +1,34 @@
+"""Trying out prompts in a real ComfyUI: a changed word costs a part of a render, until memory is freed."""
+
+from __future__ import annotations
+
+import re
+
+from comfyui_server import Graph, Server
+from graphs import sage_graph
+
+PROMPTS = "a red car in the snow\na blue car in the snow\na small boat on the sea"
+
+
+def render(server: Server, prompts: str) -> tuple[str, int]:
+    """The report of a render with reuse, and its evaluations."""
+    graph = sage_graph(correction="on", share_mode="fixed", reuse=True)
+    graph["2"]["inputs"] |= {"prompts": prompts, "group_condition": "auto"}
+    report = server.queue(graph)["8"]["text"][0]
+    return report, int(re.search(r"- evaluations: (\d+) done", report)[1])
+
+
+def something_else() -> Graph:
+    return {"1": {"class_type": "PreviewAny", "inputs": {"source": "nothing"}}}
+
+
+def test_a_changed_word(server: Server) -> None:
+    _, first = render(server, PROMPTS)
+    report, edited = render(server, PROMPTS.replace("blue", "green"))
+    assert "- rendered earlier: prompts 1, 3, no evaluations" in report
+    assert "- prompt 2: following the earlier render of 'a blue car in the snow'" in report
+    assert 0 < edited < first / 4
+    server.ask("/free", b'{"unload_models": true, "free_memory": true}')
+    server.queue(something_else())  # memory is freed after it, before the next
+    report, again = render(server, PROMPTS.replace("blue", "yellow"))
+    assert "earlier" not in report and again == first
