@@ -114,8 +114,8 @@ class PromptGroups:
         """
         if len(cluster) == 1:
             return cluster[0]
-        chosen = self.group_condition if self.condition_source(cluster) != "prompt" else "prompt"
-        return self.central(cluster) if chosen in ("auto", "medoid") else None
+        is_chosen = self.group_condition not in ("auto", "medoid") or self._shared_condition(cluster) is not None
+        return None if is_chosen else self.central(cluster)
 
     def reference_condition(self, cluster: Cluster) -> Conditioning:
         """The conditioning of the run that the prompts of a cluster follow, see `reference`."""
@@ -128,17 +128,22 @@ class PromptGroups:
 
     def _condition(self, cluster: Cluster) -> GroupCondition:
         members = [self.conditionings[index] for index in cluster]
-        if self.shared_prompts and len(cluster) > 1:
-            texts = self.texts(cluster)
-            for others, _, conditioning in self.shared_prompts:
-                if others == texts:
-                    return GroupCondition(conditioning, "prompt")
+        shared = self._shared_condition(cluster)
+        if shared is not None:
+            return GroupCondition(shared, "prompt")
         medoid = self.medoid(cluster)
         for mode in _AUTO if self.group_condition == "auto" else (self.group_condition,):
             conditioning, possible = group_conditioning(members, mode, medoid)
             if possible:
                 return GroupCondition(conditioning, mode)
         return GroupCondition(members[medoid], "medoid")  # no mode was possible
+
+    def _shared_condition(self, cluster: Cluster) -> Conditioning | None:
+        """The conditioning of a cluster's shared prompt; None where it has none."""
+        if not self.shared_prompts or len(cluster) == 1:
+            return None
+        texts = self.texts(cluster)
+        return next((conditioning for others, _, conditioning in self.shared_prompts if others == texts), None)
 
 
 def check_groups(groups: object) -> None:

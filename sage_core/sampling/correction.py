@@ -96,7 +96,7 @@ class Follower:
     """A prompt's run along a recorded one.
 
     Attributes:
-        own_calls: when the prompt asks the model itself; None for never, as for the prompt whose run was recorded.
+        own_calls: when the prompt asks the model itself.
         cfg: the guidance scale, since what a difference does to the picture is what guidance makes of it.
         differences: from the recorded answers, one per condition (cond, uncond), each (variations, *latent); empty
             before the first own call.
@@ -104,7 +104,7 @@ class Follower:
         errors: of all gaps between own calls, see `gap_error`.
     """
 
-    own_calls: OwnCalls | None
+    own_calls: OwnCalls
     cfg: float
     differences: list[torch.Tensor | None] = field(default_factory=list)
     sigma: float = 0.0
@@ -112,7 +112,7 @@ class Follower:
 
     def wants(self, call: int) -> bool:
         """Whether the model has to be asked at this call, counted from 0."""
-        return self.own_calls is not None and self.own_calls.wants(call)
+        return self.own_calls.wants(call)
 
     def take(self, recorded: Call, like: torch.Tensor) -> list[torch.Tensor | None]:
         """The recorded answers, plus what is known of the differences; on the device of `like`."""
@@ -124,7 +124,6 @@ class Follower:
 
     def learn(self, call: int, recorded: Call, answers: Sequence[torch.Tensor | None]) -> None:
         """Take the prompt's own answers to a call in the place of what was known."""
-        assert self.own_calls is not None
         found = [
             None if own is None or output is None else _difference(own, output.to(own))
             for own, output in zip(answers, recorded.outputs, strict=True)
@@ -138,14 +137,12 @@ class Follower:
 
 
 def follow(plan: CorrectionPlan, prompt: int, cfg: float, trace: ClusterTrace) -> Follower:
-    """A new follower for a prompt of a plan, along a trace."""
+    """A new follower for a prompt of a plan, not one whose own run the trace is, along a trace."""
     share = plan.shares[prompt]
-    own_calls: OwnCalls | None = None
-    if share is not None and plan.is_controlled:
-        own_calls = ControlledCalls(_TOLERANCE * share, [call.sigma for call in trace])
-    elif share is not None:
-        own_calls = FixedCalls(plan.own_calls(prompt))
-    return Follower(own_calls, cfg)
+    assert share is not None
+    if plan.is_controlled:
+        return Follower(ControlledCalls(_TOLERANCE * share, [call.sigma for call in trace]), cfg)
+    return Follower(FixedCalls(plan.own_calls(prompt)), cfg)
 
 
 def guided(outputs: Sequence[torch.Tensor | None], cfg: float) -> torch.Tensor:

@@ -218,7 +218,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         planning, correction, reuse = 0, None, None
         reason = self._not_correctable(calls, job)
         if self.correction == "on" and not reason and calls is not None:
-            reuse = self._find_reuse(job, calls)
+            reuse = None if self._not_reusable(calls, reason) else self._find_reuse(job)
             plan, correction = self._corrected_plan(calls, reuse)
         else:
             share = self.share if self.correction == "off" else min(self.share, _MOST_UNCORRECTED)
@@ -226,7 +226,7 @@ class SageGuider(comfy.samplers.CFGGuider):
         return SamplingRecord(
             plan, self._cost(plan, planning, correction, calls, job, reuse), steps=len(job.sigmas) - 1,
             variations=job.variations, evaluations=planning, representative_of=tuple(self.representative_of),
-            warnings=tuple(self._warnings(plan, correction, reuse, reason, self._not_reusable(calls, job))),
+            warnings=tuple(self._warnings(plan, correction, reuse, reason, self._not_reusable(calls, reason))),
             correction=correction, remembered=() if reuse is None else reuse.texts,
         ), reuse  # fmt: skip
 
@@ -245,19 +245,19 @@ class SageGuider(comfy.samplers.CFGGuider):
         elif self.reuse and len(can_share(self.groups)) < len(self.groups.prompts):
             yield _CHOSEN_CONDITION
 
-    def _find_reuse(self, job: Job, calls: ModelCalls) -> Reuse | None:
-        """What the prompts take and follow of earlier renders; None where these are not used."""
-        if not self.reuse or self._not_reusable(calls, job):
+    def _find_reuse(self, job: Job) -> Reuse | None:
+        """What the prompts take and follow of earlier renders; None where that is not asked for."""
+        if not self.reuse:
             return None
         sharing = (self.share, self.share_mode)
         key = run_key(self.model_patcher, self.model_options, job, self.negative, self.cfg, sharing)
         return find_reuse(self.groups, key, MEMORY.runs(self.model_patcher.model, key))
 
-    def _not_reusable(self, calls: ModelCalls | None, job: Job) -> str:
-        """Why earlier renders cannot be used; empty where they can."""
+    def _not_reusable(self, calls: ModelCalls | None, not_correctable: str) -> str:
+        """Why earlier renders cannot be used; empty where they can. `not_correctable` as of `_not_correctable`."""
         if self.correction == "off":
             return "that needs correction"
-        if calls is None or self._not_correctable(calls, job):
+        if calls is None or not_correctable:
             return "that needs correction, which is not possible here"
         if not self.share:
             return "with share 0 nothing is shared"

@@ -117,7 +117,8 @@ class LevelRunner:
         correction: CorrectionPlan | None,
     ) -> RunResult:  # fmt: skip
         followers: list[Follower] | None = None
-        if correction is not None:
+        # A reference takes its trace as it is, and a chunk holds either references or followers.
+        if correction is not None and correction.shares[level.clusters[chunk[0]][0]] is not None:
             assert parents is not None
             followers = [follow(correction, level.clusters[index][0], self.cfg, parents[index]) for index in chunk]
         guider = ReplayGuider(

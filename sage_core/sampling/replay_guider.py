@@ -272,8 +272,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         self, recorded: list[Call] | None, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]
     ) -> list[Call]:
         """The calls for the traces: one record for all who replay it, a new one for what was evaluated or corrected."""
-        corrected = [follower.own_calls is not None for follower in self.followers or ()]
-        if recorded is not None and not any(corrected):
+        if recorded is not None and self.followers is None:
             return recorded
         asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
         return record(sigma, x, asked, len(self.entries))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..phrases import counted, saved_fraction, shorten
 from ..sharing.correction_plan import CorrectionPlan
 from ..sharing.plan import Cost, SharePlan
@@ -88,7 +90,7 @@ def _remembered(record: SamplingRecord, correction: CorrectionPlan, cost: Cost) 
     return lines
 
 
-def _named(record: SamplingRecord, prompts: list[int]) -> str:
+def _named(record: SamplingRecord, prompts: Sequence[int]) -> str:
     """Prompts of the plan by their numbers in the user's list: "prompt 3", "prompts 1, 4"."""
     numbers = ", ".join(str(_number(record, prompt)) for prompt in prompts)
     return f"prompt{'' if len(prompts) == 1 else 's'} {shorten(numbers, 80)}"
@@ -114,10 +116,4 @@ def _branches(record: SamplingRecord) -> list[str]:
     """Which prompts share down to which sigma, by their numbers in the list, if that is not the same for all."""
     if len(record.plan.levels) < 3:
         return []
-    first: dict[int, int] = {}
-    for number, prompt in enumerate(record.representative_of or range(record.plan.n_prompts), start=1):
-        first.setdefault(prompt, number)
-    return [
-        f"- together to sigma {sigma:.4g}: prompts {shorten(', '.join(str(first[prompt]) for prompt in cluster), 80)}"
-        for cluster, sigma in record.plan.branches
-    ]
+    return [f"- together to sigma {sigma:.4g}: {_named(record, cluster)}" for cluster, sigma in record.plan.branches]

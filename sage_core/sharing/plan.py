@@ -133,7 +133,7 @@ class SharePlan:
         Args:
             call_sigmas: sigma of every model call of one run, in order (a second-order sampler has two a step).
             variations: images per prompt.
-            evaluations_a_row: 2 with a negative prompt (CFG), 1 without.
+            evaluations_per_row: 2 with a negative prompt (CFG), 1 without.
         """
         calls = self.level_of_calls(call_sigmas)
         a_cluster = variations * evaluations_per_row
