@@ -1,8 +1,11 @@
-// A user with graphs from before the samplers had the input "correction". They stay uncorrected; new nodes correct.
+// A user with graphs from before the samplers had the inputs "share_mode", "correction" and "reuse". They stay
+// uncorrected; new nodes correct.
 
 import { compare } from "./compare.mjs";
 
 const SAMPLERS = ["SageSharedKSamplerPrefix", "SageKSampler", "SageGuider"];
+/** share_mode, correction and reuse. */
+const NEWER_INPUTS = 3;
 const EMPTY = { version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] };
 
 /** The samplers of a workflow file, those in its subgraphs too. */
@@ -11,10 +14,10 @@ function samplersOf({ nodes, definitions }) {
   return [...nodes, ...inside].filter(({ type }) => SAMPLERS.includes(type));
 }
 
-/** A workflow whose samplers are saved with these values in place of share_mode and correction, their last two. */
+/** A workflow whose samplers are saved with these values in place of their newer inputs, the last of all. */
 function ending(workflow, ...values) {
   const file = structuredClone(workflow);
-  for (const { widgets_values } of samplersOf(file)) widgets_values.splice(-2, 2, ...values);
+  for (const { widgets_values } of samplersOf(file)) widgets_values.splice(-NEWER_INPUTS, NEWER_INPUTS, ...values);
   return file;
 }
 
@@ -78,7 +81,7 @@ export async function useSavedGraphs(user, workflows, shot, problems) {
   for (const [name, workflow] of Object.entries(workflows)) {
     const everySampler = (values) => samplersOf(workflow).map(() => values);
     await user.page.load(ending(workflow, "tree", "on"));
-    await check(`${name} with both inputs`, everySampler("tree, on"));
+    await check(`${name} without reuse`, everySampler("tree, on"));
     await user.page.load(ending(workflow));
     await check(`${name} without both`, everySampler("fixed, off"));
     await user.page.load(ending(workflow, "tree"));
