@@ -46,6 +46,7 @@ class PromptGroups:
         encoder_model: name of the embedding model, if the encoder has one of its own.
         template: the conditioning whose extras were applied to every prompt.
         shared_prompts: the prompts for shared steps, of groups that have one.
+        negatives: one negative conditioning per prompt; empty where the sampler has one for all.
     """
 
     prompts: tuple[str, ...]
@@ -61,6 +62,7 @@ class PromptGroups:
     encoder_model: str = ""
     template: Conditioning | None = field(default=None, repr=False)
     shared_prompts: tuple[SharedPrompt, ...] = field(default=(), repr=False)
+    negatives: tuple[Conditioning, ...] = field(default=(), repr=False)
 
     def group_of(self) -> list[int]:
         """For every prompt the index of its group."""
