@@ -31,6 +31,7 @@ from comfyui_sage.sage_core.sampling.divergence import group_divergences, noise_
 from comfyui_sage.sage_core.sampling.job import Job, random_state
 from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
 from comfyui_sage.sage_core.sampling.progress import Progress
+from comfyui_sage.sage_core.sampling.shared_sampling import plain_guider
 from demo_model.scenes import (
     BACKGROUNDS,
     COLOURS,
@@ -97,7 +98,8 @@ def signals(rendering: Rendering, sigmas: torch.Tensor, group: Group) -> dict[st
     vectors = clip_embeddings(conditions)
     empty = torch.zeros(1, 16, 16, 16)
     noise = comfy.sample.prepare_noise(empty, group.seed, None)
-    engine = LevelRunner(model, model.model_options, lambda one: conditions[one[0]], rendering.negative, rendering.cfg)
+    guider = plain_guider(model, model.model_options, rendering.cfg)
+    engine = LevelRunner(guider, lambda one: {"positive": conditions[one[0]], "negative": rendering.negative})
     job = Job(noise, empty, None, None, sigmas, group.seed, random_state(model.load_device))
     with Progress(None, 0) as progress:
         (apart,) = group_divergences(engine, job, [tuple(range(len(conditions)))], progress)

@@ -2,11 +2,12 @@
 
 from comfy_api.latest import io
 
-from . import demo, group_prompts, images, metrics, prefix, samplers, train_lora
+from . import demo, group_prompts, images, metrics, prefix, samplers, share, train_lora
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,
     *samplers.NODES,
+    *share.NODES,
     *prefix.NODES,
     *images.NODES,
     *metrics.NODES,

@@ -9,9 +9,10 @@ from comfy_api.latest import io
 
 from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
 from ..sage_core.panels.sampling import sampling_monitor
-from ..sage_core.sampling.correction import CORRECTIONS
 from ..sage_core.sampling.guiders import SageGuider
 from ..sage_core.sampling.ksampler import sample, sample_branch, sample_prefix
+from ..sage_core.sampling.latent_rows import LATENT_ROWS
+from ..sage_core.sharing.correction_plan import CORRECTIONS
 from ..sage_core.sharing.share_modes import SHARE_MODES
 from .sockets import CATEGORY, Groups, Prefix
 
@@ -35,7 +36,7 @@ def _cfg() -> io.Float.Input:
     )  # fmt: skip
 
 
-def _share() -> io.Float.Input:
+def share_input() -> io.Float.Input:
     return io.Float.Input(
         "share", default=0.4, min=0.0, max=1.0, step=0.01,
         tooltip="Fraction of the steps that each group runs once for all its prompts. A larger share saves more, but "
@@ -44,7 +45,7 @@ def _share() -> io.Float.Input:
     )  # fmt: skip
 
 
-def _share_mode() -> io.Combo.Input:
+def share_mode_input() -> io.Combo.Input:
     return io.Combo.Input(
         "share_mode", options=list(SHARE_MODES), default="auto", optional=True,
         tooltip="fixed: every prompt shares the same number of steps. tree: prompts that are more alike than the rest "
@@ -54,7 +55,7 @@ def _share_mode() -> io.Combo.Input:
     )  # fmt: skip
 
 
-def _correction() -> io.Combo.Input:
+def correction_input() -> io.Combo.Input:
     return io.Combo.Input(
         "correction", options=list(CORRECTIONS), default="on", optional=True,
         tooltip="on: one prompt of each group is sampled in full. The others follow it, run some steps themselves, "
@@ -69,6 +70,15 @@ def _reuse() -> io.Boolean.Input:
         tooltip="For trying out prompts: keeps the runs of your last renders in memory. A prompt that was rendered "
         "before with the same settings costs nothing. A prompt that is similar to one follows its run, and pays for "
         "its own steps only. So an image can depend on what you rendered before. Needs correction.",
+    )  # fmt: skip
+
+
+def latent_rows_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "latent_rows", options=list(LATENT_ROWS), default="auto", optional=True,
+        tooltip="What the rows of the latent batch are. variations: every prompt is rendered from all of them. "
+        "prompts: each row belongs to one prompt, as after a sampler that has rendered all prompts, or with one "
+        "picture to change per prompt. auto: as the node before says, else variations.",
     )  # fmt: skip
 
 
@@ -103,10 +113,11 @@ def _sampler_inputs() -> list[Any]:
             "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
             tooltip="Below 1, a part of the latent's own picture is kept (image to image).",
         ),
-        _share(),
-        _share_mode(),
-        _correction(),
+        share_input(),
+        share_mode_input(),
+        correction_input(),
         _reuse(),
+        latent_rows_input(),
     ]  # fmt: skip
 
 
@@ -181,16 +192,28 @@ class Guider(io.ComfyNode):
             display_name="SAGE Guider",
             category=CATEGORY,
             description="Shared sampling for SamplerCustomAdvanced: any sampler, any sigmas, any noise.",
-            inputs=[_model(), _groups(), _negative(), _cfg(), _share(), _share_mode(), _correction(), _reuse()],
+            inputs=[
+                _model(),
+                _groups(),
+                _negative(),
+                _cfg(),
+                share_input(),
+                share_mode_input(),
+                correction_input(),
+                _reuse(),
+                latent_rows_input(),
+            ],
             outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
         )
 
     @classmethod
     def execute(
         cls, model: Any, groups: Any, negative: Any, cfg: float, share: float, share_mode: str = "fixed",
-        correction: str = "off", reuse: bool = False,
+        correction: str = "off", reuse: bool = False, latent_rows: str = "variations",
     ) -> io.NodeOutput:  # fmt: skip
-        return io.NodeOutput(SageGuider(model, groups, negative, cfg, share, share_mode, correction, reuse))
+        return io.NodeOutput(
+            SageGuider(model, groups, negative, cfg, share, share_mode, correction, reuse, latent_rows)
+        )
 
 
 def _row_outputs() -> list[Any]:

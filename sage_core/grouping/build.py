@@ -63,15 +63,48 @@ def build_prompt_groups(
     Raises:
         ValueError: an input is out of range or does not fit.
     """
-    check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
-    check_choice("group_condition", group_condition, CONDITION_MODES)
     conditionings, embeddings = encode_and_embed(clip, prompts, embed, template, on_prompt)
     # In fixed mode too: in the panel the user can switch between the two without another run.
     unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
+    groups = group_encoded(
+        prompts, conditionings, embeddings, unrelated, encoder=encoder, encoder_model=encoder_model,
+        threshold_mode=threshold_mode, threshold=threshold, max_group_size=max_group_size, pins=pins,
+        group_condition=group_condition,
+    )  # fmt: skip
+    groups = replace(groups, template=template)
+    if shared_prompts:
+        encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template)
+        groups = replace(groups, shared_prompts=_assign_shared_prompts(groups, shared_prompts, encoded, vectors))
+    unknown = unknown_words(clip, (*prompts, *shared_prompts))
+    return _with_notes(groups, unknown, len(keepers(prompts, pins or {})), shared_prompts)
+
+
+def group_encoded(
+    prompts: tuple[str, ...],
+    conditionings: tuple[Conditioning, ...],
+    embeddings: np.ndarray,
+    unrelated: np.ndarray | None,
+    *,
+    encoder: str,
+    encoder_model: str = "",
+    threshold_mode: str = "auto",
+    threshold: float = 0.8,
+    max_group_size: int = 0,
+    pins: Pins | None = None,
+    group_condition: str = "auto",
+) -> PromptGroups:
+    """Group prompts that are encoded and embedded already; arguments and errors as `build_prompt_groups`.
+
+    Args:
+        embeddings: (N, D), unit rows.
+        unrelated: (M, D), the unrelated prompts by the same encoder; None where it cannot be asked.
+    """
+    check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
+    check_choice("group_condition", group_condition, CONDITION_MODES)
     automatic = auto_threshold(prompts, embeddings, unrelated)
     if threshold_mode == "auto":
         threshold = automatic
-    groups = PromptGroups(
+    return PromptGroups(
         prompts=prompts,
         conditionings=conditionings,
         embeddings=embeddings,
@@ -82,13 +115,7 @@ def build_prompt_groups(
         group_condition=group_condition,
         auto_threshold=automatic,
         encoder_model=encoder_model,
-        template=template,
     )
-    if shared_prompts:
-        encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template)
-        groups = replace(groups, shared_prompts=_assign_shared_prompts(groups, shared_prompts, encoded, vectors))
-    unknown = unknown_words(clip, (*prompts, *shared_prompts))
-    return _with_notes(groups, unknown, len(keepers(prompts, pins or {})), shared_prompts)
 
 
 def _assign_shared_prompts(

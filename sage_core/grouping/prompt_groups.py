@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -86,6 +87,13 @@ class PromptGroups:
             self, prompts=tuple(self.prompts[index] for index in first), conditionings=conditionings,
             embeddings=self.embeddings[first], partition=partition,
         ), representative_of  # fmt: skip
+
+    def split(self, kind_of: Sequence[int]) -> PromptGroups:
+        """The groups in parts whose prompts are of one kind each; `kind_of` has the kind of every prompt."""
+        parts: dict[tuple[int, int], list[int]] = {}
+        for prompt, key in enumerate(zip(self.group_of(), kind_of, strict=True)):
+            parts.setdefault(key, []).append(prompt)
+        return replace(self, partition=tuple(map(tuple, parts.values())))
 
     def condition(self, cluster: Cluster) -> Conditioning:
         """The conditioning of a cluster: its only member's own, its shared prompt, or the group condition."""

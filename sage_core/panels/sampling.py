@@ -15,7 +15,7 @@ from ..grouping.prompt_groups import PromptGroups
 from ..grouping.repeats import copies_of
 from ..images.palette import hex_colour
 from ..sampling.contact_sheet import contact_sheet, layout
-from ..sampling.guiders import MakeListener, SageGuider
+from ..sampling.shared_sampling import MakeListener, SharedSampling
 from ..sharing.plan import Level
 from ..sharing.sampling_record import SamplingRecord
 from .throttle import SendUpdate, Throttle, data_url
@@ -32,13 +32,13 @@ _MOST_TEXTS, _MOST_CHARACTERS = 20, 300
 
 
 def sampling_monitor(send: SendUpdate | None) -> MakeListener | None:
-    """A function that makes the `SamplingMonitor` of a guider's run; None where no page listens."""
+    """A function that makes the `SamplingMonitor` of a run; None where no page listens."""
     if send is None:
         return None
 
-    def make(guider: SageGuider, predicted: SamplingRecord) -> SamplingMonitor:
-        labels = ClusterLabels(guider.all_groups, guider.representative_of)
-        return SamplingMonitor(send, labels, predicted, preview_decoder(guider.model_patcher))
+    def make(sampling: SharedSampling, predicted: SamplingRecord) -> SamplingMonitor:
+        labels = ClusterLabels(sampling.all_groups, sampling.representative_of)
+        return SamplingMonitor(send, labels, predicted, preview_decoder(sampling.model_patcher))
 
     return make
 

@@ -5,7 +5,8 @@ the calls it asks the model itself, and learns the difference d_i = D(z_i; c_m) 
 recorded answer plus the difference that it learnt last. So the group's run carries what prompts have in common, and the
 few own calls only have to follow a difference, which changes slowly. Equal prompts have d = 0.
 
-The first call is cheap: all prompts start from one noise, so the answer to the negative prompt is the recorded one.
+The first call is cheap: all prompts start from one noise, so the answer to a common negative prompt is the recorded
+one.
 
 Source: ours.
 """
@@ -20,8 +21,6 @@ import torch
 
 from ..sharing.correction_plan import CorrectionPlan
 from .trace import Call, ClusterTrace
-
-CORRECTIONS = ("off", "on")
 
 # The error of a gap that a share of 1 tolerates; see benchmarks/correction.py.
 _TOLERANCE = 0.125
@@ -98,6 +97,7 @@ class Follower:
     Attributes:
         own_calls: when the prompt asks the model itself.
         cfg: the guidance scale, since what a difference does to the picture is what guidance makes of it.
+        own_negative: the negative prompt is not that of the recorded run.
         differences: from the recorded answers, one per condition (cond, uncond), each (variations, *latent); empty
             before the first own call.
         sigma: of the last own call.
@@ -106,6 +106,7 @@ class Follower:
 
     own_calls: OwnCalls
     cfg: float
+    own_negative: bool = False
     differences: list[torch.Tensor | None] = field(default_factory=list)
     sigma: float = 0.0
     errors: list[float] = field(default_factory=list)
@@ -140,9 +141,10 @@ def follow(plan: CorrectionPlan, prompt: int, cfg: float, trace: ClusterTrace) -
     """A new follower for a prompt of a plan, not one whose own run the trace is, along a trace."""
     share = plan.shares[prompt]
     assert share is not None
+    own_calls: OwnCalls = FixedCalls(plan.own_calls(prompt))
     if plan.is_controlled:
-        return Follower(ControlledCalls(_TOLERANCE * share, [call.sigma for call in trace]), cfg)
-    return Follower(FixedCalls(plan.own_calls(prompt)), cfg)
+        own_calls = ControlledCalls(_TOLERANCE * share, [call.sigma for call in trace])
+    return Follower(own_calls, cfg, plan.own_negatives)
 
 
 def guided(outputs: Sequence[torch.Tensor | None], cfg: float) -> torch.Tensor:

@@ -37,11 +37,11 @@ class DivergenceProbe:
     @property
     def cfg(self) -> float:
         """The guidance scale."""
-        return self.runner.cfg
+        return self.runner.guider.cfg
 
     def noise_ratios(self) -> list[float]:
         """The noise ratio at the start of every step."""
-        sampling = self.runner.model_patcher.get_model_object("model_sampling")
+        sampling = self.runner.guider.model_patcher.get_model_object("model_sampling")
         return [noise_ratio(sampling, float(sigma)) for sigma in self.job.sigmas[:-1]]
 
     def divergences(self) -> list[float]:
@@ -64,7 +64,9 @@ def group_divergences(runner: LevelRunner, job: Job, groups: Partition, progress
     if not asked:
         return [0.0] * len(groups)
     level = Level(tuple((prompt,) for prompt in asked), None)
-    probe = replace(runner, cfg=1.0, on_finished=None, one_cluster_per_run=False)
+    positive_only = comfy.samplers.CFGGuider(runner.guider.model_patcher)  # its scale is 1
+    positive_only.model_options = runner.guider.model_options
+    probe = replace(runner, guider=positive_only, on_finished=None, one_cluster_per_run=False)
     result = probe.run(_first_call(job), level, None, progress)
     predictions = dict(zip(asked, latents.first_part(result.denoised), strict=True))
     return [
@@ -95,12 +97,9 @@ def noise_ratio(model_sampling: Any, sigma: float) -> float:
 
 def _first_call(job: Job) -> Job:
     """The same job for one variation and one call of the model."""
-    noise, image = (
-        latents.select_clusters(batch, [0], job.variations) for batch in (job.noise, job.latent_image)
-    )  # fmt: skip
     sigmas = torch.cat([job.sigmas[:1], job.sigmas.new_zeros(1)])
     sampler = comfy.samplers.KSAMPLER(_predict_once)
-    return replace(job, noise=noise, latent_image=image, sampler=sampler, sigmas=sigmas)
+    return replace(job.first_variation(), sampler=sampler, sigmas=sigmas)
 
 
 def _predict_once(

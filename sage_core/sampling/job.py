@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import torch
 
 from . import latents
 
 
+class Start(NamedTuple):
+    """Where the runs of some clusters begin, cluster-major: noise, latent image and denoise mask (or None)."""
+
+    noise: Any
+    latent_image: Any
+    denoise_mask: Any
+
+
 @dataclass(frozen=True)
 class Job:
-    """What a sampler is given, for one prompt: the V variations of the user's latent.
+    """What a sampler is given: V variations, from one start for all prompts, or from several.
 
     Attributes:
-        noise, latent_image: (V, channels, ..., height, width).
+        noise, latent_image: (starts * V, channels, ..., height, width).
         denoise_mask: as in ComfyUI's LATENT, or None.
         sampler, sigmas, seed: as ComfyUI's guiders get them.
         rng: state of the global random generators when the job was made (some samplers draw from them).
+        start_of: for every prompt the number of its start; empty where there is only one.
     """
 
     noise: Any
@@ -30,11 +39,53 @@ class Job:
     sigmas: torch.Tensor
     seed: int | None
     rng: tuple[torch.Tensor, ...] = field(repr=False)
+    start_of: tuple[int, ...] = ()
+
+    @property
+    def starts(self) -> int:
+        """The number of different starts."""
+        return max(self.start_of, default=0) + 1
 
     @property
     def variations(self) -> int:
         """V, the number of noise draws."""
-        return latents.count(self.noise)
+        return latents.count(self.noise) // self.starts
+
+    def start(self, prompts: Sequence[int]) -> Start:
+        """The start of runs, given one prompt of each."""
+        wanted = [self.start_of[prompt] if self.start_of else 0 for prompt in prompts]
+        return self._select(wanted, self.starts)
+
+    def of_starts(self, prompts: int) -> Job:
+        """The same job, where the rows are those of so many prompts, prompt-major; equal rows are one start."""
+        batches = [batch for batch in (self.noise, self.latent_image, self._row_mask()) if batch is not None]
+        found: dict[bytes, int] = {}
+        keys = zip(*(latents.digests(batch, prompts) for batch in batches), strict=True)
+        start_of = tuple(found.setdefault(b"".join(key), len(found)) for key in keys)
+        starts = self._select([start_of.index(start) for start in range(len(found))], prompts)
+        return replace(self, **starts._asdict(), start_of=start_of if len(found) > 1 else ())
+
+    def of_prompts(self, prompts: Sequence[int]) -> Job:
+        """The same job for some of the prompts, in this order."""
+        return replace(self, start_of=tuple(self.start_of[prompt] for prompt in prompts)) if self.start_of else self
+
+    def first_variation(self) -> Job:
+        """The same job with the first variation of every start only."""
+        rows = self.starts * self.variations
+        first = self._select(range(0, rows, self.variations), rows)
+        return replace(self, **first._asdict())
+
+    def _select(self, wanted: Sequence[int], pieces: int) -> Start:
+        """Some pieces of all rows, which are so many pieces of equal size."""
+        noise, image, mask = (
+            None if batch is None else latents.select_clusters(batch, wanted, pieces)
+            for batch in (self.noise, self.latent_image, self._row_mask())
+        )
+        return Start(noise, image, mask)
+
+    def _row_mask(self) -> Any:
+        """The denoise mask with a row for every row of the latents."""
+        return None if self.denoise_mask is None else latents.fit_mask(self.denoise_mask, self.latent_image)
 
 
 def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -10,22 +11,21 @@ import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 
 from ..conditioning.combine import Conditioning
-from ..grouping.prompt_groups import PromptGroups
+from ..grouping.prompt_groups import PromptGroups, check_groups
 from ..validation import check_choice
 from . import latents
-from .guiders import BranchGuider, MakeListener, OnFinished, PrefixGuider, SageGuider
+from .guiders import BranchGuider, PrefixGuider, SageGuider
+from .latent_rows import Latent, has_own_rows, mark_rows, row_keys
 from .prefix import Prefix
 from .report import sampling_report
+from .shared_sampling import MakeListener, OnFinished
 
 Guider = TypeVar("Guider", bound=SageGuider)
-
-# ComfyUI's LATENT: {"samples": tensor, optional "noise_mask", "batch_index", ...}.
-Latent = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class KSamplerSettings:
-    """The settings of ComfyUI's KSampler, and those of sharing; see `SageGuider` for these.
+    """The settings of ComfyUI's KSampler, and those of sharing; see `SharingSettings` and `LATENT_ROWS` for these.
 
     Raises:
         ValueError: a setting is out of range.
@@ -41,6 +41,7 @@ class KSamplerSettings:
     share_mode: str = "fixed"
     correction: str = "off"
     reuse: bool = False
+    latent_rows: str = "variations"
 
     def __post_init__(self) -> None:
         check_choice("sampler_name", self.sampler_name, comfy.samplers.KSampler.SAMPLERS)
@@ -72,7 +73,7 @@ def sample(
         The rows, prompt-major, and a report.
     """
     guider, out = _sample_with(SageGuider, model, groups, negative, latent, make_listener, settings)
-    return _describe_rows(out, latent, len(groups.prompts)), _report(guider)
+    return _describe_rows(out, latent, groups.prompts), _report(guider)
 
 
 def sample_prefix(
@@ -87,7 +88,7 @@ def sample_prefix(
     guider, out = _sample_with(PrefixGuider, model, groups, negative, latent, make_listener, settings)
     assert guider.prefix is not None
     prefix = replace(guider.prefix, latent=latent, sampler_name=settings["sampler_name"])
-    return prefix, _describe_rows(out, latent, len(groups.partition))
+    return prefix, _with_row_keys(out, latent)
 
 
 def sample_branch(
@@ -104,7 +105,7 @@ def sample_branch(
     guider = BranchGuider(model, prefix)
     guider.make_listener, guider.on_finished = make_listener, on_finished
     out = _run(guider, prefix.latent, prefix.job.seed or 0, prefix.job.sampler, prefix.job.sigmas)
-    return _describe_rows(out, prefix.latent, len(prefix.groups.prompts)), _report(guider)
+    return _describe_rows(out, prefix.latent, prefix.groups.prompts), _report(guider)
 
 
 def _sample_with(
@@ -112,9 +113,11 @@ def _sample_with(
     make_listener: MakeListener | None, inputs: dict[str, Any],
 ) -> tuple[Guider, Latent]:  # fmt: skip
     settings = KSamplerSettings(**inputs)
+    check_groups(groups)
+    own_rows = has_own_rows(latent, settings.latent_rows, len(groups.prompts))
     guider = guider_class(
         model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction,
-        settings.reuse,
+        settings.reuse, "prompts" if own_rows else "variations",
     )  # fmt: skip
     guider.make_listener = make_listener
     return guider, _run(guider, latent, settings.seed, *settings.sampler(model))
@@ -125,14 +128,14 @@ def _run(guider: SageGuider, latent: Latent, seed: int, sampler: Any, sigmas: to
     return SamplerCustomAdvanced.execute(Noise_RandomNoise(seed), guider, sampler, sigmas, latent).args[0]
 
 
-def _describe_rows(out: Latent, latent: Latent, clusters: int) -> Latent:
-    """The output LATENT; what the input says of its V variations is repeated for clusters x V rows."""
-    described = {**out}
-    if latent.get("noise_mask") is not None:
-        described["noise_mask"] = latents.tile_mask(latent["noise_mask"], latent["samples"], clusters)
-    if "batch_index" in latent:
-        described["batch_index"] = list(latent["batch_index"]) * clusters
-    return described
+def _describe_rows(out: Latent, latent: Latent, prompts: Sequence[str]) -> Latent:
+    """The output LATENT, with a mark that says whose rows these are."""
+    return mark_rows(_with_row_keys(out, latent), prompts)
+
+
+def _with_row_keys(out: Latent, latent: Latent) -> Latent:
+    """The output LATENT, with what the input says of its rows."""
+    return {**out, **row_keys(latent, latents.count(out["samples"]) // latents.count(latent["samples"]))}
 
 
 def _report(guider: SageGuider) -> str:

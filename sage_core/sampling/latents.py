@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import comfy.nested_tensor
@@ -22,12 +23,12 @@ def shape(batch: Any) -> torch.Size:
 
 def first_part(batch: Any) -> torch.Tensor:
     """The batch itself, or its first part if it is nested."""
-    return _parts(batch)[0]
+    return parts(batch)[0]
 
 
 def numel_per_row(batch: Any) -> int:
     """Numbers in one row, all parts together."""
-    return sum(part[0].numel() for part in _parts(batch))
+    return sum(part[0].numel() for part in parts(batch))
 
 
 def tile(batch: Any, times: int) -> Any:
@@ -40,8 +41,8 @@ def fit_mask(mask: Any, batch: Any) -> Any:
 
     With one channel: ComfyUI would take more channels for more masks when it reads the result again.
     """
-    pairs = zip(_parts(mask), _parts(batch), strict=False)  # sound may have no mask
-    return _like(
+    pairs = zip(parts(mask), parts(batch), strict=False)  # sound may have no mask
+    return like(
         mask, [comfy.utils.reshape_mask(part, (latent.shape[0], 1, *latent.shape[2:])) for part, latent in pairs]
     )
 
@@ -53,8 +54,8 @@ def tile_mask(mask: Any, batch: Any, times: int) -> Any:
         holds_for_all = part.ndim < latent.ndim and not (part.ndim == 3 and latent.ndim == 4)
         return part if holds_for_all else repeat_rows(comfy.utils.repeat_to_batch_size(part, len(latent)), times)
 
-    pairs = zip(_parts(mask), _parts(batch), strict=False)
-    return _like(mask, [tiled(part, latent) for part, latent in pairs])
+    pairs = zip(parts(mask), parts(batch), strict=False)
+    return like(mask, [tiled(part, latent) for part, latent in pairs])
 
 
 def select_clusters(batch: Any, clusters: Sequence[int], number: int) -> Any:
@@ -64,30 +65,41 @@ def select_clusters(batch: Any, clusters: Sequence[int], number: int) -> Any:
     return _map(lambda part: part.reshape(number, -1, *part.shape[1:])[list(clusters)].flatten(0, 1), batch)
 
 
+def digests(batch: Any, pieces: int) -> list[bytes]:
+    """For each of so many equal pieces a digest of its values, which is the same for equal pieces only."""
+    return [b"".join(map(_digest, parts(piece))) for piece in chunk(batch, pieces)]
+
+
 def chunk(batch: Any, count: int) -> list[Any]:
     """`count` equal pieces."""
-    pieces = [part.chunk(count) for part in _parts(batch)]
-    return [_like(batch, [piece[at] for piece in pieces]) for at in range(count)]
+    pieces = [part.chunk(count) for part in parts(batch)]
+    return [like(batch, [piece[at] for piece in pieces]) for at in range(count)]
 
 
 def concat(batches: list[Any]) -> Any:
     """Batches one after the other."""
     if len(batches) == 1:
         return batches[0]
-    parts = [_parts(batch) for batch in batches]
-    return _like(batches[0], [torch.cat([part[at] for part in parts]) for at in range(len(parts[0]))])
+    by_part = zip(*(parts(batch) for batch in batches), strict=True)
+    return like(batches[0], [torch.cat(pieces) for pieces in by_part])
 
 
-def _parts(batch: Any) -> list[torch.Tensor]:
+def parts(batch: Any) -> list[torch.Tensor]:
+    """The batch itself in a list, or its parts if it is nested."""
     return list(batch.unbind()) if batch.is_nested else [batch]
 
 
-def _like(batch: Any, parts: list[torch.Tensor]) -> Any:
-    return comfy.nested_tensor.NestedTensor(parts) if batch.is_nested else parts[0]
+def _digest(part: torch.Tensor) -> bytes:
+    return sha256(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()).digest()
+
+
+def like(batch: Any, its_parts: list[torch.Tensor]) -> Any:
+    """Parts as a batch of the kind of another one: nested, or the only part."""
+    return comfy.nested_tensor.NestedTensor(its_parts) if batch.is_nested else its_parts[0]
 
 
 def _map(function: Callable[[torch.Tensor], torch.Tensor], batch: Any) -> Any:
-    return _like(batch, [function(part) for part in _parts(batch)])
+    return like(batch, [function(part) for part in parts(batch)])
 
 
 def repeat_rows(rows: torch.Tensor, times: int) -> torch.Tensor:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.model_management
-import comfy.model_patcher
+import comfy.samplers
 
-from ..conditioning.combine import Conditioning
 from ..grouping.partition import Cluster
 from ..sharing.correction_plan import CorrectionPlan
 from ..sharing.plan import Level
@@ -18,10 +17,14 @@ from . import latents
 from .correction import Follower, follow
 from .job import Job, use_random_state
 from .progress import Progress
+from .prompt_conditions import Conditions
 from .replay_guider import CannotBatch, ReplayGuider, RunResult
 from .trace import ClusterTrace
 
 log = logging.getLogger(__name__)
+
+# Of the wrapper that shares under ComfyUI's samplers, see `share_patch`.
+SHARE_KEY = "sage"
 
 # Model options through which a patch gets the whole batch of an evaluation.
 _SEES_ALL_ROWS = (
@@ -32,21 +35,18 @@ _SEES_ALL_ROWS = (
 
 @dataclass(frozen=True)
 class LevelRunner:
-    """Runs the clusters of a level with one model.
+    """Runs the clusters of a level.
 
     Attributes:
-        condition: gives the conditioning of a cluster of prompts.
-        negative: the negative prompt's conditioning, one for all.
+        guider: what guides the runs, with its model.
+        conditions: gives the conditionings of a cluster of prompts.
         on_finished: gets a prompt and its rows as soon as a run of the last level has finished them.
         one_cluster_per_run: for a sampler whose step size depends on the whole batch.
         on_trace: gets a prompt and the calls of its whole run as soon as a run of the last level has finished them.
     """
 
-    model_patcher: comfy.model_patcher.ModelPatcher
-    model_options: dict[str, Any]
-    condition: Callable[[Cluster], Conditioning]
-    negative: Conditioning
-    cfg: float
+    guider: comfy.samplers.CFGGuider
+    conditions: Callable[[Cluster], Conditions]
     on_finished: Callable[[int, Any], None] | None = None
     one_cluster_per_run: bool = False
     on_trace: Callable[[int, ClusterTrace], None] | None = None
@@ -120,13 +120,12 @@ class LevelRunner:
         # A reference takes its trace as it is, and a chunk holds either references or followers.
         if correction is not None and correction.shares[level.clusters[chunk[0]][0]] is not None:
             assert parents is not None
-            followers = [follow(correction, level.clusters[index][0], self.cfg, parents[index]) for index in chunk]
-        guider = ReplayGuider(
-            self.model_patcher,
-            self.model_options,
-            conditionings=[self.condition(level.clusters[index]) for index in chunk],
-            negative=self.negative,
-            cfg=self.cfg,
+            followers = [
+                follow(correction, level.clusters[index][0], self.guider.cfg, parents[index]) for index in chunk
+            ]
+        guider = ReplayGuider.like(
+            self.guider,
+            conditions=[self.conditions(level.clusters[index]) for index in chunk],
             variations=job.variations,
             parents=None if parents is None else [parents[index] for index in chunk],
             followers=followers,
@@ -135,14 +134,11 @@ class LevelRunner:
             on_evaluation=progress.add,
             on_denoised=lambda denoised: progress.show(denoised, chunk),
         )
-        mask = job.denoise_mask
-        if mask is not None:
-            mask = latents.tile(latents.fit_mask(mask, job.latent_image), len(chunk))
-        with use_random_state(job.rng, self.model_patcher.load_device):
+        start = job.start([level.clusters[index][0] for index in chunk])
+        with use_random_state(job.rng, self.guider.model_patcher.load_device):
             return guider.run(
-                latents.tile(job.noise, len(chunk)), latents.tile(job.latent_image, len(chunk)),
-                job.sampler, job.sigmas,
-                denoise_mask=mask, disable_pbar=True, seed=job.seed,
+                start.noise, start.latent_image, job.sampler, job.sigmas, denoise_mask=start.denoise_mask,
+                disable_pbar=True, seed=job.seed,
             )  # fmt: skip
 
     @property
@@ -152,20 +148,17 @@ class LevelRunner:
         Caches skip a step for all rows, some guidance averages over them, context windows take rows for frames.
         From outside they look like every other patch of the evaluation, so any patch of this kind counts.
         """
-        by_option = self.model_options.get("transformer_options", {}).get("wrappers", {})
-        return (
-            any(self.model_options.get(key) for key in _SEES_ALL_ROWS)
-            or any(by_option.values())
-            or any(self.model_patcher.wrappers.values())
-        )
+        options = self.guider.model_options
+        by_option = options.get("transformer_options", {}).get("wrappers", {})
+        wrappers = [*by_option.values(), *self.guider.model_patcher.wrappers.values()]
+        return any(options.get(key) for key in _SEES_ALL_ROWS) or any(set(keys) - {SHARE_KEY} for keys in wrappers)
 
     def _clusters_at_once(self, job: Job) -> int:
         """How many clusters fit in free memory by ComfyUI's own estimate, at least one."""
-        shape = list(latents.shape(job.noise))
-        model, device = self.model_patcher.model, self.model_patcher.load_device
-        one = model.memory_required([2 * shape[0], *shape[1:]])
-        comfy.model_management.load_models_gpu([self.model_patcher], memory_required=one)
-        free = comfy.model_management.get_free_memory(device)
+        patcher, row = self.guider.model_patcher, latents.shape(job.noise)[1:]
+        one = patcher.model.memory_required([2 * job.variations, *row])
+        comfy.model_management.load_models_gpu([patcher], memory_required=one)
+        free = comfy.model_management.get_free_memory(patcher.load_device)
         return max(1, int(free / (1.5 * one)))  # the margin that ComfyUI itself keeps when it batches
 
 

@@ -11,6 +11,9 @@ from tqdm.auto import tqdm
 from ..sharing.plan import Level
 from .contact_sheet import contact_sheet
 
+# Makes what is shown of a level's newest denoised rows, (rows, channels, ...).
+Preview = Callable[[torch.Tensor], torch.Tensor]
+
 # ComfyUI's sampler callback: (step, denoised, x, total steps).
 StepCallback = Callable[[int, Any, Any, int], None]
 
@@ -44,9 +47,10 @@ class Progress:
 
     def __init__(
         self, callback: StepCallback | None, total: int, *, done: int = 0, bar: bool = False,
-        listener: ProgressListener | None = None,
+        listener: ProgressListener | None = None, preview: Preview | None = None,
     ) -> None:  # fmt: skip
         self.callback = callback
+        self.preview = preview or contact_sheet
         self.listener = listener
         self.total = total
         self.done = done
@@ -87,8 +91,8 @@ class Progress:
 
     def _call_back(self) -> None:
         if self.callback is not None and self._latents is not None:
-            sheet = contact_sheet(self._latents)
-            self.callback(self.done - 1, sheet, sheet, self.total)
+            shown = self.preview(self._latents)
+            self.callback(self.done - 1, shown, shown, self.total)
 
     def __enter__(self) -> Progress:
         if self.listener is not None:

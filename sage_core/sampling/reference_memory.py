@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import comfy.model_patcher
 import comfy.samplers
 import numpy as np
 import torch
@@ -121,14 +120,17 @@ MEMORY = ReferenceMemory()
 
 
 def run_key(
-    model_patcher: comfy.model_patcher.ModelPatcher, model_options: dict[str, Any], job: Job, negative: Conditioning,
-    cfg: float, sharing: tuple[float, str],
-) -> RunKey:  # fmt: skip
-    """The key of a job's run with a model; the model itself is what the memory is kept for."""
+    guider: comfy.samplers.CFGGuider, job: Job, conditions: Mapping[str, Conditioning], sharing: tuple[float, str]
+) -> RunKey:
+    """The key of a job's run; the guider's model itself is what the memory is kept for.
+
+    Args:
+        conditions: the conditionings that are the same for all prompts.
+    """
     # The random state counts too: a sampler may draw from it.
     drawn = (job.noise, job.latent_image, job.denoise_mask, job.sigmas, job.seed, job.rng)
-    patches = [getattr(model_patcher, name) for name in _PATCHES]
-    decides = (drawn, job.sampler, patches, model_options, negative, cfg)
+    patches = [getattr(guider.model_patcher, name) for name in _PATCHES]
+    decides = (drawn, job.sampler, patches, guider.model_options, dict(conditions), guider.cfg)
     return RunKey(content(decides, as_data=(comfy.samplers.Sampler,)), sharing)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,10 +16,10 @@ import comfy.utils
 import torch
 
 from ..conditioning.batch import batch_conds, batchable_classes
-from ..conditioning.combine import Conditioning
 from ..sharing.plan import is_past
 from .correction import Follower
 from .noise import VariationNoise
+from .prompt_conditions import Conditions
 from .trace import Call, ClusterTrace, ReplayMismatch, check_sigma, record, replay
 
 _WRAPPERS = comfy.patcher_extension.WrappersMP
@@ -70,7 +71,8 @@ class RunResult:
 class ReplayGuider(comfy.samplers.CFGGuider):
     """Guides one run over some clusters; rows are clusters x variations, cluster-major.
 
-    Everything but the answers is ComfyUI's CFGGuider. For a run ComfyUI calls, in this order:
+    Made by `like`. Everything but the answers is the other guider's: ComfyUI's CFGGuider, or one that guides in its own
+    way. For a run ComfyUI calls, in this order:
 
     1. `inner_sample`: the clusters' conditions are put into one batch.
     2. `_sampler_sample`, around the sampler: noise is drawn for the variations and repeated for the clusters.
@@ -79,14 +81,12 @@ class ReplayGuider(comfy.samplers.CFGGuider):
        answer while the parents' traces last, ends the run below the branch sigma, and evaluates otherwise.
     """
 
-    def __init__(
-        self,
-        model_patcher: comfy.model_patcher.ModelPatcher,
-        model_options: dict[str, Any],
+    @classmethod
+    def like(
+        cls,
+        guider: comfy.samplers.CFGGuider,
         *,
-        conditionings: Sequence[Conditioning],
-        negative: Conditioning,
-        cfg: float,
+        conditions: Sequence[Conditions],
         variations: int,
         parents: Sequence[ClusterTrace] | None,
         followers: Sequence[Follower] | None = None,
@@ -94,11 +94,12 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         keeps_traces: bool,
         on_evaluation: Callable[[int], None],
         on_denoised: Callable[[torch.Tensor], None],
-    ) -> None:
-        """Prepare a run.
+    ) -> ReplayGuider:
+        """Prepare a run that is guided as by another guider, which stays as it is.
 
         Args:
-            conditionings: one per cluster.
+            guider: its class, model, model options and scales are used.
+            conditions: one per cluster.
             parents: per cluster the trace of the cluster it came from; None to evaluate everything.
             followers: per cluster what corrects the answers of its parent's trace; None for no correction.
             branch_sigma: where to stop; None runs to the end.
@@ -106,24 +107,53 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             on_evaluation: gets the number of evaluations after each call that reached the model.
             on_denoised: gets the denoised rows after such a call; at the end, if there was none.
         """
-        super().__init__(model_patcher)
-        self.model_options = self._with_wrappers(model_options)
-        self.entries = [len(conditioning) for conditioning in conditionings]
-        self.set_conds([entry for conditioning in conditionings for entry in conditioning], negative)
-        self.set_cfg(cfg)
-        self.variations = variations
-        self.parents = parents
-        self.followers = followers
-        self.branch_sigma = branch_sigma
-        self.keeps_traces = keeps_traces
-        self.on_evaluation = on_evaluation
-        self.on_denoised = on_denoised
-        self.traces: list[ClusterTrace] = [[] for _ in conditionings]
-        self.calls = 0
-        self.sources: set[CallSource] = set()  # of the evaluations in the current `predict_noise`
-        self.denoised: torch.Tensor | None = None
-        self.is_shown = False
-        self.step_denoised: Any = None
+        kind: Any = type(f"Replay{type(guider).__name__}", (cls, type(guider)), {})
+        run: ReplayGuider = kind.__new__(kind)
+        run.__dict__.update(vars(guider))
+        run.model_options = run._with_wrappers(guider.model_options)
+        run._take_conditions(conditions)
+        run.variations = variations
+        run.parents = parents
+        run.followers = followers
+        run.branch_sigma = branch_sigma
+        run.keeps_traces = keeps_traces
+        run.on_evaluation = on_evaluation
+        run.on_denoised = on_denoised
+        run.traces = [[] for _ in conditions]
+        run.calls = 0
+        run.sources = set()  # of the evaluations in the current `predict_noise`
+        run.denoised = None
+        run.is_shown = False
+        run.step_denoised = None
+        return run
+
+    model_options: dict[str, Any]
+    variations: int
+    parents: Sequence[ClusterTrace] | None
+    followers: Sequence[Follower] | None
+    branch_sigma: float | None
+    keeps_traces: bool
+    on_evaluation: Callable[[int], None]
+    on_denoised: Callable[[torch.Tensor], None]
+    traces: list[ClusterTrace]
+    calls: int
+    sources: set[CallSource]
+    denoised: torch.Tensor | None
+    is_shown: bool
+    step_denoised: Any
+
+    def _take_conditions(self, conditions: Sequence[Conditions]) -> None:
+        """Set the conditionings of all clusters, each kind in one list, where ComfyUI registers their hooks."""
+        self.clusters = len(conditions)
+        self.entries: dict[str, list[int] | None] = {}  # of each cluster; None where one is for all clusters
+        lists: Conditions = {}
+        for kind in conditions[0]:
+            each = [condition[kind] for condition in conditions]
+            is_common = all(one is each[0] for one in each)
+            lists[kind] = each[0] if is_common else [entry for one in each for entry in one]
+            self.entries[kind] = None if is_common else [len(one) for one in each]
+        self.original_conds: dict[str, list] = {}
+        self.inner_set_conds(lists)
 
     def run(self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, **kwargs: Any) -> RunResult:
         """Sample from the first step to the branch sigma or the end; arguments as ComfyUI's `CFGGuider.sample`."""
@@ -152,24 +182,24 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             CannotBatch: they do not fit in one.
         """
         self.latent_shapes = kwargs.get("latent_shapes") or []
-        pairs = self._cluster_pairs()
+        of_clusters = self._cluster_conds()
         rows = slice(0, self.variations)
         processed_latent = latent_image
         if latent_image is not None and torch.count_nonzero(latent_image) > 0:  # as ComfyUI does
             processed_latent = self.inner_model.process_latent_in(latent_image)
         conds = [
             comfy.samplers.process_conds(
-                self.inner_model, noise[rows], dict(pair), device, processed_latent[rows],
+                self.inner_model, noise[rows], dict(of_cluster), device, processed_latent[rows],
                 None if denoise_mask is None else denoise_mask[rows], seed, **kwargs,
             )
-            for pair in pairs
+            for of_cluster in of_clusters
         ]  # fmt: skip
         classes = batchable_classes(conds, self.variations)
         if len(classes) > 1:
             raise CannotBatch(classes)
         self.cluster_conds = conds
         self.batched = batch_conds(conds, self.variations)
-        self.conds = pairs[0]  # ComfyUI processes them once more; predict_noise replaces them
+        self.conds = of_clusters[0]  # ComfyUI processes them once more; predict_noise replaces them
         return super().inner_sample(
             noise, latent_image, device, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, **kwargs
         )
@@ -204,13 +234,15 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         nested = len(self.latent_shapes) > 1  # packed by ComfyUI; the first part is the picture
         self.on_denoised(comfy.utils.unpack_latents(denoised, self.latent_shapes)[0] if nested else denoised)
 
-    def _cluster_pairs(self) -> list[dict[str, list]]:
-        """Conditions cluster by cluster. ComfyUI keeps them in one list, where it registers hooks."""
-        positive, pairs, start = self.conds["positive"], [], 0
-        for count in self.entries:
-            pairs.append({"positive": positive[start : start + count], "negative": self.conds["negative"]})
-            start += count
-        return pairs
+    def _cluster_conds(self) -> list[dict[str, list]]:
+        """Conditions cluster by cluster."""
+        of_clusters: list[dict[str, list]] = [{} for _ in range(self.clusters)]
+        for kind, entries in self.conds.items():
+            rest = iter(entries)
+            counts = self.entries[kind]
+            for cluster, conds in enumerate(of_clusters):
+                conds[kind] = entries if counts is None else list(itertools.islice(rest, counts[cluster]))
+        return of_clusters
 
     # --- wrappers around ComfyUI's evaluation --------------------------------------------------------------------
 
@@ -227,7 +259,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
 
     def _sampler_sample(self, executor: Any, model_wrap: Any, sigmas: Any, extra_args: Any, callback: Any,
                      noise: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # fmt: skip
-        self.noise_mode = VariationNoise(len(self.entries), self.variations, noise.shape[1:])
+        self.noise_mode = VariationNoise(self.clusters, self.variations, noise.shape[1:])
         try:
             with self.noise_mode:
                 return executor(model_wrap, sigmas, extra_args, callback, noise, *args, **kwargs)
@@ -275,7 +307,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         if recorded is not None and self.followers is None:
             return recorded
         asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
-        return record(sigma, x, asked, len(self.entries))
+        return record(sigma, x, asked, self.clusters)
 
     @staticmethod
     def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:
@@ -304,7 +336,9 @@ class ReplayGuider(comfy.samplers.CFGGuider):
                 replay([call], float(timestep[0]), own)  # nothing is corrected yet: the states have to agree
         asking = [index for index, follower in enumerate(followers) if follower.wants(self.calls)]
         if asking:
-            wanted = [*conds[:1], *[None if self.calls == 0 else cond for cond in conds[1:]]]  # one noise, one negative
+            wanted = list(conds)
+            if self.calls == 0 and not followers[0].own_negative:  # one noise, one negative: the answer is known
+                wanted[1:] = [None] * (len(conds) - 1)
             found = self._evaluate_some(asking, executor, model, wanted, x, timestep, model_options)
             self.sources.add(CallSource.EVALUATED)
             for index, answers in zip(asking, found, strict=True):
@@ -317,7 +351,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         timestep: torch.Tensor, model_options: Any,
     ) -> list[list[torch.Tensor | None]]:  # fmt: skip
         """Evaluate the rows of some clusters; per cluster the outputs, one per condition, None where not asked."""
-        if len(clusters) < len(self.entries):
+        if len(clusters) < self.clusters:
             batched = batch_conds([self.cluster_conds[index] for index in clusters], self.variations)
             kinds = {id(self.batched[kind]): kind for kind in self.batched}
             conds = [None if cond is None else batched[kinds[id(cond)]] for cond in conds]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ..grouping.prompt_groups import PromptGroups
 
+CORRECTIONS = ("off", "on")
+
 # Fewer own calls than this, or than half of a shorter run, cannot follow how a prompt differs from its group.
 FEWEST_OWN_CALLS = 4
 
@@ -21,6 +23,7 @@ class CorrectionPlan:
         calls: of the model, in one whole run.
         evaluations_per_row: of a call: 2 with a negative prompt (CFG), 1 without.
         is_controlled: the shares are tolerances instead, and own calls are chosen during the run.
+        own_negatives: prompts have negative prompts of their own.
     """
 
     share: float
@@ -28,6 +31,7 @@ class CorrectionPlan:
     calls: int
     evaluations_per_row: int
     is_controlled: bool = False
+    own_negatives: bool = False
 
     def own_calls(self, prompt: int) -> tuple[int, ...]:
         """The calls, by index, at which a prompt asks the model; all that are possible, where that is controlled."""
@@ -37,13 +41,15 @@ class CorrectionPlan:
         return spread_calls(self.calls, 0.0 if self.is_controlled else share)
 
     def evaluations(self, variations: int) -> int:
-        """Evaluations of all own calls; at most so many, where they are controlled. The first needs no negative prompt.
+        """Evaluations of all own calls; at most so many, where they are controlled.
+
+        The first of a prompt does not ask for the negative prompt, where that is the same for all.
 
         Args:
             variations: images per prompt.
         """
         own = [self.own_calls(prompt) for prompt in range(len(self.shares))]
-        saved = self.evaluations_per_row - 1
+        saved = 0 if self.own_negatives else self.evaluations_per_row - 1
         return variations * sum(len(calls) * self.evaluations_per_row - (0 in calls) * saved for calls in own)
 
     @property

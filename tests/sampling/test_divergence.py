@@ -10,6 +10,8 @@ from comfyui_sage.sage_core.sampling.divergence import divergence, group_diverge
 from comfyui_sage.sage_core.sampling.job import Job, random_state
 from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
 from comfyui_sage.sage_core.sampling.progress import Progress
+from comfyui_sage.sage_core.sampling.prompt_conditions import PromptConditions
+from comfyui_sage.sage_core.sampling.shared_sampling import plain_guider
 from evaluations import count_evaluations
 from models import MODELS, conditioning, randn
 from reference import assert_equal, different, grouped, small
@@ -48,7 +50,8 @@ class TestGroupDivergences:
         groups, sigmas = grouped(prompts, partition), torch.tensor([9.0, 3.0, 0.0])
         noise = torch.cat([randn(1, 4, 8, 8, seed=seed) for seed in (1, 2)])
         job = Job(noise, image, None, comfy.samplers.ksampler("euler"), sigmas, 1, random_state(torch.device("cpu")))
-        engine = LevelRunner(model, model.model_options, groups.condition, conditioning("sd15", seed=1), 8.0)
+        conditions = PromptConditions(groups, {"negative": conditioning("sd15", seed=1)})
+        engine = LevelRunner(plain_guider(model, model.model_options, 8.0), conditions.of)
         with Progress(None, 0) as progress, count_evaluations(model) as evaluations:
             found = group_divergences(engine, job, groups.partition, progress)
         assert progress.done == evaluations.rows

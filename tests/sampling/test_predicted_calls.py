@@ -9,6 +9,7 @@ import comfy.samplers
 import pytest
 import torch
 from comfyui_sage.sage_core.sampling.predicted_calls import predict_model_calls
+from comfyui_sage.sage_core.sampling.shared_sampling import plain_guider
 from evaluations import count_evaluations
 from models import MODELS, conditioning, latent, randn
 from reference import ADAPTIVE, SAMPLERS
@@ -42,11 +43,11 @@ def real_calls(family: str, sampler_name: str) -> tuple[float, ...]:
 
 
 def probe(family: str, sampler_name: str, **settings: Any) -> Any:
-    options = settings.pop("model_options", {})
+    guider = plain_guider(MODELS[family](), settings.pop("model_options", {}), settings.pop("cfg", 3.0))
     sampler = settings.pop("sampler", None) or comfy.samplers.sampler_object(sampler_name)
     sigmas = settings.pop("sigmas", None)
     sigmas = ksampler_sigmas(family, sampler_name) if sigmas is None else sigmas
-    return predict_model_calls(MODELS[family](), options, sampler, sigmas, settings.pop("cfg", 3.0))
+    return predict_model_calls(guider, sampler, sigmas)
 
 
 @pytest.mark.parametrize("sampler_name", SAMPLERS)

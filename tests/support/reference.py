@@ -12,8 +12,7 @@ import pytest
 import torch
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.sampling import ksampler
-from comfyui_sage.sage_core.sampling.guiders import SageGuider
-from comfyui_sage.sage_core.sampling.job import Job
+from comfyui_sage.sage_core.sampling.planner import Planner
 from comfyui_sage.sage_core.sharing.plan import SharePlan
 from models import MODELS, conditioning, latent
 
@@ -65,13 +64,13 @@ def grouped(
 
 
 def plan_levels(patch: pytest.MonkeyPatch, branches: Sequence[tuple[tuple[int, ...], int]], prompts: int) -> None:
-    """Every guider plans these clusters, each shared for so many steps."""
+    """Every sampling plans these clusters, each shared for so many steps."""
 
-    def plan(self: SageGuider, job: Job, share: float) -> tuple[SharePlan, int]:
-        found = [(cluster, float(job.sigmas[steps])) for cluster, steps in branches]
+    def plan(self: Planner) -> tuple[SharePlan, int]:
+        found = [(cluster, float(self.job.sigmas[steps])) for cluster, steps in branches]
         return SharePlan.from_branches(found, prompts), 0
 
-    patch.setattr(SageGuider, "_plan", plan)
+    patch.setattr(Planner, "plan", plan)
 
 
 def different(family: str, count: int) -> list[Any]:

@@ -1,0 +1,85 @@
+"""Groups conditionings that a workflow's own encoders have made, where there may be no text to encode again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..conditioning.batch import same
+from ..conditioning.combine import Conditioning
+from ..prompts.embedding_models import Embed
+from ..prompts.text_encoders import UNRELATED_PROMPTS, clip_embeddings
+from .build import group_encoded
+from .prompt_groups import PromptGroups
+
+
+def group_conditionings(
+    conditionings: Sequence[Conditioning], texts: Sequence[str], embed: Embed | None, **settings: Any
+) -> PromptGroups:
+    """Group conditionings by what they mean.
+
+    Args:
+        conditionings: one per prompt.
+        texts: one per prompt, as names; none, and they are numbered.
+        embed: what measures how similar the texts are; None for the conditionings' own embeddings.
+        settings: the keyword arguments of `group_encoded`.
+
+    Raises:
+        ValueError: an input is out of range, or the texts do not fit the conditionings.
+    """
+    if texts and len(texts) != len(conditionings):
+        raise ValueError(f"prompts: expected one per positive, which are {len(conditionings)}, got {len(texts)}.")
+    if embed is not None and not texts:
+        raise ValueError("prompts: expected texts for the encoder to compare, got none. Or set encoder to own.")
+    numbers = range(1, len(conditionings) + 1)
+    names = _told_apart(texts, conditionings) if texts else tuple(f"prompt {number}" for number in numbers)
+    if embed is not None:
+        return group_encoded(names, tuple(conditionings), embed(list(texts)), embed(UNRELATED_PROMPTS), **settings)
+    return group_encoded(names, tuple(conditionings), _own_embeddings(conditionings), None, **settings)
+
+
+def group_as_before(groups: PromptGroups, conditionings: Sequence[Conditioning]) -> PromptGroups:
+    """Other conditionings of the prompts of some groups, in the same groups.
+
+    Raises:
+        ValueError: there is not one for every prompt.
+    """
+    if len(conditionings) != len(groups.prompts):
+        raise ValueError(
+            f"positive: expected one per prompt of the groups, which are {len(groups.prompts)}, got "
+            f"{len(conditionings)}."
+        )
+    return replace(groups, conditionings=tuple(conditionings), template=None, shared_prompts=(), notes=())
+
+
+def _own_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
+    """(N, D) unit rows.
+
+    Raises:
+        ValueError: there are none, or they cannot be compared.
+    """
+    if any(not each or (each[0][0] is None and each[0][1].get("pooled_output") is None) for each in conditionings):
+        raise ValueError(
+            "positive: expected conditionings with a text embedding, to see which are similar; got one without. "
+            "Connect prompts, and choose sentence or open_clip as the encoder."
+        )
+    try:
+        return clip_embeddings(conditionings)
+    except ValueError as error:  # of numpy: rows of different lengths
+        raise ValueError(f"positive: expected conditionings of one text encoder, got others ({error}).") from error
+
+
+def _told_apart(texts: Sequence[str], conditionings: Sequence[Conditioning]) -> tuple[str, ...]:
+    """The texts, with numbers where one text has several conditionings (another picture to edit, say)."""
+    of_text: dict[str, list[Conditioning]] = {}
+    names = []
+    for text, conditioning in zip(texts, conditionings, strict=True):
+        known = of_text.setdefault(text, [])
+        number = next((at for at, other in enumerate(known) if same(conditioning, other)), len(known))
+        if number == len(known):
+            known.append(conditioning)
+        names.append(text if number == 0 else f"{text} ({number + 1})")
+    return tuple(names)

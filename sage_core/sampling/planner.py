@@ -1,0 +1,185 @@
+"""Plans how the prompts of some groups share a run, and what that will cost, before sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import comfy.samplers
+
+from ..conditioning.batch import hints_repeat
+from ..grouping.prompt_groups import PromptGroups
+from ..sharing.correction_plan import CorrectionPlan, correction_shares
+from ..sharing.plan import Cost, Level, SharePlan, branch_index
+from ..sharing.sampling_record import SamplingRecord
+from ..sharing.settings import SharingSettings
+from ..sharing.share_modes import SHARE_MODES
+from .divergence import DivergenceProbe
+from .job import Job
+from .level_runner import LevelRunner
+from .predicted_calls import ModelCalls, predict_model_calls
+from .prompt_conditions import PromptConditions
+from .reference_memory import MEMORY, run_key
+from .reuse import Reuse, can_share, find_reuse
+
+# Where the shared steps cannot be corrected, no more than this share of the steps is shared.
+_MOST_UNCORRECTED = 0.4
+
+_FEW_OWN_CALLS = (
+    "Few steps are every prompt's own: pictures may lack what sets them apart. Take more steps, a smaller share, or "
+    "the share_mode auto."
+)
+
+_CHOSEN_CONDITION = (
+    "Groups whose group_condition is mean or concat, or that have a shared prompt, do not use earlier renders."
+)
+
+_OWN_STARTS = (
+    "Every prompt begins from a latent or a noise of its own, so no steps can be shared, and each is sampled alone."
+)
+
+
+class Prediction(NamedTuple):
+    """A plan with its cost, and what it uses of earlier renders; None where that is not wanted or not possible."""
+
+    record: SamplingRecord
+    reuse: Reuse | None
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans one job.
+
+    Attributes:
+        guider: what guides the runs, with its model.
+        conditions: of distinct prompts, that begin from one start in every group.
+        settings: what the user has chosen.
+    """
+
+    guider: comfy.samplers.CFGGuider
+    conditions: PromptConditions
+    settings: SharingSettings
+    job: Job
+
+    @property
+    def groups(self) -> PromptGroups:
+        """The groups of the prompts."""
+        return self.conditions.groups
+
+    def predict(self) -> Prediction:
+        """The plan, what it will cost, and what it uses of earlier renders."""
+        calls = predict_model_calls(self.guider, self.job.sampler, self.job.sigmas)
+        planning, correction, reuse = 0, None, None
+        reason = self._not_correctable(calls)
+        if self.settings.correction == "on" and not reason and calls is not None:
+            reuse = None if self._not_reusable(calls, reason) else self._find_reuse()
+            plan, correction = self._corrected_plan(calls, reuse)
+        else:
+            plan, planning = self.plan()
+        record = SamplingRecord(
+            plan, self._cost(plan, planning, correction, calls, reuse), steps=len(self.job.sigmas) - 1,
+            variations=self.job.variations, evaluations=planning,
+            warnings=tuple(self._warnings(plan, correction, reuse, reason, self._not_reusable(calls, reason))),
+            correction=correction, remembered=() if reuse is None else reuse.texts,
+        )  # fmt: skip
+        return Prediction(record, reuse)
+
+    def plan(self) -> tuple[SharePlan, int]:
+        """A plan without correction, and the evaluations that making it took."""
+        share = self.settings.share
+        if self.settings.correction == "on":
+            share = min(share, _MOST_UNCORRECTED)
+        steps = max(0, len(self.job.sigmas) - 1)
+        probe = DivergenceProbe(LevelRunner(self.guider, self.conditions.of), self.job, self.groups.partition)
+        shares = SHARE_MODES[self.settings.share_mode](self.groups, share, probe)
+        shared = [(cluster, branch_index(share, steps)) for cluster, share in shares]
+        branches = [(cluster, float(self.job.sigmas[k]) if k else None) for cluster, k in shared]
+        return SharePlan.from_branches(branches, len(self.groups.prompts)), probe.evaluations
+
+    def _corrected_plan(self, calls: ModelCalls, reuse: Reuse | None) -> tuple[SharePlan, CorrectionPlan | None]:
+        """One whole run per group, and how the prompts follow it; None where there is nothing to follow."""
+        share, share_mode = self.settings.share, self.settings.share_mode
+        if reuse is not None:  # a prompt alone is a cluster as well: its run is remembered
+            alone = tuple((prompt,) for prompt in range(len(self.groups.prompts)))
+            plan = SharePlan((Level(reuse.clusters, 0.0), Level(alone, None)))
+            shares = reuse.shares(share, share_mode)
+        else:
+            clusters = [(members, 0.0 if share else None) for members in self.groups.partition]
+            plan = SharePlan.from_branches(clusters, len(self.groups.prompts))
+            shares = correction_shares(self.groups, share, share_mode)
+        if len(plan.levels) == 1:
+            return plan, None
+        recorded = plan.level_of_calls(calls.sigmas).count(0)
+        return plan, CorrectionPlan(
+            share, shares, recorded, calls.evaluations_per_row, is_controlled=share_mode == "auto",
+            own_negatives=bool(self.conditions.own),
+        )  # fmt: skip
+
+    def _not_correctable(self, calls: ModelCalls | None) -> str:
+        """Why the shared steps cannot be corrected; empty where they can."""
+        if calls is None:
+            return "the sampler decides its steps by the image"
+        if type(self.guider).predict_noise is not comfy.samplers.CFGGuider.predict_noise:
+            return "the guider combines the conditionings in a way of its own"
+        if LevelRunner(self.guider, self.conditions.of).patch_sees_whole_batch:
+            return "a patch of the model sees the whole batch (a cache, guidance, windows)"
+        options = [entry[1] for conditioning in self.groups.conditionings for entry in conditioning]
+        if not all(hints_repeat(each.get("control"), self.job.variations) for each in options):
+            return "a ControlNet has other pictures for some rows of an evaluation"
+        return ""
+
+    def _not_reusable(self, calls: ModelCalls | None, not_correctable: str) -> str:
+        """Why earlier renders cannot be used; empty where they can. `not_correctable` as of `_not_correctable`."""
+        if self.settings.correction == "off":
+            return "that needs correction"
+        if calls is None or not_correctable:
+            return "that needs correction, which is not possible here"
+        if not self.settings.share:
+            return "with share 0 nothing is shared"
+        if self.job.starts > 1:
+            return "every prompt begins from a latent of its own"
+        if min(calls.sigmas, default=0.0) <= 0.0:
+            return "the sampler asks the model where no noise is left"
+        return ""
+
+    def _find_reuse(self) -> Reuse | None:
+        """What the prompts take and follow of earlier renders; None where that is not asked for."""
+        if not self.settings.reuse:
+            return None
+        sharing = (self.settings.share, self.settings.share_mode)
+        key = run_key(self.guider, self.job, self.conditions.common, sharing)
+        return find_reuse(self.groups, key, MEMORY.runs(self.guider.model_patcher.model, key))
+
+    def _cost(
+        self, plan: SharePlan, planning: int, correction: CorrectionPlan | None, calls: ModelCalls | None,
+        reuse: Reuse | None,
+    ) -> Cost | None:  # fmt: skip
+        if calls is None:
+            return None
+        variations = self.job.variations
+        cost = plan.cost(calls.sigmas, variations=variations, evaluations_per_row=calls.evaluations_per_row)
+        if correction is None:
+            return replace(cost, planning=planning)
+        known = 0 if reuse is None else sum(map(bool, reuse.traces))
+        return replace(
+            cost, corrections=correction.evaluations(variations), is_bound=correction.is_controlled,
+            remembered=known * cost.per_level[0] // len(plan.levels[0].clusters),
+        )  # fmt: skip
+
+    def _warnings(
+        self, plan: SharePlan, correction: CorrectionPlan | None, reuse: Reuse | None, not_correctable: str,
+        not_reusable: str,
+    ) -> Iterator[str]:  # fmt: skip
+        """What was asked for and cannot be, and why; and what may harm the pictures."""
+        if self.job.starts > 1 and len(plan.levels) == 1:
+            yield _OWN_STARTS
+        if self.settings.correction == "on" and not_correctable and len(plan.levels) > 1:
+            share = min(self.settings.share, _MOST_UNCORRECTED)
+            yield f"The shared steps are not corrected: {not_correctable}. So {share:.0%} of them are shared."
+        if correction is not None and correction.has_few_own_calls:
+            yield _FEW_OWN_CALLS
+        if self.settings.reuse and reuse is None:
+            yield f"Earlier renders are neither used nor remembered: {not_reusable}."
+        elif self.settings.reuse and len(can_share(self.groups)) < len(self.groups.prompts):
+            yield _CHOSEN_CONDITION

@@ -1,0 +1,45 @@
+"""What a guider is conditioned on, cluster by cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..conditioning.combine import Conditioning
+from ..grouping.partition import Cluster
+from ..grouping.prompt_groups import PromptGroups
+
+# The conditionings of one run by the names that its guider gives them: "positive", "negative" and others.
+Conditions = dict[str, Conditioning]
+
+
+@dataclass(frozen=True)
+class PromptConditions:
+    """The conditionings of all prompts of some groups; the groups have the positive ones.
+
+    Attributes:
+        groups: of the prompts.
+        common: those that are the same for all prompts, by name.
+        own: the others, by name: one per prompt.
+    """
+
+    groups: PromptGroups
+    common: Mapping[str, Conditioning]
+    own: Mapping[str, Sequence[Conditioning]] = field(default_factory=dict)
+
+    def of(self, cluster: Cluster) -> Conditions:
+        """Those of a cluster: the group condition; of others than the positive one, its most central prompt's own."""
+        return self._of(cluster, self.groups.condition(cluster))
+
+    def of_reference(self, cluster: Cluster) -> Conditions:
+        """Those of the run that the prompts of a cluster follow, see `PromptGroups.reference`."""
+        return self._of(cluster, self.groups.reference_condition(cluster))
+
+    def of_prompts(self, groups: PromptGroups, prompts: Sequence[int]) -> PromptConditions:
+        """Those of some prompts, in this order; `groups` are theirs."""
+        own = {name: [each[prompt] for prompt in prompts] for name, each in self.own.items()}
+        return replace(self, groups=groups, own=own)
+
+    def _of(self, cluster: Cluster, positive: Conditioning) -> Conditions:
+        central = self.groups.central(cluster) if self.own else cluster[0]
+        return {"positive": positive, **self.common, **{name: each[central] for name, each in self.own.items()}}
