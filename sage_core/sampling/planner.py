@@ -120,9 +120,10 @@ class Planner:
         """Why the shared steps cannot be corrected; empty where they can."""
         if calls is None:
             return "the sampler decides its steps by the image"
-        if type(self.guider).predict_noise is not comfy.samplers.CFGGuider.predict_noise:
+        runner = LevelRunner(self.guider, self.conditions.of)
+        if not runner.has_plain_guidance:
             return "the guider combines the conditionings in a way of its own"
-        if LevelRunner(self.guider, self.conditions.of).patch_sees_whole_batch:
+        if runner.patch_sees_whole_batch:
             return "a patch of the model sees the whole batch (a cache, guidance, windows)"
         options = [entry[1] for conditioning in self.groups.conditionings for entry in conditioning]
         if not all(hints_repeat(each.get("control"), self.job.variations) for each in options):
