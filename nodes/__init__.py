@@ -2,10 +2,11 @@
 
 from comfy_api.latest import io
 
-from . import demo, group_prompts, images, metrics, prefix, samplers, train_lora
+from . import demo, group_prompts, images, metrics, prefix, prompt_list, samplers, train_lora
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,
+    *prompt_list.NODES,
     *samplers.NODES,
     *prefix.NODES,
     *images.NODES,
