@@ -16,6 +16,7 @@ from ..sage_core.sampling.prefix import check_prefix
 from .encoder_folder import load_embedder
 from .list_inputs import takes_lists
 from .output_path import output_path
+from .prompt_inputs import LIST_TIP
 from .sockets import CATEGORY, Groups, Prefix
 
 
@@ -41,7 +42,7 @@ class AddPrompts(io.ComfyNode):
                 io.String.Input(
                     "prompts", multiline=True, dynamic_prompts=False,
                     tooltip="New prompts, one per line, written as in Semantic Group Prompts (comments and braces "
-                    "too), or a list of texts from another node. They use its encoder and template.",
+                    f"too). They use its encoder and template. {LIST_TIP}",
                 ),
             ],
             outputs=[

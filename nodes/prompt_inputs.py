@@ -14,6 +14,7 @@ from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.prompt_list import Prompt, PromptList
 
 NO_FILE = "none"
+LIST_TIP = "If another node gives a list of texts, every text is one prompt as it is."
 _EXAMPLE = """# one prompt per line; {a|b} makes every combination
 a {red|blue|green} car in the {snow|desert}
 a small {white|yellow} boat on the sea"""
@@ -24,7 +25,7 @@ def prompts_input() -> io.String.Input:
         "prompts", multiline=True, dynamic_prompts=False, default=_EXAMPLE,
         tooltip="One prompt per line. Blank lines and lines that start with # are skipped. Words in braces with bars "
         "between them are alternatives: every combination becomes a prompt. For a brace or a bar itself, write a "
-        "backslash before it. If another node gives a list of texts, every text is one prompt as it is.",
+        f"backslash before it. {LIST_TIP}",
     )  # fmt: skip
 
 
