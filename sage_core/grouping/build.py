@@ -45,6 +45,7 @@ def build_prompt_groups(
     template: Conditioning | None = None,
     on_prompt: Callable[[int], None] = lambda done: None,
     encoder_model: str = "",
+    notes: tuple[str, ...] = (),
 ) -> PromptGroups:
     """Group prompts by meaning.
 
@@ -59,6 +60,7 @@ def build_prompt_groups(
         template: conditioning whose extras are applied to every prompt.
         on_prompt: gets the number of prompts encoded so far.
         encoder_model: name of the model behind `embed`; Add Prompts needs it.
+        notes: what the user should know of the list.
 
     Raises:
         ValueError: an input is out of range or does not fit.
@@ -71,7 +73,7 @@ def build_prompt_groups(
         threshold_mode=threshold_mode, threshold=threshold, max_group_size=max_group_size, pins=pins,
         group_condition=group_condition,
     )  # fmt: skip
-    groups = replace(groups, template=template)
+    groups = replace(groups, template=template, notes=notes)
     if shared_prompts:
         encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template)
         groups = replace(groups, shared_prompts=_assign_shared_prompts(groups, shared_prompts, encoded, vectors))
