@@ -2,12 +2,13 @@
 
 from comfy_api.latest import io
 
-from . import demo, group_prompts, images, metrics, prefix, samplers, train_lora
+from . import demo, group_prompts, images, metrics, prefix, samplers, split, train_lora
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,
     *samplers.NODES,
     *prefix.NODES,
+    *split.NODES,
     *images.NODES,
     *metrics.NODES,
     *train_lora.NODES,
