@@ -2,11 +2,7 @@
 
 from comfy_api.latest import io
 
-<<<<<<< HEAD
-from . import demo, group_prompts, images, metrics, prefix, samplers, share, train_lora
-=======
-from . import demo, group_prompts, images, metrics, prefix, prompt_list, samplers, train_lora
->>>>>>> lists
+from . import demo, group_prompts, images, metrics, prefix, prompt_list, samplers, share, split, train_lora
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,
@@ -14,6 +10,7 @@ NODES: list[type[io.ComfyNode]] = [
     *samplers.NODES,
     *share.NODES,
     *prefix.NODES,
+    *split.NODES,
     *images.NODES,
     *metrics.NODES,
     *train_lora.NODES,
