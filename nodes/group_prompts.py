@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from ..routes.group_preview import keep_grouping
 from ..routes.node_progress import PROGRESS_HIDDEN
+from ..sage_core.conditioning.template_source import check_template_source
 from ..sage_core.grouping.build import build_prompt_groups
 from ..sage_core.grouping.pins import parse_pins
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES
@@ -22,6 +23,7 @@ from ..sage_core.prompts.files import SUFFIXES, read_prompts
 from ..sage_core.prompts.parser import has_prompts, parse_prompts
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder
+from .graph import output_type, place_in_graph
 from .sockets import CATEGORY, Groups
 
 _NO_FILE = "none"
@@ -41,7 +43,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                 "Encodes a list of prompts and puts those that mean nearly the same into groups. A SAGE sampler then "
                 "runs the first steps once per group."
             ),
-            hidden=PROGRESS_HIDDEN,
+            hidden=[io.Hidden.prompt, *PROGRESS_HIDDEN],
             is_output_node=True,  # so that it can run alone, and a cached run fills the panel of a new page
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
@@ -78,7 +80,8 @@ class SemanticGroupPrompts(io.ComfyNode):
                 io.Conditioning.Input(
                     "template", optional=True,
                     tooltip="A conditioning. Its extras (guidance, ControlNet, area, time range) are applied to "
-                    "every prompt; its own text is not used.",
+                    "every prompt; its own text is not used. For lyrics, style tokens, pictures in the text, or a text "
+                    "for each area, use Share Sampling instead.",
                 ),
                 io.String.Input(
                     "encoder_model", default="", optional=True,
@@ -124,6 +127,7 @@ class SemanticGroupPrompts(io.ComfyNode):
         group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = _NO_FILE,
         pinned: str = "", shared_prompts: str = "",
     ) -> io.NodeOutput:  # fmt: skip
+        check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
         parsed = all_prompts(prompts, prompt_file)
         own = parse_prompts(shared_prompts) if has_prompts(shared_prompts) else ()

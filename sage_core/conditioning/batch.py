@@ -58,7 +58,7 @@ def _can_batch(a: dict[str, Processed], b: dict[str, Processed], variations: int
 
 
 def _can_concat(a: dict[str, Any], b: dict[str, Any], variations: int) -> bool:
-    if any(not _same(a.get(key), b.get(key)) for key in _DECIDES_EVALUATION):
+    if any(not same(a.get(key), b.get(key)) for key in _DECIDES_EVALUATION):
         return False
     if not hints_repeat(a.get("control"), variations):
         return False
@@ -97,9 +97,10 @@ def hints_repeat(control: Any, variations: int) -> bool:
     return True
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
+    """Whether two values of a conditioning are equal: tensors in every number, lists in every value."""
     if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
         return isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and torch.equal(a, b)
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):  # GLIGEN's hold tensors
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     return a is b or bool(a == b)
