@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..routes.group_preview import keep_grouping
 from ..routes.node_progress import PROGRESS_HIDDEN
+from ..sage_core.conditioning.template_source import check_template_source
 from ..sage_core.grouping.build import build_prompt_groups
 from ..sage_core.grouping.pins import parse_pins
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES
@@ -19,6 +20,7 @@ from ..sage_core.panels.groups import panel_payload
 from ..sage_core.prompts.parser import has_prompts, parse_prompts
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder
+from .graph import output_type, place_in_graph
 from .list_inputs import takes_lists
 from .prompt_inputs import NO_FILE, all_prompts, file_fingerprint, prompt_file_input, prompts_input
 from .sockets import CATEGORY, Groups
@@ -35,7 +37,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                 "Encodes a list of prompts and puts those that mean nearly the same into groups. A SAGE sampler then "
                 "runs the first steps once per group."
             ),
-            hidden=PROGRESS_HIDDEN,
+            hidden=[io.Hidden.prompt, *PROGRESS_HIDDEN],
             is_input_list=True,
             is_output_node=True,  # so that it can run alone, and a cached run fills the panel of a new page
             inputs=[
@@ -68,7 +70,8 @@ class SemanticGroupPrompts(io.ComfyNode):
                 io.Conditioning.Input(
                     "template", optional=True,
                     tooltip="A conditioning. Its extras (guidance, ControlNet, area, time range) are applied to "
-                    "every prompt; its own text is not used.",
+                    "every prompt; its own text is not used. For lyrics, style tokens, pictures in the text, or a text "
+                    "for each area, use Share Sampling instead.",
                 ),
                 io.String.Input(
                     "encoder_model", default="", optional=True,
@@ -109,6 +112,7 @@ class SemanticGroupPrompts(io.ComfyNode):
         group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = NO_FILE,
         pinned: str = "", shared_prompts: str = "",
     ) -> io.NodeOutput:  # fmt: skip
+        check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
         listed = all_prompts(prompts, prompt_file)
         own = parse_prompts(shared_prompts) if has_prompts(shared_prompts) else ()

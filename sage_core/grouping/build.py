@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..conditioning.combine import Conditioning
-from ..conditioning.template import apply_template, check_template
+from ..conditioning.template import apply_template, check_template, template_notes
 from ..prompts.embedding_models import Embed
 from ..prompts.text_encoders import (
     UNRELATED_PROMPTS,
     clip_embeddings,
     encode_prompts,
+    piece_size,
     unknown_words,
     unrelated_embeddings,
 )
@@ -156,7 +157,7 @@ def encode_and_embed(
     vectors = clip_embeddings(list(encoded.values())) if embed is None else embed(list(encoded))
     _check_embeddings(list(encoded), vectors)
     if template is not None:
-        check_template(template, encoded[prompts[0]])
+        check_template(template, encoded[prompts[0]], lambda text: encode_prompts(clip, [text])[text], piece_size(clip))
         encoded = {text: apply_template(conditioning, template) for text, conditioning in encoded.items()}
     row = {text: at for at, text in enumerate(encoded)}
     return tuple(encoded[text] for text in prompts), vectors[[row[text] for text in prompts]]
@@ -182,6 +183,7 @@ def _with_notes(groups: PromptGroups, unknown: list[str], pinned: int, shared_pr
     used = {text for _, text, _ in groups.shared_prompts}
     unused = [text for text in shared_prompts if text not in used]
     notes += _other_conditions(groups)
+    notes += template_notes(groups.template, groups.conditionings)
     if unused:
         notes.append(f"shared_prompts without a group of their own, so not used: {_first(unused, 5)}")
     return replace(groups, notes=(*groups.notes, *notes))

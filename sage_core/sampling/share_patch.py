@@ -112,7 +112,7 @@ def _report(groups: PromptGroups, rows: Rows) -> str:
     if rows.are_own:
         start = "every prompt goes on with rows of its own, and only prompts with equal rows can share steps"
     saves = "What sharing saves is on this node when the sampler has run."
-    return f"{size}: {start}. {saves}\n\n{grouping_report(groups)}"
+    return f"{size}: {start}. {saves}\n\n{grouping_report(groups, share=None)}"
 
 
 @dataclass(frozen=True, eq=False)
