@@ -2,7 +2,7 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
+import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
 import { GroupsPanel } from "./panels/groups_panel.js";
 import { fetchRemembered, postJson } from "./panels/server_requests.js";
 
@@ -25,16 +25,9 @@ const panels = new WeakMap();
  */
 const fetchGrouping = (body) => postJson(api, "/sage/regroup", body);
 
-/** Makes a change that undo takes back in one step. @param {() => void} change */
-function undoable(change) {
-  app.canvas.emitBeforeChange();
-  change();
-  app.canvas.emitAfterChange();
-}
-
 /** @param {import("./panels/comfy_nodes.js").PageNode} node */
 function addPanel(node) {
-  const panel = new GroupsPanel(node, fetchGrouping, undoable);
+  const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change));
   // The panel shows and changes the pins, so their JSON is hidden.
   const pinned = panel.widget("pinned");
   pinned.hidden = true;

@@ -30,6 +30,21 @@ export function addStylesheet() {
 export const rootGraph = (app) => app.rootGraph ?? app.graph;
 
 /**
+ * Makes a change of the workflow that undo takes back in one step.
+ *
+ * @param {ComfyApp} app
+ * @param {() => void | Promise<void>} change
+ */
+export async function undoable(app, change) {
+  app.canvas.emitBeforeChange();
+  try {
+    await change();
+  } finally {
+    app.canvas.emitAfterChange();
+  }
+}
+
+/**
  * A method that also calls a function afterwards, with the same arguments.
  *
  * @template {unknown[]} Args

@@ -1,0 +1,69 @@
+/**
+ * Links of the user's graph, also those from and to the border of a subgraph.
+ *
+ * @typedef {import("../panels/comfy_nodes.js").GraphNode} GraphNode
+ * @typedef {NonNullable<GraphNode["graph"]>} AnyGraph the workflow's own graph, or a subgraph
+ * @typedef {NonNullable<ReturnType<AnyGraph["getLink"]>>} Link
+ */
+
+/** The graph that a node is in. @param {GraphNode} node @returns {AnyGraph} */
+export function graphOf({ graph }) {
+  if (!graph) throw new Error("expected a node in a graph, got one in none.");
+  return graph;
+}
+
+/** The link of an input. @param {GraphNode} node @param {number} slot @returns {Link | undefined} */
+export const linkTo = (node, slot) => graphOf(node).getLink(node.inputs[slot].link);
+
+/** The node that an input is linked to; none if it is the border of the subgraph. @param {GraphNode} node @param {number} slot */
+export const nodeBefore = (node, slot) => graphOf(node).getNodeById(linkTo(node, slot)?.origin_id);
+
+/** The links of an output. @param {GraphNode} node @param {number} slot */
+export const linksFrom = (node, slot) => (node.outputs[slot].links ?? []).flatMap((id) => graphOf(node).getLink(id) ?? []);
+
+/**
+ * A node and those before it, the nearest first.
+ *
+ * @param {GraphNode | null} node
+ * @param {(type: unknown) => boolean} [follows] whether to go on from an input of this type
+ */
+export function upstream(node, follows = () => true) {
+  const found = new Set(node && [node]);
+  for (const each of found) {
+    for (const [slot, { type }] of each.inputs.entries()) {
+      const before = follows(type) ? nodeBefore(each, slot) : null;
+      if (before) found.add(before);
+    }
+  }
+  return [...found];
+}
+
+/**
+ * Leads the origin of a link to another input, too.
+ *
+ * @param {Link} link
+ * @param {GraphNode} node
+ * @param {string} input
+ */
+export function leadTo(link, node, input) {
+  const graph = graphOf(node);
+  const slot = node.findInputSlot(input);
+  const origin = graph.getNodeById(link.origin_id);
+  if (origin) origin.connect(link.origin_slot, node, slot, link.parentId);
+  else if ("inputs" in graph) graph.inputs[link.origin_slot].connect(node.inputs[slot], node, link.parentId);
+}
+
+/**
+ * Makes an output the origin of a link's target, in place of the link.
+ *
+ * @param {Link} link
+ * @param {GraphNode} node
+ * @param {string} output
+ */
+export function leadFrom(link, node, output) {
+  const graph = graphOf(node);
+  const slot = node.findOutputSlot(output);
+  const target = graph.getNodeById(link.target_id);
+  if (target) node.connect(slot, target, link.target_slot, link.parentId);
+  else if ("outputs" in graph) graph.outputs[link.target_slot].connect(node.outputs[slot], node, link.parentId);
+}

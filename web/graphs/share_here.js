@@ -1,0 +1,104 @@
+/**
+ * Puts Prompt List, Share Sampling and Split by Prompt around a sampler in the user's graph.
+ *
+ * @typedef {import("./encoder_text.js").EncoderText} EncoderText
+ * @typedef {import("./links.js").GraphNode} GraphNode
+ * @typedef {import("./sampler_parts.js").SamplerParts} SamplerParts
+ */
+
+import { findEncoder, findText, setText, textOf } from "./encoder_text.js";
+import { leadFrom, leadTo, linksFrom, linkTo } from "./links.js";
+import { addAfter, addBefore, addBeside } from "./make_room.js";
+import { promptLine } from "./prompt_line.js";
+import { ownGuider } from "./sampler_parts.js";
+
+/**
+ * Shares the sampling of a sampler.
+ *
+ * @param {GraphNode} sampler
+ * @param {SamplerParts} parts of the sampler
+ * @param {(type: string) => GraphNode} create makes a node that is in no graph yet
+ * @returns {{nodes: GraphNode[], missing: string}} the new nodes, and what the user still has to do
+ */
+export function shareHere(sampler, parts, create) {
+  const share = shareBefore(sampler, { ...parts, conditioned: ownGuider(sampler, parts) }, create("SageShare"));
+  const used = parts.latents.filter((slot) => linksFrom(sampler, slot).length);
+  const outputs = used.length ? used : parts.latents.slice(0, 1);
+  const splits = outputs.map((slot) => splitAfter(sampler, slot, share, create("SageSplitByPrompt")));
+  const { list, missing } = listBefore(share, create("SagePromptList"));
+  return { nodes: [list, share, ...splits], missing };
+}
+
+/**
+ * Puts Share Sampling before a sampler, and leads through it what prompts share.
+ *
+ * @param {GraphNode} sampler
+ * @param {SamplerParts} parts
+ * @param {GraphNode} share
+ */
+function shareBefore(sampler, { conditioned, model, positive, negative, latent }, share) {
+  addBefore(share, conditioned);
+  leadThrough(share, "model", "model", conditioned, model);
+  leadThrough(share, "positive", "positive", conditioned, positive);
+  if (negative >= 0) leadThrough(share, "negative", "negative", conditioned, negative);
+  leadThrough(share, "latent_image", "latent", sampler, latent);
+  return share;
+}
+
+/**
+ * Leads the link of an input through Share Sampling.
+ *
+ * @param {GraphNode} share
+ * @param {string} input
+ * @param {string} output
+ * @param {GraphNode} node
+ * @param {number} slot
+ */
+function leadThrough(share, input, output, node, slot) {
+  const link = linkTo(node, slot);
+  if (link) leadTo(link, share, input);
+  share.connect(output, node, slot);
+}
+
+/**
+ * Puts Split by Prompt after an output of a sampler: what comes then, a second sampler too, runs once per prompt. Its
+ * own conditionings are lists in the same order, if they come from the same encoder.
+ *
+ * @param {GraphNode} sampler
+ * @param {number} slot
+ * @param {GraphNode} share
+ * @param {GraphNode} split
+ */
+function splitAfter(sampler, slot, share, split) {
+  addAfter(split, sampler);
+  for (const link of linksFrom(sampler, slot)) leadFrom(link, split, "latent");
+  sampler.connect(slot, split, "latent");
+  share.connect("groups", split, "groups");
+  return split;
+}
+
+/**
+ * Puts Prompt List before the encoder of the conditioning that is shared. It takes over the encoder's text.
+ *
+ * @param {GraphNode} share
+ * @param {GraphNode} list
+ */
+function listBefore(share, list) {
+  const encoder = findEncoder(share, share.findInputSlot("positive"));
+  addBeside(list, encoder ?? share);
+  list.connect("prompt", share, "prompts");
+  const text = encoder && findText(encoder);
+  if (text) takeText(text, list);
+  const missing = encoder ? `“${encoder.title}”, in place of what it is connected to` : "the text encoder";
+  return { list, missing: text ? "" : `Connect “prompt” of Prompt List to the text of ${missing}.` };
+}
+
+/** Moves the text of an encoder to Prompt List. @param {EncoderText} text @param {GraphNode} list */
+function takeText({ inputs, boxes, link }, list) {
+  const lines = boxes.map((box) => promptLine(textOf(box)));
+  if (lines[0]) setText({ node: list, slot: list.findInputSlot("prompts") }, lines[0]);
+  if (link) leadTo(link, list, "prompts");
+  for (const { node, slot } of inputs) list.connect("prompt", node, slot);
+  // The text stays where it was typed: a change of the links has set boxes on subgraph nodes anew.
+  if (link) boxes.forEach((box, index) => setText(box, lines[index]));
+}
