@@ -2,13 +2,15 @@
 
 from comfy_api.latest import io
 
-from . import demo, group_prompts, images, metrics, prefix, samplers, share, train_lora
+from . import demo, group_prompts, images, metrics, prefix, prompt_list, samplers, share, split, train_lora
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,
+    *prompt_list.NODES,
     *samplers.NODES,
     *share.NODES,
     *prefix.NODES,
+    *split.NODES,
     *images.NODES,
     *metrics.NODES,
     *train_lora.NODES,

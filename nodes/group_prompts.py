@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import comfy.utils
-import folder_paths
 from comfy_api.latest import io
 
 from ..routes.group_preview import keep_grouping
 from ..routes.node_progress import PROGRESS_HIDDEN
+from ..sage_core.conditioning.template_source import check_template_source
 from ..sage_core.grouping.build import build_prompt_groups
 from ..sage_core.grouping.pins import parse_pins
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES
@@ -18,16 +17,13 @@ from ..sage_core.grouping.report import grouping_report
 from ..sage_core.grouping.threshold import THRESHOLD_MODES
 from ..sage_core.images.heatmap import similarity_image
 from ..sage_core.panels.groups import panel_payload
-from ..sage_core.prompts.files import SUFFIXES, read_prompts
 from ..sage_core.prompts.parser import has_prompts, parse_prompts
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder
+from .graph import output_type, place_in_graph
+from .list_inputs import takes_lists
+from .prompt_inputs import NO_FILE, all_prompts, file_fingerprint, prompt_file_input, prompts_input
 from .sockets import CATEGORY, Groups
-
-_NO_FILE = "none"
-_EXAMPLE = """# one prompt per line; {a|b} makes every combination
-a {red|blue|green} car in the {snow|desert}
-a small {white|yellow} boat on the sea"""
 
 
 class SemanticGroupPrompts(io.ComfyNode):
@@ -41,16 +37,12 @@ class SemanticGroupPrompts(io.ComfyNode):
                 "Encodes a list of prompts and puts those that mean nearly the same into groups. A SAGE sampler then "
                 "runs the first steps once per group."
             ),
-            hidden=PROGRESS_HIDDEN,
+            hidden=[io.Hidden.prompt, *PROGRESS_HIDDEN],
+            is_input_list=True,
             is_output_node=True,  # so that it can run alone, and a cached run fills the panel of a new page
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder of your model. It encodes every prompt."),
-                io.String.Input(
-                    "prompts", multiline=True, dynamic_prompts=False, default=_EXAMPLE,
-                    tooltip="One prompt per line. Blank lines and lines that start with # are skipped. Words in "
-                    "braces with bars between them are alternatives: every combination becomes a prompt. For a brace "
-                    "or a bar itself, write a backslash before it.",
-                ),
+                prompts_input(),
                 io.Combo.Input(
                     "encoder", options=list(ENCODERS), default="clip",
                     tooltip="What measures how similar the prompts are: the connected CLIP, or a sentence or "
@@ -78,19 +70,15 @@ class SemanticGroupPrompts(io.ComfyNode):
                 io.Conditioning.Input(
                     "template", optional=True,
                     tooltip="A conditioning. Its extras (guidance, ControlNet, area, time range) are applied to "
-                    "every prompt; its own text is not used.",
+                    "every prompt; its own text is not used. For lyrics, style tokens, pictures in the text, or a text "
+                    "for each area, use Share Sampling instead.",
                 ),
                 io.String.Input(
                     "encoder_model", default="", optional=True,
                     tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty: the only one "
                     "there.",
                 ),
-                io.Combo.Input(
-                    "prompt_file", options=[_NO_FILE, *_prompt_files()], default=_NO_FILE, optional=True,
-                    tooltip="More prompts, added after those above, from a file in the input folder. A .txt file is "
-                    "written as above. Of a .csv file the column 'prompt' is used, or else the first column, with "
-                    "every cell as it is. Press R to see a new file.",
-                ),
+                prompt_file_input(),
                 io.String.Input(
                     "pinned", default="", optional=True,
                     tooltip="Prompts that you moved to another group in the panel. A JSON object: each prompt, and "
@@ -113,51 +101,37 @@ class SemanticGroupPrompts(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def fingerprint_inputs(cls, prompt_file: str = _NO_FILE, **inputs: Any) -> Any:
-        """A changed file counts as a changed input, though its name is the same."""
-        path = None if prompt_file == _NO_FILE else _input_folder() / prompt_file
-        return path.stat().st_mtime_ns if path is not None and path.is_file() else ""
+    @takes_lists("prompts")
+    def fingerprint_inputs(cls, prompt_file: str | None = NO_FILE, **inputs: Any) -> Any:
+        return file_fingerprint(prompt_file)
 
     @classmethod
+    @takes_lists("prompts")
     def execute(
-        cls, clip: Any, prompts: str, encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
-        group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = _NO_FILE,
+        cls, clip: Any, prompts: list[str], encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
+        group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = NO_FILE,
         pinned: str = "", shared_prompts: str = "",
     ) -> io.NodeOutput:  # fmt: skip
+        check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
-        parsed = all_prompts(prompts, prompt_file)
+        listed = all_prompts(prompts, prompt_file)
         own = parse_prompts(shared_prompts) if has_prompts(shared_prompts) else ()
         embed, model_name = load_embedder(encoder, encoder_model)
-        bar = comfy.utils.ProgressBar(len(set(parsed)))
+        bar = comfy.utils.ProgressBar(len(set(listed.texts)))
         groups = build_prompt_groups(
-            clip, parsed, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
+            clip, listed.texts, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
             shared_prompts=own, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
+            notes=listed.notes,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip
         run = panel_payload(groups, settings)
-        made_of = {"prompts": prompts, "prompt_file": prompt_file, "encoder": encoder, "encoder_model": encoder_model}
+        made_of = {"prompts": "\n".join(prompts), "prompt_file": prompt_file, "encoder": encoder,
+                   "encoder_model": encoder_model}  # fmt: skip
         keep_grouping(cls.hidden, run, made_of)
         report, image = grouping_report(groups), similarity_image(groups)
         return io.NodeOutput(groups, report, image, ui={"sage_groups": [run]})
-
-
-def _input_folder() -> Path:
-    return Path(folder_paths.get_input_directory())
-
-
-def _prompt_files() -> list[str]:
-    folder = _input_folder()
-    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES) if folder.is_dir() else []
-
-
-def all_prompts(prompts: str, file: str) -> tuple[str, ...]:
-    """The typed prompts, then those of the file. With a file, nothing has to be typed."""
-    if file == _NO_FILE:
-        return parse_prompts(prompts)
-    typed = parse_prompts(prompts) if has_prompts(prompts) else ()
-    return (*typed, *read_prompts(_input_folder() / Path(file).name))
 
 
 NODES = [SemanticGroupPrompts]

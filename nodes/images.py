@@ -15,12 +15,13 @@ from nodes import VAEDecode  # type: ignore[attr-defined]  # ComfyUI's; the type
 from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
 from ..sage_core.grouping.prompt_groups import PromptGroups, check_groups
 from ..sage_core.images.comparison_grid import comparison_grid
-from ..sage_core.images.graph_settings import read_sampler_settings
+from ..sage_core.images.graph_settings import read_sampler_settings, stated_variations
 from ..sage_core.images.png_files import ImageFiles
+from ..sage_core.images.saveable import check_pictures, variations_to_save
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.ksampler import sample_branch
 from ..sage_core.sampling.prefix import check_prefix
-from ..sage_core.validation import images_per_prompt
+from .graph import output_type, place_in_graph
 from .output_path import check_output_prefix, output_path
 from .samplers import branch_inputs, report_output
 from .sockets import CATEGORY, Groups
@@ -127,7 +128,11 @@ class SaveImages(io.ComfyNode):
                 "seed and settings, so that galleries show the right prompt. It also has the workflow."
             ),
             inputs=[
-                io.Image.Input("images", tooltip="The decoded images of a SAGE sampler: prompt 1 first."),
+                io.Image.Input(
+                    "images",
+                    tooltip="The decoded images of a SAGE sampler, all of them: prompt 1 first. For videos, or for "
+                    "some of the images, use Split by Prompt and ComfyUI's own nodes that save.",
+                ),
                 Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
                 _file_names(),
             ],
@@ -138,7 +143,8 @@ class SaveImages(io.ComfyNode):
     @classmethod
     def execute(cls, images: Any, groups: Any, filename_prefix: str) -> io.NodeOutput:
         check_groups(groups)
-        variations = images_per_prompt(images, len(groups.prompts))
+        stated = stated_variations(*place_in_graph(cls.hidden), output_type)
+        variations = variations_to_save(images, len(groups.prompts), stated)
         saver = _Saver(cls.hidden, "images", groups, filename_prefix)
         bar = comfy.utils.ProgressBar(len(images))
         # No live previews: the page would go on to show the last one in place of the saved images.
@@ -173,6 +179,7 @@ class BranchSave(io.ComfyNode):
     @classmethod
     def execute(cls, model: Any, prefix: Any, vae: Any, filename_prefix: str) -> io.NodeOutput:
         check_prefix(prefix)
+        check_pictures(prefix.latent["samples"])
         check_output_prefix(filename_prefix)
         saver = _Saver(cls.hidden, "prefix", prefix.groups, filename_prefix)
 

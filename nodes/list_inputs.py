@@ -27,15 +27,12 @@ def takes_lists(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def _only_value(name: str, values: Sequence[Any]) -> Any:
-    different = [value for value in values if not _same(value, values[0])]
-    if different or not values:
-        count = f"a list of {len(values)} different ones" if values else "an empty list"
-        raise ValueError(f"{name}: expected one value for all prompts, got {count}.")
+    if not values or not all(_same(value, values[0]) for value in values):
+        got = f"a list of {len(values)} that differ" if values else "an empty list"
+        raise ValueError(f"{name}: expected one value for all prompts, got {got}.")
     return values[0]
 
 
 def _same(one: Any, other: Any) -> bool:
     """Equality, of plain values only: tensors have no single answer to it."""
-    return one is other or (
-        isinstance(one, str | int | float) and isinstance(other, str | int | float) and one == other
-    )
+    return one is other or (isinstance(one, str | int | float) and one == other)

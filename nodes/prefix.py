@@ -11,10 +11,12 @@ from comfy_api.latest import io
 
 from ..sage_core.prefix.extend import add_prompts
 from ..sage_core.prefix.file import ENDING, load_prefix, save_prefix
-from ..sage_core.prompts.parser import parse_prompts
+from ..sage_core.prompts.parser import parse_items
 from ..sage_core.sampling.prefix import check_prefix
 from .encoder_folder import load_embedder
+from .list_inputs import takes_lists
 from .output_path import output_path
+from .prompt_inputs import LIST_TIP
 from .sockets import CATEGORY, Groups, Prefix
 
 
@@ -29,6 +31,7 @@ class AddPrompts(io.ComfyNode):
                 "Adds prompts to shared steps that have already run. Each new prompt continues from the group that "
                 "it is most similar to, so it costs its own branch only."
             ),
+            is_input_list=True,
             inputs=[
                 Prefix.Input(
                     "prefix",
@@ -39,7 +42,7 @@ class AddPrompts(io.ComfyNode):
                 io.String.Input(
                     "prompts", multiline=True, dynamic_prompts=False,
                     tooltip="New prompts, one per line, written as in Semantic Group Prompts (comments and braces "
-                    "too). They use its encoder and template.",
+                    f"too). They use its encoder and template. {LIST_TIP}",
                 ),
             ],
             outputs=[
@@ -59,9 +62,10 @@ class AddPrompts(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, prefix: Any, clip: Any, prompts: str) -> io.NodeOutput:
+    @takes_lists("prompts")
+    def execute(cls, prefix: Any, clip: Any, prompts: list[str]) -> io.NodeOutput:
         check_prefix(prefix)
-        parsed = parse_prompts(prompts)
+        parsed = parse_items(prompts)
         embed, _ = load_embedder(prefix.groups.encoder, prefix.groups.encoder_model)
         bar = comfy.utils.ProgressBar(len(set(parsed)))
         added, report = add_prompts(clip, prefix, parsed, embed=embed, on_prompt=bar.update_absolute)

@@ -46,13 +46,27 @@ def images_per_prompt(images: torch.Tensor, n_prompts: int, name: str = "images"
     """
     if images.ndim != 4:
         raise ValueError(f"{name}: expected a batch of images (4 dimensions), got {images.ndim} dimensions.")
-    variations, rest = divmod(len(images), n_prompts)
-    if rest or not variations:
+    return rows_per_prompt(len(images), n_prompts, name, "image")
+
+
+def rows_per_prompt(rows: int, n_prompts: int, name: str, word: str) -> int:
+    """How many rows of a batch every prompt has.
+
+    Args:
+        rows: number of rows, prompt-major.
+        name: of the input, for the error.
+        word: for one row, for the error.
+
+    Raises:
+        ValueError: the number of rows is no multiple of the number of prompts.
+    """
+    per_prompt, rest = divmod(rows, n_prompts)
+    if rest or not per_prompt:
         raise ValueError(
-            f"{name}: expected one image per prompt, or the same number for each of the {n_prompts} prompts, got "
-            f"{len(images)} images."
+            f"{name}: expected one {word} per prompt, or the same number for each of the {n_prompts} prompts, got "
+            f"{rows} {word}s."
         )
-    return variations
+    return per_prompt
 
 
 def check_choice(name: str, value: str, options: Collection[str]) -> None:

@@ -48,9 +48,9 @@ def thumbnail(server: Server, workflow: Path) -> Image.Image:
         if saves_grid(graph, node):
             return Image.open(server.files(output)[0]).convert("RGB")
     images = [path for output in outputs.values() for path in server.files(output)]
-    # The first line of the grouping report begins "24 prompts in 6 groups (".
-    reports = [text for output in outputs.values() for text in output.get("text", [])]
-    counts = next(text for text in reports if " prompts in " in text).partition(" (")[0]
+    # A line of the grouping report begins "24 prompts in 6 groups (".
+    lines = [line for output in outputs.values() for text in output.get("text", []) for line in text.splitlines()]
+    counts = next(line for line in lines if " prompts in " in line).partition(" (")[0]
     return square(images, counts.replace(" in ", "\n"))
 
 
@@ -58,9 +58,11 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, help="the folder of ComfyUI")
-    root = parser.parse_args().root
-    with tempfile.TemporaryDirectory() as folder, serve(root, Path(sys.executable), Path(folder)) as server:
-        for workflow in sorted(WORKFLOWS.glob("*.json")):
+    parser.add_argument("names", nargs="*", help="of workflows; all of them if none is given")
+    args = parser.parse_args()
+    chosen = [WORKFLOWS / f"{name}.json" for name in args.names] or sorted(WORKFLOWS.glob("*.json"))
+    with tempfile.TemporaryDirectory() as folder, serve(args.root, Path(sys.executable), Path(folder)) as server:
+        for workflow in chosen:
             target = workflow.with_suffix(".jpg")
             thumbnail(server, workflow).save(target, quality=90, optimize=True)
             print(f"{target.relative_to(REPO)}: {target.stat().st_size // 1024} kB", flush=True)

@@ -15,8 +15,8 @@ CORE = REPO / "sage_core"
 # A package or leaf module of sage_core imports lower floors only.
 FLOOR = {
     "conditioning": 1, "demo": 1, "atomic_file": 1, "serialization": 2, "validation": 1, "vectors": 1, "phrases": 1,
-    "prompts": 2, "grouping": 3, "sharing": 4, "images": 4, "sampling": 5, "metrics": 5, "prefix": 6, "training": 6,
-    "panels": 7,
+    "graph": 1, "prompts": 2, "grouping": 3, "sharing": 4, "images": 4, "sampling": 5, "metrics": 5, "prefix": 6,
+    "training": 6, "split": 6, "panels": 7,
 }  # fmt: skip
 COMFY = {"comfy", "comfy_extras", "latent_preview"}
 # The only files of sage_core that touch ComfyUI's internals.
@@ -25,12 +25,12 @@ COMFY_FILES = {
     "sampling/divergence", "sampling/prefix", "sampling/guiders", "sampling/ksampler", "sampling/reference_memory",
     "sampling/planner", "sampling/shared_sampling", "sampling/share_patch",
     "prefix/file", "panels/sampling", "demo/model", "training/adapters", "training/trainable_model",
-    "training/objective", "training/trainer", "training/lora_file", "training/session",
+    "training/objective", "training/trainer", "training/lora_file", "training/session", "split",
 }  # fmt: skip
 SERVER = {"comfy_api", "folder_paths", "aiohttp", "server", "nodes"}
 WITHOUT_COMFYUI = (
     "prompts", "conditioning", "grouping", "sharing", "images", "metrics", "vectors", "validation", "phrases",
-    "serialization", "atomic_file",
+    "serialization", "atomic_file", "graph",
 )  # fmt: skip
 
 Import = tuple[Path, int, str]

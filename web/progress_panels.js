@@ -24,6 +24,7 @@ const PANELS = {
   SageSharedKSamplerPrefix: makeSamplingPanel,
   SageBranchKSampler: makeSamplingPanel,
   SageBranchSave: makeSamplingPanel,
+  SageShare: makeSamplingPanel,
   SageTrainLora: () => new TrainingPanel(stopRun),
 };
 /** @type {WeakMap<object, Panel>} */

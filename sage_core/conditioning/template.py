@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from .batch import same
 from .combine import Conditioning, text_width
 
-_TEXT_KEYS = ("pooled_output", "attention_mask")
+# What encoders tell about a text besides its embedding; it is replaced with the text.
+_TEXT_KEYS = ("pooled_output", "attention_mask", "conditioning_byt5small")
+# What users call an extra.
+_CALLED = {"conditioning_lyrics": "lyrics (conditioning_lyrics)"}
+# An extra that comes with style tokens (Apply Style Model).
+_STYLE_KEY = "attention_mask_img_shape"
+INSTEAD = "Put Share Sampling before the sampler instead."
+_LOST = f"Every prompt would replace them. {INSTEAD}"
 
 
 def apply_template(prompt: Conditioning, template: Conditioning) -> Conditioning:
@@ -21,11 +30,19 @@ def apply_template(prompt: Conditioning, template: Conditioning) -> Conditioning
     ]
 
 
-def check_template(template: Any, prompt: Conditioning) -> None:
-    """Check that a template fits the prompts.
+def check_template(
+    template: Any, prompt: Conditioning, encode: Callable[[str], Conditioning], piece: int | None
+) -> None:
+    """Check that a template fits the prompts, and that nothing is lost with its text but words.
+
+    Args:
+        prompt: one of the prompts, encoded.
+        encode: encodes a text as the prompts are encoded.
+        piece: a long text's tokens come in multiples of so many; None if they come in any number.
 
     Raises:
-        ValueError: the template is empty, or was encoded by another text encoder than the prompts.
+        ValueError: the template is empty, or was encoded by another text encoder than the prompts, or holds something
+            that the prompts would replace.
     """
     if not isinstance(template, list) or not template:
         got = "an empty one" if isinstance(template, list) else type(template).__name__
@@ -37,3 +54,68 @@ def check_template(template: Any, prompt: Conditioning) -> None:
             f"template: expected a conditioning from the connected CLIP (text width {expected}), "
             f"got width {', '.join(str(width) for width in sorted(widths))}. Encode it with the same CLIP."
         )
+    texts = _different_texts(template)
+    if texts > max(1, _different_texts(prompt)):
+        raise ValueError(
+            f"template: expected one text, got {texts} different ones (for areas or times). Every prompt would replace "
+            f"all of them. {INSTEAD}"
+        )
+    if any(_STYLE_KEY in extras for _, extras in template):
+        raise ValueError(f"template: expected a text of words only, got one with style tokens. {_LOST}")
+    tokens = _most_tokens([template])
+    if piece is not None and tokens > piece and tokens % piece:
+        raise ValueError(
+            f"template: expected a text of words only (a multiple of {piece} tokens), got {tokens} tokens: it has "
+            f"style tokens or pictures. {_LOST}"
+        )
+    _check_extras(template, prompt, encode)
+
+
+def template_notes(template: Conditioning | None, prompts: Sequence[Conditioning]) -> list[str]:
+    """What the user should know of a template that may hold more than words.
+
+    Most text encoders give texts of any length, so a long one may be just a long text.
+    """
+    longest, tokens = _most_tokens(prompts), _most_tokens([template or []])
+    if tokens <= longest:
+        return []
+    return [
+        f"the text of the template has {tokens} tokens, the prompts have {longest} at most. This text is not used. If "
+        f"it has style tokens or pictures, they have no effect. {INSTEAD}"
+    ]
+
+
+def _check_extras(template: Conditioning, prompt: Conditioning, encode: Callable[[str], Conditioning]) -> None:
+    """Refuse a template with an extra that the prompts have, too, with another value: theirs would replace it.
+
+    Raises:
+        ValueError: names the extra.
+    """
+    for _, extras in template:
+        for key in extras.keys() & prompt[0][1].keys() - set(_TEXT_KEYS):
+            kept = any(same(own.get(key), extras[key]) for _, own in prompt)
+            if not kept and not _is_of_text(key, prompt, encode):
+                raise ValueError(
+                    f"template: expected extras that the prompts do not have themselves, got {_CALLED.get(key, key)}. "
+                    f"{_LOST}"
+                )
+
+
+def _is_of_text(key: str, prompt: Conditioning, encode: Callable[[str], Conditioning]) -> bool:
+    """Whether an extra changes with the words: then it is a part of the text, like the embedding."""
+    return not same(encode("")[0][1].get(key), prompt[0][1][key])
+
+
+def _different_texts(conditioning: Conditioning) -> int:
+    """How many different texts a conditioning has."""
+    found: list[Any] = []
+    for text, _ in conditioning:
+        if text is not None and not any(same(text, other) for other in found):
+            found.append(text)
+    return len(found)
+
+
+def _most_tokens(conditionings: Sequence[Conditioning]) -> int:
+    """Number of tokens of the longest text; 0 where there is none."""
+    texts = (text for conditioning in conditionings for text, _ in conditioning if text is not None)
+    return max((text.shape[1] for text in texts), default=0)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..conditioning.combine import Conditioning
-from ..conditioning.template import apply_template, check_template
+from ..conditioning.template import apply_template, check_template, template_notes
 from ..prompts.embedding_models import Embed
 from ..prompts.text_encoders import (
     UNRELATED_PROMPTS,
     clip_embeddings,
     encode_prompts,
+    piece_size,
     unknown_words,
     unrelated_embeddings,
 )
@@ -45,6 +46,7 @@ def build_prompt_groups(
     template: Conditioning | None = None,
     on_prompt: Callable[[int], None] = lambda done: None,
     encoder_model: str = "",
+    notes: tuple[str, ...] = (),
 ) -> PromptGroups:
     """Group prompts by meaning.
 
@@ -59,6 +61,7 @@ def build_prompt_groups(
         template: conditioning whose extras are applied to every prompt.
         on_prompt: gets the number of prompts encoded so far.
         encoder_model: name of the model behind `embed`; Add Prompts needs it.
+        notes: what the user should know of the list.
 
     Raises:
         ValueError: an input is out of range or does not fit.
@@ -71,7 +74,7 @@ def build_prompt_groups(
         threshold_mode=threshold_mode, threshold=threshold, max_group_size=max_group_size, pins=pins,
         group_condition=group_condition,
     )  # fmt: skip
-    groups = replace(groups, template=template)
+    groups = replace(groups, template=template, notes=notes)
     if shared_prompts:
         encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template)
         groups = replace(groups, shared_prompts=_assign_shared_prompts(groups, shared_prompts, encoded, vectors))
@@ -154,7 +157,7 @@ def encode_and_embed(
     vectors = clip_embeddings(list(encoded.values())) if embed is None else embed(list(encoded))
     _check_embeddings(list(encoded), vectors)
     if template is not None:
-        check_template(template, encoded[prompts[0]])
+        check_template(template, encoded[prompts[0]], lambda text: encode_prompts(clip, [text])[text], piece_size(clip))
         encoded = {text: apply_template(conditioning, template) for text, conditioning in encoded.items()}
     row = {text: at for at, text in enumerate(encoded)}
     return tuple(encoded[text] for text in prompts), vectors[[row[text] for text in prompts]]
@@ -180,6 +183,7 @@ def _with_notes(groups: PromptGroups, unknown: list[str], pinned: int, shared_pr
     used = {text for _, text, _ in groups.shared_prompts}
     unused = [text for text in shared_prompts if text not in used]
     notes += _other_conditions(groups)
+    notes += template_notes(groups.template, groups.conditionings)
     if unused:
         notes.append(f"shared_prompts without a group of their own, so not used: {_first(unused, 5)}")
     return replace(groups, notes=(*groups.notes, *notes))

@@ -19,15 +19,20 @@ def predicted_saving(prompts: Sequence[str], groups: int, *, share: float) -> fl
     return saved_fraction(share * groups + (1 - share) * len(set(prompts)), len(prompts))
 
 
-def grouping_report(groups: PromptGroups, *, share: float = SHARE) -> str:
-    """Each group with its prompts and the range of its similarities, and what sharing would save."""
-    saved = predicted_saving(groups.prompts, len(groups.partition), share=share)
+def grouping_report(groups: PromptGroups, *, share: float | None = SHARE) -> str:
+    """Each group with its prompts and the range of its similarities, and what sharing would save.
+
+    Args:
+        share: to predict the saving for; None for no prediction.
+    """
     lines = [
         f"{counted(len(groups.prompts), 'prompt')} in {counted(len(groups.partition), 'group')} "
         f"(encoder {groups.encoder}, threshold {groups.threshold:.3f} {groups.threshold_mode}, "
         f"group condition {groups.group_condition})",
-        f"predicted: {saved:.1%} of the evaluations saved at share {share:g}",
     ]
+    if share is not None:
+        saved = predicted_saving(groups.prompts, len(groups.partition), share=share)
+        lines.append(f"predicted, without correction: {saved:.1%} of the evaluations saved at share {share:g}")
     shared = {texts: prompt for texts, prompt, _ in groups.shared_prompts}
     remarks = _remarks(groups) if len(groups.prompts) <= _MOST_CHECKED else {}
     if remarks:

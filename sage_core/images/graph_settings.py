@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-# ComfyUI's PROMPT: node id to class_type and inputs; an input is a value or [node id, output].
-Graph = dict[str, dict[str, Any]]
+from ..graph import Graph, OutputType, follows_types, is_link, links, plain_value, upstream
+
 # Classes of nodes that sample.
 _SAMPLERS = {"SageKSampler", "SageSharedKSamplerPrefix", "KSampler", "KSamplerAdvanced", "SamplerCustomAdvanced"}
 # Inputs whose name is not that in `SamplerSettings`.
 _OTHER_NAMES = {"noise_seed": "seed", "ckpt_name": "model", "unet_name": "model"}
-# Nodes that are looked at, at most.
-_MOST_NODES = 200
+# What carries the rows of a sampler on their way to a node that saves them.
+_ROWS = ("IMAGE", "LATENT", "SAGE_PREFIX")
 
 
 @dataclass(frozen=True)
@@ -46,57 +45,52 @@ def read_sampler_settings(graph: Graph | None, node_id: str | None, socket: str 
         socket: the name of its input.
     """
     link = (graph or {}).get(node_id or "", {}).get("inputs", {}).get(socket)
-    if graph is None or not _is_link(link):
+    if graph is None or not is_link(link):
         return SamplerSettings()
-    above = _upstream(graph, str(link[0]))
+    above = upstream(graph, str(link[0]))
     sampler = next((node for node in above if graph[node]["class_type"] in _SAMPLERS), None)
     if sampler is None:
         return SamplerSettings()
     found: dict[str, Any] = {}
-    for node in _upstream(graph, sampler):
+    for node in upstream(graph, sampler):
         for name, given in graph[node].get("inputs", {}).items():
             name = _OTHER_NAMES.get(name, name)
-            if name in _NAMES and name not in found and (value := _value(graph, given)) is not None:
+            if name in _NAMES and name not in found and (value := plain_value(graph, given)) is not None:
                 found[name] = value
     negative = graph[sampler].get("inputs", {}).get("negative")
     return replace(SamplerSettings(**found), negative=_text(graph, negative))
 
 
-def _upstream(graph: Graph, start: str) -> Iterator[str]:
-    """A node and all that it depends on, nearest first, each once."""
-    seen, waiting = {start}, [start]
-    while waiting:
-        node = waiting.pop(0)
-        if node not in graph:
-            continue
-        yield node
-        for value in graph[node].get("inputs", {}).values():
-            if _is_link(value) and str(value[0]) not in seen and len(seen) < _MOST_NODES:
-                seen.add(str(value[0]))
-                waiting.append(str(value[0]))
-
-
-def _is_link(value: Any) -> bool:
-    """Whether an input comes from another node."""
-    return isinstance(value, list) and len(value) == 2
-
-
-def _value(graph: Graph, value: Any) -> Any:
-    """A plain value, or the only plain one of the node that it comes from; None where there is no such one."""
-    if not _is_link(value):
-        return value if isinstance(value, int | float | str) else None
-    inputs = graph.get(str(value[0]), {}).get("inputs", {})
-    plain = [each for each in inputs.values() if isinstance(each, int | float | str)]
-    return plain[0] if len(plain) == 1 else None
-
-
 def _text(graph: Graph, link: Any) -> str | None:
     """The text of the nearest text encoder above a conditioning; None where there is none, or its text is empty."""
-    if not _is_link(link):
+    if not is_link(link):
         return None
-    for node in _upstream(graph, str(link[0])):
+    for node in upstream(graph, str(link[0])):
         given = graph[node].get("inputs", {}).get("text")
         if given is not None:
-            text = _value(graph, given)
+            text = plain_value(graph, given)
             return str(text) or None if text is not None else None
     return None
+
+
+def stated_variations(graph: Graph | None, node_id: str | None, output_type: OutputType) -> int | None:
+    """How many images of every prompt a graph promises to a node: the batch_size of the latent that was sampled.
+
+    Args:
+        graph: None where it is not known.
+        node_id: a node with the inputs images and groups; None where it is not known.
+
+    Returns:
+        None where the graph does not say: it is read only from the sampler that ran these groups, and only where the
+        latent comes straight from a node with a batch_size.
+    """
+    groups = links(graph or {}, node_id or "").get("groups")
+    if graph is None or node_id is None or groups is None:
+        return None
+    rows = upstream(graph, node_id, follows_types(graph, output_type, *_ROWS))
+    sampler = next((node for node in rows if "latent_image" in links(graph, node)), None)
+    if sampler is None or str(groups[0]) not in upstream(graph, sampler):
+        return None
+    *_, latent = upstream(graph, sampler, lambda name, link: name == "latent_image")
+    size = plain_value(graph, graph[latent]["inputs"].get("batch_size"))
+    return size if isinstance(size, int) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..atomic_file import replacing
 from ..grouping.prompt_groups import PromptGroups
+from ..prompts.names import file_text
 from .convert import tensor_to_picture
 from .graph_settings import SamplerSettings
-
-# Letters of the prompt in a file's name. A letter can take three bytes, and a whole name no more than 255.
-_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -70,10 +67,7 @@ def file_name(record: ImageRecord, *, variations: int) -> str:
     Args:
         variations: how many the prompt has; from two on, the image's own number ends the name ("_v3").
     """
-    letters = [letter if letter.isalnum() else "-" for letter in unicodedata.normalize("NFC", record.prompt)]
-    words = [word for word in "".join(letters).split("-") if word]
-    text = "-".join(words)[:_LONGEST_NAME].strip("-") or "prompt"
-    return f"g{record.group:02}_{text}" + (f"_v{record.variation}" if variations > 1 else "")
+    return f"g{record.group:02}_{file_text(record.prompt)}" + (f"_v{record.variation}" if variations > 1 else "")
 
 
 class ImageFiles:

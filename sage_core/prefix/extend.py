@@ -46,6 +46,8 @@ def add_prompts(
         ValueError: an input does not fit the prefix.
     """
     check_prefix(prefix)
+    if prefix.job.start_of:
+        raise ValueError("prefix: every prompt begins from a latent of its own, so there is none for new prompts.")
     origin = prefix.origin or prefix
     conditionings, embeddings = encode_and_embed(clip, prompts, embed, origin.groups.template, on_prompt)
     _check_encoder(clip, embed, origin.groups)

@@ -31,6 +31,7 @@ _KEYS = (
     "format", "sampler_name", "sigmas", "seed", "rng", "noise", "latent_image", "denoise_mask", "cfg", "model",
     "latent", "plan", "traces", "outcome", "groups", "negative", "added",
 )  # fmt: skip
+_OPTIONAL_KEYS = ("start_of",)  # where every prompt begins from a latent of its own
 _GROUPS_KEYS = (
     "prompts", "conditionings", "embeddings", "partition", "threshold", "threshold_mode", "encoder",
     "group_condition", "notes", "auto_threshold", "encoder_model", "template",
@@ -65,6 +66,7 @@ def save_prefix(prefix: Prefix, path: Path) -> None:
         "traces": [[_call_state(call) for call in trace] for trace in origin.traces],
         "outcome": _record_state(origin.record), "groups": _groups_state(origin.groups),
         "negative": prefix.negative, "added": None if prefix.origin is None else _added_state(prefix.groups),
+        **({"start_of": job.start_of} if job.start_of else {}),
     }  # fmt: skip
     try:
         write_data(path, state)
@@ -88,7 +90,7 @@ def load_prefix(path: Path) -> Prefix:
     if found not in _FORMATS:
         raise ValueError(f"file: expected a prefix of format {_FORMATS[0]} to {_FORMATS[-1]}, got {found} in {path}.")
     try:
-        _check_keys(state, "the prefix", _KEYS)
+        _check_keys(state, "the prefix", _KEYS, _OPTIONAL_KEYS)
         prefix = _prefix(state)
         _check(prefix)
         if state["added"] is None:
@@ -118,7 +120,7 @@ def _prefix(state: dict[str, Any]) -> Prefix:
     check_choice("file: sampler_name", name, comfy.samplers.KSampler.SAMPLERS)
     job = Job(
         _unpacked(state["noise"]), _unpacked(state["latent_image"]), _unpacked(state["denoise_mask"]),
-        comfy.samplers.sampler_object(name), state["sigmas"], state["seed"], state["rng"],
+        comfy.samplers.sampler_object(name), state["sigmas"], state["seed"], state["rng"], state.get("start_of", ()),
     )  # fmt: skip
     return Prefix(
         job, _plan(state["plan"]), [[_call(call) for call in trace] for trace in state["traces"]],
@@ -140,9 +142,10 @@ def _check(prefix: Prefix) -> None:
         (output.shape[0], output[0].numel()) for trace in prefix.traces for call in trace for output in call.outputs
         if output is not None
     }  # fmt: skip
-    expected_sizes = {(size[0], latents.numel_per_row(job.noise))} if sizes else set()
+    expected_sizes = {(job.variations, latents.numel_per_row(job.noise))} if sizes else set()
     for name, expected, found in (
         ("size of latent_image", size, tuple(latents.shape(job.latent_image))),
+        ("starts", len(job.start_of), len(prefix.groups.prompts) if job.start_of else 0),
         ("prompts of the plan", prompts, plan.n_prompts),
         ("recorded clusters", clusters, len(prefix.traces)),
         ("sigmas", sorted(sigmas, reverse=True), sigmas),

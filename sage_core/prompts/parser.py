@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Sequence
 
 # A longer list is probably a mistake: braces multiply quickly.
 MAX_PROMPTS = 100_000
@@ -39,6 +40,33 @@ def parse_prompts(text: str) -> tuple[str, ...]:
 def has_prompts(text: str) -> bool:
     """Whether any line is more than blank or a comment."""
     return any(line.strip() and not line.strip().startswith("#") for line in text.splitlines())
+
+
+def parse_items(items: Sequence[str], *, required: bool = True) -> tuple[str, ...]:
+    """Prompts of an input that takes a list of texts.
+
+    One text is parsed, see `parse_prompts`. Of several, every one is a prompt as it is, see `plain_prompts`.
+
+    Args:
+        required: whether no prompt at all is an error.
+
+    Raises:
+        ValueError: an item is no text, a text cannot be parsed, or there are too many prompts or none.
+    """
+    for number, item in enumerate(items, start=1):
+        if not isinstance(item, str):
+            raise ValueError(f"prompts: expected a list of texts, got {type(item).__name__} as item {number}.")
+    if len(items) == 1:
+        return parse_prompts(items[0]) if required or has_prompts(items[0]) else ()
+    prompts = plain_prompts(items)
+    if not int(required) <= len(prompts) <= MAX_PROMPTS:
+        raise ValueError(f"prompts: expected a list with 1 to {MAX_PROMPTS} prompts, got {len(prompts)}.")
+    return prompts
+
+
+def plain_prompts(texts: Iterable[str]) -> tuple[str, ...]:
+    """Texts as prompts, without braces and comments: white space is made single, empty texts are left out."""
+    return tuple(filter(None, (" ".join(text.split()) for text in texts)))
 
 
 def expand_braces(text: str, *, limit: int = MAX_PROMPTS) -> list[str]:

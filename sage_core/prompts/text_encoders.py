@@ -42,6 +42,9 @@ UNRELATED_PROMPTS = (
     "surfer riding a huge wave",
 )
 
+# Words of a text that is longer than any piece that an encoder cuts texts into (LongCLIP has 248 tokens).
+_LONG = 250
+
 _unrelated: weakref.WeakKeyDictionary[Any, np.ndarray] = weakref.WeakKeyDictionary()
 
 
@@ -60,6 +63,12 @@ def encode_prompts(
         found[text] = clip.encode_from_tokens_scheduled(clip.tokenize(text))
         on_prompt(done)
     return found
+
+
+def piece_size(clip: Any) -> int | None:
+    """The number of tokens in the pieces that a text encoder cuts long texts into; None where it takes them whole."""
+    batches = list(clip.tokenize("a " * _LONG).values())
+    return len(batches[0][0]) if all(isinstance(batch, list) and len(batch) > 1 for batch in batches) else None
 
 
 def unknown_words(clip: Any, prompts: Sequence[str]) -> list[str]:

@@ -64,7 +64,8 @@ class LevelRunner:
         Raises:
             ReplayMismatch: the sampler does not repeat itself.
         """
-        size = 1 if self.one_cluster_per_run or self.patch_sees_whole_batch else self._clusters_at_once(job)
+        alone = self.one_cluster_per_run or self.patch_sees_whole_batch or not self.has_plain_guidance
+        size = 1 if alone else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
         parts = _by_trace_length(indices, parents)
         if correction is not None:
@@ -140,6 +141,14 @@ class LevelRunner:
                 start.noise, start.latent_image, job.sampler, job.sigmas, denoise_mask=start.denoise_mask,
                 disable_pbar=True, seed=job.seed,
             )  # fmt: skip
+
+    @property
+    def has_plain_guidance(self) -> bool:
+        """Whether the guider combines the conditionings as ComfyUI's CFGGuider does, row by row.
+
+        Others may do so for all rows at once (Perp-Neg projects whole batches).
+        """
+        return type(self.guider).predict_noise is comfy.samplers.CFGGuider.predict_noise
 
     @property
     def patch_sees_whole_batch(self) -> bool:

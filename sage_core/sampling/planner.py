@@ -87,15 +87,18 @@ class Planner:
 
     def plan(self) -> tuple[SharePlan, int]:
         """A plan without correction, and the evaluations that making it took."""
-        share = self.settings.share
-        if self.settings.correction == "on":
-            share = min(share, _MOST_UNCORRECTED)
         steps = max(0, len(self.job.sigmas) - 1)
         probe = DivergenceProbe(LevelRunner(self.guider, self.conditions.of), self.job, self.groups.partition)
-        shares = SHARE_MODES[self.settings.share_mode](self.groups, share, probe)
+        shares = SHARE_MODES[self.settings.share_mode](self.groups, self._uncorrected_share, probe)
         shared = [(cluster, branch_index(share, steps)) for cluster, share in shares]
         branches = [(cluster, float(self.job.sigmas[k]) if k else None) for cluster, k in shared]
         return SharePlan.from_branches(branches, len(self.groups.prompts)), probe.evaluations
+
+    @property
+    def _uncorrected_share(self) -> float:
+        """The share where it is not corrected."""
+        share = self.settings.share
+        return share if self.settings.correction == "off" else min(share, _MOST_UNCORRECTED)
 
     def _corrected_plan(self, calls: ModelCalls, reuse: Reuse | None) -> tuple[SharePlan, CorrectionPlan | None]:
         """One whole run per group, and how the prompts follow it; None where there is nothing to follow."""
@@ -120,9 +123,10 @@ class Planner:
         """Why the shared steps cannot be corrected; empty where they can."""
         if calls is None:
             return "the sampler decides its steps by the image"
-        if type(self.guider).predict_noise is not comfy.samplers.CFGGuider.predict_noise:
+        runner = LevelRunner(self.guider, self.conditions.of)
+        if not runner.has_plain_guidance:
             return "the guider combines the conditionings in a way of its own"
-        if LevelRunner(self.guider, self.conditions.of).patch_sees_whole_batch:
+        if runner.patch_sees_whole_batch:
             return "a patch of the model sees the whole batch (a cache, guidance, windows)"
         options = [entry[1] for conditioning in self.groups.conditionings for entry in conditioning]
         if not all(hints_repeat(each.get("control"), self.job.variations) for each in options):
@@ -175,11 +179,27 @@ class Planner:
         if self.job.starts > 1 and len(plan.levels) == 1:
             yield _OWN_STARTS
         if self.settings.correction == "on" and not_correctable and len(plan.levels) > 1:
-            share = min(self.settings.share, _MOST_UNCORRECTED)
-            yield f"The shared steps are not corrected: {not_correctable}. So {share:.0%} of them are shared."
+            share = f"{self._uncorrected_share:.0%}"
+            yield f"The shared steps are not corrected: {not_correctable}. So {share} of them are shared."
+        yield from self._rounded(plan, correction)
         if correction is not None and correction.has_few_own_calls:
             yield _FEW_OWN_CALLS
         if self.settings.reuse and reuse is None:
             yield f"Earlier renders are neither used nor remembered: {not_reusable}."
         elif self.settings.reuse and len(can_share(self.groups)) < len(self.groups.prompts):
             yield _CHOSEN_CONDITION
+
+    def _rounded(self, plan: SharePlan, correction: CorrectionPlan | None) -> Iterator[str]:
+        """Where so few steps leave nothing of the share, or nothing of the rest."""
+        steps, share = len(self.job.sigmas) - 1, self.settings.share if correction else self._uncorrected_share
+        is_alone = all(len(members) == 1 for members in self.groups.partition)
+        if not share or is_alone or self.job.starts > 1 or self.settings.share_mode == "auto":
+            return
+        if correction is None:
+            is_rounded_away = len(plan.levels) == 1
+        else:
+            is_rounded_away = all(len(correction.own_calls(each)) == correction.calls for each in correction.following)
+        if is_rounded_away:
+            yield f"Nothing is shared: {share:g} of {steps} steps is less than half a step. Take a larger share."
+        elif correction is None and branch_index(share, steps) == steps:
+            yield "All steps are shared, so all prompts of a group get the same picture. Take a smaller share."

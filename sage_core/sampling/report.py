@@ -44,7 +44,7 @@ def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
     """What the groups' whole runs and the prompts' own calls take, and how far off the answers were that they took."""
     assert record.cost is not None
     runs, evaluations = _whole_runs(record.plan, record.cost)
-    prompts = [prompt for prompt, share in enumerate(correction.shares) if share is not None]
+    prompts = correction.following
     lines = [
         *_remembered(record, correction, record.cost),
         f"- shared: {counted(runs * record.variations, 'whole run')}, {counted(evaluations, 'evaluation')}",

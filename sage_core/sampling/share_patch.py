@@ -112,7 +112,7 @@ def _report(groups: PromptGroups, rows: Rows) -> str:
     if rows.are_own:
         start = "every prompt goes on with rows of its own, and only prompts with equal rows can share steps"
     saves = "What sharing saves is on this node when the sampler has run."
-    return f"{size}: {start}. {saves}\n\n{grouping_report(groups)}"
+    return f"{size}: {start}. {saves}\n\n{grouping_report(groups, share=None)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +169,11 @@ class SharePatch:
                     f"{kind}: expected the conditionings of the {prompts} prompts of the Share Sampling node that the "
                     f"model comes from, got those of {number} prompts."
                 )
+        if marked.keys() - {"positive"} and type(guider).outer_sample is not comfy.samplers.CFGGuider.outer_sample:
+            raise ValueError(
+                f"negative: expected one for all prompts, got one per prompt. {type(guider).__name__} reads it by "
+                "itself, before the prompts' rows are known."
+            )
         own = {kind: stood_for(raw.pop(kind), len(noise) // prompts, kind) for kind in marked}
         positive = own.pop("positive", None) or (raw.pop("positive"),) * prompts
         return PromptConditions(replace(self.groups, conditionings=positive), raw, own)

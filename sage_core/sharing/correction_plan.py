@@ -33,6 +33,11 @@ class CorrectionPlan:
     is_controlled: bool = False
     own_negatives: bool = False
 
+    @property
+    def following(self) -> list[int]:
+        """The prompts that follow a recorded run."""
+        return [prompt for prompt, share in enumerate(self.shares) if share is not None]
+
     def own_calls(self, prompt: int) -> tuple[int, ...]:
         """The calls, by index, at which a prompt asks the model; all that are possible, where that is controlled."""
         share = self.shares[prompt]
@@ -55,7 +60,7 @@ class CorrectionPlan:
     @property
     def has_few_own_calls(self) -> bool:
         """Whether a prompt has fewer own calls than it takes to follow its differences."""
-        own = [len(self.own_calls(prompt)) for prompt, share in enumerate(self.shares) if share is not None]
+        own = [len(self.own_calls(prompt)) for prompt in self.following]
         return min(own, default=self.calls) < min(FEWEST_OWN_CALLS, (self.calls + 1) // 2)
 
 

@@ -20,6 +20,7 @@ import { ShareHereUser, useShareHere } from "./share_here.mjs";
 // How many images each workflow saves. The first one saves 24 images and the grid.
 const IMAGES = {
   "Try SAGE (no download)": 25, "Train a SAGE LoRA": 1, sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24,
+  "Share Sampling (any sampler)": 9, "Share Sampling, second pass": 1,
 };
 
 const [url, folder, ...renderers] = process.argv.slice(2);

@@ -1,11 +1,11 @@
-// A user with graphs from before the samplers had the inputs "share_mode", "correction" and "reuse". They stay
-// uncorrected; new nodes correct.
+// A user with graphs from before the samplers had the inputs "share_mode", "correction", "reuse" and
+// "latent_rows". They stay uncorrected; new nodes correct.
 
 import { compare } from "./compare.mjs";
 
 const SAMPLERS = ["SageSharedKSamplerPrefix", "SageKSampler", "SageGuider"];
-/** share_mode, correction and reuse. */
-const NEWER_INPUTS = 3;
+/** share_mode, correction, reuse and latent_rows. */
+const NEWER_INPUTS = 4;
 const EMPTY = { version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] };
 
 /** The samplers of a workflow file, those in its subgraphs too. */

@@ -56,6 +56,20 @@ const TRAINED = {
 const LORA = "sage_00001_160_steps.safetensors";
 const SHARED = "prefixes/cars_00001_.prefix.safetensors [output]";
 
+/** Prompt List into the nodes that every workflow has. */
+const LISTED = {
+  demo: START.demo,
+  latent: START.latent,
+  list: node("SagePromptList", { negative: "a house" }),
+  positive: node("CLIPTextEncode", { clip: ["demo", 1], text: ["list", 0] }),
+  negative: node("CLIPTextEncode", { clip: ["demo", 1], text: ["list", 1] }),
+  sampler: node("KSampler", {
+    model: ["demo", 0], positive: ["positive", 0], negative: ["negative", 0], latent_image: ["latent", 0], ...SAMPLING,
+  }),
+  images: node("VAEDecode", { samples: ["sampler", 0], vae: ["demo", 2] }),
+  files: node("SaveImage", { images: ["images", 0], filename_prefix: ["list", 2] }),
+};
+
 /** Graphs to run, then the pictures to take of the last one, with the places of its nodes: see `arrange`. */
 export const SCENES = [
   [
@@ -85,6 +99,15 @@ export const SCENES = [
       captions: node("PreviewAny", { source: ["demo_images", 1] }),
     },
     { SageDemoImages: { demo_images: [0, 0, 250, 90], captions: [0, 160, 250, 220], shown: [300, 0, 360, 380] } },
+  ],
+  [
+    LISTED,
+    {
+      SagePromptList: {
+        list: [0, 0, 290, 420], positive: [320, 0, 240, 110], negative: [320, 160, 240, 110],
+        sampler: [320, 330], images: [320, 390], files: [590, 0, 300, 420],
+      },
+    },
   ],
   [
     {

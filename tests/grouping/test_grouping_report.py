@@ -23,7 +23,7 @@ class TestGrouping:
     def test_the_whole_report(self) -> None:
         assert grouping_report(groups()).splitlines() == [
             "3 prompts in 2 groups (encoder sentence, threshold 0.500 auto, group condition mean)",
-            "predicted: 13.3% of the evaluations saved at share 0.4",
+            "predicted, without correction: 13.3% of the evaluations saved at share 0.4",
             "",
             "Group 1: 2 prompts, pairs 0.800 to 0.800",
             "",
@@ -41,7 +41,7 @@ class TestGrouping:
 
     @pytest.mark.parametrize("share, saved", [(0.0, "0.0%"), (0.25, "8.3%"), (1.0, "33.3%")])
     def test_the_prediction_follows_the_share(self, share: float, saved: str) -> None:
-        assert f"predicted: {saved} of the evaluations saved at share {share:g}" in grouping_report(
+        assert f"predicted, without correction: {saved} of the evaluations saved at share {share:g}" in grouping_report(
             groups(), share=share
         )
 

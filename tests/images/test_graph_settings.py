@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyui_sage.sage_core.images.graph_settings import SamplerSettings, read_sampler_settings
+import pytest
+from comfyui_sage.nodes import NODES
+from comfyui_sage.nodes.graph import output_type
+from comfyui_sage.sage_core.images.graph_settings import SamplerSettings, read_sampler_settings, stated_variations
+
+import nodes as comfy_nodes
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
@@ -70,3 +75,64 @@ def test_a_graph_without_a_sampler_or_none_at_all() -> None:
 def test_a_cycle_ends() -> None:
     graph = {"1": node("A", images=["2", 0]), "2": node("B", images=["1", 0])}
     assert read_sampler_settings(graph, "1") == SamplerSettings()
+
+
+SAVED = {
+    "3": node("SageSemanticGroupPrompts", clip=["1", 1]),
+    "4": node("EmptyLatentImage", width=64, height=64, batch_size=2),
+    "7": node("SageKSampler", model=["1", 0], groups=["3", 0], negative=["2", 0], latent_image=["4", 0]),
+}
+
+
+def stated(**changed: dict[str, Any]) -> int | None:
+    """What a graph promises to its SAGE Save Images; changed nodes by `n` and their id."""
+    return stated_variations({**END, **SAVED, **{name[1:]: it for name, it in changed.items()}}, "9", output_type)
+
+
+class TestStatedVariations:
+    """The real types of ComfyUI's nodes and ours decide which links are followed."""
+
+    @pytest.fixture(autouse=True)
+    def our_nodes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for each in NODES:
+            monkeypatch.setitem(comfy_nodes.NODE_CLASS_MAPPINGS, each.define_schema().node_id, each)
+
+    def test_the_batch_size_of_the_latent(self) -> None:
+        assert stated() == 2
+        assert stated(n4=node("EmptyLatentImage", batch_size=["5", 0]), n5=node("PrimitiveInt", value=3)) == 3
+
+    def test_through_a_prefix(self) -> None:
+        prefix = node("SageSharedKSamplerPrefix", **SAVED["7"]["inputs"])
+        assert stated(n6=prefix, n7=node("SageBranchKSampler", model=["1", 0], prefix=["6", 0])) == 2
+
+    def test_through_a_second_pass_and_a_split(self) -> None:
+        upscaled = node("LatentUpscale", samples=["7", 0])
+        second = node("KSampler", model=["1", 0], positive=["2", 0], latent_image=["20", 0])
+        assert stated(n20=upscaled, n21=second, n8=node("VAEDecode", samples=["21", 0])) is None
+        second["inputs"]["latent_image"] = ["7", 0]
+        assert stated(n21=second, n8=node("VAEDecode", samples=["21", 0])) == 2
+        split = node("SageSplitByPrompt", groups=["3", 0], images=["8", 0])
+        assert stated(n22=split, n9=node("SageSaveImages", images=["22", 1], groups=["3", 0])) == 2
+
+    def test_what_the_graph_does_not_say(self) -> None:
+        assert stated(n4=node("VAEEncode", pixels=["30", 0])) is None
+        assert stated(n4=node("RepeatLatentBatch", samples=["31", 0], amount=3), n31=SAVED["4"]) is None
+        assert stated(n8=node("AnUnknownNode", samples=["7", 0])) is None
+        assert stated_variations(None, "9", output_type) is None
+        assert stated_variations(END, None, output_type) is None
+
+    def test_a_sampler_of_other_groups_says_nothing(self) -> None:
+        assert stated(n9=node("SageSaveImages", images=["8", 0], groups=["33", 0])) is None
+        plain = node("KSampler", model=["1", 0], positive=["2", 0], latent_image=["4", 0])
+        assert stated(n7=plain) is None
+
+    def test_images_of_another_kind_of_link_are_not_those_saved(self) -> None:
+        """A sampler that only made the picture of a ControlNet."""
+        pictured = node("ControlNetApply", conditioning=["2", 0], image=["8", 0])
+        again = node("SageKSampler", groups=["3", 0], negative=["40", 0], latent_image=["42", 0])
+        more = {"n40": pictured, "n41": again, "n42": node("EmptyLatentImage", batch_size=5)}
+        assert stated(**more, n43=node("VAEDecode", samples=["41", 0]), n9=node(
+            "SageSaveImages", images=["43", 0], groups=["3", 0])) == 5  # fmt: skip
+
+    def test_a_cycle_ends(self) -> None:
+        assert stated(n4=node("KSampler", latent_image=["7", 0])) is None

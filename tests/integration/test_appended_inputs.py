@@ -26,9 +26,21 @@ def test_a_new_node_corrects(node: Any) -> None:
 
 @pytest.mark.parametrize("node", SAMPLERS)
 def test_earlier_renders_are_used_on_demand(node: Any) -> None:
-    """The last input; off in new nodes too."""
-    inputs = node.define_schema().inputs
-    assert inputs[-1].id == "reuse" and inputs[-1].default is False and inputs[-1].optional
+    """Off in new nodes too."""
+    reuse = {each.id: each for each in node.define_schema().inputs}["reuse"]
+    assert reuse.default is False and reuse.optional
+
+
+@pytest.mark.parametrize("node", SAMPLERS)
+def test_a_new_node_reads_the_mark_of_rows(node: Any) -> None:
+    """The last input; without it, rows are variations as they were."""
+    last = node.define_schema().inputs[-1]
+    assert (last.id, last.default, last.optional) == ("latent_rows", "auto", True)
+    wires = (MODELS["sd15"](), GROUPS, conditioning("sd15", seed=1))
+    first, _ = OneNodeKSampler.execute(*wires, small("sd15"), **SETTINGS, share=0.5).args
+    for settings, rows in (({}, 4), ({"latent_rows": "auto"}, 2)):
+        out, _ = OneNodeKSampler.execute(*wires, first, **SETTINGS, share=0.5, **settings).args
+        assert len(out["samples"]) == rows
 
 
 def test_nodes_with_reuse() -> None:
@@ -42,7 +54,7 @@ def test_nodes_with_reuse() -> None:
     MEMORY.clear()
     assert_equal(second["samples"], first["samples"])
     assert "- rendered earlier: prompts 1, 2, no evaluations" in report
-    assert Guider.execute(*wires, 3.0, 0.5, "fixed", "on", True).args[0].reuse
+    assert Guider.execute(*wires, 3.0, 0.5, "fixed", "on", True).args[0].settings.reuse
 
 
 def test_nodes_without_the_input_do_not_correct() -> None:
@@ -52,7 +64,7 @@ def test_nodes_without_the_input_do_not_correct() -> None:
     assert_equal(out["samples"], expected)
     prefix, _ = SharedKSamplerPrefix.execute(*wires, small("sd15"), **SETTINGS, share=0.5).args
     assert_equal(BranchKSampler.execute(wires[0], prefix).args[0]["samples"], expected)
-    assert Guider.execute(*wires, 3.0, 0.5).args[0].correction == "off"
+    assert Guider.execute(*wires, 3.0, 0.5).args[0].settings.correction == "off"
 
 
 def test_the_server_adds_no_value(server: Server) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from comfyui_sage.nodes.group_prompts import SemanticGroupPrompts
 from comfyui_sage.nodes.samplers import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
+from list_calls import execute_listed
 from models import MODELS, clip_l, conditioning
 from reference import SETTINGS, different, grouped, small
 
@@ -16,10 +17,10 @@ TWO = grouped(different("sd15", 2), [(0, 1)])
 
 def group(prompts: str, **changes: Any) -> Any:
     settings = {
-        "encoder": "clip", "threshold_mode": "auto", "threshold": 0.8, "max_group_size": 0,
+        "clip": clip_l(), "encoder": "clip", "threshold_mode": "auto", "threshold": 0.8, "max_group_size": 0,
         "group_condition": "mean", **changes,
     }  # fmt: skip
-    return SemanticGroupPrompts.execute(clip_l(), prompts, **settings)
+    return execute_listed(SemanticGroupPrompts, prompts, **settings)
 
 
 def run(node: Any = OneNodeKSampler, *, groups: Any = TWO, image: Any = None, negative: Any = None,
@@ -104,7 +105,7 @@ def test_an_encoder_that_is_not_there(changes: dict[str, Any]) -> None:
 
 def test_no_clip() -> None:
     with pytest.raises(ValueError, match="clip: expected a text encoder, got None"):
-        SemanticGroupPrompts.execute(None, "a car", "clip", "auto", 0.8, 0, "mean")
+        group("a red car", clip=None)
 
 
 @pytest.mark.parametrize(("prompts", "count"), [

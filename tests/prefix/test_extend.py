@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
 from evaluations import count_evaluations
+from list_calls import execute_listed
 from models import MODELS, clip_l, conditioning
 from prefixes import BOATS, CARS, new_prompts, sample_branch, sample_prefix, six_prompts
 from reference import ADAPTIVE, SETTINGS, assert_equal, comfy_ksampler, difference, plan_levels, sampler_settings, small
@@ -25,6 +27,10 @@ from reference import ADAPTIVE, SETTINGS, assert_equal, comfy_ksampler, differen
 SOME_SAMPLERS = ("euler", "dpmpp_2m", "dpmpp_sde", "euler_ancestral", "uni_pc", "dpm_adaptive", "heun", "lcm")
 STEPS = [(CARS, 2), ((0, 3), 5), (BOATS, 4)]
 """Clusters of the six prompts, and the steps that each shares."""
+
+
+def add(prefix: Any, clip: Any, *prompts: str) -> Any:
+    return execute_listed(AddPrompts, *prompts, prefix=prefix, clip=clip)
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ class TestNode:
         return sample_prefix(groups, variations=2)
 
     def test_rows_are_the_new_prompts_in_their_order(self, prefix: Prefix) -> None:
-        added, groups, report = AddPrompts.execute(prefix, clip_l(), "a {blue|red} car\na green car\na green car").args
+        added, groups, report = add(prefix, clip_l(), "a {blue|red} car\na green car\na green car").args
         assert groups.prompts == ("a blue car", "a red car", "a green car", "a green car")
         assert report.splitlines()[0] == "4 new prompts: 4 with a group of the prefix, 0 alone"
         images = BranchKSampler.execute(MODELS["sd15"](), added).args[0]["samples"].unflatten(0, (4, 2))
@@ -136,22 +142,27 @@ class TestNode:
         assert torch.equal(images[2], images[3])
 
     def test_new_prompts_get_the_template(self, prefix: Prefix) -> None:
-        added = AddPrompts.execute(prefix, clip_l(), "a green car").args[0]
+        added = add(prefix, clip_l(), "a green car").args[0]
         assert added.groups.conditionings[0][0][1]["strength"] == 0.5
 
     def test_one_after_the_other_is_both_at_once(self, prefix: Prefix) -> None:
-        first = AddPrompts.execute(prefix, clip_l(), "a green car").args[0]
-        second, groups, _ = AddPrompts.execute(first, clip_l(), "a white boat").args
-        both = AddPrompts.execute(prefix, clip_l(), "a green car\na white boat").args[0]
+        first = add(prefix, clip_l(), "a green car").args[0]
+        second, groups, _ = add(first, clip_l(), "a white boat").args
+        both = add(prefix, clip_l(), "a green car\na white boat").args[0]
         assert groups.prompts == ("a green car", "a white boat")
         assert torch.equal(sample_branch(second), sample_branch(both))
+
+    def test_a_list_of_texts(self, prefix: Prefix) -> None:
+        assert add(prefix, clip_l(), "a {green} car", "#1 car", "").args[1].prompts == ("a {green} car", "#1 car")
+        with pytest.raises(ValueError, match="clip: expected one value for all prompts, got a list of 2 that differ"):
+            AddPrompts.execute(prefix=[prefix], clip=[clip_l(), load_demo_model()[1]], prompts=["a car"])
 
     def test_the_report_lists_prompts_without_a_group(self) -> None:
         groups = build_prompt_groups(
             clip_l(), self.CLIP_PROMPTS, threshold_mode="fixed", threshold=1.0, pins={"a blue car": "a red car"}
         )
         new = "a red car\nportrait of an elderly fisherman, oil on canvas"
-        report = AddPrompts.execute(sample_prefix(groups), clip_l(), new).args[2].splitlines()
+        report = add(sample_prefix(groups), clip_l(), new).args[2].splitlines()
         assert report[0] == "2 new prompts: 1 with a group of the prefix, 1 alone"
         assert "1: a red car: group 1 (similarity" in report[2] and "together to sigma" in report[2]
         assert "2: portrait" in report[3] and "alone; the nearest is group" in report[3]
@@ -159,15 +170,15 @@ class TestNode:
 
     def test_bad_input(self, prefix: Prefix) -> None:
         with pytest.raises(ValueError, match="prefix: expected the output of Shared KSampler Prefix, got str"):
-            AddPrompts.execute("a string", clip_l(), "a car")
+            add("a string", clip_l(), "a car")
         with pytest.raises(ValueError, match="prompts: expected at least one prompt"):
-            AddPrompts.execute(prefix, clip_l(), "# nothing")
+            add(prefix, clip_l(), "# nothing")
         with pytest.raises(ValueError, match="clip: expected a text encoder, got None"):
-            AddPrompts.execute(prefix, None, "a car")
+            add(prefix, None, "a car")
 
     def test_another_clip(self, prefix: Prefix) -> None:
         with pytest.raises(ValueError, match="(clip|template): expected .* got"):
-            AddPrompts.execute(prefix, load_demo_model()[1], "a car")
+            add(prefix, load_demo_model()[1], "a car")
         bare = replace(prefix, groups=replace(prefix.groups, template=None))
         with pytest.raises(ValueError, match="clip: expected the one that .* groups were made with.*'a red car'"):
-            AddPrompts.execute(bare, load_demo_model()[1], "a car")
+            add(bare, load_demo_model()[1], "a car")

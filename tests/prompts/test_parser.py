@@ -7,7 +7,7 @@ import math
 
 import pytest
 from comfyui_sage.sage_core.prompts import parser
-from comfyui_sage.sage_core.prompts.parser import expand_braces, parse_prompts
+from comfyui_sage.sage_core.prompts.parser import expand_braces, parse_items, parse_prompts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,6 +133,31 @@ class TestBraces:
             assert expand_braces(text)
         except ValueError as error:
             assert "at character" in str(error)  # noqa: PT017
+
+
+class TestItems:
+    def test_one_text_is_parsed(self) -> None:
+        assert parse_items(["# cars\na {red|blue} car"]) == ("a red car", "a blue car")
+
+    def test_several_texts_are_a_prompt_each(self) -> None:
+        texts = ["a {red|blue} car", "# 1\n of  2 ", "", " \n", "{", "a car", "a car"]
+        assert parse_items(texts) == ("a {red|blue} car", "# 1 of 2", "{", "a car", "a car")
+
+    @pytest.mark.parametrize("items", [[], ["", " "], ["# nothing"]])
+    def test_none(self, items: list[str]) -> None:
+        assert parse_items(items, required=False) == ()
+        with pytest.raises(ValueError, match="prompts: expected .* got (0|none)"):
+            parse_items(items)
+
+    def test_no_texts(self) -> None:
+        with pytest.raises(ValueError, match="prompts: expected a list of texts, got int as item 2"):
+            parse_items(["a car", 5])  # type: ignore[list-item]
+
+    def test_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(parser, "MAX_PROMPTS", 2)
+        assert parse_items(["a", "b"]) == ("a", "b")
+        with pytest.raises(ValueError, match="prompts: expected a list with 1 to 2 prompts, got 3"):
+            parse_items(["a", "b", "c"])
 
 
 class TestErrors:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 import pytest
-from comfyui_sage.nodes import group_prompts
-from comfyui_sage.sage_core.prompts import files
+from comfyui_sage.nodes.group_prompts import SemanticGroupPrompts
+from comfyui_sage.nodes.prompt_inputs import all_prompts
+from comfyui_sage.nodes.prompt_list import PromptList
 from comfyui_sage.sage_core.prompts.files import read_prompts
+from comfyui_sage.sage_core.prompts.prompt_list import Prompt
 
 
 def write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
@@ -20,18 +25,19 @@ def write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
 
 def test_a_text_file_is_what_people_type(tmp_path: Path) -> None:
     path = write(tmp_path, "list.txt", "# cars\r\na {red|blue} car\r\n\r\nein Käfer\n", "utf-8-sig")
-    assert read_prompts(path) == ("a red car", "a blue car", "ein Käfer")
+    assert read_prompts(path).texts == ("a red car", "a blue car", "ein Käfer")
 
 
-def test_the_column_prompt_of_a_csv_file(tmp_path: Path) -> None:
-    text = 'id,Prompt,seed\n1,"a red car, snow",5\n2,"two ""fast"" cars\n at night",6\n3,,7\n4\n\n'
-    text += "5,# not a comment {a|b},8\n"
-    expected = ("a red car, snow", 'two "fast" cars at night', "# not a comment {a|b}")
-    assert read_prompts(write(tmp_path, "list.CSV", text)) == expected
+def test_a_table(tmp_path: Path) -> None:
+    text = "id;Prompt;negative\n1;a red car, snow;blurry\n"
+    assert read_prompts(write(tmp_path, "list.CSV", text)).prompts == (Prompt("a red car, snow", "blurry"),)
+    text = "prompt\tname\na red car; snow\tcar\n"
+    assert read_prompts(write(tmp_path, "list.tsv", text)).prompts == (Prompt("a red car; snow", name="car"),)
 
 
-def test_the_first_column_if_none_has_the_name(tmp_path: Path) -> None:
-    assert read_prompts(write(tmp_path, "list.csv", "a car,1\na boat,2\n")) == ("a car", "a boat")
+def test_notes_name_the_file(tmp_path: Path) -> None:
+    notes = read_prompts(write(tmp_path, "list.csv", "a car, red\na boat\n")).notes
+    assert notes == ("prompt_file: list.csv: no column is called prompt; every line is one prompt",)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +45,9 @@ def test_the_first_column_if_none_has_the_name(tmp_path: Path) -> None:
     [
         ("a.txt", "# nothing\n", "prompt_file: a.txt: prompts: expected at least one prompt"),
         ("a.txt", "a {red car", r"prompt_file: a.txt: prompts, line 1: '{'"),
-        ("a.csv", "", "expected 1 to 100000 prompts in a.csv, got 0"),
-        ("a.csv", "prompt,seed\n,1\n", "expected 1 to 100000 prompts in a.csv, got 0"),
+        ("a.csv", "", "prompt_file: a.csv: expected 1 to 100000 prompts, got 0"),
+        ("a.csv", "prompt,seed\n,1\n", "prompt_file: a.csv: expected 1 to 100000 prompts, got 0"),
+        ("a.csv", 'prompt,seed\n"a car,1\n', "prompt_file: a.csv: line 2: expected a closing quote"),
     ],
 )
 def test_files_without_a_prompt(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -48,19 +55,34 @@ def test_files_without_a_prompt(tmp_path: Path, name: str, text: str, message: s
         read_prompts(write(tmp_path, name, text))
 
 
-def test_other_files(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="prompt_file: expected a text file in UTF-8"):
-        read_prompts(write(tmp_path, "a.txt", "naïve", "utf-16"))
-    with pytest.raises(ValueError, match="prompt_file: expected a text file"):
-        read_prompts(tmp_path / "missing.txt")
-    with pytest.raises(ValueError, match="comma-separated"):
-        read_prompts(write(tmp_path, "a.csv", "x" * 200_000))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    texts = ("ein Käfer", "雪の中の猫", "🦊")
+    assert read_prompts(write(tmp_path, "a.txt", "\n".join(texts), encoding)).texts == texts
+    path = write(tmp_path, "a.csv", "prompt\n" + "\n".join(texts), encoding)
+    assert read_prompts(path).texts == texts
+    big_endian = tmp_path / "b.txt"
+    big_endian.write_bytes(codecs.BOM_UTF16_BE + "ein Käfer".encode("utf-16-be"))
+    assert read_prompts(big_endian).texts == ("ein Käfer",)
 
 
-def test_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_PROMPTS", 2)
-    with pytest.raises(ValueError, match="expected 1 to 2 prompts in a.csv, got 3"):
-        read_prompts(write(tmp_path, "a.csv", "a\nb\nc\n"))
+@pytest.mark.parametrize(
+    ("text", "encoding", "line"),
+    [("a car\nein Käfer", "cp1252", 2), ("猫", "shift-jis", 1), ("a car\na boat", "utf-16-le", 1)],
+)
+def test_other_encodings_name_the_line(tmp_path: Path, text: str, encoding: str, line: int) -> None:
+    for name in ("a.txt", "a.csv"):
+        message = f"prompt_file: {name}: line {line}: expected text in UTF-8, .* save as UTF-8"
+        with pytest.raises(ValueError, match=message):
+            read_prompts(write(tmp_path, name, text, encoding))
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "folder.txt").mkdir()
+    for name in ("missing.txt", "pipe.txt", "folder.txt"):
+        with pytest.raises(ValueError, match=f"prompt_file: {name}: expected a text file, got .*{name}"):
+            read_prompts(tmp_path / name)
 
 
 class TestNode:
@@ -68,28 +90,35 @@ class TestNode:
     def input_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(folder_paths, "get_input_directory", lambda: str(tmp_path))
 
-    def test_files_of_the_input_folder_are_offered(self, tmp_path: Path) -> None:
-        for name in ("b.csv", "a.txt", "c.png"):
+    @pytest.mark.parametrize("node", [SemanticGroupPrompts, PromptList])
+    def test_files_of_the_input_folder_are_offered(self, node: Any, tmp_path: Path) -> None:
+        for name in ("b.csv", "a.txt", "c.png", "d.TSV"):
             write(tmp_path, name, "x")
-        inputs = {each.id: each for each in group_prompts.SemanticGroupPrompts.define_schema().inputs}
-        assert inputs["prompt_file"].options == ["none", "a.txt", "b.csv"]
+        inputs = {each.id: each for each in node.define_schema().inputs}
+        assert inputs["prompt_file"].options == ["none", "a.txt", "b.csv", "d.TSV"]
 
     def test_typed_prompts_come_first_and_need_not_be(self, tmp_path: Path) -> None:
         write(tmp_path, "a.csv", "from a file")
-        assert group_prompts.all_prompts("typed", "a.csv") == ("typed", "from a file")
-        assert group_prompts.all_prompts("# nothing", "a.csv") == ("from a file",)
-        assert group_prompts.all_prompts("typed", "none") == ("typed",)
+        assert all_prompts(["typed"], "a.csv").texts == ("typed", "from a file")
+        assert all_prompts(["# nothing"], "a.csv").texts == ("from a file",)
+        assert all_prompts(["# one", "two"], "a.csv").texts == ("# one", "two", "from a file")
+        assert all_prompts(["", " "], "a.csv").texts == ("from a file",)
+        assert all_prompts(["typed"], "none").texts == ("typed",)
         with pytest.raises(ValueError, match="prompts: expected at least one prompt"):
-            group_prompts.all_prompts("# nothing", "none")
+            all_prompts(["# nothing"], "none")
 
     def test_no_way_out_of_the_input_folder(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"got {tmp_path}/passwd"):
-            group_prompts.all_prompts("", "../../etc/passwd")
+            all_prompts([""], "../../etc/passwd")
 
-    def test_a_changed_file_is_another_input(self, tmp_path: Path) -> None:
-        fingerprint = group_prompts.SemanticGroupPrompts.fingerprint_inputs
+    @pytest.mark.parametrize("node", [SemanticGroupPrompts, PromptList])
+    def test_a_changed_file_is_another_input(self, node: Any, tmp_path: Path) -> None:
         path = write(tmp_path, "a.txt", "a car")
-        before = fingerprint(prompt_file="a.txt", prompts="x")
+        inputs = {"prompts": ["x"], "other": (None,)}  # as ComfyUI gives a text, and what another node will give
+        before = node.fingerprint_inputs(prompt_file=["a.txt"], **inputs)
+        assert node.fingerprint_inputs(prompt_file=["a.txt"], **inputs) == before
         os.utime(path, ns=(1, 1))
-        assert fingerprint(prompt_file="a.txt", prompts="x") != before
-        assert fingerprint(prompt_file="none") == fingerprint(prompt_file="missing.txt")
+        assert node.fingerprint_inputs(prompt_file=["a.txt"], **inputs) != before
+        assert node.fingerprint_inputs(prompt_file=["none"]) == node.fingerprint_inputs(prompt_file=["missing.txt"])
+        assert node.fingerprint_inputs(prompt_file=["none"]) == node.fingerprint_inputs()
+        assert math.isnan(node.fingerprint_inputs(prompt_file=(None,))), "a name that comes later: run again"

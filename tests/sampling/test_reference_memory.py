@@ -18,7 +18,7 @@ from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAd
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
-from comfyui_sage.sage_core.sampling import guiders, ksampler
+from comfyui_sage.sage_core.sampling import ksampler, planner
 from comfyui_sage.sage_core.sampling.content import content
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from comfyui_sage.sage_core.sampling.reference_memory import MEMORY, ReferenceMemory, RememberedRun, RunKey
@@ -404,7 +404,7 @@ class TestWithoutReuse:
         _, images, paid = render(groups)
         record, again, second = render(groups)
         assert record.remembered == (None, None, "at 120") and second == paid - WHOLE
-        assert record.warnings == (guiders._CHOSEN_CONDITION,)
+        assert record.warnings == (planner._CHOSEN_CONDITION,)
         assert_equal(again[:2], images[:2])
 
 

@@ -39,6 +39,7 @@ import comfy.sd1_clip
 import comfy.supported_models as configs
 import comfy.supported_models_base
 import comfy.taesd.taesd
+import comfy.text_encoders.flux
 import open_clip
 import safetensors.torch
 import torch
@@ -371,6 +372,25 @@ def clip_l() -> comfy.sd.CLIP:
     with torch.inference_mode(False):
         clip = comfy.sd.CLIP(target, model_options=options)
         fill(clip.cond_stage_model.clip_l.transformer, seed=0)
+    return clip
+
+
+@functools.lru_cache
+def flux_clip() -> comfy.sd.CLIP:
+    """Flux's two text encoders, T5 one thin layer of width 64: at least 256 tokens, and any number above. Fits `flux`.
+
+    So do other encoders that are language models; only CLIP comes in pieces of 77 tokens.
+    """
+    t5 = {"num_layers": 1, "d_model": INPUTS["flux"].width, "d_ff": 64, "d_kv": 16, "num_heads": 2}
+    thin = {"num_hidden_layers": 1, "intermediate_size": 64}
+    options = {"clip_l_model_config": thin, "t5xxl_model_config": t5, "dtype": torch.float32}
+    target = comfy.supported_models_base.ClipTarget(
+        comfy.text_encoders.flux.FluxTokenizer, comfy.text_encoders.flux.flux_clip()
+    )
+    with torch.inference_mode(False):
+        clip = comfy.sd.CLIP(target, model_options={**options, "load_device": CPU, "offload_device": CPU})
+        fill(clip.cond_stage_model.clip_l.transformer, seed=0)
+        fill(clip.cond_stage_model.t5xxl.transformer, seed=0)
     return clip
 
 

@@ -7,6 +7,7 @@ import { load } from "./module.mjs";
 const { VALUES_BEFORE, setMissingWidgets, withMissingInputs } = await load("graphs/appended_inputs.js");
 
 const BEFORE = { share_mode: "fixed", correction: "off" };
+const ALL_BEFORE = { ...BEFORE, latent_rows: "variations" };
 const PANEL = { name: "running_panel", value: "", serialize: false };
 
 /** The values of a sampler that has taken the saved ones, and has these defaults for the others. */
@@ -59,12 +60,15 @@ test("in API format, inputs that are left out are set on the nodes that have the
   const linked = graph[3];
   assert.deepEqual(withMissingInputs(graph), {
     ...graph,
-    1: { class_type: "SageKSampler", inputs: { ...BEFORE, share: 0.4 } },
-    3: { ...linked, inputs: { ...BEFORE, ...linked.inputs } },
+    1: { class_type: "SageKSampler", inputs: { ...ALL_BEFORE, share: 0.4 } },
+    2: { class_type: "SageGuider", inputs: { ...ALL_BEFORE, share_mode: "tree", correction: "on" } },
+    3: { ...linked, inputs: { ...ALL_BEFORE, ...linked.inputs } },
   });
   assert.deepEqual(graph, given);
 });
 
-test("the samplers did not correct before", () => {
-  assert.deepEqual(VALUES_BEFORE, { SageSharedKSamplerPrefix: BEFORE, SageKSampler: BEFORE, SageGuider: BEFORE });
+test("the samplers did not correct before, and took all rows for every prompt", () => {
+  const values = Object.values(VALUES_BEFORE);
+  assert.deepEqual(Object.keys(VALUES_BEFORE), ["SageSharedKSamplerPrefix", "SageKSampler", "SageGuider"]);
+  assert.deepEqual(values, Array(3).fill(ALL_BEFORE));
 });

@@ -8,7 +8,7 @@
  * @typedef {Record<string, string>} Values by the names of the inputs
  */
 
-const SAMPLER = { share_mode: "fixed", correction: "off" };
+const SAMPLER = { share_mode: "fixed", correction: "off", latent_rows: "variations" };
 /** The values in graphs from before, by the class of the node. @type {Partial<Record<string, Values>>} */
 export const VALUES_BEFORE = { SageSharedKSamplerPrefix: SAMPLER, SageKSampler: SAMPLER, SageGuider: SAMPLER };
 

@@ -207,6 +207,6 @@ export class GroupsPanel {
 /** @param {string[]} prompts @param {Grouping} grouping @param {Settings} settings */
 function summaryText(prompts, { groups, threshold, share, saved }, { threshold_mode }) {
   const how = `threshold ${digits(threshold)} (${threshold_mode})`;
-  const saving = `saves ${(100 * saved).toFixed(1)}% at share ${share}`;
+  const saving = `saves ${(100 * saved).toFixed(1)}% at share ${share} without correction`;
   return `${count(prompts.length, "prompt")} in ${count(groups.length, "group")}, ${how}, ${saving}`;
 }

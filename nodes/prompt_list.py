@@ -1,0 +1,70 @@
+"""SagePromptList."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..sage_core.prompts.names import prompt_names
+from .list_inputs import takes_lists
+from .prompt_inputs import NO_FILE, all_prompts, file_fingerprint, prompt_file_input, prompts_input
+from .sockets import CATEGORY, searched_as
+
+log = logging.getLogger(__name__)
+
+
+class PromptList(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SagePromptList",
+            display_name="Prompt List",
+            category=CATEGORY,
+            description=(
+                "Gives a list of prompts, one by one. Connect it to any node: ComfyUI runs that node, and those after "
+                "it, once per prompt."
+            ),
+            is_input_list=True,
+            inputs=[
+                prompts_input(),
+                io.String.Input(
+                    "negative", multiline=True, dynamic_prompts=False, default="", optional=True,
+                    tooltip="The negative prompt of every prompt that has none of its own in the file.",
+                ),
+                prompt_file_input("The columns 'negative' and 'name' are used too. "),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="prompt", is_output_list=True,
+                    tooltip="The prompts, one by one. For example for CLIP Text Encode.",
+                ),
+                io.String.Output(
+                    display_name="negative", is_output_list=True, tooltip="The negative prompt of each prompt.",
+                ),
+                io.String.Output(
+                    display_name="name", is_output_list=True,
+                    tooltip="A short name of each prompt: the one in the file, or else the first words of the prompt. "
+                    "For example for the filename_prefix of Save Image.",
+                ),
+            ],
+            **searched_as("prompt list", "batch prompts", "multiple prompts", "wildcard", "storyboard"),
+        )  # fmt: skip
+
+    @classmethod
+    @takes_lists("prompts")
+    def fingerprint_inputs(cls, prompt_file: str | None = NO_FILE, **inputs: Any) -> Any:
+        return file_fingerprint(prompt_file)
+
+    @classmethod
+    @takes_lists("prompts")
+    def execute(cls, prompts: list[str], negative: str = "", prompt_file: str = NO_FILE) -> io.NodeOutput:
+        listed = all_prompts(prompts, prompt_file)
+        for note in listed.notes:
+            log.warning("SAGE: %s", note)
+        negatives = [prompt.negative or negative for prompt in listed.prompts]
+        return io.NodeOutput(list(listed.texts), negatives, list(prompt_names(listed.prompts)))
+
+
+NODES = [PromptList]

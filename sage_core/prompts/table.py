@@ -1,0 +1,169 @@
+"""Prompt lists from tables: CSV in its dialects, and lists with commas that are no tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from .parser import MAX_PROMPTS
+from .prompt_list import Prompt, PromptList
+
+# Between cells, where a file does not say it. Prompts have commas too, so they come last.
+_SEPARATORS = ("\t", ";", ",")
+# The line with which Excel says it.
+_SEPARATOR_LINE = r'"?sep=(.)"?\s*'
+# Names of the columns, best first; in files also with capitals, "_" or a plural "s".
+_NAMES = {
+    "text": ("prompt", "positive", "text", "positive prompt"),
+    "negative": ("negative", "negative prompt"),
+    "name": ("name",),
+}
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row that is not blank.
+
+    Attributes:
+        line: number of its first line, from 1.
+        text: the row as it is in the file.
+    """
+
+    line: int
+    cells: list[str]
+    text: str
+
+    def cell(self, at: int) -> str:
+        """A cell with single white space; empty where the row has none there."""
+        return " ".join(self.cells[at].split()) if at < len(self.cells) else ""
+
+    def whole(self) -> str:
+        """The only cell, or the whole row where there are more."""
+        return self.cell(0) if len(self.cells) == 1 else " ".join(self.text.split())
+
+
+def read_table(text: str, separator: str | None = None) -> PromptList:
+    """Prompts of a CSV file, with their negative prompts and names.
+
+    The first row names the columns. If no name is known there, the prompts are in the first column of a table. But
+    where the rows have different numbers of cells, or a space after a comma, this is a list of prompts with commas, and
+    every row is one. Prompts are used unchanged, without braces and comments; rows without one are left out.
+
+    Args:
+        separator: between cells; None finds it.
+
+    Raises:
+        ValueError: a quote is not closed, a row has too many cells, or there are too many prompts or none.
+    """
+    lines = list(io.StringIO(text, newline=""))
+    declared = re.fullmatch(_SEPARATOR_LINE, lines[0], re.IGNORECASE) if lines else None
+    if declared:
+        separator, lines[0] = declared[1], "\n"
+    separators = _SEPARATORS if separator is None else (separator,)
+    listed = _below_header(lines, separators) or _without_header(lines, separators)
+    if not 0 < len(listed.prompts) <= MAX_PROMPTS:
+        raise ValueError(f"expected 1 to {MAX_PROMPTS} prompts, got {len(listed.prompts)}.")
+    return listed
+
+
+def _below_header(lines: Sequence[str], separators: Iterable[str]) -> PromptList | None:
+    """The prompts of a table whose first row names their column; None where it does not."""
+    headers = ((separator, _header(lines, separator)) for separator in separators)
+    named = [(separator, header) for separator, header in headers if "text" in _columns(header)]
+    if not named:
+        return None
+    separator, header = max(named, key=lambda each: len(each[1]))
+    columns, rows = _columns(header), _rows(lines, separator, skip_spaces=True)
+    next(rows)
+    if len(header) == 1:
+        return _listed(Prompt(row.whole()) for row in rows)
+    return _listed(_prompt(row, columns, len(header)) for row in rows)
+
+
+def _without_header(lines: Sequence[str], separators: Sequence[str]) -> PromptList:
+    """The prompts of a table or a list whose first row is a prompt already."""
+    for separator in separators:
+        if _is_table(rows := _rows_if_any(lines, separator)):
+            note = f"no column is called prompt; the first of the {len(rows[0].cells)} columns was used"
+            return _listed((Prompt(row.cell(0)) for row in rows), note)
+    rows = list(_rows(lines, separators[-1]))
+    note = "no column is called prompt; every line is one prompt"
+    return _listed((Prompt(row.whole()) for row in rows), *[note] * any(len(row.cells) > 1 for row in rows))
+
+
+def _is_table(rows: Sequence[_Row]) -> bool:
+    """Whether the separators of some rows are no punctuation.
+
+    Programs write as many in every row, and no space after them.
+    """
+    widths = {len(row.cells) for row in rows}
+    is_prose = any(cell.startswith(" ") for row in rows for cell in row.cells[1:])
+    return len(rows) > 1 and len(widths) == 1 and 1 not in widths and not is_prose
+
+
+def _header(lines: Sequence[str], separator: str) -> list[str]:
+    """The cells of the first row; none where it cannot be read."""
+    try:
+        return next((row.cells for row in _rows(lines, separator, skip_spaces=True)), [])
+    except ValueError:
+        return []
+
+
+def _columns(header: Sequence[str]) -> dict[str, int]:
+    """The places of the known columns, by field of a prompt."""
+    names = [" ".join(cell.replace("_", " ").lower().split()).removesuffix("s") for cell in header]
+    found = ((field, next((name for name in known if name in names), None)) for field, known in _NAMES.items())
+    return {field: names.index(name) for field, name in found if name is not None}
+
+
+def _prompt(row: _Row, columns: Mapping[str, int], width: int) -> Prompt:
+    """The prompt of a row.
+
+    Raises:
+        ValueError: the row has more cells than the header, so that a prompt would be cut.
+    """
+    if any(cell.strip() for cell in row.cells[width:]):
+        raise ValueError(
+            f'line {row.line}: expected {width} cells, as in the first row, got {len(row.cells)}. Put quotes (") '
+            "around every prompt."
+        )
+    return Prompt(**{field: row.cell(at) for field, at in columns.items()})
+
+
+def _listed(prompts: Iterable[Prompt], *notes: str) -> PromptList:
+    return PromptList(tuple(prompt for prompt in prompts if prompt.text), notes)
+
+
+def _rows_if_any(lines: Sequence[str], separator: str) -> list[_Row]:
+    """The rows; none where the quotes say that this is not the separator."""
+    try:
+        return list(_rows(lines, separator))
+    except ValueError:
+        return []
+
+
+def _rows(lines: Sequence[str], separator: str, *, skip_spaces: bool = False) -> Iterator[_Row]:
+    """The rows that are not blank.
+
+    Args:
+        skip_spaces: whether spaces after a separator are no part of the cell.
+
+    Raises:
+        ValueError: names the line where a quote is not closed.
+    """
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=skip_spaces, strict=True)
+    start = 0
+    try:
+        for cells in reader:
+            text = "".join(lines[start : reader.line_num])
+            if text.strip():
+                yield _Row(start + 1, cells, text)
+            start = reader.line_num
+    except csv.Error as error:
+        raise ValueError(
+            f'line {start + 1}: expected a closing quote (") for every opening one, got: {error}. Write two quotes '
+            "for a quote inside a cell."
+        ) from error

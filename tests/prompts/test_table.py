@@ -1,0 +1,129 @@
+"""Prompt lists from tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from comfyui_sage.sage_core.prompts import table
+from comfyui_sage.sage_core.prompts.prompt_list import Prompt
+from comfyui_sage.sage_core.prompts.table import read_table
+from hypothesis import given
+from hypothesis import strategies as st
+
+CELL = st.text(st.sampled_from("abc ,;\"\t\n'é猫"), max_size=8)
+ROWS = [Prompt("a red car, snow", "blurry", "shot 1"), Prompt("a boat; sea", "", "shot 2")]
+
+
+def whole_lines(text: str) -> tuple[str, ...]:
+    """The prompts of a list without columns."""
+    listed = read_table(text)
+    assert listed.notes == ("no column is called prompt; every line is one prompt",)
+    return listed.texts
+
+
+def as_csv(rows: list[list[str]], separator: str) -> str:
+    """What Python's own writer makes of some cells."""
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=separator).writerows(rows)
+    return out.getvalue()
+
+
+class TestColumns:
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    @pytest.mark.parametrize("header", [
+        ["id", "prompt", "negative", "name"], ["ID", "Prompts", " Negatives ", "NAME"],
+        ["id", "Positive", "negative_prompt", "Name"], ["id", "text", "Negative Prompt", "names"],
+        ["text", "prompt", "negative", "name"],
+    ])  # fmt: skip
+    def test_are_found_by_name(self, header: list[str], separator: str) -> None:
+        cells = [["7", row.text, row.negative, row.name] for row in ROWS]
+        assert read_table(as_csv([header, *cells], separator)).prompts == tuple(ROWS)
+
+    def test_cells_are_used_as_they_are(self) -> None:
+        text = 'id,prompt,seed\n1,"two ""fast"" cars\n at night",6\n3,,7\n4\n\n5,# not a comment {a|b},8\n,,\n'
+        listed = read_table(text)
+        assert listed.texts == ('two "fast" cars at night', "# not a comment {a|b}")
+        assert listed.notes == ()
+
+    def test_spaces_after_the_separators(self) -> None:
+        assert read_table('id, prompt\n1, "a red car, snow"\n').texts == ("a red car, snow",)
+
+    def test_one_column(self) -> None:
+        """It needs no separator, so its commas are part of the prompts."""
+        listed = read_table('Prompts\na red car, snow\n"a boat, sea"\na tree; hill\n')
+        assert (listed.texts, listed.notes) == (("a red car, snow", "a boat, sea", "a tree; hill"), ())
+
+    @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=4), st.sampled_from(",;\t"))
+    def test_what_a_program_wrote_comes_back(self, cells: list[tuple[str, str, str]], separator: str) -> None:
+        clean = [[" ".join(cell.split()) for cell in row] for row in cells]
+        if any(row[0] for row in clean):
+            text = as_csv([["prompt", "negative", "name"], *map(list, cells)], separator)
+            assert read_table(text).prompts == tuple(Prompt(*row) for row in clean if row[0])
+
+
+class TestSeparators:
+    @pytest.mark.parametrize("first", ["sep=;", "SEP=;\r", '"sep=;"'])
+    def test_a_first_line_says_it(self, first: str) -> None:
+        listed = read_table(f"{first}\nname;prompt\ncar;a red car, snow\n")
+        assert listed.prompts == (Prompt("a red car, snow", name="car"),)
+        with pytest.raises(ValueError, match="line 3: expected 2 cells"):
+            read_table(f"{first}\nname;prompt\ncar;a red car; snow\n")
+
+    def test_the_caller_says_it(self) -> None:
+        text = "prompt;x\tname\na;b,c\td\n"
+        assert read_table(text).texts == ("a",)
+        assert read_table(text, "\t").texts == ("prompt;x", "a;b,c")
+
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    def test_a_table_without_names(self, separator: str) -> None:
+        listed = read_table(as_csv([["a car, red", "1", ""], ["a boat", "2", "x"]], separator))
+        assert listed.texts == ("a car, red", "a boat")
+        assert listed.notes == ("no column is called prompt; the first of the 3 columns was used",)
+
+
+class TestListsWithCommas:
+    """Nothing is cut: every line is a prompt."""
+
+    def test_lines_of_different_length(self) -> None:
+        text = 'a red car,snow\na boat\n"a tree, hill"\na "fast" car, night,rain\n'
+        assert whole_lines(text) == ("a red car,snow", "a boat", "a tree, hill", 'a "fast" car, night,rain')
+
+    def test_lines_of_the_same_length(self) -> None:
+        assert whole_lines("a red car, snow\na boat, sea\n") == ("a red car, snow", "a boat, sea")
+
+    def test_one_line(self) -> None:
+        assert whole_lines("a red car,snow") == ("a red car,snow",)
+
+    def test_lines_without_commas(self) -> None:
+        listed = read_table('a car\n"a boat"\n')
+        assert (listed.texts, listed.notes) == (("a car", "a boat"), ())
+
+
+class TestErrors:
+    @pytest.mark.parametrize(("text", "line"), [
+        ('prompt,seed\na boat,1\n"a red car,5\na tree,6\n', 3),
+        ('prompt,seed\n"two\nlines",1\n"a red car,5\na "big" tree,6\n', 4),
+        ('a boat\n\n"a red car, snow\na tree\n', 3),
+        ('"prompt,seed\na boat,1\n', 1),
+        ("prompt,seed\n" + "x" * 200_000, 2),
+    ])  # fmt: skip
+    def test_an_open_quote_names_the_line(self, text: str, line: int) -> None:
+        with pytest.raises(ValueError, match=f'^line {line}: expected a closing quote \\("\\)'):
+            read_table(text)
+
+    def test_a_prompt_that_would_be_cut(self) -> None:
+        with pytest.raises(ValueError, match="line 3: expected 2 cells, as in the first row, got 3. Put quotes"):
+            read_table("id,prompt\n1,a boat,\n2,a red car, snow\n")
+
+    @pytest.mark.parametrize("text", ["", "\n\n", "sep=;\n", "prompt\n", "prompt,name\n,x\n"])
+    def test_no_prompts(self, text: str) -> None:
+        with pytest.raises(ValueError, match="expected 1 to 100000 prompts, got 0"):
+            read_table(text)
+
+    def test_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(table, "MAX_PROMPTS", 2)
+        assert read_table("a\nb\n").texts == ("a", "b")
+        with pytest.raises(ValueError, match="expected 1 to 2 prompts, got 3"):
+            read_table("a\nb\nc\n")
