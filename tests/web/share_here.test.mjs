@@ -117,7 +117,7 @@ test("every output for latents that is used is split", () => {
 test("a sampler that leads nowhere, and has nothing but its model", () => {
   const graph = new Graph().addAll({ load: "Load", sample: "KSampler" }).linkAll("load.model > sample.model");
   const { missing } = share(graph);
-  assert.match(missing, /Connect “prompt” of Prompt List to the text of your text encoder\./);
+  assert.match(missing, /Connect “prompt” of “SagePromptList” to the text of your text encoder\./);
   assert.deepEqual(graph.describe(), [
     ...COMMON, "SageShare.latent > sample.latent_image", "SageShare.model > sample.model", "SageShare.negative > sample.negative",
     "SageShare.positive > sample.positive", "load.model > SageShare.model", "sample.latent > SageSplitByPrompt.latent",

@@ -90,7 +90,7 @@ function listBefore(share, list) {
   const text = encoder && findText(encoder);
   if (text) takeText(text, list);
   const missing = encoder ? `“${encoder.title}”, in place of what it is connected to` : "your text encoder";
-  return { list, missing: text ? "" : `Connect “prompt” of Prompt List to the text of ${missing}.` };
+  return { list, missing: text ? "" : `Connect “prompt” of “${list.title}” to the text of ${missing}.` };
 }
 
 /** Moves the text of an encoder to Prompt List. @param {EncoderText} text @param {GraphNode} list */
