@@ -15,6 +15,7 @@ import { WorkflowPage, launch } from "./page.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
+import { ShareHereUser, useShareHere } from "./share_here.mjs";
 
 // How many images each workflow saves. The first one saves 24 images and the grid.
 const IMAGES = {
@@ -146,6 +147,12 @@ async function checkBlueprint(renderer, problems) {
   await inTab("blueprint", renderer, "end", use, problems);
 }
 
+/** The command in a sampler's menu that puts three nodes around it. */
+async function checkShareHere(renderer, problems) {
+  const use = (page, shot) => useShareHere(new ShareHereUser(page), shot, problems);
+  await inTab("share_here", renderer, "end", use, problems);
+}
+
 /** Calls `use` with a new tab and gives what it returns. Every message on the console is a problem. */
 async function inTab(name, renderer, moment, use, problems) {
   await server.changeSettings({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
@@ -183,6 +190,7 @@ for (const renderer of renderers) {
   await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
   await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));
   await check(`blueprint, ${renderer}`, (problems) => checkBlueprint(renderer, problems));
+  await check(`share here, ${renderer}`, (problems) => checkShareHere(renderer, problems));
 }
 for (const name of names) {
   for (const renderer of renderers) {

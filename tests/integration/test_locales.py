@@ -11,7 +11,7 @@ import pytest
 from comfyui_server import Server
 from export_texts import LANGUAGES, LOCALES, node_texts
 
-FILES = ("nodeDefs.json", "settings.json")
+FILES = ("nodeDefs.json", "settings.json", "commands.json")
 
 
 def read(language: str, file: str) -> dict[str, Any]:
@@ -40,6 +40,15 @@ def test_every_setting_is_there() -> None:
     source = (LOCALES.parent / "web" / "progress_panels.js").read_text("utf-8")
     known = {name.replace(".", "_") for name in re.findall(r'"(SAGE\.\w+)"', source)}
     assert known == set(read("en", "settings.json"))
+
+
+def test_every_command_is_there() -> None:
+    source = (LOCALES.parent / "web" / "share_here.js").read_text("utf-8")
+    known = {
+        name.replace(".", "_"): label
+        for name, label in re.findall(r'COMMAND = "([^"]+)";\nconst LABEL = "([^"]+)"', source)
+    }
+    assert known == {name: command["label"] for name, command in read("en", "commands.json").items()}
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -86,3 +86,19 @@ function hosts({ rootGraph, id }) {
   const graphs = [rootGraph, ...rootGraph.subgraphs.values()];
   return graphs.flatMap(({ nodes }) => nodes).filter((node) => node.isSubgraphNode() && node.subgraph.id === id);
 }
+
+/**
+ * On the nodes around a subgraph that show the box of one of its nodes, shows the box of another one instead. ComfyUI
+ * 0.3.75 has such boxes; newer pages link them to the border of the subgraph.
+ *
+ * @param {Box} box
+ * @param {Box} other
+ */
+export function showInstead(box, other) {
+  const nameOf = (/** @type {Box} */ { node, slot }) => [String(node.id), node.inputs[slot].name];
+  const isBox = (/** @type {unknown} */ shown) => String(shown) === String(nameOf(box));
+  for (const { properties } of hosts(graphOf(box.node))) {
+    const { proxyWidgets } = properties;
+    if (Array.isArray(proxyWidgets)) properties.proxyWidgets = proxyWidgets.map((shown) => (isBox(shown) ? nameOf(other) : shown));
+  }
+}

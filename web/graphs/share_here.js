@@ -6,7 +6,7 @@
  * @typedef {import("./sampler_parts.js").SamplerParts} SamplerParts
  */
 
-import { findEncoder, findText, setText, textOf } from "./encoder_text.js";
+import { findEncoder, findText, setText, showInstead, textOf } from "./encoder_text.js";
 import { leadFrom, leadTo, linksFrom, linkTo } from "./links.js";
 import { addAfter, addBefore, addBeside } from "./make_room.js";
 import { promptLine } from "./prompt_line.js";
@@ -89,16 +89,18 @@ function listBefore(share, list) {
   list.connect("prompt", share, "prompts");
   const text = encoder && findText(encoder);
   if (text) takeText(text, list);
-  const missing = encoder ? `“${encoder.title}”, in place of what it is connected to` : "the text encoder";
-  return { list, missing: text ? "" : `Connect “prompt” of Prompt List to the text of ${missing}.` };
+  const missing = encoder ? `“${encoder.title}”, in place of what it is connected to` : "your text encoder";
+  return { list, missing: text ? "" : `Connect “prompt” of “${list.title}” to the text of ${missing}.` };
 }
 
 /** Moves the text of an encoder to Prompt List. @param {EncoderText} text @param {GraphNode} list */
 function takeText({ inputs, boxes, link }, list) {
+  const prompts = { node: list, slot: list.findInputSlot("prompts") };
   const lines = boxes.map((box) => promptLine(textOf(box)));
-  if (lines[0]) setText({ node: list, slot: list.findInputSlot("prompts") }, lines[0]);
+  if (lines[0]) setText(prompts, lines[0]);
   if (link) leadTo(link, list, "prompts");
   for (const { node, slot } of inputs) list.connect("prompt", node, slot);
-  // The text stays where it was typed: a change of the links has set boxes on subgraph nodes anew.
+  // The text stays where it is typed. Other links have set boxes on the nodes around anew.
   if (link) boxes.forEach((box, index) => setText(box, lines[index]));
+  else inputs.forEach((box) => showInstead(box, prompts));
 }
