@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import folder_paths
 import pytest
 import torch
 from comfyui_sage.nodes.list_inputs import takes_lists
@@ -41,6 +42,14 @@ class TestNode:
         assert prompts == TEXTS
         assert negatives == ["blurry"] * 3
         assert names == ["a-red-car-in-the-snow", "a-blue-car-in-the-snow", "a-small-boat-on-the-sea"]
+
+    def test_the_log_says_how_a_table_was_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(folder_paths, "get_input_directory", lambda: str(tmp_path))
+        (tmp_path / "bare.csv").write_text("a red car, snow\na boat\n", "utf-8")
+        assert execute_listed(PromptList, "", prompt_file="bare.csv").args[0] == ["a red car, snow", "a boat"]
+        assert "SAGE: prompt_file: bare.csv: no column is called prompt; every line is one prompt" in caplog.messages
 
     def test_the_node_search_finds_it(self, comfyui_version: tuple[int, ...]) -> None:
         known = comfyui_version >= (0, 30)
