@@ -70,6 +70,25 @@ const LISTED = {
   files: node("SaveImage", { images: ["images", 0], filename_prefix: ["list", 2] }),
 };
 
+/** The same with shared steps, and a file per prompt. */
+const LIST_SHARED = {
+  demo: LISTED.demo,
+  latent: LISTED.latent,
+  list: LISTED.list,
+  positive: LISTED.positive,
+  negative: LISTED.negative,
+  share: node("SageShare", {
+    model: ["demo", 0], positive: ["positive", 0], latent_image: ["latent", 0], negative: ["negative", 0],
+    prompts: ["list", 0], share: 0.4,
+  }),
+  sampler: node("KSampler", {
+    model: ["share", 0], positive: ["share", 1], negative: ["share", 2], latent_image: ["share", 3], ...SAMPLING,
+  }),
+  split: node("SageSplitByPrompt", { groups: ["share", 4], latent: ["sampler", 0] }),
+  images: node("VAEDecode", { samples: ["split", 0], vae: ["demo", 2] }),
+  files: LISTED.files,
+};
+
 /** Graphs to run, then the pictures to take of the last one, with the places of its nodes: see `arrange`. */
 export const SCENES = [
   [
@@ -106,6 +125,19 @@ export const SCENES = [
       SagePromptList: {
         list: [0, 0, 290, 420], positive: [320, 0, 240, 110], negative: [320, 160, 240, 110],
         sampler: [320, 330], images: [320, 390], files: [590, 0, 300, 420],
+      },
+    },
+  ],
+  [
+    LIST_SHARED,
+    {
+      SageShare: {
+        share: [0, 0, 340, 760], sampler: [380, 0, 290, 320], split: [380, 370, 290, 140], images: [380, 570, 290, 60],
+        files: [710, 0, 300, 640],
+      },
+      SageSplitByPrompt: {
+        share: [0, 0], sampler: [0, 60, 290, 320], split: [330, 60, 290, 140], images: [330, 260, 290, 60],
+        files: [660, 0, 300, 420],
       },
     },
   ],
