@@ -15,7 +15,7 @@ from ..grouping.prompt_groups import PromptGroups, check_groups
 from ..validation import check_choice
 from . import latents
 from .guiders import BranchGuider, PrefixGuider, SageGuider
-from .latent_rows import Latent, has_own_rows, mark_rows, row_keys
+from .latent_rows import Latent, has_own_rows, mark_rows, row_keys, rows_for
 from .prefix import Prefix
 from .report import sampling_report
 from .shared_sampling import MakeListener, OnFinished
@@ -115,6 +115,8 @@ def _sample_with(
     settings = KSamplerSettings(**inputs)
     check_groups(groups)
     own_rows = has_own_rows(latent, settings.latent_rows, len(groups.prompts))
+    if own_rows:
+        latent = rows_for([latent], "prompts", groups.prompts).latent  # every prompt's rows get the noise they get alone
     guider = guider_class(
         model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction,
         settings.reuse, "prompts" if own_rows else "variations",
