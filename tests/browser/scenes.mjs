@@ -132,12 +132,12 @@ export const SCENES = [
     LIST_SHARED,
     {
       SageShare: {
-        share: [0, 0, 340, 760], sampler: [380, 0, 290, 320], split: [380, 370, 290, 140], images: [380, 570, 290, 60],
-        files: [710, 0, 300, 640],
+        share: [0, 0, 340, 680], sampler: [370, 0, 260, 320], split: [370, 370, 260, 140], images: [370, 570, 260, 60],
+        files: [660, 0, 250, 640],
       },
       SageSplitByPrompt: {
-        share: [0, 0], sampler: [0, 60, 290, 320], split: [330, 60, 290, 140], images: [330, 260, 290, 60],
-        files: [660, 0, 300, 420],
+        share: [0, 0], sampler: [0, 60, 260, 320], split: [300, 60, 260, 140], images: [300, 260, 260, 60],
+        files: [600, 0, 300, 420],
       },
     },
   ],
