@@ -1,48 +1,85 @@
-// A user who right-clicks a sampler and chooses "Share sampling here": in a workflow of core nodes, and in a subgraph.
+// A user who right-clicks a sampler and chooses "Share sampling here".
 
 import { compare, layoutProblems } from "./compare.mjs";
 
 const LABEL = "Share sampling here";
+const SAMPLER = "sampler";
 const TEXT = "#1 {red|blue} car\nin the snow";
 const LINE = "\\#1 \\{red\\|blue\\} car in the snow";
 const PROMPTS = "a red car in the snow\na blue boat on the sea\na yellow star at night";
 
-const node = (class_type, inputs = {}) => ({ class_type, inputs });
+const node = (title, class_type, inputs = {}) => ({ class_type, inputs, _meta: { title } });
+const FIXED = { control_after_generate: "fixed" };
 /** Text to image, as everyone has it; in API format. */
-const WORKFLOW = {
-  1: node("SageDemoModel"),
-  2: node("CLIPTextEncode", { clip: ["1", 1], text: TEXT }),
-  3: node("ConditioningZeroOut", { conditioning: ["2", 0] }),
-  4: node("EmptyLatentImage", { width: 128, height: 128, batch_size: 1 }),
-  5: node("KSampler", {
-    model: ["1", 0], positive: ["2", 0], negative: ["3", 0], latent_image: ["4", 0], seed: 1,
-    control_after_generate: "fixed", steps: 4, cfg: 2, sampler_name: "euler", scheduler: "simple",
+const SIMPLE = {
+  1: node("model", "SageDemoModel"),
+  2: node("encode", "CLIPTextEncode", { clip: ["1", 1], text: TEXT }),
+  3: node("zero", "ConditioningZeroOut", { conditioning: ["2", 0] }),
+  4: node("empty", "EmptyLatentImage", { width: 128, height: 128, batch_size: 1 }),
+  5: node(SAMPLER, "KSampler", {
+    model: ["1", 0], positive: ["2", 0], negative: ["3", 0], latent_image: ["4", 0], seed: 1, ...FIXED, steps: 4, cfg: 2,
+    sampler_name: "euler", scheduler: "simple",
   }),
-  6: node("VAEDecode", { samples: ["5", 0], vae: ["1", 2] }),
-  7: node("SaveImage", { images: ["6", 0], filename_prefix: "SAGE/share_here" }),
+  6: node("decode", "VAEDecode", { samples: ["5", 0], vae: ["1", 2] }),
+  7: node("save", "SaveImage", { images: ["6", 0], filename_prefix: "SAGE/share_here" }),
 };
-const PLACES = { 1: [0, 0], 2: [370, 0], 3: [370, 300], 4: [370, 430], 5: [820, 0], 6: [1150, 0], 7: [1400, 0] };
-/** What is put into a subgraph, and the node that is left with its text. */
-const INSIDE = [2, 3, 4, 5];
+/** Two samplers, one after the other, with the same guider. */
+const CUSTOM = {
+  1: SIMPLE[1],
+  2: SIMPLE[2],
+  4: SIMPLE[4],
+  5: node(SAMPLER, "SamplerCustomAdvanced", {
+    noise: ["11", 0], guider: ["8", 0], sampler: ["10", 0], sigmas: ["9", 0], latent_image: ["4", 0],
+  }),
+  6: node("decode", "VAEDecode", { samples: ["12", 0], vae: ["1", 2] }),
+  7: SIMPLE[7],
+  8: node("guider", "BasicGuider", { model: ["1", 0], conditioning: ["2", 0] }),
+  9: node("schedule", "BasicScheduler", { model: ["1", 0], scheduler: "simple", steps: 4, denoise: 1 }),
+  10: node("euler", "KSamplerSelect", { sampler_name: "euler" }),
+  11: node("noise", "RandomNoise", { noise_seed: 1, ...FIXED }),
+  12: node("second", "SamplerCustomAdvanced", {
+    noise: ["11", 0], guider: ["8", 0], sampler: ["10", 0], sigmas: ["9", 0], latent_image: ["5", 0],
+  }),
+};
+const PLACES = {
+  1: [0, 0], 2: [370, 0], 3: [370, 300], 4: [370, 430], 5: [820, 0], 6: [1500, 0], 7: [1760, 0], 8: [370, 640], 9: [0, 300],
+  10: [0, 500], 11: [0, 650], 12: [1150, 0],
+};
 
 const SHARED = [
-  "CLIPTextEncode.CONDITIONING > ConditioningZeroOut.conditioning", "CLIPTextEncode.CONDITIONING > SageShare.positive",
-  "ConditioningZeroOut.CONDITIONING > SageShare.negative", "EmptyLatentImage.LATENT > SageShare.latent_image",
-  "KSampler.LATENT > SageSplitByPrompt.latent", "SagePromptList.prompt > CLIPTextEncode.text",
-  "SagePromptList.prompt > SageShare.prompts", "SageShare.groups > SageSplitByPrompt.groups",
-  "SageShare.latent > KSampler.latent_image", "SageShare.model > KSampler.model",
-  "SageShare.negative > KSampler.negative", "SageShare.positive > KSampler.positive",
+  "Prompt List.prompt > Share Sampling.prompts", "Prompt List.prompt > encode.text",
+  "Share Sampling.groups > Split by Prompt.groups", "Share Sampling.latent > sampler.latent_image",
+  "empty.LATENT > Share Sampling.latent_image", "encode.CONDITIONING > Share Sampling.positive",
+];
+const WITH_NEGATIVE = [
+  ...SHARED, "Share Sampling.model > sampler.model", "Share Sampling.negative > sampler.negative",
+  "Share Sampling.positive > sampler.positive", "encode.CONDITIONING > zero.conditioning",
+  "sampler.LATENT > Split by Prompt.latent", "zero.CONDITIONING > Share Sampling.negative",
 ];
 const OUTSIDE = [
-  "SageDemoModel.CLIP > CLIPTextEncode.clip", "SageDemoModel.MODEL > SageShare.model", "SageDemoModel.VAE > VAEDecode.vae",
-  "SageSplitByPrompt.latent > VAEDecode.samples", "VAEDecode.IMAGE > SaveImage.images",
+  "decode.IMAGE > save.images", "model.CLIP > encode.clip", "model.MODEL > Share Sampling.model", "model.VAE > decode.vae",
 ];
-const BORDER = ["SageSplitByPrompt.latent > border", "border > CLIPTextEncode.clip", "border > SageShare.model"];
-/** The links after the command, by where the sampler is; in a subgraph the text is an input or, in older pages, shown. */
-const LINKS = {
-  "a workflow": [...SHARED, ...OUTSIDE],
-  "a subgraph": [...SHARED, ...BORDER],
-  "a subgraph with a text": [...SHARED, ...BORDER],
+const BORDER = ["Split by Prompt.latent > border", "border > Share Sampling.model", "border > encode.clip"];
+/** A workflow, what of it is put into a subgraph, whether the text is then an input of that; the links after the command. */
+const CASES = {
+  "a workflow": {
+    workflow: SIMPLE, inside: [], hasText: false, links: [...WITH_NEGATIVE, ...OUTSIDE, "Split by Prompt.latent > decode.samples"],
+  },
+  "a subgraph": { workflow: SIMPLE, inside: [2, 3, 4, 5], hasText: false, links: [...WITH_NEGATIVE, ...BORDER] },
+  "a subgraph with a text": { workflow: SIMPLE, inside: [2, 3, 4, 5], hasText: true, links: [...WITH_NEGATIVE, ...BORDER] },
+  "two samplers with one guider": {
+    workflow: CUSTOM, inside: [], hasText: false,
+    links: [
+      ...SHARED, ...OUTSIDE,
+      // A copy of the guider has the same title.
+      "Share Sampling.model > guider.model", "Share Sampling.positive > guider.conditioning", "guider.GUIDER > sampler.guider",
+      "model.MODEL > guider.model", "encode.CONDITIONING > guider.conditioning", "guider.GUIDER > second.guider",
+      "sampler.output > Split by Prompt.latent", "Split by Prompt.latent > second.latent_image", "second.output > decode.samples",
+      "model.MODEL > schedule.model", "euler.SAMPLER > sampler.sampler", "euler.SAMPLER > second.sampler",
+      "noise.NOISE > sampler.noise", "noise.NOISE > second.noise", "schedule.SIGMAS > sampler.sigmas",
+      "schedule.SIGMAS > second.sigmas",
+    ],
+  },
 };
 
 export class ShareHereUser {
@@ -51,30 +88,29 @@ export class ShareHereUser {
     Object.assign(this, { page, tab: page.tab });
   }
 
-  /** Opens the workflow. The sampler may be in a subgraph, and its text an input of that. @param {string} place */
-  async open(place) {
+  /** Opens the workflow of a case, and its subgraph. */
+  async open({ workflow, inside, hasText }) {
     await this.tab.evaluate(
-      ([workflow, places, inside, hasText]) => {
+      ([nodes, places, ids, textOutside]) => {
         const { app } = window;
-        app.loadApiJson(workflow, "share_here");
-        for (const [id, pos] of Object.entries(places)) app.graph.getNodeById(Number(id)).pos = pos;
-        if (!inside.length) return;
-        const { subgraph, node } = app.graph.convertToSubgraph(new Set(inside.map((id) => app.graph.getNodeById(id))));
-        node.pos = places[inside[0]];
+        app.loadApiJson(nodes, "share_here");
+        for (const node of app.graph.nodes) node.pos = places[node.id];
+        if (!ids.length) return;
+        const { subgraph, node } = app.graph.convertToSubgraph(new Set(ids.map((id) => app.graph.getNodeById(id))));
+        node.pos = places[ids[0]];
         const encoder = subgraph.nodes.find(({ type }) => type === "CLIPTextEncode");
-        const [, text] = encoder.inputs;
-        // Newer pages have done this already.
-        if (hasText && text.link === null) subgraph.addInput("text", "STRING").connect(text, encoder);
+        const text = encoder.inputs.find(({ name }) => name === "text");
+        // Newer pages have done this already; older ones show the box of the encoder outside.
+        if (textOutside && text.link === null) subgraph.addInput("text", "STRING").connect(text, encoder);
       },
-      [WORKFLOW, PLACES, place === "a workflow" ? [] : INSIDE, place === "a subgraph with a text"],
+      [workflow, PLACES, inside, hasText],
     );
     await this.page.load(await this.page.saved());
-    if (place !== "a workflow") await this.enter();
+    if (inside.length) await this.enterSubgraph();
     await this.look();
   }
 
-  /** Opens the subgraph. */
-  async enter() {
+  async enterSubgraph() {
     await this.tab.evaluate(() => {
       const { canvas, graph } = window.app;
       const node = graph.nodes.find((found) => found.isSubgraphNode());
@@ -85,25 +121,25 @@ export class ShareHereUser {
 
   /** Moves the canvas so that the sampler is in the middle of the page. */
   async look() {
-    await this.tab.evaluate(() => {
+    await this.tab.evaluate((title) => {
       const { canvas } = window.app;
-      const { pos } = canvas.graph.nodes.find(({ type }) => type === "KSampler");
+      const { pos } = canvas.graph.nodes.find((found) => found.title === title);
       canvas.ds.scale = 0.7;
       canvas.ds.offset = [1200 - pos[0], 500 - pos[1]];
       canvas.setDirty(true, true);
-    });
+    }, SAMPLER);
     await this.page.settle();
   }
 
-  /** Right-clicks the sampler. Gives the entry of the menu. */
+  /** Right-clicks the sampler. Gives the entry of the command in the menu. */
   async openMenu() {
-    const [x, y] = await this.tab.evaluate(() => {
+    const [x, y] = await this.tab.evaluate((title) => {
       const { canvas } = window.app;
-      const { pos } = canvas.graph.nodes.find(({ type }) => type === "KSampler");
+      const { pos } = canvas.graph.nodes.find((found) => found.title === title);
       const { left, top } = canvas.canvas.getBoundingClientRect();
       const { scale, offset } = canvas.ds;
       return [left + (pos[0] + 60 + offset[0]) * scale, top + (pos[1] - 12 + offset[1]) * scale];
-    });
+    }, SAMPLER);
     await this.tab.mouse.click(x, y, { button: "right" });
     await this.tab.getByText("Bypass", { exact: true }).first().waitFor();
     return this.tab.getByText(LABEL, { exact: true });
@@ -120,34 +156,40 @@ export class ShareHereUser {
     await this.page.settle();
   }
 
-  /** What undo and redo change: all of the workflow but how it is looked at. */
+  async undo() {
+    await this.tab.keyboard.press("Control+z");
+    await this.page.settle();
+  }
+
+  /** All of the workflow but how it is looked at. */
   async workflow() {
     const { nodes, links, groups, definitions } = await this.page.saved();
     return { nodes, links, groups, definitions };
   }
 
-  /** The links of the graph that is open, but for those from the border to boxes. */
-  links() {
-    return this.tab.evaluate(() => {
+  /** The links of the graph that is open, by the titles of the nodes; but not those from the border to boxes. */
+  async links() {
+    const links = await this.tab.evaluate(() => {
       const { graph } = window.app.canvas;
       const end = (id, side, slot) => {
         const node = graph.getNodeById(id);
-        return node ? `${node.type}.${node[side][slot].name}` : "border";
+        return node ? `${node.title}.${node[side][slot].name}` : "border";
       };
       const isBox = ({ target_id, target_slot }) => graph.getNodeById(target_id)?.inputs[target_slot].widget;
-      const links = [...graph.links.values()].filter((link) => graph.getNodeById(link.origin_id) || !isBox(link));
-      return links.map(
+      const shown = [...graph.links.values()].filter((link) => graph.getNodeById(link.origin_id) || !isBox(link));
+      return shown.map(
         (link) => `${end(link.origin_id, "outputs", link.origin_slot)} > ${end(link.target_id, "inputs", link.target_slot)}`,
       );
     });
+    return links.sort();
   }
 
-  /** Types into the box that has the text; gives the text of before. */
+  /** Types into the box of the prompts, outside of a subgraph; gives the text of before. */
   type(text) {
     return this.tab.evaluate((typed) => {
       const { canvas, graph } = window.app;
-      const host = graph.nodes.find((node) => node.isSubgraphNode()) ?? graph.nodes.find(({ type }) => type === "SagePromptList");
-      const box = host.widgets.find(({ type, name }) => type === "customtext" && !name.includes("negative"));
+      const outer = graph.nodes.find((node) => node.isSubgraphNode()) ?? graph.nodes.find(({ type }) => type === "SagePromptList");
+      const box = outer.widgets.find(({ type }) => type === "customtext");
       const before = box.value;
       box.value = typed;
       canvas.setDirty(true, true);
@@ -158,23 +200,22 @@ export class ShareHereUser {
 
 /** Chooses the command, undoes it, does it again, and runs the workflow. */
 export async function useShareHere(user, shot, problems) {
-  for (const [place, links] of Object.entries(LINKS)) {
-    const check = (what, found, expected) => compare(problems, `${what} in ${place}`, found, expected);
-    await user.open(place);
+  for (const [name, wanted] of Object.entries(CASES)) {
+    const check = (what, found, expected) => compare(problems, `${what} in ${name}`, found, expected);
+    await user.open(wanted);
     const before = await user.workflow();
     await user.choose();
-    await shot(place);
-    check("links", (await user.links()).sort(), links.sort());
-    if (place === "a workflow") problems.push(...layoutProblems(await user.page.boxes()));
-    await user.tab.keyboard.press("Control+z");
-    await user.page.settle();
+    await shot(name);
+    check("links", await user.links(), wanted.links.sort());
+    if (!wanted.inside.length) problems.push(...layoutProblems(await user.page.boxes()));
+    await user.undo();
     check("after an undo", await user.workflow(), before);
     await user.choose();
-    check("links of the second time", (await user.links()).sort(), links.sort());
+    check("links of the second time", await user.links(), wanted.links);
     check("entries for a sampler that shares", await (await user.openMenu()).count(), 0);
     await user.closeMenu();
     check("the text", await user.type(PROMPTS), LINE);
-    const { images } = await user.page.run(() => shot(`${place} running`));
+    const { images } = await user.page.run(() => shot(`${name}, running`));
     check("pictures", images.length, PROMPTS.split("\n").length);
   }
 }

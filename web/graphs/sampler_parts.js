@@ -56,6 +56,7 @@ export function ownGuider(sampler, { conditioned, guider }) {
   const others = graph.nodes.filter((node) => node !== sampler && guiderOf(node) === conditioned);
   const copy = others.length ? conditioned.clone() : null;
   if (!copy) return conditioned;
+  copy.id = -1; // that of a new node; newer pages leave a copy without one
   addBelow(copy, graph);
   for (const [slot, { name }] of conditioned.inputs.entries()) {
     const link = linkTo(conditioned, slot);
