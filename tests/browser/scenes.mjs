@@ -123,6 +123,25 @@ export const SCENES = [
   [
     {
       ...PREFIX,
+      branch: node("SageBranchKSampler", { model: ["demo", 0], prefix: ["prefix", 0] }),
+      split: node("SageSplitByPrompt", { groups: ["groups", 0], latent: ["branch", 0] }),
+      second: node("KSampler", {
+        ...SAMPLING, seed: 7, denoise: 0.6, model: ["demo", 0], positive: ["split", 3], negative: ["negative", 0],
+        latent_image: ["split", 0],
+      }),
+      images: node("VAEDecode", { samples: ["second", 0], vae: ["demo", 2] }),
+      pictures: node("PreviewImage", { images: ["images", 0] }),
+    },
+    {
+      SageSplitByPrompt: {
+        groups: [0, 0], branch: [0, 60], split: [0, 120, 270, 140], second: [310, 0, 270, 330],
+        images: [620, 0, 300, 60], pictures: [620, 110, 300, 330],
+      },
+    },
+  ],
+  [
+    {
+      ...PREFIX,
       added: node("SageAddPrompts", { prefix: ["prefix", 0], clip: ["demo", 1], prompts: "a white car in the snow" }),
       report: node("PreviewAny", { source: ["added", 2] }),
       ...branch("added"),
