@@ -10,10 +10,11 @@ from comfyui_sage.sage_core.prompts.text_encoders import (
     UNRELATED_PROMPTS,
     clip_embeddings,
     encode_prompts,
+    piece_size,
     unrelated_embeddings,
 )
 from embeddings import assert_unit_rows
-from models import clip_l, randn
+from models import clip_l, flux_clip, randn
 
 import nodes as comfy_nodes
 
@@ -56,6 +57,13 @@ class TestClip:
         first = unrelated_embeddings(clip)
         assert_unit_rows(first, len(UNRELATED_PROMPTS))
         assert unrelated_embeddings(clip) is first
+
+    def test_pieces_of_long_texts(self) -> None:
+        """The length of an encoded text tells only on CLIP whether it can be one of words alone."""
+        assert piece_size(clip_l()) == 77
+        assert piece_size(flux_clip()) is None
+        words = [len(encode_prompts(flux_clip(), ["word " * n])["word " * n][0][0][0]) for n in (1, 300, 301, 302)]
+        assert words[0] == 256 and words[2] - words[1] == words[3] - words[2] == 1
 
     def test_no_text_encoder(self) -> None:
         with pytest.raises(ValueError, match="clip: expected a text encoder, got None; the checkpoint"):
