@@ -14,13 +14,13 @@ from ..sage_core.grouping.build import build_prompt_groups
 from ..sage_core.grouping.pins import parse_pins
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES
 from ..sage_core.grouping.report import grouping_report
-from ..sage_core.grouping.threshold import THRESHOLD_MODES
 from ..sage_core.images.heatmap import similarity_image
 from ..sage_core.panels.groups import panel_payload
 from ..sage_core.prompts.parser import has_prompts, parse_prompts
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder
 from .graph import output_type, place_in_graph
+from .grouping_inputs import encoder_model_input, threshold_inputs
 from .list_inputs import takes_lists
 from .prompt_inputs import NO_FILE, all_prompts, file_fingerprint, prompt_file_input, prompts_input
 from .sockets import CATEGORY, Groups
@@ -48,19 +48,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     tooltip="What measures how similar the prompts are: the connected CLIP, or a sentence or "
                     f"open_clip model in models/{FOLDER}.",
                 ),
-                io.Combo.Input(
-                    "threshold_mode", options=list(THRESHOLD_MODES), default="auto",
-                    tooltip="auto finds a threshold that fits these prompts and this encoder. fixed uses the number "
-                    "below; which number is good depends on the encoder.",
-                ),
-                io.Float.Input(
-                    "threshold", default=0.8, min=-1.0, max=1.0, step=0.01,
-                    tooltip="For fixed: every pair of prompts in a group is at least this similar (cosine).",
-                ),
-                io.Int.Input(
-                    "max_group_size", default=0, min=0, max=10000,
-                    tooltip="The largest number of different prompts in one group. 0: no limit.",
-                ),
+                *threshold_inputs(),
                 io.Combo.Input(
                     "group_condition", options=list(CONDITION_MODES), default="auto",
                     tooltip="What guides the shared steps: mean (of the members' embeddings), medoid (the most "
@@ -73,11 +61,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     "every prompt; its own text is not used. For lyrics, style tokens, pictures in the text, or a text "
                     "for each area, use Share Sampling instead.",
                 ),
-                io.String.Input(
-                    "encoder_model", default="", optional=True,
-                    tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty: the only one "
-                    "there.",
-                ),
+                encoder_model_input(),
                 prompt_file_input(),
                 io.String.Input(
                     "pinned", default="", optional=True,

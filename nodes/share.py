@@ -12,11 +12,11 @@ from nodes import ConditioningZeroOut  # type: ignore[attr-defined]  # ComfyUI's
 from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
 from ..sage_core.grouping.conditionings import group_as_before, group_conditionings
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES, PromptGroups, check_groups
-from ..sage_core.grouping.threshold import THRESHOLD_MODES
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.share_patch import share_sampling
 from ..sage_core.sharing.settings import SharingSettings
 from .encoder_folder import FOLDER, load_embedder
+from .grouping_inputs import encoder_model_input, threshold_inputs
 from .list_inputs import takes_lists
 from .samplers import correction_input, latent_rows_input, share_input, share_mode_input
 from .sockets import CATEGORY, Groups
@@ -72,24 +72,8 @@ class ShareSampling(io.ComfyNode):
                     tooltip="What measures how similar the prompts are: the conditionings' own embeddings, or a "
                     f"sentence or open_clip model in models/{FOLDER}, for the texts.",
                 ),
-                io.String.Input(
-                    "encoder_model", default="", optional=True,
-                    tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty: the only one "
-                    "there.",
-                ),
-                io.Combo.Input(
-                    "threshold_mode", options=list(THRESHOLD_MODES), default="auto", optional=True,
-                    tooltip="auto finds a threshold that fits these prompts and this encoder. fixed uses the number "
-                    "below; which number is good depends on the encoder.",
-                ),
-                io.Float.Input(
-                    "threshold", default=0.8, min=-1.0, max=1.0, step=0.01, optional=True,
-                    tooltip="For fixed: every pair of prompts in a group is at least this similar (cosine).",
-                ),
-                io.Int.Input(
-                    "max_group_size", default=0, min=0, max=10000, optional=True,
-                    tooltip="The largest number of different prompts in one group. 0: no limit.",
-                ),
+                encoder_model_input(),
+                *threshold_inputs(optional=True),
                 io.Combo.Input(
                     "group_condition", options=list(CONDITION_MODES), default="auto", optional=True,
                     tooltip="What guides the shared steps: mean, medoid or concat, as in Semantic Group Prompts.",

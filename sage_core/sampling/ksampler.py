@@ -115,8 +115,8 @@ def _sample_with(
     settings = KSamplerSettings(**inputs)
     check_groups(groups)
     own_rows = has_own_rows(latent, settings.latent_rows, len(groups.prompts))
-    if own_rows:
-        latent = rows_for([latent], "prompts", groups.prompts).latent  # every prompt's rows get the noise they get alone
+    if own_rows:  # the noise of every prompt's rows is that which they get alone
+        latent = rows_for([latent], "prompts", groups.prompts).latent
     guider = guider_class(
         model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction,
         settings.reuse, "prompts" if own_rows else "variations",

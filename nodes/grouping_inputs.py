@@ -1,0 +1,50 @@
+"""Inputs on how prompts are grouped, of all nodes that group them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..sage_core.grouping.threshold import THRESHOLD_MODES
+from .encoder_folder import FOLDER
+
+
+def encoder_model_input() -> io.String.Input:
+    return io.String.Input(
+        "encoder_model",
+        default="",
+        optional=True,
+        tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty: the only one there.",
+    )
+
+
+def threshold_inputs(*, optional: bool = False) -> list[Any]:
+    """The inputs threshold_mode, threshold and max_group_size."""
+    return [
+        io.Combo.Input(
+            "threshold_mode",
+            options=list(THRESHOLD_MODES),
+            default="auto",
+            optional=optional,
+            tooltip="auto finds a threshold that fits these prompts and this encoder. fixed uses the number "
+            "below; which number is good depends on the encoder.",
+        ),
+        io.Float.Input(
+            "threshold",
+            default=0.8,
+            min=-1.0,
+            max=1.0,
+            step=0.01,
+            optional=optional,
+            tooltip="For fixed: every pair of prompts in a group is at least this similar (cosine).",
+        ),
+        io.Int.Input(
+            "max_group_size",
+            default=0,
+            min=0,
+            max=10000,
+            optional=optional,
+            tooltip="The largest number of different prompts in one group. 0: no limit.",
+        ),
+    ]
