@@ -15,7 +15,7 @@ CORE = REPO / "sage_core"
 # A package or leaf module of sage_core imports lower floors only.
 FLOOR = {
     "conditioning": 1, "demo": 1, "atomic_file": 1, "serialization": 2, "validation": 1, "vectors": 1, "phrases": 1,
-    "graph": 1, "prompts": 2, "grouping": 3, "sharing": 4, "images": 4, "sampling": 5, "metrics": 5, "prefix": 6,
+    "graph": 0, "prompts": 2, "grouping": 3, "sharing": 4, "images": 4, "sampling": 5, "metrics": 5, "prefix": 6,
     "training": 6, "split": 6, "panels": 7,
 }  # fmt: skip
 COMFY = {"comfy", "comfy_extras", "latent_preview"}
