@@ -9,14 +9,15 @@ import { undoable } from "./panels/comfy_nodes.js";
 
 const COMMAND = "SAGE.ShareHere";
 const LABEL = "Share sampling here";
-/** In these sizes titles and some prompts can be read. @type {Record<string, [number, number]>} */
-const SMALLEST = { SagePromptList: [400, 320], SageShare: [300, 0], SageSplitByPrompt: [300, 0] };
+/** With these widths and heights titles and some prompts can be read. @type {Record<string, [number, number]>} */
+const SMALLEST = { SagePromptList: [400, 320], SageShare: [340, 0], SageSplitByPrompt: [300, 0] };
 
 /** A node in no graph yet. @param {string} type */
 function create(type) {
   const node = window.LiteGraph.createNode(type);
-  const [width, height] = SMALLEST[type];
-  node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
+  const [width, height] = node.computeSize();
+  const [least, lowest] = SMALLEST[type];
+  node.setSize([Math.max(width, least), Math.max(height, lowest)]);
   return node;
 }
 

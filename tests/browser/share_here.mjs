@@ -90,27 +90,26 @@ export class ShareHereUser {
 
   /** Opens the workflow of a case, and its subgraph. */
   async open({ workflow, inside, hasText }) {
-    await this.tab.evaluate(
-      ([nodes, places, ids, textOutside]) => {
-        const { app } = window;
-        app.loadApiJson(nodes, "share_here");
-        for (const node of app.graph.nodes) node.pos = places[node.id];
-        if (!ids.length) return;
-        const { subgraph, node } = app.graph.convertToSubgraph(new Set(ids.map((id) => app.graph.getNodeById(id))));
-        node.pos = places[ids[0]];
-        const encoder = subgraph.nodes.find(({ type }) => type === "CLIPTextEncode");
-        const text = encoder.inputs.find(({ name }) => name === "text");
-        // Newer pages have done this already; older ones show the box of the encoder outside.
-        if (textOutside && text.link === null) subgraph.addInput("text", "STRING").connect(text, encoder);
-      },
-      [workflow, PLACES, inside, hasText],
-    );
+    await this.tab.evaluate(([nodes, places]) => {
+      window.app.loadApiJson(nodes, "share_here");
+      for (const node of window.app.graph.nodes) node.pos = places[node.id];
+    }, [workflow, PLACES]);
     await this.page.load(await this.page.saved());
-    if (inside.length) await this.enterSubgraph();
+    if (inside.length) await this.openInSubgraph(inside, hasText);
     await this.look();
   }
 
-  async enterSubgraph() {
+  /** Puts nodes into a subgraph and opens it. @param {number[]} inside @param {boolean} hasText */
+  async openInSubgraph(inside, hasText) {
+    await this.tab.evaluate(([ids, textOutside]) => {
+      const { graph } = window.app;
+      const { subgraph } = graph.convertToSubgraph(new Set(ids.map((id) => graph.getNodeById(id))));
+      const encoder = subgraph.nodes.find(({ type }) => type === "CLIPTextEncode");
+      const text = encoder.inputs.find(({ name }) => name === "text");
+      // Newer pages have done this already; older ones show the box of the encoder outside.
+      if (textOutside && text.link === null) subgraph.addInput("text", "STRING").connect(text, encoder);
+    }, [inside, hasText]);
+    await this.page.load(await this.page.saved());
     await this.tab.evaluate(() => {
       const { canvas, graph } = window.app;
       const node = graph.nodes.find((found) => found.isSubgraphNode());

@@ -36,13 +36,16 @@ test("a node that stays and is in the way: the new one goes below it", () => {
   assert.deepEqual(positions(graph).slice(1), [[400, 60], [960, 50], [700, 190]]);
 });
 
-test("after a node", () => {
-  const graph = place({ node: [0, 0], right: [230, 0], far: [900, 0] });
+test("after a node: all at the right of it moves as far as it takes, also what is not in the same row", () => {
+  const graph = place({ node: [0, 0], below: [90, 500], right: [230, 300], far: [900, 0] });
   addAfter(added("Latent"), graph.node);
-  assert.deepEqual(positions(graph), [[0, 0], [490, 0], [1160, 0], [260, 0]]);
-  const roomy = place({ node: [0, 0], far: [500, 0] });
+  assert.deepEqual(positions(graph), [[0, 0], [90, 500], [520, 300], [1190, 0], [260, 0]]);
+  const roomy = place({ node: [0, 0], far: [520, 0] });
   addAfter(added("Latent"), roomy.node);
-  assert.deepEqual(positions(roomy), [[0, 0], [500, 0], [260, 0]]);
+  assert.deepEqual(positions(roomy), [[0, 0], [520, 0], [260, 0]]);
+  const last = place({ node: [0, 0] });
+  addAfter(added("Latent"), last.node);
+  assert.deepEqual(positions(last), [[0, 0], [260, 0]]);
 });
 
 test("beside a node: at its left, or above it and what is there", () => {

@@ -14,13 +14,17 @@ const TITLE = 30; // its height; it is above the position of a node
 /** @param {Placed} placed */
 const edges = ({ pos, size }) => ({ left: pos[0], right: pos[0] + size[0], top: pos[1] - TITLE, bottom: pos[1] + size[1] });
 
+/** All nodes, and the border of a subgraph. @param {AnyGraph} graph @returns {Placed[]} */
+const allOf = (graph) => ("inputNode" in graph ? [...graph.nodes, graph.inputNode, graph.outputNode] : graph.nodes);
+
+/** Whether something lies mostly right of a line. @param {Placed} placed @param {number} line */
+const isRight = ({ pos, size }, line) => pos[0] + size[0] / 2 > line;
+
 /** Something that lies under a node. @param {AnyGraph} graph @param {GraphNode} node */
 function under(graph, node) {
-  const own = edges(node);
-  const borders = "inputNode" in graph ? [graph.inputNode, graph.outputNode] : [];
-  return [...graph.nodes, ...borders].map((other) => (other === node ? null : edges(other))).find(
-    (other) => other && other.left < own.right && other.right > own.left && other.top < own.bottom && other.bottom > own.top,
-  );
+  const { left, right, top, bottom } = edges(node);
+  const others = allOf(graph).filter((other) => other !== node).map(edges);
+  return others.find((other) => other.left < right && other.right > left && other.top < bottom && other.bottom > top);
 }
 
 /**
@@ -40,12 +44,13 @@ export function addBefore(node, neighbour) {
   addBelow(node, graph);
 }
 
-/** Adds a node at the right of another one. @param {GraphNode} node @param {GraphNode} neighbour */
+/** Adds a node at the right of another one, before all that is there. @param {GraphNode} node @param {GraphNode} neighbour */
 export function addAfter(node, neighbour) {
   const graph = graphOf(neighbour);
   const { right } = edges(neighbour);
   node.pos = [right + GAP, neighbour.pos[1]];
-  if (under(graph, node)) moveRight(graph, right, node.size[0] + GAP);
+  const next = allOf(graph).filter((other) => isRight(other, right)).map(({ pos }) => pos[0]);
+  moveRight(graph, right, Math.max(0, edges(node).right + GAP - Math.min(...next)));
   addBelow(node, graph);
 }
 
@@ -77,10 +82,9 @@ export function addBelow(node, graph) {
  * @param {number} width
  */
 function moveRight(graph, line, width) {
-  const isRight = (/** @type {Placed} */ { pos, size }) => pos[0] + size[0] / 2 > line;
-  for (const node of graph.nodes.filter(isRight)) node.pos = [node.pos[0] + width, node.pos[1]];
+  for (const node of graph.nodes) if (isRight(node, line)) node.pos = [node.pos[0] + width, node.pos[1]];
   for (const reroute of graph.reroutes.values()) if (reroute.pos[0] > line) reroute.move(width, 0);
-  if ("outputNode" in graph && isRight(graph.outputNode)) graph.outputNode.move(width, 0);
+  if ("outputNode" in graph && isRight(graph.outputNode, line)) graph.outputNode.move(width, 0);
   for (const group of graph.groups) {
     const { left, right } = edges(group);
     if (left >= line) group.pos = [left + width, group.pos[1]];
