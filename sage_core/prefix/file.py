@@ -42,6 +42,7 @@ _RECORD_OPTIONAL = ("correction", "remembered", "probed")
 _COST_OPTIONAL = ("corrections", "is_bound", "remembered", "probes")
 _CALL_OPTIONAL = ("state", "source")
 _CORRECTION_KEYS = ("share", "shares", "calls", "evaluations_per_row", "is_controlled")
+_CORRECTION_OPTIONAL = ("own_negatives",)
 _COST_KEYS = ("per_level", "independent", "planning")
 _CALL_KEYS = ("sigma", "outputs", "fingerprint")
 _NOT_CORRECTED = "The file's shared steps were corrected in an earlier way, which is gone: they are not corrected now."
@@ -194,7 +195,7 @@ def _record_state(record: SamplingRecord) -> dict[str, Any]:
         },
         "steps": record.steps, "variations": record.variations, "evaluations": record.evaluations,
         "stands_for": record.representative_of, "warnings": record.warnings,
-        **({} if correction is None else {"correction": {key: getattr(correction, key) for key in _CORRECTION_KEYS}}),
+        **({} if correction is None else {"correction": _correction_state(correction)}),
         **({"remembered": record.remembered} if record.remembered else {}),
     }  # fmt: skip
 
@@ -216,10 +217,15 @@ def _record(state: dict[str, Any]) -> SamplingRecord:
     )  # fmt: skip
 
 
+def _correction_state(correction: CorrectionPlan) -> dict[str, Any]:
+    keys = _CORRECTION_KEYS + (_CORRECTION_OPTIONAL if correction.own_negatives else ())
+    return {key: getattr(correction, key) for key in keys}
+
+
 def _correction(state: dict[str, Any] | None) -> CorrectionPlan | None:
     if state is None:
         return None
-    _check_keys(state, "outcome/correction", _CORRECTION_KEYS)
+    _check_keys(state, "outcome/correction", _CORRECTION_KEYS, _CORRECTION_OPTIONAL)
     return CorrectionPlan(**state)
 
 

@@ -97,7 +97,7 @@ class Follower:
     Attributes:
         own_calls: when the prompt asks the model itself.
         cfg: the guidance scale, since what a difference does to the picture is what guidance makes of it.
-        own_negative: the negative prompt is not that of the recorded run.
+        own_negative: the answer to the negative prompt may be another one than in the recorded run, in one state.
         differences: from the recorded answers, one per condition (cond, uncond), each (variations, *latent); empty
             before the first own call.
         sigma: of the last own call.

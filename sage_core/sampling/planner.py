@@ -116,7 +116,7 @@ class Planner:
         recorded = plan.level_of_calls(calls.sigmas).count(0)
         return plan, CorrectionPlan(
             share, shares, recorded, calls.evaluations_per_row, is_controlled=share_mode == "auto",
-            own_negatives=bool(self.conditions.own),
+            own_negatives=self.conditions.negatives_differ,
         )  # fmt: skip
 
     def _not_correctable(self, calls: ModelCalls | None) -> str:

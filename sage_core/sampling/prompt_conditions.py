@@ -9,6 +9,9 @@ from ..conditioning.combine import Conditioning
 from ..grouping.partition import Cluster
 from ..grouping.prompt_groups import PromptGroups
 
+# Extras of a positive prompt that ComfyUI gives the negative one too.
+_REACH_NEGATIVE = {"area", "control", "gligen"}
+
 # The conditionings of one run by the names that its guider gives them: "positive", "negative" and others.
 Conditions = dict[str, Conditioning]
 
@@ -26,6 +29,12 @@ class PromptConditions:
     groups: PromptGroups
     common: Mapping[str, Conditioning]
     own: Mapping[str, Sequence[Conditioning]] = field(default_factory=dict)
+
+    @property
+    def negatives_differ(self) -> bool:
+        """Whether the answer to the negative prompt may be another one for every prompt, in one state."""
+        extras = [extras for each in self.groups.conditionings for _, extras in each]
+        return bool(self.own) or any(not _REACH_NEGATIVE.isdisjoint(each) for each in extras)
 
     def of(self, cluster: Cluster) -> Conditions:
         """Those of a cluster: the group condition; of others than the positive one, its most central prompt's own."""

@@ -23,7 +23,7 @@ class CorrectionPlan:
         calls: of the model, in one whole run.
         evaluations_per_row: of a call: 2 with a negative prompt (CFG), 1 without.
         is_controlled: the shares are tolerances instead, and own calls are chosen during the run.
-        own_negatives: prompts have negative prompts of their own.
+        own_negatives: the answer to the negative prompt may be another one for every prompt.
     """
 
     share: float
