@@ -7,6 +7,7 @@ const CLASSES = {
   Encode: ["clip CLIP, text BOX", "conditioning CONDITIONING"],
   EncodeTwo: ["clip CLIP, clip_l BOX, t5xxl BOX", "conditioning CONDITIONING"],
   Guidance: ["conditioning CONDITIONING", "conditioning CONDITIONING"],
+  Control: [CONDITIONINGS, CONDITIONINGS],
   BoxApply: ["conditioning_to CONDITIONING, clip CLIP, text BOX", "conditioning CONDITIONING"],
   Text: ["", "text STRING"],
   Latent: ["", "latent LATENT"],

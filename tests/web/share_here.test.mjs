@@ -130,6 +130,25 @@ test("a node that has a text box and a conditioning before it is no encoder", ()
   assert.ok(graph.describe().includes("SagePromptList.prompt > encode.text"));
 });
 
+test("the encoder of the negative is not taken, though it is nearer", () => {
+  const graph = ksampler().addAll({ control: "Control", guidance: "Guidance" }).linkAll(
+    "positive.conditioning > guidance.conditioning", "guidance.conditioning > control.positive",
+    "negative.conditioning > control.negative", "control.positive > sample.positive", "control.negative > sample.negative",
+  );
+  share(graph);
+  const links = graph.describe().filter((link) => link.startsWith("SagePromptList.prompt > "));
+  assert.deepEqual(links, ["SagePromptList.prompt > SageShare.prompts", "SagePromptList.prompt > positive.text"]);
+});
+
+test("a Prompt List that is there is used", () => {
+  const graph = ksampler().addAll({ list: "SagePromptList" }).linkAll("list.prompt > positive.text");
+  const { nodes, missing } = share(graph);
+  assert.equal(missing, "");
+  assert.equal(nodes[0], graph.list);
+  assert.equal(graph.nodes.filter(({ type }) => type === "SagePromptList").length, 1);
+  assert.ok(graph.describe().includes("list.prompt > SageShare.prompts"));
+});
+
 test("a text that another node gives is left to the user", () => {
   const graph = ksampler().addAll({ words: "Text" }).linkAll("words.text > positive.text");
   assert.match(share(graph).missing, /to the text of “positive”, in place of what it is connected to\./);

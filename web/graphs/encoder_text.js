@@ -10,7 +10,8 @@
  *   the link.
  */
 
-import { graphOf, linkTo, nodeBefore, upstream } from "./links.js";
+import { graphOf, linkTo, upstream } from "./links.js";
+import { isNegative } from "./sampler_parts.js";
 
 /** The text box of an input; undefined if it has none. @param {Box} box */
 const textBox = ({ node, slot }) => {
@@ -31,14 +32,12 @@ export function setText(box, text) {
 const textInputs = (node) => node.inputs.map((_, slot) => ({ node, slot })).filter(textBox);
 
 /**
- * The node that a conditioning is encoded by.
+ * The node that a positive conditioning is encoded by.
  *
- * @param {GraphNode} node
- * @param {number} slot its input with the conditioning
+ * @param {GraphNode | null} node that gives the conditioning
  */
-export function findEncoder(node, slot) {
-  const isConditioning = (/** @type {unknown} */ type) => type === "CONDITIONING" || type === "*";
-  const before = upstream(nodeBefore(node, slot), isConditioning);
+export function findEncoder(node) {
+  const before = upstream(node, (input) => ["CONDITIONING", "*"].includes(String(input.type)) && !isNegative(input));
   return before.find((each) => textInputs(each).length && !each.inputs.some(({ type }) => type === "CONDITIONING"));
 }
 

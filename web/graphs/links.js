@@ -25,13 +25,13 @@ export const linksFrom = (node, slot) => (node.outputs[slot].links ?? []).flatMa
  * A node and those before it, the nearest first.
  *
  * @param {GraphNode | null} node
- * @param {(type: unknown) => boolean} [follows] whether to go on from an input of this type
+ * @param {(input: {name: string, type: unknown}) => boolean} [follows] whether to go on from an input
  */
 export function upstream(node, follows = () => true) {
   const found = new Set(node && [node]);
   for (const each of found) {
-    for (const [slot, { type }] of each.inputs.entries()) {
-      const before = follows(type) ? nodeBefore(each, slot) : null;
+    for (const [slot, input] of each.inputs.entries()) {
+      const before = follows(input) ? nodeBefore(each, slot) : null;
       if (before) found.add(before);
     }
   }
