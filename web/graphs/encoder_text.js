@@ -55,11 +55,13 @@ export function findText(encoder) {
   const link = linked(first);
   if (!link) return { inputs: inputs.filter((box) => !linked(box) && textOf(box) === textOf(first)), boxes: [first] };
   const boxes = outerBoxes(graphOf(encoder), link);
-  return boxes && { inputs: inputs.filter((box) => linked(box)?.hasOrigin(link.origin_id, link.origin_slot)), boxes, link };
+  const same = inputs.filter((box) => linked(box)?.hasOrigin(link.origin_id, link.origin_slot));
+  return boxes && { inputs: same, boxes, link };
 }
 
 /**
- * The text boxes on the nodes of a subgraph that a link from its border has its text from; null if another node gives it.
+ * The text boxes on the nodes of a subgraph that a link from its border has its text from; null if another node gives
+ * it.
  *
  * @param {AnyGraph} graph
  * @param {Link} link
@@ -95,9 +97,9 @@ function hosts({ rootGraph, id }) {
  */
 export function showInstead(box, other) {
   const nameOf = (/** @type {Box} */ { node, slot }) => [String(node.id), node.inputs[slot].name];
-  const isBox = (/** @type {unknown} */ shown) => String(shown) === String(nameOf(box));
+  const isBox = (/** @type {unknown} */ each) => String(each) === String(nameOf(box));
   for (const { properties } of hosts(graphOf(box.node))) {
-    const { proxyWidgets } = properties;
-    if (Array.isArray(proxyWidgets)) properties.proxyWidgets = proxyWidgets.map((shown) => (isBox(shown) ? nameOf(other) : shown));
+    const shown = properties.proxyWidgets;
+    if (Array.isArray(shown)) properties.proxyWidgets = shown.map((each) => (isBox(each) ? nameOf(other) : each));
   }
 }

@@ -15,11 +15,12 @@ export function graphOf({ graph }) {
 /** The link of an input. @param {GraphNode} node @param {number} slot @returns {Link | undefined} */
 export const linkTo = (node, slot) => graphOf(node).getLink(node.inputs[slot].link);
 
-/** The node that an input is linked to; none if it is the border of the subgraph. @param {GraphNode} node @param {number} slot */
+/** The node before an input; none for the border of a subgraph. @param {GraphNode} node @param {number} slot */
 export const nodeBefore = (node, slot) => graphOf(node).getNodeById(linkTo(node, slot)?.origin_id);
 
 /** The links of an output. @param {GraphNode} node @param {number} slot */
-export const linksFrom = (node, slot) => (node.outputs[slot].links ?? []).flatMap((id) => graphOf(node).getLink(id) ?? []);
+export const linksFrom = (node, slot) =>
+  (node.outputs[slot].links ?? []).flatMap((id) => graphOf(node).getLink(id) ?? []);
 
 /**
  * A node and those before it, the nearest first.

@@ -26,8 +26,8 @@ export function shareHere(sampler, parts, create) {
   const outputs = used.length ? used : parts.latents.slice(0, 1);
   const splits = outputs.map((slot) => splitAfter(sampler, slot, share, create("SageSplitByPrompt")));
   const positive = nodeBefore(share, share.findInputSlot("positive"));
-  const there = upstream(positive).find(({ type }) => type === "SagePromptList");
-  const { list, missing } = there ? { list: there, missing: "" } : listBefore(positive, share, create("SagePromptList"));
+  const old = upstream(positive).find(({ type }) => type === "SagePromptList");
+  const { list, missing } = old ? { list: old, missing: "" } : listBefore(positive, share, create("SagePromptList"));
   list.connect("prompt", share, "prompts");
   return { nodes: [list, share, ...splits], missing };
 }
