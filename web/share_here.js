@@ -44,7 +44,13 @@ app.registerExtension({
   getNodeMenuItems: (node) => (samplerParts(node) ? [{ content: LABEL, callback: () => share(node) }] : []),
   // In Nodes 2.0 of ComfyUI 0.3.75 extensions cannot add to the menu of a node. There it is a button above the node.
   commands: [
-    { id: COMMAND, label: LABEL, icon: "pi pi-share-alt", function: () => share(Object.values(app.canvas.selected_nodes)[0]) },
+    {
+      id: COMMAND, label: LABEL, icon: "pi pi-share-alt",
+      function: () => share(Object.values(app.canvas.selected_nodes)[0]),
+    },
   ],
-  getSelectionToolboxCommands: (item) => ("outputs" in item && samplerParts(/** @type {GraphNode} */ (item)) ? [COMMAND] : []),
+  getSelectionToolboxCommands(item) {
+    const isSampler = "outputs" in item && samplerParts(/** @type {GraphNode} */ (item));
+    return isSampler ? [COMMAND] : [];
+  },
 });

@@ -17,7 +17,8 @@ const SIMPLE = {
   3: node("zero", "ConditioningZeroOut", { conditioning: ["2", 0] }),
   4: node("empty", "EmptyLatentImage", { width: 128, height: 128, batch_size: 1 }),
   5: node(SAMPLER, "KSampler", {
-    model: ["1", 0], positive: ["2", 0], negative: ["3", 0], latent_image: ["4", 0], seed: 1, ...FIXED, steps: 4, cfg: 2,
+    model: ["1", 0], positive: ["2", 0], negative: ["3", 0], latent_image: ["4", 0], seed: 1, ...FIXED, steps: 4,
+    cfg: 2,
     sampler_name: "euler", scheduler: "simple",
   }),
   6: node("decode", "VAEDecode", { samples: ["5", 0], vae: ["1", 2] }),
@@ -42,7 +43,8 @@ const CUSTOM = {
   }),
 };
 const PLACES = {
-  1: [0, 0], 2: [370, 0], 3: [370, 300], 4: [370, 430], 5: [820, 0], 6: [1500, 0], 7: [1760, 0], 8: [370, 640], 9: [0, 300],
+  1: [0, 0], 2: [370, 0], 3: [370, 300], 4: [370, 430], 5: [820, 0], 6: [1500, 0], 7: [1760, 0], 8: [370, 640], 9: [0,
+  300],
   10: [0, 500], 11: [0, 650], 12: [1150, 0],
 };
 
@@ -57,24 +59,29 @@ const WITH_NEGATIVE = [
   "sampler.LATENT > Split by Prompt.latent", "zero.CONDITIONING > Share Sampling.negative",
 ];
 const OUTSIDE = [
-  "decode.IMAGE > save.images", "model.CLIP > encode.clip", "model.MODEL > Share Sampling.model", "model.VAE > decode.vae",
+  "decode.IMAGE > save.images", "model.CLIP > encode.clip", "model.MODEL > Share Sampling.model",
+  "model.VAE > decode.vae",
 ];
 const BORDER = ["Split by Prompt.latent > border", "border > Share Sampling.model", "border > encode.clip"];
-/** A workflow, what of it is put into a subgraph, whether the text is then an input of that; the links after the command. */
+const IN_SUBGRAPH = { workflow: SIMPLE, inside: [2, 3, 4, 5], links: [...WITH_NEGATIVE, ...BORDER] };
+/** A workflow, what of it is put into a subgraph, whether the text is then an input of that; the links at the end. */
 const CASES = {
   "a workflow": {
-    workflow: SIMPLE, inside: [], hasText: false, links: [...WITH_NEGATIVE, ...OUTSIDE, "Split by Prompt.latent > decode.samples"],
+    workflow: SIMPLE, inside: [], hasText: false,
+    links: [...WITH_NEGATIVE, ...OUTSIDE, "Split by Prompt.latent > decode.samples"],
   },
-  "a subgraph": { workflow: SIMPLE, inside: [2, 3, 4, 5], hasText: false, links: [...WITH_NEGATIVE, ...BORDER] },
-  "a subgraph with a text": { workflow: SIMPLE, inside: [2, 3, 4, 5], hasText: true, links: [...WITH_NEGATIVE, ...BORDER] },
+  "a subgraph": { ...IN_SUBGRAPH, hasText: false },
+  "a subgraph with a text": { ...IN_SUBGRAPH, hasText: true },
   "two samplers with one guider": {
     workflow: CUSTOM, inside: [], hasText: false,
     links: [
       ...SHARED, ...OUTSIDE,
       // A copy of the guider has the same title.
-      "Share Sampling.model > guider.model", "Share Sampling.positive > guider.conditioning", "guider.GUIDER > sampler.guider",
+      "Share Sampling.model > guider.model", "Share Sampling.positive > guider.conditioning",
+      "guider.GUIDER > sampler.guider",
       "model.MODEL > guider.model", "encode.CONDITIONING > guider.conditioning", "guider.GUIDER > second.guider",
-      "sampler.output > Split by Prompt.latent", "Split by Prompt.latent > second.latent_image", "second.output > decode.samples",
+      "sampler.output > Split by Prompt.latent", "Split by Prompt.latent > second.latent_image",
+      "second.output > decode.samples",
       "model.MODEL > schedule.model", "euler.SAMPLER > sampler.sampler", "euler.SAMPLER > second.sampler",
       "noise.NOISE > sampler.noise", "noise.NOISE > second.noise", "schedule.SIGMAS > sampler.sigmas",
       "schedule.SIGMAS > second.sigmas",
@@ -176,8 +183,8 @@ export class ShareHereUser {
       };
       const isBox = ({ target_id, target_slot }) => graph.getNodeById(target_id)?.inputs[target_slot].widget;
       const shown = [...graph.links.values()].filter((link) => graph.getNodeById(link.origin_id) || !isBox(link));
-      return shown.map(
-        (link) => `${end(link.origin_id, "outputs", link.origin_slot)} > ${end(link.target_id, "inputs", link.target_slot)}`,
+      return shown.map(({ origin_id, origin_slot, target_id, target_slot }) =>
+        [end(origin_id, "outputs", origin_slot), end(target_id, "inputs", target_slot)].join(" > "),
       );
     });
     return links.sort();
@@ -187,7 +194,8 @@ export class ShareHereUser {
   type(text) {
     return this.tab.evaluate((typed) => {
       const { canvas, graph } = window.app;
-      const outer = graph.nodes.find((node) => node.isSubgraphNode()) ?? graph.nodes.find(({ type }) => type === "SagePromptList");
+      const list = graph.nodes.find(({ type }) => type === "SagePromptList");
+      const outer = graph.nodes.find((node) => node.isSubgraphNode()) ?? list;
       const box = outer.widgets.find(({ type }) => type === "customtext");
       const before = box.value;
       box.value = typed;

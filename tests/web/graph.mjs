@@ -7,6 +7,7 @@ const CLASSES = {
   Encode: ["clip CLIP, text BOX", "conditioning CONDITIONING"],
   EncodeTwo: ["clip CLIP, clip_l BOX, t5xxl BOX", "conditioning CONDITIONING"],
   Guidance: ["conditioning CONDITIONING", "conditioning CONDITIONING"],
+  Control: [CONDITIONINGS, CONDITIONINGS],
   BoxApply: ["conditioning_to CONDITIONING, clip CLIP, text BOX", "conditioning CONDITIONING"],
   Text: ["", "text STRING"],
   Latent: ["", "latent LATENT"],
@@ -20,7 +21,7 @@ const CLASSES = {
   SageKSampler: ["model MODEL, groups SAGE_GROUPS, negative CONDITIONING, latent_image LATENT", "latent LATENT"],
   SagePromptList: ["prompts BOX, negative BOX", "prompt STRING, negative STRING, name STRING"],
   SageShare: [
-    "model MODEL, positive CONDITIONING, latent_image LATENT, negative CONDITIONING, prompts STRING, groups SAGE_GROUPS",
+    `model MODEL, ${CONDITIONINGS}, latent_image LATENT, prompts STRING, groups SAGE_GROUPS`,
     `model MODEL, ${CONDITIONINGS}, latent LATENT, groups SAGE_GROUPS, report STRING`,
   ],
   SageSplitByPrompt: [
@@ -129,13 +130,14 @@ export class Graph {
 
   /** All links as `linkAll` takes them, sorted. */
   describe() {
-    const end = (id, slot, side) => {
+    const end = (id, slot, side, border) => {
       const node = this.getNodeById(id);
-      return node ? `${node.title}.${node[side][slot].name}` : `border.${this[side === "inputs" ? "outputs" : "inputs"][slot].name}`;
+      return node ? `${node.title}.${node[side][slot].name}` : `border.${this[border][slot].name}`;
     };
-    return [...this.links.values()].map(
-      (link) => `${end(link.origin_id, link.origin_slot, "outputs")} > ${end(link.target_id, link.target_slot, "inputs")}`,
-    ).sort();
+    const links = [...this.links.values()].map(({ origin_id, origin_slot, target_id, target_slot }) => [
+      end(origin_id, origin_slot, "outputs", "inputs"), end(target_id, target_slot, "inputs", "outputs"),
+    ]);
+    return links.map((ends) => ends.join(" > ")).sort();
   }
 }
 

@@ -59,9 +59,11 @@ test("beside a node: at its left, or above it and what is there", () => {
 
 test("groups at the right move, those that are cut grow, others stay", () => {
   const graph = place({ left: [450, 0], node: [700, 0] });
-  graph.groups = [[400, 500], [690, 300], [700, 300], [0, 500]].map(([left, width]) => ({ pos: [left, 0], size: [width, 500] }));
+  const groups = [[400, 500], [690, 300], [700, 300], [0, 500]];
+  graph.groups = groups.map(([left, width]) => ({ pos: [left, 0], size: [width, 500] }));
   addBefore(added("Latent"), graph.node);
-  assert.deepEqual(graph.groups.map(({ pos, size }) => [pos[0], size[0]]), [[400, 760], [690, 560], [960, 300], [0, 500]]);
+  const after = graph.groups.map(({ pos, size }) => [pos[0], size[0]]);
+  assert.deepEqual(after, [[400, 760], [690, 560], [960, 300], [0, 500]]);
 });
 
 test("reroutes and the border of a subgraph", () => {

@@ -12,7 +12,9 @@ const { promptLine } = await load("graphs/prompt_line.js");
 /** Text to image with a KSampler. */
 const ksampler = (encoder = "Encode") =>
   new Graph()
-    .addAll({ load: "Load", positive: encoder, negative: "Encode", empty: "Latent", sample: "KSampler", decode: "Decode" })
+    .addAll({
+      load: "Load", positive: encoder, negative: "Encode", empty: "Latent", sample: "KSampler", decode: "Decode",
+    })
     .linkAll(
       "load.clip > positive.clip", "load.clip > negative.clip", "load.model > sample.model",
       "positive.conditioning > sample.positive", "negative.conditioning > sample.negative",
@@ -54,7 +56,8 @@ test("around a KSampler", () => {
     ...COMMON,
     "SagePromptList.prompt > positive.text", "SageShare.latent > sample.latent_image", "SageShare.model > sample.model",
     "SageShare.negative > sample.negative", "SageShare.positive > sample.positive",
-    "SageSplitByPrompt.latent > decode.samples", "empty.latent > SageShare.latent_image", "load.model > SageShare.model",
+    "SageSplitByPrompt.latent > decode.samples", "empty.latent > SageShare.latent_image",
+    "load.model > SageShare.model",
     "negative.conditioning > SageShare.negative", "positive.conditioning > SageShare.positive",
     "sample.latent > SageSplitByPrompt.latent",
   ].sort());
@@ -73,7 +76,8 @@ test("around a sampler with a guider: the schedule keeps its model", () => {
     ...COMMON,
     "SagePromptList.prompt > encode.text", "SageShare.latent > sample.latent_image", "SageShare.model > guider.model",
     "SageShare.positive > guider.conditioning", "SageSplitByPrompt.latent > decode.samples",
-    "empty.latent > SageShare.latent_image", "guidance.conditioning > SageShare.positive", "load.model > SageShare.model",
+    "empty.latent > SageShare.latent_image", "guidance.conditioning > SageShare.positive",
+    "load.model > SageShare.model",
     "sample.output > SageSplitByPrompt.latent",
   ].sort());
   assert.deepEqual(removed, [
@@ -98,7 +102,8 @@ test("a second sampler with the same guider keeps it, and runs once per prompt",
   graph.linkAll("guider.guider > reroute.in", "reroute.out > hires.guider", "sample.output > hires.latent_image");
   const [added, removed] = changes(graph, () => share(graph));
   for (const link of [
-    "BasicGuider.guider > sample.guider", "SageShare.model > BasicGuider.model", "SageSplitByPrompt.latent > hires.latent_image",
+    "BasicGuider.guider > sample.guider", "SageShare.model > BasicGuider.model",
+    "SageSplitByPrompt.latent > hires.latent_image",
     "SageShare.positive > BasicGuider.conditioning",
   ]) assert.ok(added.includes(link), link);
   assert.ok(!removed.some((link) => /> (guider\.|hires\.guider|reroute)/.test(link)), removed.join());
@@ -108,7 +113,8 @@ test("every output for latents that is used is split", () => {
   const graph = custom("BasicGuider", "conditioning").addAll({ clean: "Decode" });
   graph.linkAll("sample.denoised_output > clean.samples");
   const { nodes } = share(graph);
-  assert.deepEqual(nodes.map(({ type }) => type), ["SagePromptList", "SageShare", "SageSplitByPrompt", "SageSplitByPrompt"]);
+  const types = nodes.map(({ type }) => type);
+  assert.deepEqual(types, ["SagePromptList", "SageShare", "SageSplitByPrompt", "SageSplitByPrompt"]);
   const links = graph.describe();
   assert.ok(links.includes("sample.denoised_output > SageSplitByPrompt.latent"));
   assert.equal(links.filter((link) => /SageSplitByPrompt.latent > (clean|decode).samples/.test(link)).length, 2);
@@ -119,15 +125,37 @@ test("a sampler that leads nowhere, and has nothing but its model", () => {
   const { missing } = share(graph);
   assert.match(missing, /Connect “prompt” of “SagePromptList” to the text of your text encoder\./);
   assert.deepEqual(graph.describe(), [
-    ...COMMON, "SageShare.latent > sample.latent_image", "SageShare.model > sample.model", "SageShare.negative > sample.negative",
+    ...COMMON, "SageShare.latent > sample.latent_image", "SageShare.model > sample.model",
+    "SageShare.negative > sample.negative",
     "SageShare.positive > sample.positive", "load.model > SageShare.model", "sample.latent > SageSplitByPrompt.latent",
   ].sort());
 });
 
 test("a node that has a text box and a conditioning before it is no encoder", () => {
-  const graph = ksampler("BoxApply").addAll({ encode: "Encode" }).linkAll("encode.conditioning > positive.conditioning_to");
+  const graph = ksampler("BoxApply").addAll({ encode: "Encode" });
+  graph.linkAll("encode.conditioning > positive.conditioning_to");
   share(graph);
   assert.ok(graph.describe().includes("SagePromptList.prompt > encode.text"));
+});
+
+test("the encoder of the negative is not taken, though it is nearer", () => {
+  const graph = ksampler().addAll({ control: "Control", guidance: "Guidance" }).linkAll(
+    "positive.conditioning > guidance.conditioning", "guidance.conditioning > control.positive",
+    "negative.conditioning > control.negative", "control.positive > sample.positive",
+    "control.negative > sample.negative",
+  );
+  share(graph);
+  const links = graph.describe().filter((link) => link.startsWith("SagePromptList.prompt > "));
+  assert.deepEqual(links, ["SagePromptList.prompt > SageShare.prompts", "SagePromptList.prompt > positive.text"]);
+});
+
+test("a Prompt List that is there is used", () => {
+  const graph = ksampler().addAll({ list: "SagePromptList" }).linkAll("list.prompt > positive.text");
+  const { nodes, missing } = share(graph);
+  assert.equal(missing, "");
+  assert.equal(nodes[0], graph.list);
+  assert.equal(graph.nodes.filter(({ type }) => type === "SagePromptList").length, 1);
+  assert.ok(graph.describe().includes("list.prompt > SageShare.prompts"));
 });
 
 test("a text that another node gives is left to the user", () => {
@@ -140,7 +168,8 @@ test("a text that another node gives is left to the user", () => {
 
 test("of two text boxes, those with the same text are connected, or the one that is not empty", () => {
   for (const [clip_l, t5xxl, expected] of [
-    ["a car", "a car", ["clip_l", "t5xxl"]], ["", "a car", ["t5xxl"]], ["car", "a car", ["clip_l"]], ["", "", ["clip_l", "t5xxl"]],
+    ["a car", "a car", ["clip_l", "t5xxl"]], ["", "a car", ["t5xxl"]], ["car", "a car", ["clip_l"]], ["", "",
+    ["clip_l", "t5xxl"]],
   ]) {
     const graph = ksampler("EncodeTwo");
     Object.assign(graph.positive.box("clip_l"), { value: clip_l });
@@ -168,7 +197,8 @@ test("in a subgraph the text stays outside, on every node of the subgraph", () =
   root.two.box("text").value = "a boat";
   const [added, removed] = changes(subgraph, () => assert.equal(share(subgraph).missing, ""));
   for (const link of [
-    "border.text > SagePromptList.prompts", "SagePromptList.prompt > positive.text", "SageSplitByPrompt.latent > border.latent",
+    "border.text > SagePromptList.prompts", "SagePromptList.prompt > positive.text",
+    "SageSplitByPrompt.latent > border.latent",
   ]) assert.ok(added.includes(link), link);
   assert.ok(removed.includes("border.text > positive.text"));
   assert.deepEqual([root.one, root.two].map((node) => node.box("text").value), ["\\#1 car in the snow", "a boat"]);
@@ -194,7 +224,9 @@ test("other nodes do not have it, nor what comes after Share Sampling", () => {
   graph.linkAll("sample.latent > hires.latent_image");
   assert.ok(samplerParts(graph.sample));
   assert.ok(samplerParts(graph.hires));
-  for (const name of ["load", "positive", "empty", "decode", "own", "alone"]) assert.equal(samplerParts(graph[name]), null, name);
+  for (const name of ["load", "positive", "empty", "decode", "own", "alone"]) {
+    assert.equal(samplerParts(graph[name]), null, name);
+  }
   const [, added] = share(graph).nodes;
   for (const node of [graph.sample, graph.hires, added]) assert.equal(samplerParts(node), null);
 });

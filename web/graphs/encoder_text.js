@@ -10,7 +10,8 @@
  *   the link.
  */
 
-import { graphOf, linkTo, nodeBefore, upstream } from "./links.js";
+import { graphOf, linkTo, upstream } from "./links.js";
+import { isNegative } from "./sampler_parts.js";
 
 /** The text box of an input; undefined if it has none. @param {Box} box */
 const textBox = ({ node, slot }) => {
@@ -31,14 +32,12 @@ export function setText(box, text) {
 const textInputs = (node) => node.inputs.map((_, slot) => ({ node, slot })).filter(textBox);
 
 /**
- * The node that a conditioning is encoded by.
+ * The node that a positive conditioning is encoded by.
  *
- * @param {GraphNode} node
- * @param {number} slot its input with the conditioning
+ * @param {GraphNode | null} node that gives the conditioning
  */
-export function findEncoder(node, slot) {
-  const isConditioning = (/** @type {unknown} */ type) => type === "CONDITIONING" || type === "*";
-  const before = upstream(nodeBefore(node, slot), isConditioning);
+export function findEncoder(node) {
+  const before = upstream(node, (input) => ["CONDITIONING", "*"].includes(String(input.type)) && !isNegative(input));
   return before.find((each) => textInputs(each).length && !each.inputs.some(({ type }) => type === "CONDITIONING"));
 }
 
@@ -56,11 +55,13 @@ export function findText(encoder) {
   const link = linked(first);
   if (!link) return { inputs: inputs.filter((box) => !linked(box) && textOf(box) === textOf(first)), boxes: [first] };
   const boxes = outerBoxes(graphOf(encoder), link);
-  return boxes && { inputs: inputs.filter((box) => linked(box)?.hasOrigin(link.origin_id, link.origin_slot)), boxes, link };
+  const same = inputs.filter((box) => linked(box)?.hasOrigin(link.origin_id, link.origin_slot));
+  return boxes && { inputs: same, boxes, link };
 }
 
 /**
- * The text boxes on the nodes of a subgraph that a link from its border has its text from; null if another node gives it.
+ * The text boxes on the nodes of a subgraph that a link from its border has its text from; null if another node gives
+ * it.
  *
  * @param {AnyGraph} graph
  * @param {Link} link
@@ -96,9 +97,9 @@ function hosts({ rootGraph, id }) {
  */
 export function showInstead(box, other) {
   const nameOf = (/** @type {Box} */ { node, slot }) => [String(node.id), node.inputs[slot].name];
-  const isBox = (/** @type {unknown} */ shown) => String(shown) === String(nameOf(box));
+  const isBox = (/** @type {unknown} */ each) => String(each) === String(nameOf(box));
   for (const { properties } of hosts(graphOf(box.node))) {
-    const { proxyWidgets } = properties;
-    if (Array.isArray(proxyWidgets)) properties.proxyWidgets = proxyWidgets.map((shown) => (isBox(shown) ? nameOf(other) : shown));
+    const shown = properties.proxyWidgets;
+    if (Array.isArray(shown)) properties.proxyWidgets = shown.map((each) => (isBox(each) ? nameOf(other) : each));
   }
 }

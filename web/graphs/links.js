@@ -15,23 +15,24 @@ export function graphOf({ graph }) {
 /** The link of an input. @param {GraphNode} node @param {number} slot @returns {Link | undefined} */
 export const linkTo = (node, slot) => graphOf(node).getLink(node.inputs[slot].link);
 
-/** The node that an input is linked to; none if it is the border of the subgraph. @param {GraphNode} node @param {number} slot */
+/** The node before an input; none for the border of a subgraph. @param {GraphNode} node @param {number} slot */
 export const nodeBefore = (node, slot) => graphOf(node).getNodeById(linkTo(node, slot)?.origin_id);
 
 /** The links of an output. @param {GraphNode} node @param {number} slot */
-export const linksFrom = (node, slot) => (node.outputs[slot].links ?? []).flatMap((id) => graphOf(node).getLink(id) ?? []);
+export const linksFrom = (node, slot) =>
+  (node.outputs[slot].links ?? []).flatMap((id) => graphOf(node).getLink(id) ?? []);
 
 /**
  * A node and those before it, the nearest first.
  *
  * @param {GraphNode | null} node
- * @param {(type: unknown) => boolean} [follows] whether to go on from an input of this type
+ * @param {(input: {name: string, type: unknown}) => boolean} [follows] whether to go on from an input
  */
 export function upstream(node, follows = () => true) {
   const found = new Set(node && [node]);
   for (const each of found) {
-    for (const [slot, { type }] of each.inputs.entries()) {
-      const before = follows(type) ? nodeBefore(each, slot) : null;
+    for (const [slot, input] of each.inputs.entries()) {
+      const before = follows(input) ? nodeBefore(each, slot) : null;
       if (before) found.add(before);
     }
   }

@@ -3,7 +3,7 @@
  *
  * @typedef {import("./links.js").GraphNode} GraphNode
  * @typedef {import("./links.js").AnyGraph} AnyGraph
- * @typedef {{pos: ArrayLike<number>, size: ArrayLike<number>}} Placed
+ * @typedef {{pos: Iterable<number> & ArrayLike<number>, size: Iterable<number> & ArrayLike<number>}} Placed
  */
 
 import { graphOf } from "./links.js";
@@ -12,7 +12,9 @@ const GAP = 60;
 const TITLE = 30; // its height; it is above the position of a node
 
 /** @param {Placed} placed */
-const edges = ({ pos, size }) => ({ left: pos[0], right: pos[0] + size[0], top: pos[1] - TITLE, bottom: pos[1] + size[1] });
+const edges = ({ pos: [left, top], size: [width, height] }) => ({
+  left, right: left + width, top: top - TITLE, bottom: top + height,
+});
 
 /** All nodes, and the border of a subgraph. @param {AnyGraph} graph @returns {Placed[]} */
 const allOf = (graph) => ("inputNode" in graph ? [...graph.nodes, graph.inputNode, graph.outputNode] : graph.nodes);
@@ -44,7 +46,12 @@ export function addBefore(node, neighbour) {
   addBelow(node, graph);
 }
 
-/** Adds a node at the right of another one, before all that is there. @param {GraphNode} node @param {GraphNode} neighbour */
+/**
+ * Adds a node at the right of another one, before all that is there.
+ *
+ * @param {GraphNode} node
+ * @param {GraphNode} neighbour
+ */
 export function addAfter(node, neighbour) {
   const graph = graphOf(neighbour);
   const { right } = edges(neighbour);

@@ -16,6 +16,9 @@ import { addBelow } from "./make_room.js";
 /** The numbers of the sockets of a type. @param {readonly {type: unknown}[]} sockets @param {string} type */
 const ofType = (sockets, type) => sockets.flatMap((socket, slot) => (socket.type === type ? [slot] : []));
 
+/** Whether an input is for a negative conditioning. @param {{name: string}} input */
+export const isNegative = ({ name }) => name.startsWith("neg");
+
 /**
  * The parts of a sampler before which Share Sampling can go. Null if the node is none, or comes after one.
  *
@@ -24,14 +27,14 @@ const ofType = (sockets, type) => sockets.flatMap((socket, slot) => (socket.type
  */
 export function samplerParts(node) {
   const conditioned = guiderOf(node) ?? node;
-  const isNegative = (/** @type {number} */ slot) => conditioned.inputs[slot].name.startsWith("neg");
+  const negates = (/** @type {number} */ slot) => isNegative(conditioned.inputs[slot]);
   const conditionings = ofType(conditioned.inputs, "CONDITIONING");
   const [model = -1] = ofType(conditioned.inputs, "MODEL");
   const [latent = -1] = ofType(node.inputs, "LATENT");
   const [guider = -1] = ofType(node.inputs, "GUIDER");
   const latents = ofType(node.outputs, "LATENT");
-  const [positive = -1] = conditionings.filter((slot) => !isNegative(slot));
-  const [negative = -1] = conditionings.filter(isNegative);
+  const [positive = -1] = conditionings.filter((slot) => !negates(slot));
+  const [negative = -1] = conditionings.filter(negates);
   if (model < 0 || positive < 0 || latent < 0 || !latents.length) return null;
   if (upstream(node).some(({ type }) => type === "SageShare")) return null;
   return { conditioned, model, positive, negative, latent, latents, guider };

@@ -7,7 +7,7 @@
  */
 
 import { findEncoder, findText, setText, showInstead, textOf } from "./encoder_text.js";
-import { leadFrom, leadTo, linksFrom, linkTo } from "./links.js";
+import { leadFrom, leadTo, linksFrom, linkTo, nodeBefore, upstream } from "./links.js";
 import { addAfter, addBefore, addBeside } from "./make_room.js";
 import { promptLine } from "./prompt_line.js";
 import { ownGuider } from "./sampler_parts.js";
@@ -18,14 +18,17 @@ import { ownGuider } from "./sampler_parts.js";
  * @param {GraphNode} sampler
  * @param {SamplerParts} parts of the sampler
  * @param {(type: string) => GraphNode} create makes a node that is in no graph yet
- * @returns {{nodes: GraphNode[], missing: string}} the new nodes, and what the user still has to do
+ * @returns {{nodes: GraphNode[], missing: string}} the nodes, and what the user still has to do
  */
 export function shareHere(sampler, parts, create) {
   const share = shareBefore(sampler, { ...parts, conditioned: ownGuider(sampler, parts) }, create("SageShare"));
   const used = parts.latents.filter((slot) => linksFrom(sampler, slot).length);
   const outputs = used.length ? used : parts.latents.slice(0, 1);
   const splits = outputs.map((slot) => splitAfter(sampler, slot, share, create("SageSplitByPrompt")));
-  const { list, missing } = listBefore(share, create("SagePromptList"));
+  const positive = nodeBefore(share, share.findInputSlot("positive"));
+  const old = upstream(positive).find(({ type }) => type === "SagePromptList");
+  const { list, missing } = old ? { list: old, missing: "" } : listBefore(positive, share, create("SagePromptList"));
+  list.connect("prompt", share, "prompts");
   return { nodes: [list, share, ...splits], missing };
 }
 
@@ -80,13 +83,13 @@ function splitAfter(sampler, slot, share, split) {
 /**
  * Puts Prompt List before the encoder of the conditioning that is shared. It takes over the encoder's text.
  *
+ * @param {GraphNode | null} positive gives the conditioning
  * @param {GraphNode} share
  * @param {GraphNode} list
  */
-function listBefore(share, list) {
-  const encoder = findEncoder(share, share.findInputSlot("positive"));
+function listBefore(positive, share, list) {
+  const encoder = findEncoder(positive);
   addBeside(list, encoder ?? share);
-  list.connect("prompt", share, "prompts");
   const text = encoder && findText(encoder);
   if (text) takeText(text, list);
   const missing = encoder ? `“${encoder.title}”, in place of what it is connected to` : "your text encoder";
