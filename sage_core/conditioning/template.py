@@ -14,8 +14,8 @@ _TEXT_KEYS = ("pooled_output", "attention_mask", "conditioning_byt5small")
 _CALLED = {"conditioning_lyrics": "lyrics (conditioning_lyrics)"}
 # An extra that comes with style tokens (Apply Style Model).
 _STYLE_KEY = "attention_mask_img_shape"
-INSTEAD = "Put Share Sampling before the sampler instead."
-_LOST = f"Every prompt would replace them. {INSTEAD}"
+_INSTEAD = "Put Share Sampling before the sampler instead."
+LOST = f"Every prompt would replace them. {_INSTEAD}"
 
 
 def apply_template(prompt: Conditioning, template: Conditioning) -> Conditioning:
@@ -33,7 +33,7 @@ def apply_template(prompt: Conditioning, template: Conditioning) -> Conditioning
 def check_template(
     template: Any, prompt: Conditioning, encode: Callable[[str], Conditioning], piece: int | None
 ) -> None:
-    """Check that a template fits the prompts, and that nothing is lost with its text but words.
+    """Check that a template fits the prompts, and that nothing but words is lost with its text.
 
     Args:
         prompt: one of the prompts, encoded.
@@ -47,27 +47,8 @@ def check_template(
     if not isinstance(template, list) or not template:
         got = "an empty one" if isinstance(template, list) else type(template).__name__
         raise ValueError(f"template: expected a CONDITIONING with at least one entry, got {got}.")
-    widths = {width for entry in template if (width := text_width([entry])) is not None}
-    expected = text_width(prompt)
-    if expected is not None and widths - {expected}:
-        raise ValueError(
-            f"template: expected a conditioning from the connected CLIP (text width {expected}), "
-            f"got width {', '.join(str(width) for width in sorted(widths))}. Encode it with the same CLIP."
-        )
-    texts = _different_texts(template)
-    if texts > max(1, _different_texts(prompt)):
-        raise ValueError(
-            f"template: expected one text, got {texts} different ones (for areas or times). Every prompt would replace "
-            f"all of them. {INSTEAD}"
-        )
-    if any(_STYLE_KEY in extras for _, extras in template):
-        raise ValueError(f"template: expected a text of words only, got one with style tokens. {_LOST}")
-    tokens = _most_tokens([template])
-    if piece is not None and tokens > piece and tokens % piece:
-        raise ValueError(
-            f"template: expected a text of words only (a multiple of {piece} tokens), got {tokens} tokens: it has "
-            f"style tokens or pictures. {_LOST}"
-        )
+    _check_width(template, prompt)
+    _check_words(template, prompt, piece)
     _check_extras(template, prompt, encode)
 
 
@@ -81,8 +62,42 @@ def template_notes(template: Conditioning | None, prompts: Sequence[Conditioning
         return []
     return [
         f"the text of the template has {tokens} tokens, the prompts have {longest} at most. This text is not used. If "
-        f"it has style tokens or pictures, they have no effect. {INSTEAD}"
+        f"it has style tokens or pictures, they have no effect. {_INSTEAD}"
     ]
+
+
+def _check_width(template: Conditioning, prompt: Conditioning) -> None:
+    """Refuse a template from another text encoder.
+
+    Raises:
+        ValueError: gives the widths.
+    """
+    widths = {width for entry in template if (width := text_width([entry])) is not None}
+    expected = text_width(prompt)
+    if expected is not None and widths - {expected}:
+        raise ValueError(
+            f"template: expected a conditioning from the connected CLIP (text width {expected}), "
+            f"got width {', '.join(str(width) for width in sorted(widths))}. Encode it with the same CLIP."
+        )
+
+
+def _check_words(template: Conditioning, prompt: Conditioning, piece: int | None) -> None:
+    """Refuse a template with several texts, or with more than words in its text.
+
+    Raises:
+        ValueError: says what it has.
+    """
+    texts = _different_texts(template)
+    if texts > max(1, _different_texts(prompt)):
+        raise ValueError(f"template: expected one text, got {texts} different ones (for areas or times). {LOST}")
+    if any(_STYLE_KEY in extras for _, extras in template):
+        raise ValueError(f"template: expected a text of words only, got one with style tokens. {LOST}")
+    tokens = _most_tokens([template])
+    if piece is not None and tokens > piece and tokens % piece:
+        raise ValueError(
+            f"template: expected a text of words only (a multiple of {piece} tokens), got {tokens} tokens: it has "
+            f"style tokens or pictures. {LOST}"
+        )
 
 
 def _check_extras(template: Conditioning, prompt: Conditioning, encode: Callable[[str], Conditioning]) -> None:
@@ -92,12 +107,12 @@ def _check_extras(template: Conditioning, prompt: Conditioning, encode: Callable
         ValueError: names the extra.
     """
     for _, extras in template:
-        for key in extras.keys() & prompt[0][1].keys() - set(_TEXT_KEYS):
+        for key in sorted(extras.keys() & prompt[0][1].keys() - set(_TEXT_KEYS)):
             kept = any(same(own.get(key), extras[key]) for _, own in prompt)
             if not kept and not _is_of_text(key, prompt, encode):
                 raise ValueError(
                     f"template: expected extras that the prompts do not have themselves, got {_CALLED.get(key, key)}. "
-                    f"{_LOST}"
+                    f"{LOST}"
                 )
 
 

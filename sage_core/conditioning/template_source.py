@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..graph import Graph, OutputType, link_type, links, upstream
-from .template import INSTEAD
+from .template import LOST
 
 # ComfyUI's nodes that put something into the text, where it is connected.
 INTO_TEXT = {
@@ -39,6 +39,5 @@ def check_template_source(graph: Graph | None, node_id: str | None, output_type:
         if holds and any(link_type(graph, each, output_type) in _SEEN for each in links(graph, node).values()):
             name = graph[node].get("_meta", {}).get("title", graph[node]["class_type"])
             raise ValueError(
-                f"template: expected a text of words only, got one with {holds}, from {name} (node {node}). Every "
-                f"prompt would replace them. {INSTEAD}"
+                f"template: expected a text of words only, got one with {holds}, from {name} (node {node}). {LOST}"
             )
