@@ -1,10 +1,11 @@
 """Corrected sharing against its rivals: fewer steps for every prompt alone, and sharing without correction.
 
     python benchmarks/correction.py --out DIR [--samplers euler dpmpp_2m uni_pc dpmpp_2m_sde] [--seeds 3] [--cfg 4]
+                                              [--steps 20]
 
 Groups of 4 and 8 prompts whose subject, or subject, colour and setting differ, and groups of 16 and 32 unrelated
 prompts, rendered with the demo model and looked at by its judge. Beside what is right there is how like each picture is
-to the one that its prompt gets alone, from the same noise, in all 20 steps: mean squared error of the pixels, and
+to the one that its prompt gets alone, from the same noise, in all steps: mean squared error of the pixels, and
 cosine distance of the judge's features. Errors are standard errors over groups.
 Resumable: what is in DIR/correction.json is not rendered again. Writes a table (correction.md) and a plot
 (correction.png).
@@ -27,9 +28,8 @@ from demo_model.scenes import BACKGROUNDS, COLOURS, SCENERIES, SUBJECTS, Scene, 
 from fidelity import Group, Rendering, Setting, _members, cost_axis, summary
 from results_file import Kept
 
-STEPS = 20
 SAMPLERS = ("euler", "dpmpp_2m", "uni_pc", "dpmpp_2m_sde")
-FEWER = (10, 8, 6, 5, 4)
+FEWER = (10, 8, 6, 5, 4, 3, 2)
 BLOCKS = {"groups of 4 and 8": (4, 8), "groups of 16 and 32, unrelated": (16, 32)}
 
 
@@ -61,22 +61,22 @@ def _unrelated(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
     return tuple(scenes)
 
 
-def settings(sampler: str) -> list[Setting]:
+def settings(sampler: str, steps: int) -> list[Setting]:
     """Alone, without correction, and with it: as the nodes offer it."""
 
     def corrected(steps: int, share: float, mode: str = "fixed") -> Setting:
         return Setting(sampler, steps, share, condition="auto", mode=mode, correction="on")
 
-    return [
-        Setting(sampler, STEPS),
-        *(Setting(sampler, steps) for steps in FEWER),
-        *(Setting(sampler, STEPS, share) for share in (0.4, 0.6, 0.8)),
-        Setting(sampler, 10, 0.4),
-        *(corrected(STEPS, share) for share in (0.4, 0.6, 0.7, 0.8)),
-        *(corrected(STEPS, share, "auto") for share in (0.4, 0.7)),
-        corrected(14, 0.65),
-        *(corrected(10, 0.4, mode) for mode in ("fixed", "auto")),
+    found = [
+        Setting(sampler, steps),
+        *(Setting(sampler, fewer) for fewer in FEWER if steps // 5 <= fewer < steps),
+        *(Setting(sampler, steps, share) for share in (0.4, 0.6, 0.8)),
+        *(corrected(steps, share) for share in (0.4, 0.6, 0.7, 0.8)),
+        *(corrected(steps, share, "auto") for share in (0.4, 0.7)),
     ]
+    if steps == 20:
+        found += [Setting(sampler, 10, 0.4), corrected(14, 0.65), corrected(10, 0.4), corrected(10, 0.4, "auto")]
+    return found
 
 
 def likeness(found: list[list[dict[str, Any]]], alone: list[list[dict[str, Any]]]) -> dict[str, float]:
@@ -90,17 +90,17 @@ def likeness(found: list[list[dict[str, Any]]], alone: list[list[dict[str, Any]]
     return {"error": float(np.mean(errors)), "worst": float(np.quantile(errors, 0.95)), "apart": 1 - np.mean(cosines)}
 
 
-def run(block: str, sampler: str, rendering: Rendering, results: Kept, seeds: int, prompts: int) -> None:
+def run(block: str, sampler: str, steps: int, rendering: Rendering, results: Kept, seeds: int, prompts: int) -> None:
     """Render what is missing of one block of groups with one sampler."""
     groups = make_groups(BLOCKS[block], seeds, prompts)
     alone: list[list[dict[str, Any]]] | None = None
-    for setting in settings(sampler):
+    for setting in settings(sampler, steps):
         key = f"{block}/{setting.mode}/{setting.key}"
         if key in results:
             continue
         if alone is None:
-            alone, evaluations = rendering(groups, Setting(sampler, STEPS))
-        if setting == Setting(sampler, STEPS):
+            alone, evaluations = rendering(groups, Setting(sampler, steps))
+        if setting == Setting(sampler, steps):
             found = alone
         else:
             found, evaluations = rendering(groups, setting)
@@ -130,8 +130,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def plot(results: dict[str, dict[str, Any]], samplers: Sequence[str], path: Path) -> None:
-    """What is right, and pixel error, against cost; a column a sampler."""
+def plot(results: dict[str, dict[str, Any]], samplers: Sequence[str], steps: int, path: Path) -> None:
+    """What is right, and pixel error, against cost; a column a sampler.
+
+    Args:
+        steps: of the corrected runs that are drawn.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -140,7 +144,7 @@ def plot(results: dict[str, dict[str, Any]], samplers: Sequence[str], path: Path
     figure, panels = pyplot.subplots(2, len(samplers), figsize=(4.2 * len(samplers), 7), sharey="row", squeeze=False)
 
     def is_corrected(row: dict[str, Any], mode: str) -> bool:
-        return bool(row["corrected"]) and row["mode"] == mode and row["steps"] == STEPS
+        return bool(row["corrected"]) and row["mode"] == mode and row["steps"] == steps
 
     kinds = {
         "alone, fewer steps": ("black", lambda row: not row["share"]),
@@ -178,19 +182,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--prompts", type=int, default=24, help="of every kind, group size and seed")
     parser.add_argument("--cfg", type=float, default=4.0)
+    parser.add_argument("--steps", type=int, default=20)
     options = parser.parse_args()
     results, rendering = Kept(options.out / "correction.json"), Rendering(load_demo_judge(), options.cfg)
     for sampler in options.samplers:
         for block in BLOCKS:
-            run(block, sampler, rendering, results, options.seeds, options.prompts)
-    drawn = f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed, CFG {options.cfg:g}"
+            run(block, sampler, options.steps, rendering, results, options.seeds, options.prompts)
+    drawn = f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed, CFG {options.cfg:g}, {options.steps} steps"
     text = [f"{drawn}; paid: steps an image (cond + uncond)", ""]
     for block in BLOCKS:
         for sampler in options.samplers:
             rows = [row for row in results.values() if (row["block"], row["sampler"]) == (block, sampler)]
             text += [f"## {sampler}, {block}", "", table(rows), ""]
     (options.out / "correction.md").write_text("\n".join(text))
-    plot(results, options.samplers, options.out / "correction.png")
+    plot(results, options.samplers, options.steps, options.out / "correction.png")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import comfy.hooks
 import pytest
 import torch
-from models import conditioning, controlnet, randn, unet
+from models import MODELS, conditioning, controlnet, randn, unet
 from reference import assert_equal, comfy_ksampler, difference, different, small
 from shared_graphs import ksampler, shared
 
@@ -77,6 +78,25 @@ def test_tokens_of_a_picture_after_the_words() -> None:
     prompts = [[[torch.cat([text, randn(1, 7, text.shape[-1], seed=80 + at)], 1), extras] for text, extras in prompt]
                for at, prompt in enumerate(different("sd3", 2))]  # fmt: skip
     check("sd3", prompts)
+
+
+def hooked(prompt: list, strength: float) -> list:
+    """A prompt with a LoRA of its own, as a hook."""
+    weights = MODELS["sd15"]().model.state_dict()
+    key = next(name for name in weights if name.endswith("attn2.to_q.weight"))
+    name = "lora_unet_" + key.removeprefix("diffusion_model.").removesuffix(".weight").replace(".", "_")
+    up, down = weights[key].shape
+    lora = {f"{name}.lora_up.weight": randn(up, 4, seed=1), f"{name}.lora_down.weight": randn(4, down, seed=2)}
+    hooks = comfy.hooks.create_hook_lora(lora=lora, strength_model=strength, strength_clip=0.0)
+    return comfy.hooks.set_hooks_for_conditioning(prompt, hooks)
+
+
+def test_a_lora_hook_for_each_prompt() -> None:
+    prompts = [hooked(prompt, strength) for prompt, strength in zip(different("sd15", 2), (0.5, 2.0), strict=True)]
+    plain = different("sd15", 1)[0]
+    image = small("sd15")
+    assert difference(comfy_ksampler("sd15", prompts[0], image), comfy_ksampler("sd15", plain, image)) > 1e-3
+    check("sd15", prompts)
 
 
 class TestAfterShareSampling:
