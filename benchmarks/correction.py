@@ -188,7 +188,8 @@ def main() -> None:
     for sampler in options.samplers:
         for block in BLOCKS:
             run(block, sampler, options.steps, rendering, results, options.seeds, options.prompts)
-    drawn = f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed, CFG {options.cfg:g}, {options.steps} steps"
+    drawn = f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed"
+    drawn += f", CFG {options.cfg:g}, {options.steps} steps"
     text = [f"{drawn}; paid: steps an image (cond + uncond)", ""]
     for block in BLOCKS:
         for sampler in options.samplers:
