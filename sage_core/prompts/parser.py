@@ -14,9 +14,9 @@ _DEEPEST = 50
 def parse_prompts(text: str) -> tuple[str, ...]:
     """Split a text into prompts.
 
-    One prompt per line; blank lines and lines that start with ``#`` are skipped. Braces give every combination,
-    leftmost slowest: ``a {red|blue} car in {snow|rain}`` is four prompts. ``\\{``, ``\\|`` and ``\\}`` are the
-    characters themselves; so is a ``|`` outside braces.
+    One prompt per line; blank lines and lines that start with ``#`` are skipped; a line that starts with ``\\#`` is a
+    prompt that starts with ``#``. Braces give every combination, leftmost slowest: ``a {red|blue} car in {snow|rain}``
+    is four prompts. ``\\{``, ``\\|`` and ``\\}`` are the characters themselves; so is a ``|`` outside braces.
 
     Raises:
         ValueError: no prompt is left, a brace has no partner, or the list is longer than `MAX_PROMPTS`.
@@ -26,6 +26,8 @@ def parse_prompts(text: str) -> tuple[str, ...]:
         line = line.strip()
         if not has_prompts(line):
             continue
+        if line.startswith("\\#"):
+            line = line[1:]
         try:
             prompts.extend(expand_braces(line, limit=MAX_PROMPTS - len(prompts)))
         except ValueError as error:

@@ -193,3 +193,7 @@ class TestErrors:
         depth = 5000
         with pytest.raises(ValueError, match="nested"):
             expand_braces("{" * depth + "a" + "}" * depth)
+
+
+def test_a_prompt_that_starts_with_a_hash() -> None:
+    assert parse_prompts("\\#ff0000 car\n#ff0000 boat\na \\# sign") == ("#ff0000 car", "a \\# sign")
