@@ -29,9 +29,8 @@ from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
 from comfyui_sage.sage_core.sampling.divergence import group_divergences, noise_ratio
 from comfyui_sage.sage_core.sampling.job import Job, random_state
-from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
+from comfyui_sage.sage_core.sampling.level_runner import LevelRunner, plain_guider
 from comfyui_sage.sage_core.sampling.progress import Progress
-from comfyui_sage.sage_core.sampling.shared_sampling import plain_guider
 from demo_model.scenes import (
     BACKGROUNDS,
     COLOURS,

@@ -82,6 +82,11 @@ def latent_rows_input() -> io.Combo.Input:
     )  # fmt: skip
 
 
+def _sharing_inputs() -> list[Any]:
+    """What is shared, and how, of every sampler; in this order."""
+    return [share_input(), share_mode_input(), correction_input(), _reuse(), latent_rows_input()]
+
+
 def _sampler_inputs() -> list[Any]:
     """The inputs of ComfyUI's KSampler, with groups in place of a positive prompt, and the share."""
     return [
@@ -113,11 +118,7 @@ def _sampler_inputs() -> list[Any]:
             "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
             tooltip="Below 1, a part of the latent's own picture is kept (image to image).",
         ),
-        share_input(),
-        share_mode_input(),
-        correction_input(),
-        _reuse(),
-        latent_rows_input(),
+        *_sharing_inputs(),
     ]  # fmt: skip
 
 
@@ -192,17 +193,7 @@ class Guider(io.ComfyNode):
             display_name="SAGE Guider",
             category=CATEGORY,
             description="Shared sampling for SamplerCustomAdvanced: any sampler, any sigmas, any noise.",
-            inputs=[
-                _model(),
-                _groups(),
-                _negative(),
-                _cfg(),
-                share_input(),
-                share_mode_input(),
-                correction_input(),
-                _reuse(),
-                latent_rows_input(),
-            ],
+            inputs=[_model(), _groups(), _negative(), _cfg(), *_sharing_inputs()],
             outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],
         )
 

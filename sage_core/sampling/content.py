@@ -68,8 +68,13 @@ def _parts(value: Any, as_data: tuple[type, ...]) -> Iterable[Any] | None:
 
 
 def _tensor(value: torch.Tensor) -> Content:
-    flat = value.detach().cpu().contiguous().flatten()
-    return value.dtype, tuple(value.shape), sha256(flat.view(torch.uint8).numpy().tobytes()).digest()
+    return value.dtype, tuple(value.shape), digest(value)
+
+
+def digest(tensor: torch.Tensor) -> bytes:
+    """A digest of a tensor's values; two of one type and size are equal only if all values are."""
+    flat = tensor.detach().cpu().contiguous().flatten()
+    return sha256(flat.view(torch.uint8).numpy().tobytes()).digest()
 
 
 def _is_empty(cell: Any) -> bool:

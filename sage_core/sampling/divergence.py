@@ -13,7 +13,7 @@ from ..grouping.partition import Partition
 from ..sharing.plan import Level
 from . import latents
 from .job import Job
-from .level_runner import LevelRunner
+from .level_runner import LevelRunner, plain_guider
 from .progress import Progress
 
 # Rows and columns of a grid on the picture. Its largest cell counts, since a small thing may be all that differs.
@@ -64,8 +64,7 @@ def group_divergences(runner: LevelRunner, job: Job, groups: Partition, progress
     if not asked:
         return [0.0] * len(groups)
     level = Level(tuple((prompt,) for prompt in asked), None)
-    positive_only = comfy.samplers.CFGGuider(runner.guider.model_patcher)  # its scale is 1
-    positive_only.model_options = runner.guider.model_options
+    positive_only = plain_guider(runner.guider.model_patcher, runner.guider.model_options, 1.0)
     probe = replace(runner, guider=positive_only, on_finished=None, one_cluster_per_run=False)
     result = probe.run(_first_call(job), level, None, progress)
     predictions = dict(zip(asked, latents.first_part(result.denoised), strict=True))

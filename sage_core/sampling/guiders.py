@@ -16,10 +16,11 @@ from ..validation import check_cfg, check_choice
 from . import latents
 from .job import Job
 from .latent_rows import LATENT_ROWS, continues_rows
+from .level_runner import plain_guider
 from .prefix import Prefix, check_prefix, model_identity
 from .progress import StepCallback
 from .prompt_conditions import PromptConditions
-from .shared_sampling import MakeListener, OnFinished, SharedSampling, make_job, plain_guider
+from .shared_sampling import MakeListener, OnFinished, SharedSampling, make_job
 from .validation import check_model, check_text_width
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import Any
 
 import comfy.nested_tensor
 import comfy.utils
 import torch
+
+from .content import digest
 
 
 def count(batch: Any) -> int:
@@ -67,7 +68,7 @@ def select_clusters(batch: Any, clusters: Sequence[int], number: int) -> Any:
 
 def digests(batch: Any, pieces: int) -> list[bytes]:
     """For each of so many equal pieces a digest of its values, which is the same for equal pieces only."""
-    return [b"".join(map(_digest, parts(piece))) for piece in chunk(batch, pieces)]
+    return [b"".join(map(digest, parts(piece))) for piece in chunk(batch, pieces)]
 
 
 def chunk(batch: Any, count: int) -> list[Any]:
@@ -87,10 +88,6 @@ def concat(batches: list[Any]) -> Any:
 def parts(batch: Any) -> list[torch.Tensor]:
     """The batch itself in a list, or its parts if it is nested."""
     return list(batch.unbind()) if batch.is_nested else [batch]
-
-
-def _digest(part: torch.Tensor) -> bytes:
-    return sha256(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()).digest()
 
 
 def like(batch: Any, its_parts: list[torch.Tensor]) -> Any:

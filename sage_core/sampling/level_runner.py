@@ -171,6 +171,14 @@ class LevelRunner:
         return max(1, int(free / (1.5 * one)))  # the margin that ComfyUI itself keeps when it batches
 
 
+def plain_guider(model_patcher: Any, model_options: dict[str, Any], cfg: float) -> comfy.samplers.CFGGuider:
+    """ComfyUI's CFGGuider, without conditions."""
+    guider = comfy.samplers.CFGGuider(model_patcher)
+    guider.model_options = model_options
+    guider.set_cfg(cfg)
+    return guider
+
+
 def _by_trace_length(indices: list[int], parents: Sequence[ClusterTrace] | None) -> list[list[int]]:
     """Clusters with traces of equal length, together: all clusters of a run begin to evaluate at the same call."""
     if parents is None:

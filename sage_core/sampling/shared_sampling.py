@@ -205,14 +205,6 @@ class SharedSampling:
         return RunKeeper(self.model_patcher.model, key, self.groups, prefix.record) if own == key else None
 
 
-def plain_guider(model_patcher: Any, model_options: dict[str, Any], cfg: float) -> comfy.samplers.CFGGuider:
-    """ComfyUI's CFGGuider, without conditions."""
-    guider = comfy.samplers.CFGGuider(model_patcher)
-    guider.model_options = model_options
-    guider.set_cfg(cfg)
-    return guider
-
-
 def make_job(
     model_patcher: Any, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, mask: Any, seed: int | None,
     *, prompts: int = 0,

@@ -8,10 +8,9 @@ import pytest
 import torch
 from comfyui_sage.sage_core.sampling.divergence import divergence, group_divergences, noise_ratio
 from comfyui_sage.sage_core.sampling.job import Job, random_state
-from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
+from comfyui_sage.sage_core.sampling.level_runner import LevelRunner, plain_guider
 from comfyui_sage.sage_core.sampling.progress import Progress
 from comfyui_sage.sage_core.sampling.prompt_conditions import PromptConditions
-from comfyui_sage.sage_core.sampling.shared_sampling import plain_guider
 from evaluations import count_evaluations
 from models import MODELS, conditioning, randn
 from reference import assert_equal, different, grouped, small

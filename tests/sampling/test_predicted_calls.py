@@ -8,8 +8,8 @@ import comfy.patcher_extension
 import comfy.samplers
 import pytest
 import torch
+from comfyui_sage.sage_core.sampling.level_runner import plain_guider
 from comfyui_sage.sage_core.sampling.predicted_calls import predict_model_calls
-from comfyui_sage.sage_core.sampling.shared_sampling import plain_guider
 from evaluations import count_evaluations
 from models import MODELS, conditioning, latent, randn
 from reference import ADAPTIVE, SAMPLERS
