@@ -8,13 +8,8 @@ import torch
 from comfy.nested_tensor import NestedTensor
 
 from .sampling import latents
+from .sampling.latent_rows import MARK, Latent
 from .validation import images_per_prompt, rows_per_prompt
-
-# ComfyUI's LATENT: {"samples": tensor, optional "noise_mask", "batch_index", ...}.
-Latent = dict[str, Any]
-
-# Says in a LATENT that its rows are those of several prompts.
-_MARK = "sage_prompts"
 
 
 def split_latent(latent: Latent, n_prompts: int) -> list[Latent]:
@@ -37,7 +32,7 @@ def split_latent(latent: Latent, n_prompts: int) -> list[Latent]:
     if "batch_index" in latent:
         index = list(latent["batch_index"])
         split["batch_index"] = [index[prompt * rows : (prompt + 1) * rows] for prompt in range(n_prompts)]
-    rest = {key: value for key, value in latent.items() if key != _MARK}
+    rest = {key: value for key, value in latent.items() if key != MARK}
     return [{**rest, **{key: parts[prompt] for key, parts in split.items()}} for prompt in range(n_prompts)]
 
 

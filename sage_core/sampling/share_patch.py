@@ -24,6 +24,7 @@ from ..grouping.prompt_groups import PromptGroups
 from ..grouping.report import grouping_report
 from ..phrases import counted
 from ..sharing.settings import SharingSettings
+from ..validation import rows_per_prompt
 from . import latents
 from .latent_rows import Latent, Rows, rows_for
 from .level_runner import SHARE_KEY
@@ -32,7 +33,6 @@ from .prompt_conditions import PromptConditions
 from .replay_guider import ReplayGuider
 from .report import sampling_report
 from .shared_sampling import MakeListener, SharedSampling, make_job
-from .validation import check_rows
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class SharePatch:
         if not marked:
             return None
         prompts = len(self.groups.prompts)
-        check_rows(noise, prompts)
+        variations = rows_per_prompt(len(noise), prompts, "latent_image", "row")
         for kind, number in marked.items():
             if number != prompts:
                 raise ValueError(
@@ -174,7 +174,7 @@ class SharePatch:
                 f"negative: expected one for all prompts, got one per prompt. {type(guider).__name__} reads it by "
                 "itself, before the prompts' rows are known."
             )
-        own = {kind: stood_for(raw.pop(kind), len(noise) // prompts, kind) for kind in marked}
+        own = {kind: stood_for(raw.pop(kind), variations, kind) for kind in marked}
         positive = own.pop("positive", None) or (raw.pop("positive"),) * prompts
         return PromptConditions(replace(self.groups, conditionings=positive), raw, own)
 

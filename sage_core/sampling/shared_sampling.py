@@ -14,6 +14,7 @@ from ..grouping.repeats import copies_of
 from ..sharing.plan import SharePlan
 from ..sharing.sampling_record import SamplingRecord
 from ..sharing.settings import SharingSettings
+from ..validation import rows_per_prompt
 from . import latents
 from .job import Job, random_state
 from .level_runner import LevelRunner
@@ -26,7 +27,7 @@ from .reference_memory import RunKey, run_key
 from .replay_guider import RunResult
 from .reuse import RunKeeper
 from .trace import ClusterTrace
-from .validation import check_latent, check_rows
+from .validation import check_latent
 
 # Gets the numbers of a prompt in the list (several where it repeats) and its rows, one per variation, when finished.
 OnFinished = Callable[[Sequence[int], Any], None]
@@ -222,5 +223,5 @@ def make_job(
     job = Job(noise, latent_image, mask, sampler, sigmas, seed, random_state(model_patcher.load_device))
     if not prompts:
         return job
-    check_rows(latent_image, prompts)
+    rows_per_prompt(latents.count(latent_image), prompts, "latent_image", "row")
     return job.of_starts(prompts)

@@ -9,7 +9,6 @@ import torch
 from ..conditioning.combine import Conditioning, text_width
 from ..grouping.prompt_groups import PromptGroups, check_groups
 from ..validation import check_finite
-from . import latents
 
 
 def check_latent(model_patcher: Any, latent: Any) -> None:
@@ -26,20 +25,6 @@ def check_latent(model_patcher: Any, latent: Any) -> None:
     expected, got = model_patcher.get_model_object("latent_format").latent_channels, latent.shape[1]
     if got != expected and torch.count_nonzero(latent) > 0:
         raise ValueError(f"latent_image: expected {expected} channels, got {got}. Encode it with the model's VAE.")
-
-
-def check_rows(latent: Any, prompts: int) -> None:
-    """Check that a latent has the same number of rows for every prompt.
-
-    Raises:
-        ValueError: it has not.
-    """
-    rows = latents.count(latent)
-    if not rows or rows % prompts:
-        raise ValueError(
-            f"latent_image: expected one row per prompt, or the same number for each of the {prompts} prompts, got "
-            f"{rows} rows."
-        )
 
 
 def check_text_width(model_patcher: Any, groups: PromptGroups, negative: Conditioning) -> None:
