@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ..routes.group_preview import keep_grouping
 from ..routes.node_progress import PROGRESS_HIDDEN
 from ..sage_core.conditioning.template_source import check_template_source
-from ..sage_core.grouping.build import build_prompt_groups
+from ..sage_core.grouping.build import COMPARE_MODES, build_prompt_groups
 from ..sage_core.grouping.pins import parse_pins
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES
 from ..sage_core.grouping.report import grouping_report
@@ -20,7 +20,7 @@ from ..sage_core.prompts.parser import has_prompts, parse_prompts
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder
 from .graph import output_type, place_in_graph
-from .grouping_inputs import encoder_model_input, threshold_inputs
+from .grouping_inputs import compare_input, encoder_model_input, threshold_inputs
 from .list_inputs import takes_lists
 from .prompt_inputs import NO_FILE, all_prompts, file_fingerprint, prompt_file_input, prompts_input
 from .sockets import CATEGORY, Groups
@@ -73,6 +73,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     tooltip="Your own prompts for the shared steps, one per line. Each is used for the group that it "
                     "is most similar to, in place of the group_condition.",
                 ),
+                compare_input(),
             ],
             outputs=[
                 Groups.Output(display_name="groups", tooltip="For the SAGE samplers and the SAGE Guider."),
@@ -94,7 +95,7 @@ class SemanticGroupPrompts(io.ComfyNode):
     def execute(
         cls, clip: Any, prompts: list[str], encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
         group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = NO_FILE,
-        pinned: str = "", shared_prompts: str = "",
+        pinned: str = "", shared_prompts: str = "", compare: str = COMPARE_MODES[0],
     ) -> io.NodeOutput:  # fmt: skip
         check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
@@ -106,13 +107,13 @@ class SemanticGroupPrompts(io.ComfyNode):
             clip, listed.texts, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
             shared_prompts=own, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
-            notes=listed.notes,
+            compare=compare, notes=listed.notes,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip
         run = panel_payload(groups, settings)
         made_of = {"prompts": "\n".join(prompts), "prompt_file": prompt_file, "encoder": encoder,
-                   "encoder_model": encoder_model}  # fmt: skip
+                   "encoder_model": encoder_model, "compare": compare}  # fmt: skip
         keep_grouping(cls.hidden, run, made_of)
         report, image = grouping_report(groups), similarity_image(groups)
         return io.NodeOutput(groups, report, image, ui={"sage_groups": [run]})

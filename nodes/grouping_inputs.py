@@ -6,6 +6,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..sage_core.grouping.build import COMPARE_MODES
 from ..sage_core.grouping.threshold import THRESHOLD_MODES
 from .encoder_folder import FOLDER
 
@@ -16,6 +17,17 @@ def encoder_model_input() -> io.String.Input:
         default="",
         optional=True,
         tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty: the only one there.",
+    )
+
+
+def compare_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "compare",
+        options=list(COMPARE_MODES),
+        default=COMPARE_MODES[0],
+        optional=True,
+        tooltip="what differs: phrases that most prompts repeat (quality tags, style, LoRA names) do not count when "
+        "prompts are compared, so that different subjects do not land in one group. whole prompts: everything counts.",
     )
 
 

@@ -16,7 +16,7 @@ from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.share_patch import share_sampling
 from ..sage_core.sharing.settings import SharingSettings
 from .encoder_folder import FOLDER, load_embedder
-from .grouping_inputs import encoder_model_input, threshold_inputs
+from .grouping_inputs import compare_input, encoder_model_input, threshold_inputs
 from .list_inputs import takes_lists
 from .samplers import correction_input, latent_rows_input, share_input, share_mode_input
 from .sockets import CATEGORY, Groups
@@ -78,6 +78,7 @@ class ShareSampling(io.ComfyNode):
                     "group_condition", options=list(CONDITION_MODES), default="auto", optional=True,
                     tooltip="What guides the shared steps: mean, medoid or concat, as in Semantic Group Prompts.",
                 ),
+                compare_input(),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="For the sampler or guider, and for no other."),

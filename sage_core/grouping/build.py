@@ -10,6 +10,7 @@ import numpy as np
 
 from ..conditioning.combine import Conditioning
 from ..conditioning.template import apply_template, check_template, template_notes
+from ..prompts.differences import repeated_phrases, without_phrases
 from ..prompts.embedding_models import Embed
 from ..prompts.text_encoders import (
     UNRELATED_PROMPTS,
@@ -24,6 +25,9 @@ from .linkage import cluster_prompts
 from .pins import Pins, keepers
 from .prompt_groups import CONDITION_MODES, PromptGroups, SharedPrompt
 from .threshold import THRESHOLD_MODES, auto_threshold
+
+# What of the prompts is compared: without the phrases that most of them repeat, or as they are.
+COMPARE_MODES = ("what differs", "whole prompts")
 
 _INSTEAD = {
     "medoid": "the most central prompt's own condition is used",
@@ -46,6 +50,7 @@ def build_prompt_groups(
     template: Conditioning | None = None,
     on_prompt: Callable[[int], None] = lambda done: None,
     encoder_model: str = "",
+    compare: str = "what differs",
     notes: tuple[str, ...] = (),
 ) -> PromptGroups:
     """Group prompts by meaning.
@@ -61,22 +66,24 @@ def build_prompt_groups(
         template: conditioning whose extras are applied to every prompt.
         on_prompt: gets the number of prompts encoded so far.
         encoder_model: name of the model behind `embed`; Add Prompts needs it.
+        compare: one of COMPARE_MODES.
         notes: what the user should know of the list.
 
     Raises:
         ValueError: an input is out of range or does not fit.
     """
-    conditionings, embeddings = encode_and_embed(clip, prompts, embed, template, on_prompt)
+    set_aside = phrases_to_set_aside(prompts, compare)
+    conditionings, embeddings = encode_and_embed(clip, prompts, embed, template, on_prompt, set_aside)
     # In fixed mode too: in the panel the user can switch between the two without another run.
     unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)
     groups = group_encoded(
         prompts, conditionings, embeddings, unrelated, encoder=encoder, encoder_model=encoder_model,
         threshold_mode=threshold_mode, threshold=threshold, max_group_size=max_group_size, pins=pins,
-        group_condition=group_condition,
+        group_condition=group_condition, set_aside=set_aside,
     )  # fmt: skip
     groups = replace(groups, template=template, notes=notes)
     if shared_prompts:
-        encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template)
+        encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template, set_aside=set_aside)
         groups = replace(groups, shared_prompts=_assign_shared_prompts(groups, shared_prompts, encoded, vectors))
     unknown = unknown_words(clip, (*prompts, *shared_prompts))
     return _with_notes(groups, unknown, len(keepers(prompts, pins or {})), shared_prompts)
@@ -95,12 +102,14 @@ def group_encoded(
     max_group_size: int = 0,
     pins: Pins | None = None,
     group_condition: str = "auto",
+    set_aside: tuple[str, ...] = (),
 ) -> PromptGroups:
     """Group prompts that are encoded and embedded already; arguments and errors as `build_prompt_groups`.
 
     Args:
         embeddings: (N, D), unit rows.
         unrelated: (M, D), the unrelated prompts by the same encoder; None where it cannot be asked.
+        set_aside: the phrases without which the prompts were embedded.
     """
     check_choice("threshold_mode", threshold_mode, THRESHOLD_MODES)
     check_choice("group_condition", group_condition, CONDITION_MODES)
@@ -118,7 +127,18 @@ def group_encoded(
         group_condition=group_condition,
         auto_threshold=automatic,
         encoder_model=encoder_model,
+        set_aside=set_aside,
     )
+
+
+def phrases_to_set_aside(prompts: Sequence[str], compare: str) -> tuple[str, ...]:
+    """The phrases without which prompts are compared, sorted.
+
+    Args:
+        compare: one of COMPARE_MODES.
+    """
+    check_choice("compare", compare, COMPARE_MODES)
+    return tuple(sorted(repeated_phrases(prompts))) if compare == "what differs" else ()
 
 
 def _assign_shared_prompts(
@@ -147,14 +167,23 @@ def encode_and_embed(
     embed: Embed | None,
     template: Conditioning | None,
     on_prompt: Callable[[int], None] = lambda done: None,
+    set_aside: tuple[str, ...] = (),
 ) -> tuple[tuple[Conditioning, ...], np.ndarray]:
     """Encode prompts and embed them, every different text once; arguments and errors as `build_prompt_groups`.
+
+    Args:
+        set_aside: phrases without which the prompts are embedded.
 
     Returns:
         Conditionings, one per prompt, and embeddings (N, D), unit rows.
     """
     encoded = encode_prompts(clip, prompts, on_prompt)
-    vectors = clip_embeddings(list(encoded.values())) if embed is None else embed(list(encoded))
+    compared = [without_phrases(text, set_aside) for text in encoded]
+    if embed is None:
+        known = encoded | encode_prompts(clip, [text for text in compared if text not in encoded])
+        vectors = clip_embeddings([known[text] for text in compared])
+    else:
+        vectors = embed(compared)
     _check_embeddings(list(encoded), vectors)
     if template is not None:
         check_template(template, encoded[prompts[0]], lambda text: encode_prompts(clip, [text])[text], piece_size(clip))

@@ -10,14 +10,20 @@ import numpy as np
 
 from ..conditioning.batch import same
 from ..conditioning.combine import Conditioning
+from ..prompts.differences import without_phrases
 from ..prompts.embedding_models import Embed
 from ..prompts.text_encoders import UNRELATED_PROMPTS, clip_embeddings
-from .build import group_encoded
+from .build import group_encoded, phrases_to_set_aside
 from .prompt_groups import PromptGroups
 
 
 def group_conditionings(
-    conditionings: Sequence[Conditioning], texts: Sequence[str], embed: Embed | None, **settings: Any
+    conditionings: Sequence[Conditioning],
+    texts: Sequence[str],
+    embed: Embed | None,
+    *,
+    compare: str = "what differs",
+    **settings: Any,
 ) -> PromptGroups:
     """Group conditionings by what they mean.
 
@@ -25,6 +31,7 @@ def group_conditionings(
         conditionings: one per prompt.
         texts: one per prompt, as names; none, and they are numbered.
         embed: what measures how similar the texts are; None for the conditionings' own embeddings.
+        compare: what of the texts is compared, one of `build.COMPARE_MODES`.
         settings: the keyword arguments of `group_encoded`.
 
     Raises:
@@ -37,7 +44,11 @@ def group_conditionings(
     numbers = range(1, len(conditionings) + 1)
     names = _told_apart(texts, conditionings) if texts else tuple(f"prompt {number}" for number in numbers)
     if embed is not None:
-        return group_encoded(names, tuple(conditionings), embed(list(texts)), embed(UNRELATED_PROMPTS), **settings)
+        set_aside = phrases_to_set_aside(texts, compare)
+        embeddings = embed([without_phrases(text, set_aside) for text in texts])
+        return group_encoded(
+            names, tuple(conditionings), embeddings, embed(UNRELATED_PROMPTS), set_aside=set_aside, **settings
+        )
     return group_encoded(names, tuple(conditionings), _own_embeddings(conditionings), None, **settings)
 
 

@@ -47,6 +47,7 @@ class PromptGroups:
         encoder_model: name of the embedding model, if the encoder has one of its own.
         template: the conditioning whose extras were applied to every prompt.
         shared_prompts: the prompts for shared steps, of groups that have one.
+        set_aside: phrases that most prompts repeat, without which they were embedded.
         negatives: one negative conditioning per prompt; empty where the sampler has one for all.
     """
 
@@ -63,6 +64,7 @@ class PromptGroups:
     encoder_model: str = ""
     template: Conditioning | None = field(default=None, repr=False)
     shared_prompts: tuple[SharedPrompt, ...] = field(default=(), repr=False)
+    set_aside: tuple[str, ...] = ()
     negatives: tuple[Conditioning, ...] = field(default=(), repr=False)
 
     def group_of(self) -> list[int]:

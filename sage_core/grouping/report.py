@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..phrases import counted, saved_fraction, shorten
+from ..prompts.differences import labels
 from .ambiguity import borderline_prompts, modifier_conflicts, split_modifiers
 from .prompt_groups import PromptGroups
 
 # Doubtful prompts are looked for in lists up to this length: longer ones take seconds, and nobody reads the report.
 _MOST_CHECKED = 10_000
+# Characters of a prompt in the report.
+_LONGEST = 300
 # The share that savings are predicted for, where none has been chosen yet.
 SHARE = 0.4
 
@@ -33,6 +36,9 @@ def grouping_report(groups: PromptGroups, *, share: float | None = SHARE) -> str
     if share is not None:
         saved = predicted_saving(groups.prompts, len(groups.partition), share=share)
         lines.append(f"predicted, without correction: {saved:.1%} of the evaluations saved at share {share:g}")
+    if groups.set_aside:
+        lines.append(f"compared by what differs, without what most prompts repeat: {', '.join(groups.set_aside)}")
+    names = labels(groups.prompts, _LONGEST)
     shared = {texts: prompt for texts, prompt, _ in groups.shared_prompts}
     remarks = _remarks(groups) if len(groups.prompts) <= _MOST_CHECKED else {}
     if remarks:
@@ -43,7 +49,7 @@ def grouping_report(groups: PromptGroups, *, share: float | None = SHARE) -> str
         tightest, loosest = groups.similarity_range(members)
         pairs = "" if len(members) == 1 else f", pairs {loosest:.3f} to {tightest:.3f}"
         lines += ["", f"Group {number}: {counted(len(members), 'prompt')}{pairs}", ""]
-        lines += [f"- {index + 1}: {shorten(groups.prompts[index])}{remarks.get(index, '')}" for index in members]
+        lines += [f"- {index + 1}: {names[index]}{remarks.get(index, '')}" for index in members]
         if prompt := shared.get(groups.texts(members)):
             lines.append(f"- shared steps under: {shorten(prompt)}")
     return "\n".join([*lines, *(f"\nNote: {note}" for note in groups.notes)])

@@ -18,10 +18,13 @@ from ..grouping.repeats import first_indices
 from ..grouping.report import SHARE, predicted_saving
 from ..grouping.threshold import THRESHOLD_MODES
 from ..images.palette import hex_colour
+from ..prompts.differences import labels
 from ..validation import check_choice
 
 # A longer list is not shown on the panel.
 _MOST_PROMPTS, _MOST_CHARACTERS = 2_000, 500_000
+# Characters of a prompt on a card, until it is opened.
+_LABEL = 80
 # Of the dendrogram: more are too thin to see.
 _MOST_LEAVES = 200
 # Kept at most: runs, and bytes of all their embeddings.
@@ -114,7 +117,8 @@ def panel_payload(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, A
 
     Returns:
         too_many: the number of prompts, alone, where the list is too long for a panel. Otherwise: key, prompts and
-        settings; grouping, see `groups_payload`; tree, see `dendrogram`.
+        settings; labels, a short text per prompt that tells it from the others; grouping, see `groups_payload`; tree,
+        see `dendrogram`.
     """
     prompts = groups.prompts
     if len(prompts) > _MOST_PROMPTS or sum(map(len, prompts)) > _MOST_CHARACTERS:
@@ -135,7 +139,10 @@ def cached_payload(key: str, settings: dict[str, Any]) -> dict[str, Any] | None:
 def _payload(key: str, embedded: EmbeddedPrompts, settings: dict[str, Any], grouping: dict[str, Any]) -> dict[str, Any]:
     """The panel's data, see `panel_payload`."""
     tree = dendrogram(embedded.prompts, embedded.embeddings)
-    return {"key": key, "prompts": embedded.prompts, "settings": settings, "grouping": grouping, "tree": tree}
+    return {
+        "key": key, "prompts": embedded.prompts, "labels": labels(embedded.prompts, _LABEL), "settings": settings,
+        "grouping": grouping, "tree": tree,
+    }  # fmt: skip
 
 
 def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, Any] | None:

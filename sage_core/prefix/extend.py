@@ -49,7 +49,8 @@ def add_prompts(
     if prefix.job.start_of:
         raise ValueError("prefix: every prompt begins from a latent of its own, so there is none for new prompts.")
     origin = prefix.origin or prefix
-    conditionings, embeddings = encode_and_embed(clip, prompts, embed, origin.groups.template, on_prompt)
+    made = origin.groups
+    conditionings, embeddings = encode_and_embed(clip, prompts, embed, made.template, on_prompt, made.set_aside)
     _check_encoder(clip, embed, origin.groups)
     if prefix.origin is not None:
         earlier = prefix.groups
@@ -160,7 +161,7 @@ def _check_encoder(clip: Any, embed: Embed | None, groups: PromptGroups) -> None
         ValueError: a prompt of the groups gets another embedding than it had.
     """
     text = groups.prompts[0]
-    conditionings, embedding = encode_and_embed(clip, [text], embed, None)
+    conditionings, embedding = encode_and_embed(clip, [text], embed, None, set_aside=groups.set_aside)
     for name, now, then in (
         ("clip", clip_embeddings(conditionings), clip_embeddings(groups.conditionings[:1])),
         ("encoder_model", embedding, groups.embeddings[:1]),

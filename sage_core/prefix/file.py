@@ -236,17 +236,18 @@ def _groups_state(groups: PromptGroups) -> dict[str, Any]:
         "threshold": groups.threshold, "threshold_mode": groups.threshold_mode, "encoder": groups.encoder,
         "group_condition": groups.group_condition, "notes": groups.notes, "auto_threshold": groups.auto_threshold,
         "encoder_model": groups.encoder_model, "template": groups.template, "shared_prompts": groups.shared_prompts,
+        **({"set_aside": groups.set_aside} if groups.set_aside else {}),
     }  # fmt: skip
 
 
 def _groups(state: dict[str, Any]) -> PromptGroups:
-    _check_keys(state, "groups", _GROUPS_KEYS, optional=["shared_prompts"])  # the first files have none
+    _check_keys(state, "groups", _GROUPS_KEYS, optional=["shared_prompts", "set_aside"])  # the first files have none
     return PromptGroups(
         prompts=state["prompts"], conditionings=state["conditionings"], embeddings=state["embeddings"].numpy(),
         partition=state["partition"], threshold=state["threshold"], threshold_mode=state["threshold_mode"],
         encoder=state["encoder"], group_condition=state["group_condition"], notes=state["notes"],
         auto_threshold=state["auto_threshold"], encoder_model=state["encoder_model"], template=state["template"],
-        shared_prompts=state.get("shared_prompts", ()),
+        shared_prompts=state.get("shared_prompts", ()), set_aside=state.get("set_aside", ()),
     )  # fmt: skip
 
 

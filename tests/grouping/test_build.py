@@ -55,6 +55,18 @@ class TestAutoWithASentenceModel:
         assert groups.partition == (tuple(range(times)),)
         assert -1 <= groups.threshold <= 1
 
+    def test_what_all_prompts_repeat_does_not_put_them_into_one_group(self, minilm: Embed) -> None:
+        around = "product photography, a {} {}, seamless white background, softbox lighting, high-end retouching"
+        products = (("leather", "backpack"), ("canvas", "backpack"), ("gold", "wristwatch"), ("silver", "wristwatch"))
+        prompts = tuple(around.format(*product) for product in products)
+        groups = build_prompt_groups(clip_l(), prompts, embed=minilm)
+        assert texts(groups) == {frozenset(prompts[:2]), frozenset(prompts[2:])}
+        assert "seamless white background" in groups.set_aside
+        assert "without what most prompts repeat: high-end retouching, product photography" in grouping_report(groups)
+        whole = build_prompt_groups(clip_l(), prompts, embed=minilm, compare="whole prompts")
+        assert texts(whole) == {frozenset(prompts)}
+        assert not whole.set_aside
+
     def test_the_order_of_the_prompts_does_not_matter(self, minilm: Embed) -> None:
         there = build_prompt_groups(clip_l(), PARAPHRASES, embed=minilm)
         back = build_prompt_groups(clip_l(), PARAPHRASES[::-1], embed=minilm)

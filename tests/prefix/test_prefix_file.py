@@ -97,6 +97,11 @@ def test_prompts_for_the_shared_steps_are_kept(tmp_path: Path) -> None:
     assert torch.equal(sample_branch(loaded), sample_branch(prefix))
 
 
+def test_the_phrases_that_were_set_aside_are_kept(tmp_path: Path) -> None:
+    prefix = sample_prefix(replace(six_prompts(), set_aside=("bokeh", "masterpiece")))
+    assert load_prefix(saved(prefix, tmp_path)).groups.set_aside == ("bokeh", "masterpiece")
+
+
 def test_masks_and_batch_indices_are_kept(tmp_path: Path) -> None:
     image = {**small("sd15", batch=2, seed=3), "noise_mask": torch.rand(2, 64, 64), "batch_index": [4, 7]}
     prefix, _ = ksampler.sample_prefix(

@@ -68,7 +68,13 @@ test("in API format, inputs that are left out are set on the nodes that have the
 });
 
 test("the samplers did not correct before, and took all rows for every prompt", () => {
-  const values = Object.values(VALUES_BEFORE);
-  assert.deepEqual(Object.keys(VALUES_BEFORE), ["SageSharedKSamplerPrefix", "SageKSampler", "SageGuider"]);
-  assert.deepEqual(values, Array(3).fill(ALL_BEFORE));
+  for (const type of ["SageSharedKSamplerPrefix", "SageKSampler", "SageGuider"]) {
+    assert.deepEqual(VALUES_BEFORE[type], ALL_BEFORE);
+  }
+});
+
+test("prompts were compared as a whole before", () => {
+  for (const type of ["SageSemanticGroupPrompts", "SageShare"]) {
+    assert.deepEqual(VALUES_BEFORE[type], { compare: "whole prompts" });
+  }
 });

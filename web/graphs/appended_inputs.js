@@ -9,8 +9,15 @@
  */
 
 const SAMPLER = { share_mode: "fixed", correction: "off", latent_rows: "variations" };
+const GROUPING = { compare: "whole prompts" };
 /** The values in graphs from before, by the class of the node. @type {Partial<Record<string, Values>>} */
-export const VALUES_BEFORE = { SageSharedKSamplerPrefix: SAMPLER, SageKSampler: SAMPLER, SageGuider: SAMPLER };
+export const VALUES_BEFORE = {
+  SageSharedKSamplerPrefix: SAMPLER,
+  SageKSampler: SAMPLER,
+  SageGuider: SAMPLER,
+  SageSemanticGroupPrompts: GROUPING,
+  SageShare: GROUPING,
+};
 
 /**
  * Sets the widgets for which a saved node has no value, after the node has taken the others: a list in their order.
