@@ -161,6 +161,13 @@ def install(venv: Path, *locks: Path) -> None:
     uv("pip", "install", "--python", venv / "bin" / "python", "--no-deps", "--require-hashes", *files)
 
 
+def compile_modules(host: Path) -> None:
+    """Compiles a host's Python files, once: tests start dozens of processes, which may not be allowed to keep that."""
+    found = [host / "venv" / "lib", host / "ComfyUI"]
+    # Some packages hold files that are no valid Python; only an import would need them to be.
+    subprocess.run([host / "venv" / "bin" / "python", "-m", "compileall", "-qq", "-j", "0", *found], check=False)
+
+
 def contents(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Names and bytes of the files in a wheel or a source package."""
     if archive.suffix == ".whl":
@@ -244,6 +251,7 @@ def setup(version: str, dev: bool = False) -> Host:
     if dev and not (mark.is_file() and mark.read_text() == stamp):
         with one_at_a_time(), stage(f"test packages for {version}"):
             install(folder / "venv", *DEV)
+            compile_modules(folder)
             mark.write_text(stamp)
     link_pack(folder / "ComfyUI")
     return Host(folder / "ComfyUI", folder / "venv" / "bin" / "python")

@@ -11,6 +11,7 @@ from evaluations import count_evaluations
 from models import MODELS, conditioning
 from reference import (
     SAMPLERS,
+    SOME_SAMPLERS,
     assert_equal,
     comfy_ksampler,
     difference,
@@ -33,16 +34,16 @@ class TestEverySampler:
         out = ksampler(shared("sd15", prompts, image, share=0.0), **sampler_settings(sampler_name))
         assert_equal(out["samples"], ksampler_for_each("sd15", prompts, image, sampler_name))
 
-    @pytest.mark.parametrize("correction", ["off", "on"])
-    def test_the_sage_sampler_and_its_evaluations(self, sampler_name: str, correction: str) -> None:
+    def test_the_sage_sampler_and_its_evaluations(self, sampler_name: str) -> None:
         image, prompts, settings = small("sd15"), different("sd15", 3), sampler_settings(sampler_name)
         groups, model = grouped(prompts, PAIR_AND_ONE), MODELS["sd15"]()
-        with count_evaluations(model) as at_once:
-            expected = sage("sd15", groups, image, share=0.5, correction=correction, **settings)
-        with count_evaluations(model) as under_the_sampler:
-            out = ksampler(shared("sd15", prompts, image, correction=correction), **settings)
-        assert_equal(out["samples"], expected)
-        assert sorted(under_the_sampler.timesteps) == sorted(at_once.timesteps)
+        for correction in ("on", "off") if sampler_name in SOME_SAMPLERS else ("on",):
+            with count_evaluations(model) as at_once:
+                expected = sage("sd15", groups, image, share=0.5, correction=correction, **settings)
+            with count_evaluations(model) as under_the_sampler:
+                out = ksampler(shared("sd15", prompts, image, correction=correction), **settings)
+            assert_equal(out["samples"], expected)
+            assert sorted(under_the_sampler.timesteps) == sorted(at_once.timesteps)
 
 
 @pytest.mark.parametrize("family", sorted(MODELS))
