@@ -1,4 +1,4 @@
-"""The help pages: one per node, with a picture and an example; every picture in them and in the README exists."""
+"""The help pages: one per node, with a picture and an example; every picture and link in the pages exists."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from PIL import Image
 
 DOCS = install_comfyui.REPO / "web" / "docs"
 HELP = sorted(DOCS.glob("*.md"))
-PAGES = [install_comfyui.REPO / "README.md", *HELP]
+PAGES = [install_comfyui.REPO / "README.md", *sorted((install_comfyui.REPO / "docs").glob("*.md")), *HELP]
 PICTURE = re.compile(r"!\[[^\]]+\]\((?:<([^>]+)>|([^)]+))\)")
+LINK = re.compile(r"[^!]\[[^\]]+\]\(([^)#:]+)\)")
 EXAMPLE = re.compile(r"^## Example\b.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -26,6 +27,12 @@ def test_pictures_are_there(page: Path) -> None:
     for names in PICTURE.findall(page.read_text("utf-8")):
         with Image.open(page.parent / "".join(names)) as picture:
             picture.verify()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_linked_files_are_there(page: Path) -> None:
+    for name in LINK.findall(page.read_text("utf-8")):
+        assert (page.parent / name).exists(), name
 
 
 @pytest.mark.parametrize("page", HELP, ids=lambda page: page.stem)
