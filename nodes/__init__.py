@@ -2,7 +2,19 @@
 
 from comfy_api.latest import io
 
-from . import demo, group_prompts, images, metrics, prefix, prompt_list, samplers, share, split, train_lora
+from . import (
+    demo,
+    group_prompts,
+    images,
+    metrics,
+    prefix,
+    prompt_list,
+    samplers,
+    share,
+    share_explorer,
+    split,
+    train_lora,
+)
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,
@@ -13,6 +25,7 @@ NODES: list[type[io.ComfyNode]] = [
     *split.NODES,
     *images.NODES,
     *metrics.NODES,
+    *share_explorer.NODES,
     *train_lora.NODES,
     *demo.NODES,
 ]

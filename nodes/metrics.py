@@ -21,7 +21,16 @@ from ..sage_core.validation import check_choice
 from .encoder_folder import FOLDER, encoder_model
 from .sockets import CATEGORY, Groups
 
-_SCORERS = ("demo", "open_clip")
+SCORERS = ("demo", "open_clip")
+
+
+def open_clip_model_input() -> io.String.Input:
+    return io.String.Input(
+        "open_clip_model",
+        default="",
+        optional=True,
+        tooltip=f"For open_clip: a folder or file in models/{FOLDER}. Empty: the only one there.",
+    )
 
 
 class Metrics(io.ComfyNode):
@@ -39,14 +48,11 @@ class Metrics(io.ComfyNode):
                 io.Image.Input("images", tooltip="The decoded images of a SAGE sampler: prompt 1 first."),
                 Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
                 io.Combo.Input(
-                    "scorer", options=list(_SCORERS), default="demo", optional=True,
+                    "scorer", options=list(SCORERS), default="demo", optional=True,
                     tooltip="The network that looks at the images. demo knows the drawings of the SAGE Demo Model "
                     "only. open_clip is for all other images and needs a model file.",
                 ),
-                io.String.Input(
-                    "open_clip_model", default="", optional=True,
-                    tooltip=f"For open_clip: a folder or file in models/{FOLDER}. Empty: the only one there.",
-                ),
+                open_clip_model_input(),
                 io.Image.Input(
                     "reference", optional=True,
                     tooltip="Other images, to measure the distance to them. For example, the same prompts rendered "
@@ -82,10 +88,10 @@ class Metrics(io.ComfyNode):
         inception_weights: str = "",
     ) -> io.NodeOutput:  # fmt: skip
         check_groups(groups)
-        check_choice("scorer", scorer, _SCORERS)
+        check_choice("scorer", scorer, SCORERS)
         if inception_weights and reference is None:
             raise ValueError("inception_weights: a distance needs reference images, got none.")
-        image_encoder = _scorer(scorer, open_clip_model)
+        image_encoder = scorer_network(scorer, open_clip_model)
         inception = _inception(inception_weights)
         encodings = len(images) * (2 if inception else 1) + (0 if reference is None else len(reference))
         bar = comfy.utils.ProgressBar(encodings)
@@ -95,7 +101,7 @@ class Metrics(io.ComfyNode):
         return io.NodeOutput(evaluation_report(evaluation), evaluation_plot(evaluation), *numbers)
 
 
-def _scorer(name: str, open_clip_model: str) -> ImageEncoder:
+def scorer_network(name: str, open_clip_model: str) -> ImageEncoder:
     """The network that scores."""
     if name == "demo":
         return demo_image_encoder()

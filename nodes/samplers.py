@@ -87,8 +87,8 @@ def _sharing_inputs() -> list[Any]:
     return [share_input(), share_mode_input(), correction_input(), _reuse(), latent_rows_input()]
 
 
-def _sampler_inputs() -> list[Any]:
-    """The inputs of ComfyUI's KSampler, with groups in place of a positive prompt, and the share."""
+def ksampler_inputs() -> list[Any]:
+    """The inputs of ComfyUI's KSampler, with groups in place of a positive prompt."""
     return [
         _model(),
         _groups(),
@@ -118,7 +118,6 @@ def _sampler_inputs() -> list[Any]:
             "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
             tooltip="Below 1, a part of the latent's own picture is kept (image to image).",
         ),
-        *_sharing_inputs(),
     ]  # fmt: skip
 
 
@@ -130,7 +129,7 @@ class SharedKSamplerPrefix(io.ComfyNode):
             display_name="Shared KSampler Prefix",
             category=CATEGORY,
             description="Runs the shared steps once per group. Branch KSampler finishes every prompt from there.",
-            inputs=_sampler_inputs(),
+            inputs=[*ksampler_inputs(), *_sharing_inputs()],
             outputs=[
                 Prefix.Output(display_name="prefix", tooltip="For Branch KSampler."),
                 io.Latent.Output(
@@ -174,7 +173,7 @@ class OneNodeKSampler(io.ComfyNode):
             display_name="SAGE KSampler",
             category=CATEGORY,
             description="Shared KSampler Prefix and Branch KSampler in one node.",
-            inputs=_sampler_inputs(),
+            inputs=[*ksampler_inputs(), *_sharing_inputs()],
             outputs=_row_outputs(),
             hidden=PROGRESS_HIDDEN,
         )

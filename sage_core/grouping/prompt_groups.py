@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -89,6 +89,17 @@ class PromptGroups:
             self, prompts=tuple(self.prompts[index] for index in first), conditionings=conditionings,
             embeddings=self.embeddings[first], partition=partition,
         ), representative_of  # fmt: skip
+
+    def only(self, prompts: Collection[int]) -> PromptGroups:
+        """The groups of some prompts, in the order of the list."""
+        place = {index: number for number, index in enumerate(sorted(prompts))}
+        parts = (tuple(place[index] for index in members if index in place) for members in self.partition)
+        return replace(
+            self, prompts=tuple(self.prompts[index] for index in place),
+            conditionings=tuple(self.conditionings[index] for index in place),
+            embeddings=self.embeddings[list(place)], partition=tuple(part for part in parts if part),
+            negatives=tuple(self.negatives[index] for index in place) if self.negatives else (),
+        )  # fmt: skip
 
     def split(self, kind_of: Sequence[int]) -> PromptGroups:
         """The groups in parts whose prompts are of one kind each; `kind_of` has the kind of every prompt."""

@@ -12,6 +12,7 @@ from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAd
 
 from ..conditioning.combine import Conditioning
 from ..grouping.prompt_groups import PromptGroups, check_groups
+from ..sharing.sampling_record import SamplingRecord
 from ..validation import check_choice
 from . import latents
 from .guiders import BranchGuider, PrefixGuider, SageGuider
@@ -74,6 +75,16 @@ def sample(
     """
     guider, out = _sample_with(SageGuider, model, groups, negative, latent, make_listener, settings)
     return _describe_rows(out, latent, groups.prompts), _report(guider)
+
+
+def sample_recorded(
+    model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent,
+    make_listener: MakeListener | None = None, **settings: Any,
+) -> tuple[Latent, SamplingRecord]:  # fmt: skip
+    """As `sample`, with the record of the run instead of a report."""
+    guider, out = _sample_with(SageGuider, model, groups, negative, latent, make_listener, settings)
+    assert guider.record is not None
+    return _describe_rows(out, latent, groups.prompts), guider.record
 
 
 def sample_prefix(

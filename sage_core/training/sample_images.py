@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -64,11 +64,4 @@ def sample_prompts(trainer: Trainer, most: int) -> tuple[PromptGroups, torch.Ten
     for members in sorted(training_set.groups.partition, key=len, reverse=True):
         if training_set.latents[members[0]].shape == shape:
             picks += members[: most - len(picks)]
-    place = {index: number for number, index in enumerate(sorted(picks))}
-    parts = [tuple(place[index] for index in members if index in place) for members in training_set.groups.partition]
-    groups = training_set.groups
-    return replace(
-        groups, prompts=tuple(groups.prompts[index] for index in place),
-        conditionings=tuple(groups.conditionings[index] for index in place),
-        embeddings=groups.embeddings[list(place)], partition=tuple(part for part in parts if part),
-    ), training_set.latents[picks[0]]  # fmt: skip
+    return training_set.groups.only(picks), training_set.latents[picks[0]]

@@ -238,6 +238,16 @@ export const SCENES = [
   ],
   [
     {
+      ...START,
+      explorer: node("SageShareExplorer", {
+        ...SAMPLED, sampler_name: "dpmpp_2m", vae: ["demo", 2], shares: "0.4, 0.8", tolerance: 0.03, most_prompts: 8,
+      }),
+      report: node("PreviewAny", { source: ["explorer", 1] }),
+    },
+    { SageShareExplorer: { explorer: [0, 0, 420, 900], report: [460, 0, 460, 420] } },
+  ],
+  [
+    {
       ...BOTH,
       metrics_alone: node("SageMetrics", { images: ["images_alone", 0], groups: ["groups", 0] }),
       metrics: node("SageMetrics", { images: ["images", 0], groups: ["groups", 0] }),

@@ -1,0 +1,103 @@
+"""Renders some prompts in several ways, and measures how like each picture is to the one that its prompt gets alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..conditioning.combine import Conditioning
+from ..grouping.prompt_groups import PromptGroups
+from ..sampling.ksampler import sample_recorded
+from ..sampling.latent_rows import Latent
+from .settings import Setting
+
+# The mean score, 0 to 100, of how well images (N * V, height, width, channels) fit their prompts.
+TextScore = Callable[[torch.Tensor], float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a setting gave.
+
+    Attributes:
+        images: (N * V, height, width, channels), values 0 to 1, prompt-major.
+        paid: evaluations at the model in steps of one image: the run of every prompt alone has all of its steps.
+        difference, worst: root mean square difference of the pixels (0 to 1) from the image of the same prompt and
+            noise alone, in all steps: the mean over the images, and the largest.
+        score: mean image-text score, 0 to 100; None where nobody scores.
+    """
+
+    setting: Setting
+    images: torch.Tensor
+    paid: float
+    difference: float
+    worst: float
+    score: float | None
+
+
+def some_groups(groups: PromptGroups, most: int) -> PromptGroups:
+    """The largest groups, of at most `most` prompts together; the last one may be a part of a group.
+
+    Raises:
+        ValueError: no group has two prompts, so that nothing is shared.
+    """
+    picks: list[int] = []
+    for members in sorted((group for group in groups.partition if len(group) > 1), key=len, reverse=True):
+        picks += members[: most - len(picks)]
+    if not picks:
+        raise ValueError("groups: expected a group of two prompts or more, got none, so there is nothing to share.")
+    return groups.only(picks)
+
+
+def explore(
+    model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent, shares: Sequence[float], *, steps: int,
+    decode: Callable[[torch.Tensor], torch.Tensor], text_score: TextScore | None = None,
+    on_setting: Callable[[int, int], None] = lambda done, total: None, **sampler: Any,
+) -> list[Result]:  # fmt: skip
+    """Render the prompts alone, then at every share without and with correction, then alone in as few steps as those.
+
+    Args:
+        shares: above 0.
+        steps: of all runs but the last ones.
+        decode: latents to images.
+        on_setting: gets how many settings are rendered, and how many there are in all, as far as is known.
+        sampler: the other fields of `KSamplerSettings`.
+
+    Returns:
+        The run alone in all steps first.
+
+    Source: ours.
+    """
+    results: list[Result] = []
+    whole = 0
+
+    def render(setting: Setting) -> None:
+        nonlocal whole
+        out, record = sample_recorded(
+            model, groups, negative, latent, steps=setting.steps, share=setting.share, correction=setting.correction,
+            **sampler,
+        )  # fmt: skip
+        whole = whole or record.evaluations
+        images = decode(out["samples"])
+        alone = results[0].images if results else images
+        differences = ((images - alone) ** 2).flatten(1).mean(1).sqrt()
+        score = None if text_score is None else text_score(images)
+        results.append(Result(
+            setting, images, steps * record.evaluations / whole, float(differences.mean()), float(differences.max()),
+            score,
+        ))  # fmt: skip
+
+    shared = [Setting(steps, share, correction) for share in shares for correction in ("off", "on")]
+    settings = [Setting(steps), *shared]
+    for number, setting in enumerate(settings, start=1):
+        render(setting)
+        on_setting(number, len(settings) + len(shares))
+    costs = {max(1, round(each.paid)) for each in results if each.setting.correction == "on"}
+    fewer = sorted(few for few in costs if few < steps)
+    for number, few in enumerate(reversed(fewer), start=len(settings) + 1):
+        render(Setting(few))
+        on_setting(number, len(settings) + len(fewer))
+    return results

@@ -1,0 +1,105 @@
+"""Renders in several ways: what is rendered, what it costs, and how it is compared."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from comfyui_sage.sage_core.explorer.explore import Result, explore, some_groups
+from comfyui_sage.sage_core.explorer.report import exploration_grid, exploration_report, good_share
+from comfyui_sage.sage_core.explorer.settings import Setting, parse_shares
+from models import MODELS, conditioning
+from reference import SETTINGS, comfy_ksampler, different, grouped, small
+
+FIVE = grouped(different("sd15", 5), [(0, 2), (1,), (3, 4)])
+
+
+def decode(samples: torch.Tensor) -> torch.Tensor:
+    return samples[:, :3].movedim(1, -1).sigmoid()
+
+
+def explored(**changes: object) -> list[Result]:
+    settings = {**SETTINGS, "steps": 8, "decode": decode, **changes}
+    groups = some_groups(FIVE, 4)
+    return explore(MODELS["sd15"](), groups, conditioning("sd15", seed=1), small("sd15"), (0.25, 0.75), **settings)
+
+
+class TestShares:
+    @pytest.mark.parametrize("text", ["0.4, 0.2", " .2;0.40 ,", "0.2,0.2,0.4"])
+    def test_are_read_in_order(self, text: str) -> None:
+        assert parse_shares(text) == (0.2, 0.4)
+
+    @pytest.mark.parametrize("text", ["", ",", "0", "1.5", "-0.2", "half", "nan", "0.2 0.4", "inf"])
+    def test_anything_else_is_refused(self, text: str) -> None:
+        with pytest.raises(ValueError, match="shares: expected"):
+            parse_shares(text)
+
+
+class TestSomeGroups:
+    def test_the_largest_ones_with_two_prompts_or_more(self) -> None:
+        groups = some_groups(FIVE, 4)
+        assert groups.prompts == tuple(FIVE.prompts[at] for at in (0, 2, 3, 4))
+        assert groups.partition == ((0, 1), (2, 3))
+
+    def test_nothing_to_share(self) -> None:
+        with pytest.raises(ValueError, match="groups: expected a group of two prompts or more, got none"):
+            some_groups(grouped(different("sd15", 2), [(0,), (1,)]), 4)
+
+
+class TestExplore:
+    def test_alone_first_then_each_share_then_as_few_steps_as_the_corrected_ones_cost(self) -> None:
+        results = explored()
+        assert [each.setting.title for each in results[:5]] == [
+            "alone, 8 steps", "25% shared", "25% corrected", "75% shared", "75% corrected",
+        ]  # fmt: skip
+        paid = [each.paid for each in results]
+        assert paid[0] == 8
+        assert paid[1] == pytest.approx(8 * 0.75 + 8 * 0.25 / 2)
+        fewer = [each.setting for each in results[5:]]
+        assert all(not each.share and each.steps < 8 for each in fewer)
+        assert {each.steps for each in fewer} == {round(cost) for cost in (paid[2], paid[4]) if cost < 7.5}
+
+    def test_the_first_images_are_the_ksamplers_and_all_are_compared_with_them(self) -> None:
+        results = explored()
+        prompt = different("sd15", 5)[2]
+        expected = decode(comfy_ksampler("sd15", prompt, small("sd15"), steps=8))
+        assert torch.allclose(results[0].images[1:2], expected, atol=1e-5)
+        assert results[0].difference == 0
+        for each in results[1:]:
+            errors = ((each.images - results[0].images) ** 2).flatten(1).mean(1).sqrt()
+            assert (each.difference, each.worst) == pytest.approx((float(errors.mean()), float(errors.max())))
+
+    def test_progress_ends_at_the_end(self) -> None:
+        seen: list[tuple[int, int]] = []
+        results = explored(on_setting=lambda done, total: seen.append((done, total)))
+        assert seen[-1] == (len(results), len(results))
+
+
+def result(setting: Setting, paid: float, difference: float) -> Result:
+    return Result(setting, torch.zeros(4, 8, 8, 3), paid, difference, 2 * difference, None)
+
+
+class TestAdvice:
+    ALONE, FEWER = result(Setting(20), 20, 0), result(Setting(8), 8, 0.02)
+    SOME, MUCH = result(Setting(20, 0.4, "on"), 13, 0.01), result(Setting(20, 0.8, "on"), 7, 0.05)
+
+    def test_the_largest_share_that_keeps_the_pictures(self) -> None:
+        results = [self.ALONE, self.SOME, self.MUCH]
+        assert [good_share(results, tolerance) for tolerance in (0.001, 0.03, 0.06)] == [0, 0.4, 0.8]
+
+    def test_fewer_steps_come_first_where_they_are_as_cheap(self) -> None:
+        first, second = exploration_report([self.ALONE, self.SOME, self.MUCH, self.FEWER], 0.03).splitlines()[:2]
+        assert first.startswith("Fewer steps are enough: 8 steps for every prompt alone differ by 2.0%")
+        assert second.startswith("Sharing: 40% with correction on differs by 1.0%, for 13.0 steps paid")
+
+    def test_fewer_steps_are_not_advised_where_sharing_is_cheaper(self) -> None:
+        report = exploration_report([self.ALONE, self.SOME, self.MUCH, self.FEWER], 0.06)
+        assert report.startswith("Sharing: 80%")
+
+    def test_no_share_fits(self) -> None:
+        assert "No share keeps the pictures within 0.5%" in exploration_report([self.ALONE, self.MUCH], 0.005)
+
+    def test_the_grid_has_a_column_for_each_setting(self) -> None:
+        groups = some_groups(FIVE, 4)
+        results = [self.ALONE, self.SOME, self.MUCH, self.FEWER]
+        one, four = (exploration_grid(groups, shown, 96) for shown in (results[:1], results))
+        assert four.shape[1] * four.shape[2] > one.shape[1] * one.shape[2]
