@@ -50,7 +50,8 @@ class ComparisonGrid(io.ComfyNode):
                 io.Int.Input(
                     "image_size", default=0, min=0, max=2048, optional=True,
                     tooltip="Longest side of an image in the grid, in pixels. 0 keeps the size of the images, or "
-                    "makes them smaller if there are too many for one picture.",
+                    "makes them smaller if there are too many for one picture. A grid has at most 100 megapixels: if "
+                    "it would have more, its images are smaller.",
                 ),
                 *(
                     io.Image.Input(name, optional=True, tooltip="The same prompts, rendered in another way.")
@@ -64,7 +65,8 @@ class ComparisonGrid(io.ComfyNode):
     def execute(cls, groups: Any, images: Any, titles: str = "", image_size: int = 0, **more: Any) -> io.NodeOutput:
         check_groups(groups)
         batches = {"images": images, **{name: more[name] for name in _MORE if more.get(name) is not None}}
-        return io.NodeOutput(comparison_grid(groups, batches, titles.splitlines(), image_size))
+        bar = comfy.utils.ProgressBar(len(groups.prompts))  # where ComfyUI stops a node that the user cancels
+        return io.NodeOutput(comparison_grid(groups, batches, titles.splitlines(), image_size, bar.update_absolute))
 
 
 # What a node has to know to write into its files how they were made.
