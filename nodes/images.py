@@ -22,7 +22,7 @@ from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.ksampler import sample_branch
 from ..sage_core.sampling.prefix import check_prefix
 from .graph import output_type, place_in_graph
-from .output_path import check_output_prefix, output_path
+from .output_path import output_path, output_prefix, prefix_refusal
 from .samplers import branch_inputs, report_output
 from .sockets import CATEGORY, Groups
 
@@ -79,7 +79,7 @@ def _file_names() -> io.String.Input:
     return io.String.Input(
         "filename_prefix", default="SAGE/image",
         tooltip="How every file name starts. A / makes folders inside the output folder. Number, group and prompt "
-        "follow. %year%, %month%, %day% and %width% work as in Save Image.",
+        "follow. %date:yyyy-MM-dd%, %KSampler.seed%, %width% and the other tokens of Save Image work here too.",
     )  # fmt: skip
 
 
@@ -91,8 +91,12 @@ class _Saver:
 
         Args:
             socket: the input from which the sampler's settings are found in the graph.
+
+        Raises:
+            ValueError: the prefix is no good name.
         """
-        self.hidden, self.socket, self.groups, self.filename_prefix = hidden, socket, groups, filename_prefix
+        self.hidden, self.socket, self.groups = hidden, socket, groups
+        self.prefix = output_prefix(filename_prefix, hidden)
         self.files: ImageFiles | None = None
         self.subfolder = ""
         self.names: dict[int, list[str]] = {}
@@ -112,7 +116,7 @@ class _Saver:
     def _files(self, height: int, width: int) -> ImageFiles:
         """Where and with which metadata images of a size are saved."""
         graph = self.hidden.prompt
-        folder, stem, first, self.subfolder = output_path(self.filename_prefix, width, height)
+        folder, stem, first, self.subfolder = output_path(self.prefix, width, height)
         texts = {**({"prompt": graph} if graph else {}), **(self.hidden.extra_pnginfo or {})}
         settings = read_sampler_settings(graph, self.hidden.unique_id, self.socket)
         return ImageFiles(self.groups, settings, folder, stem, first, None if args.disable_metadata else texts)
@@ -141,6 +145,10 @@ class SaveImages(io.ComfyNode):
             hidden=_NAMED,
             is_output_node=True,
         )  # fmt: skip
+
+    @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        return prefix_refusal(filename_prefix)
 
     @classmethod
     def execute(cls, images: Any, groups: Any, filename_prefix: str) -> io.NodeOutput:
@@ -179,10 +187,13 @@ class BranchSave(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        return prefix_refusal(filename_prefix)
+
+    @classmethod
     def execute(cls, model: Any, prefix: Any, vae: Any, filename_prefix: str) -> io.NodeOutput:
         check_prefix(prefix)
         check_pictures(prefix.latent["samples"])
-        check_output_prefix(filename_prefix)
         saver = _Saver(cls.hidden, "prefix", prefix.groups, filename_prefix)
 
         def finished(prompts: Sequence[int], latents: Any) -> None:

@@ -19,6 +19,9 @@ from ..prompts.names import file_text
 from .convert import tensor_to_picture
 from .graph_settings import SamplerSettings
 
+# Bytes of a file's name that every file system takes.
+_LONGEST = 255
+
 
 @dataclass(frozen=True)
 class ImageRecord:
@@ -61,15 +64,17 @@ class ImageRecord:
         return json.dumps({key: value for key, value in flat.items() if value is not None}, ensure_ascii=False)
 
 
-def file_name(record: ImageRecord, *, variations: int) -> str:
+def file_name(record: ImageRecord, *, variations: int, most_bytes: int = _LONGEST) -> str:
     """The part of a file's name that says what is in it, such as "g02_a-red-car".
 
     Letters (of any script), digits, "-" and "_" only, which every file system takes.
 
     Args:
         variations: how many the prompt has; from two on, the image's own number ends the name ("_v3").
+        most_bytes: of the name in UTF-8.
     """
-    return f"g{record.group:02}_{file_text(record.prompt)}" + (f"_v{record.variation}" if variations > 1 else "")
+    group, variation = f"g{record.group:02}_", f"_v{record.variation}" if variations > 1 else ""
+    return group + file_text(record.prompt, most_bytes - len(group) - len(variation)) + variation
 
 
 class ImageFiles:
@@ -109,7 +114,8 @@ class ImageFiles:
             record = ImageRecord(
                 self.groups.prompts[prompt], group + 1, len(self.groups.partition[group]), variation + 1, self.settings
             )
-            ending = f"{file_name(record, variations=len(images))}.png"
+            room = _LONGEST - len(f"{self.stem}_00000000_.png".encode())
+            ending = f"{file_name(record, variations=len(images), most_bytes=room)}.png"
             number = self.first + prompt * len(images) + variation
             # Another process may have taken the number since: then one behind all of this list.
             numbers = itertools.count(number, len(self.group_of) * len(images))

@@ -33,6 +33,15 @@ def test_names_are_safe_on_every_file_system(prompt: str, group: int) -> None:
     assert name[:-4].isprintable()
 
 
+@pytest.mark.parametrize("letter", ["a", "日", "𝒳"])
+def test_long_prompts_after_a_long_prefix(tmp_path: Path, letter: str) -> None:
+    """The prompt's part of the name takes the room that is left: no name is too long for a folder."""
+    files = ImageFiles(named_groups(((0,),), [letter * 300]), SETTINGS, tmp_path, "p" * 195, 1, None)
+    name = files.save(0, torch.zeros(2, 8, 8, 3))[1]
+    assert letter * 5 in name and name.endswith("_v2.png")
+    assert len(name.encode()) <= 255
+
+
 def test_one_file_per_row_with_its_prompt(tmp_path: Path) -> None:
     images = torch.rand(8, 16, 24, 3)
     names = save(tmp_path, images, {"prompt": {"1": {}}, "workflow": {"nodes": []}}, first=5)
