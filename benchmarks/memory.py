@@ -23,7 +23,7 @@ from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.images.graph_settings import SamplerSettings
 from comfyui_sage.sage_core.images.png_files import ImageFiles
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
-from comfyui_sage.sage_core.sampling.ksampler import sample_branch, sample_prefix
+from comfyui_sage.sage_core.sampling.ksampler import sample_branch, sample_each, sample_prefix
 from speed import groups_of
 
 from nodes import VAEDecode
@@ -56,10 +56,12 @@ def main() -> None:
                 files.save(prompt, decoded(latents))
 
         prefix, _ = sample_prefix(model, groups, negative, {"samples": torch.zeros(1, 16, 16, 16)}, **SETTINGS)
-        made, _ = sample_branch(model, prefix, on_finished=None if options.at_the_end else finished)
         if options.at_the_end:
+            made, _ = sample_branch(model, prefix)
             for prompt, image in enumerate(decoded(made["samples"])):
                 files.save(prompt, image[None])
+        else:
+            sample_each(model, prefix, finished)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"{len(list(Path(folder).iterdir()))} files, at most {peak:.0f} MB")
 

@@ -12,8 +12,8 @@ import folder_paths
 from ..sage_core.file_names import check_file_name
 from ..sage_core.name_tokens import replace_tokens
 
-# Room in the name for what follows the prefix and a "_": a number, a group, some of the prompt, an ending.
-_FOLLOWS = "-" * 59
+# Room in the name for what follows the prefix: a number, a group, some of the prompt, an ending.
+_FOLLOWS = "-" * 60
 
 
 def output_path(prefix: str, width: int = 0, height: int = 0, *, name: str = "filename_prefix") -> tuple[
@@ -58,7 +58,10 @@ def check_output_prefix(prefix: str, name: str = "filename_prefix") -> None:
     """
     parts = [part for part in re.split(r"[/\\]", prefix) if part not in ("", ".", "..")]
     for at, part in enumerate(parts, start=1):
-        check_file_name(name, *((part, "") if at < len(parts) else (f"{part}_", _FOLLOWS)))
+        if at < len(parts):
+            check_file_name(name, part)
+        else:  # what follows stands behind its dots and spaces
+            check_file_name(name, part.rstrip(". "), _FOLLOWS)
     inside = Path(folder_paths.get_output_directory()).resolve()
     if not prefix.strip("/\\. ") or not (inside / prefix).resolve().is_relative_to(inside):
         raise ValueError(f"{name}: expected a name inside the output folder, got {prefix!r}.")
@@ -70,7 +73,7 @@ def prefix_refusal(prefix: str | None) -> bool | str:
     Nothing is wrong yet with one that comes over a link (None), and with tokens whose values are not known yet.
     """
     try:
-        check_output_prefix(re.sub("%[^%]+%", "0", prefix or "0"))
+        check_output_prefix("0" if prefix is None else re.sub("%[^%]+%", "0", prefix))
     except ValueError as error:
         return str(error)
     return True

@@ -194,7 +194,9 @@ class SharedSampling:
 
     def _every_prompt(self, batch: Any) -> Any:
         """Rows of the distinct prompts as rows of all prompts; None where there are none."""
-        return None if batch is None else latents.select_clusters(batch, self.representative_of, len(self.groups.prompts))
+        if batch is None:
+            return None
+        return latents.select_clusters(batch, self.representative_of, len(self.groups.prompts))
 
     def _row_per_group(self, batch: Any, clusters: Partition) -> Any:
         """For every group the row of its most central prompt: a group may be in several clusters by now."""

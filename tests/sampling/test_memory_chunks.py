@@ -90,13 +90,14 @@ def test_runs_that_nobody_needs_are_left_out(correction: str, monkeypatch: pytes
     groups = grouped(different("sd15", 5), [(0, 1, 2), (3, 4)], group_condition="medoid")
     settings = {**SETTINGS, "share": 0.5, "correction": correction}
     prefix, _ = ksampler.sample_prefix(model, groups, negative, small("sd15"), **settings)
-    ran = []
-    for finished in ((), (0, 1, 2, 3), range(5)):
+
+    def without(*finished: int) -> tuple[dict[int, torch.Tensor], int]:
         left: dict[int, torch.Tensor] = {}
         with count_evaluations(model) as evaluations:
             ksampler.sample_each(model, prefix, lambda prompts, rows: left.update({prompts[0]: rows}), None, finished)
-        ran.append((left, evaluations.rows))
-    (whole, cost), (rest, cost_of_rest), (none, nothing) = ran
+        return left, evaluations.rows
+
+    (whole, cost), (rest, cost_of_rest), (none, nothing) = without(), without(0, 1, 2, 3), without(0, 1, 2, 3, 4)
     assert set(whole) == set(range(5)) and 4 in rest and len(rest) < 5 and none == {}
     assert cost > cost_of_rest > nothing == 0
     assert all(torch.equal(rows, whole[prompt]) for prompt, rows in rest.items())
