@@ -28,7 +28,8 @@ def picture_marks(prefix: Prefix, recipe: str) -> list[str]:
     marks = []
     for prompt, text in enumerate(groups.prompts):
         start = prefix.job.start([prompt])
-        described = [recipe, prompt, text, groups.texts(groups.partition[group_of[prompt]]), prefix.sampler_name]
+        together = groups.texts(groups.partition[group_of[prompt]])
+        described = [recipe, prompt, text, together, prefix.sampler_name, prefix.cfg]
         parts = [json.dumps(described).encode(), digest(prefix.job.sigmas)]
         parts += [piece for batch in (start.noise, start.latent_image) for piece in latents.digests(batch, 1)]
         parts += [shared[parents[distinct[prompt]]]] if shared else []
