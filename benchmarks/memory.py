@@ -1,29 +1,37 @@
-"""How much memory the images of a long list take: saved as they finish, or decoded and saved at the end.
+"""How much memory a long list takes, in which every prompt has a conditioning of its own.
 
-    python benchmarks/memory.py [--prompts 1024]
+    python benchmarks/memory.py [--prompts 1024]      # images: saved as they finish, or with --at-the-end all at once
+    python benchmarks/memory.py --flux                # conditionings alone, as large as those of Flux: 4 MB each
 
-Groups of 4, two steps with the demo model. Peak memory of the whole process, by the kernel's count.
+--in-memory is without the shelf that keeps the conditionings of long lists on the disk. Groups of 4, two steps with
+the demo model. Peak memory of the whole process, by the kernel's count.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import resource
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import comfyui
 
 comfyui.load()
 
 import torch
+from comfyui_sage.sage_core.conditioning.combine import Conditioning
+from comfyui_sage.sage_core.conditioning.shelf import Shelf, shelved
 from comfyui_sage.sage_core.demo.model import load_demo_model
+from comfyui_sage.sage_core.grouping import build
 from comfyui_sage.sage_core.images.graph_settings import SamplerSettings
 from comfyui_sage.sage_core.images.png_files import ImageFiles
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
-from comfyui_sage.sage_core.sampling.ksampler import sample_branch, sample_prefix
+from comfyui_sage.sage_core.sampling.ksampler import sample_branch, sample_each, sample_prefix
 from speed import groups_of
 
 from nodes import VAEDecode
@@ -33,17 +41,34 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompts", type=int, default=1024, help="a multiple of 4")
-    parser.add_argument("--at-the-end", action="store_true", help="one VAE Decode for all, as without Branch and Save")
-    options = parser.parse_args()
-    count = options.prompts
+class FluxSized:
+    """A text encoder that gives conditionings of Flux's size, without its weights."""
+
+    def tokenize(self, text: str) -> dict[str, Any]:
+        """The text itself, as if it were one piece."""
+        return {"t5": text}
+
+    def encode_from_tokens_scheduled(self, tokens: dict[str, Any]) -> Conditioning:
+        """Random numbers that depend on the text: 256 tokens of T5-XXL, and CLIP-L's pooled output."""
+        made = torch.Generator().manual_seed(crc32(tokens["t5"].encode()))
+        text, pooled = torch.randn(1, 256, 4096, generator=made), torch.randn(1, 768, generator=made)
+        return [[text, {"pooled_output": pooled}]]
+
+
+def group_flux_sized(count: int) -> None:
+    """Group so many prompts, and read the conditioning of each once, as sampling does."""
+    prompts = tuple(f"prompt {index}" for index in range(count))
+    groups = build.build_prompt_groups(FluxSized(), prompts, threshold_mode="fixed", compare="whole prompts")
+    read = sum(conditioning[0][0].nbytes for conditioning in groups.conditionings)
+    print(f"{count} conditionings of {read / count / 2**20:.1f} MB, at most {peak():.0f} MB")
+
+
+def save_images(count: int, *, at_the_end: bool) -> None:
+    """Sample and save an image of so many prompts."""
     model, clip, vae = load_demo_model()
-    encoded = encode_prompts(clip, ["a red car in the snow", ""])
-    positive, negative = encoded.values()
-    groups = groups_of([positive] * count, 4)
+    texts = [f"a red car in the snow, number {index}" for index in range(count)]
+    positives, negative = encode_prompts(clip, texts, keep=build.Shelf().put), encode_prompts(clip, [""])[""]
+    groups = replace(groups_of([[]] * count, 4), conditionings=shelved(positives.values()))
 
     def decoded(latents: torch.Tensor) -> torch.Tensor:
         return VAEDecode().decode(vae, {"samples": latents})[0]
@@ -56,12 +81,34 @@ def main() -> None:
                 files.save(prompt, decoded(latents))
 
         prefix, _ = sample_prefix(model, groups, negative, {"samples": torch.zeros(1, 16, 16, 16)}, **SETTINGS)
-        made, _ = sample_branch(model, prefix, on_finished=None if options.at_the_end else finished)
-        if options.at_the_end:
+        if at_the_end:
+            made, _ = sample_branch(model, prefix)
             for prompt, image in enumerate(decoded(made["samples"])):
                 files.save(prompt, image[None])
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{len(list(Path(folder).iterdir()))} files, at most {peak:.0f} MB")
+        else:
+            sample_each(model, prefix, finished)
+        print(f"{len(list(Path(folder).iterdir()))} files, at most {peak():.0f} MB")
+
+
+def peak() -> float:
+    """The most memory that this process had so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=1024, help="a multiple of 4")
+    parser.add_argument("--at-the-end", action="store_true", help="one VAE Decode for all, as without Branch and Save")
+    parser.add_argument("--flux", action="store_true", help="conditionings of Flux's size, and no images")
+    parser.add_argument("--in-memory", action="store_true", help="all conditionings in memory")
+    options = parser.parse_args()
+    if options.in_memory:
+        build.Shelf = functools.partial(Shelf, in_memory=2**63)
+    if options.flux:
+        group_flux_sized(options.prompts)
+    else:
+        save_images(options.prompts, at_the_end=options.at_the_end)
 
 
 if __name__ == "__main__":

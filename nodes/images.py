@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import comfy.utils
-import torch
-from comfy.cli_args import args
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from nodes import VAEDecode  # type: ignore[attr-defined]  # ComfyUI's; the type checker finds ours
 
 from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
-from ..sage_core.grouping.prompt_groups import PromptGroups, check_groups
+from ..sage_core.graph import recipe
+from ..sage_core.grouping.prompt_groups import check_groups
 from ..sage_core.images.comparison_grid import comparison_grid
-from ..sage_core.images.graph_settings import read_sampler_settings, stated_variations
-from ..sage_core.images.png_files import ImageFiles
-from ..sage_core.images.saveable import check_pictures, variations_to_save
+from ..sage_core.images.graph_settings import stated_variations
+from ..sage_core.images.saveable import check_pictures, not_saved, variations_to_save
 from ..sage_core.panels.sampling import sampling_monitor
-from ..sage_core.sampling.ksampler import sample_branch
+from ..sage_core.phrases import counted
+from ..sage_core.sampling.ksampler import sample_each
+from ..sage_core.sampling.picture_marks import picture_marks
 from ..sage_core.sampling.prefix import check_prefix
 from .graph import output_type, place_in_graph
-from .output_path import check_output_prefix, output_path
+from .image_saver import ImageSaver
+from .output_path import prefix_refusal
 from .samplers import branch_inputs, report_output
 from .sockets import CATEGORY, Groups
+
+log = logging.getLogger(__name__)
 
 _MORE = tuple(f"images_{number}" for number in range(2, 9))
 
@@ -50,7 +54,8 @@ class ComparisonGrid(io.ComfyNode):
                 io.Int.Input(
                     "image_size", default=0, min=0, max=2048, optional=True,
                     tooltip="Longest side of an image in the grid, in pixels. 0 keeps the size of the images, or "
-                    "makes them smaller if there are too many for one picture.",
+                    "makes them smaller if there are too many for one picture. A grid has at most 100 megapixels: if "
+                    "it would have more, its images are smaller.",
                 ),
                 *(
                     io.Image.Input(name, optional=True, tooltip="The same prompts, rendered in another way.")
@@ -64,56 +69,28 @@ class ComparisonGrid(io.ComfyNode):
     def execute(cls, groups: Any, images: Any, titles: str = "", image_size: int = 0, **more: Any) -> io.NodeOutput:
         check_groups(groups)
         batches = {"images": images, **{name: more[name] for name in _MORE if more.get(name) is not None}}
-        return io.NodeOutput(comparison_grid(groups, batches, titles.splitlines(), image_size))
+        bar = comfy.utils.ProgressBar(len(groups.prompts))  # where ComfyUI stops a node that the user cancels
+        return io.NodeOutput(comparison_grid(groups, batches, titles.splitlines(), image_size, bar.update_absolute))
 
 
 # What a node has to know to write into its files how they were made.
 _NAMED = [io.Hidden.prompt, *PROGRESS_HIDDEN]
-# The most images that a node shows on the page: the browser has to load them all.
-_MOST_SHOWN = 256
 
 
 def _file_names() -> io.String.Input:
     return io.String.Input(
         "filename_prefix", default="SAGE/image",
         tooltip="How every file name starts. A / makes folders inside the output folder. Number, group and prompt "
-        "follow. %year%, %month%, %day% and %width% work as in Save Image.",
+        "follow. %date:yyyy-MM-dd%, %KSampler.seed%, %width% and the other tokens of Save Image work here too.",
     )  # fmt: skip
 
 
-class _Saver:
-    """Saves the images of prompts and keeps the file names for the page."""
-
-    def __init__(self, hidden: Any, socket: str, groups: PromptGroups, filename_prefix: str) -> None:
-        """Prepare the saving of some groups' images.
-
-        Args:
-            socket: the input from which the sampler's settings are found in the graph.
-        """
-        self.hidden, self.socket, self.groups, self.filename_prefix = hidden, socket, groups, filename_prefix
-        self.files: ImageFiles | None = None
-        self.subfolder = ""
-        self.names: dict[int, list[str]] = {}
-
-    def save(self, prompt: int, images: torch.Tensor) -> None:
-        """Save all images of a prompt, (variations, height, width, channels)."""
-        if self.files is None:  # not before: the images' size may be in the names
-            self.files = self._files(*images.shape[1:3])
-        self.names[prompt] = self.files.save(prompt, images)
-
-    def shown(self) -> ui.SavedImages:
-        """The saved files for the node's output, in the order of the prompts."""
-        names = [name for prompt in sorted(self.names) for name in self.names[prompt]]
-        shown = names[:_MOST_SHOWN]
-        return ui.SavedImages([ui.SavedResult(name, self.subfolder, io.FolderType.output) for name in shown])
-
-    def _files(self, height: int, width: int) -> ImageFiles:
-        """Where and with which metadata images of a size are saved."""
-        graph = self.hidden.prompt
-        folder, stem, first, self.subfolder = output_path(self.filename_prefix, width, height)
-        texts = {**({"prompt": graph} if graph else {}), **(self.hidden.extra_pnginfo or {})}
-        settings = read_sampler_settings(graph, self.hidden.unique_id, self.socket)
-        return ImageFiles(self.groups, settings, folder, stem, first, None if args.disable_metadata else texts)
+def _workflow() -> io.Boolean.Input:
+    return io.Boolean.Input(
+        "workflow", default=True, optional=True,
+        tooltip="On: every file has the whole workflow, with all prompts of the list. Drop a file on the canvas to get "
+        "it back. Off: every file has only its own prompt and settings.",
+    )  # fmt: skip
 
 
 class SaveImages(io.ComfyNode):
@@ -135,22 +112,29 @@ class SaveImages(io.ComfyNode):
                 ),
                 Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
                 _file_names(),
+                _workflow(),
             ],
             hidden=_NAMED,
             is_output_node=True,
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images: Any, groups: Any, filename_prefix: str) -> io.NodeOutput:
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        return prefix_refusal(filename_prefix)
+
+    @classmethod
+    def execute(cls, images: Any, groups: Any, filename_prefix: str, workflow: bool = True) -> io.NodeOutput:
         check_groups(groups)
         stated = stated_variations(*place_in_graph(cls.hidden), output_type)
         variations = variations_to_save(images, len(groups.prompts), stated)
-        saver = _Saver(cls.hidden, "images", groups, filename_prefix)
+        saver = ImageSaver(cls.hidden, "images", groups, filename_prefix, workflow=workflow)
         bar = comfy.utils.ProgressBar(len(images))
         # No live previews: the page would go on to show the last one in place of the saved images.
         for prompt, its_images in enumerate(images.split(variations)):
             saver.save(prompt, its_images)
             bar.update(variations)
+        if saver.broken:
+            raise ValueError(f"images: {not_saved(groups.prompts, saver.broken)} All others are saved.")
         return io.NodeOutput(ui=saver.shown())
 
 
@@ -170,6 +154,15 @@ class BranchSave(io.ComfyNode):
                 *branch_inputs(),
                 io.Vae.Input("vae", tooltip="Decodes the latents."),
                 _file_names(),
+                _workflow(),
+                io.Boolean.Input(
+                    "render_all",
+                    default=False,
+                    optional=True,
+                    tooltip="Off: images that are in the folder already, from a run with the same prompts, seed and "
+                    "settings that you stopped, are kept. Only the missing ones are rendered. On: all are rendered "
+                    "again, beside the old ones.",
+                ),
             ],
             outputs=[report_output()],
             hidden=_NAMED,
@@ -177,18 +170,40 @@ class BranchSave(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, model: Any, prefix: Any, vae: Any, filename_prefix: str) -> io.NodeOutput:
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        return prefix_refusal(filename_prefix)
+
+    @classmethod
+    def execute(
+        cls, model: Any, prefix: Any, vae: Any, filename_prefix: str, workflow: bool = True, render_all: bool = False
+    ) -> io.NodeOutput:
         check_prefix(prefix)
         check_pictures(prefix.latent["samples"])
-        check_output_prefix(filename_prefix)
-        saver = _Saver(cls.hidden, "prefix", prefix.groups, filename_prefix)
+        prompts, variations = prefix.groups.prompts, prefix.job.variations
+        saver = ImageSaver(cls.hidden, "prefix", prefix.groups, filename_prefix, workflow=workflow)
+        height, width = (side * vae.spacial_compression_decode() for side in prefix.job.latent_image.shape[-2:])
+        graph, node = place_in_graph(cls.hidden)
+        if graph is not None and node is not None:
+            saver.marks = picture_marks(prefix, recipe(graph, node))
+        if not render_all:
+            saver.find_finished(variations, height, width)
+        kept = frozenset(saver.names)
+        saver.check_room((len(prompts) - len(kept)) * variations, height, width)
 
-        def finished(prompts: Sequence[int], latents: Any) -> None:
-            images = VAEDecode().decode(vae, {"samples": latents})[0]
-            for prompt in prompts:
-                saver.save(prompt, images)
+        def finished(its_prompts: Sequence[int], latents: Any) -> None:
+            missing = [prompt for prompt in its_prompts if prompt not in kept]
+            if missing:
+                images = VAEDecode().decode(vae, {"samples": latents})[0]
+                for prompt in missing:
+                    saver.save(prompt, images)
 
-        _, report = sample_branch(model, prefix, sampling_monitor(progress_sender(cls.hidden)), finished)
+        report = sample_each(model, prefix, finished, sampling_monitor(progress_sender(cls.hidden)), kept)
+        if kept:
+            report += f"\n- {counted(len(kept), 'prompt')}: finished by an earlier run, files kept"
+        if saver.broken:
+            warning = not_saved(prompts, saver.broken)
+            log.warning("SAGE: %s", warning)
+            report += f"\n\nWarning: {warning}"
         return io.NodeOutput(report, ui=saver.shown())
 
 

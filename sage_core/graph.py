@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,8 +22,10 @@ def links(graph: Graph, node: str) -> dict[str, list[Any]]:
     return {name: value for name, value in inputs.items() if is_link(value)}
 
 
-def upstream(graph: Graph, start: str, follows: Follows = lambda name, link: True) -> Iterator[str]:
-    """A node and all that it depends on, nearest first, each once."""
+def upstream(
+    graph: Graph, start: str, follows: Follows = lambda name, link: True, most: int = _MOST_NODES
+) -> Iterator[str]:
+    """A node and all that it depends on, nearest first, each once; at most so many."""
     seen, waiting = {start}, [start]
     while waiting:
         node = waiting.pop(0)
@@ -30,9 +33,16 @@ def upstream(graph: Graph, start: str, follows: Follows = lambda name, link: Tru
             continue
         yield node
         for name, link in links(graph, node).items():
-            if str(link[0]) not in seen and len(seen) < _MOST_NODES and follows(name, link):
+            if str(link[0]) not in seen and len(seen) < most and follows(name, link):
                 seen.add(str(link[0]))
                 waiting.append(str(link[0]))
+
+
+def recipe(graph: Graph, node: str) -> str:
+    """How the inputs of a node that come from other nodes are made, as text; the same for the same nodes and values."""
+    above = sorted(set(upstream(graph, node, most=len(graph))) - {node})
+    made_by = {key: [graph[key]["class_type"], graph[key].get("inputs", {})] for key in above}
+    return json.dumps([links(graph, node), made_by], sort_keys=True)
 
 
 def follows_types(graph: Graph, output_type: OutputType, *types: str) -> Follows:

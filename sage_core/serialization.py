@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def write_data(path: Path, data: Any) -> None:
 
     Args:
         path: the file; its folder is made.
-        data: tensors, numbers, texts, booleans and None, in lists, tuples and dicts with texts or numbers as keys.
+        data: tensors, numbers, texts, booleans and None, in sequences and dicts with texts or numbers as keys.
 
     Raises:
         ValueError: something in it is not plain data; says what and where.
@@ -51,23 +52,25 @@ def read_data(path: Path) -> Any:
         raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
 
 
-def _without_tensors(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[int, str]) -> Any:
+def _without_tensors(
+    value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[int, tuple[str, torch.Tensor]]
+) -> Any:
     """The data as JSON can hold it: its tensors go into `tensors`, their names take their places.
 
     Args:
         name: path of the value in the data, such as "/a/3".
         tensors: takes the tensors by their names.
-        seen: names of the tensors met so far, by identity: a tensor that is in several places is kept once.
+        seen: the tensors met so far and their names, by identity: a tensor that is in several places is kept once.
     """
     if isinstance(value, torch.Tensor):
         if id(value) not in seen:
-            seen[id(value)] = name
+            seen[id(value)] = name, value  # kept: the next tensor of a sequence that reads may get its address
             tensors[name] = value.detach().cpu().contiguous().clone()
-        return {_MARK: seen[id(value)]}
+        return {_MARK: seen[id(value)][0]}
     if isinstance(value, dict) and all(isinstance(key, (str, int)) for key in value):
         pairs = value.items()
         return {"dict": [[key, _without_tensors(each, f"{name}/{key}", tensors, seen)] for key, each in pairs]}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         found = [_without_tensors(each, f"{name}/{at}", tensors, seen) for at, each in enumerate(value)]
         return found if isinstance(value, list) else {"tuple": found}
     if value is None or isinstance(value, (bool, int, float, str)):

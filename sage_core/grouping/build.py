@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..conditioning.combine import Conditioning
+from ..conditioning.shelf import Shelf, shelved, unread
 from ..conditioning.template import apply_template, check_template, template_notes
 from ..prompts.differences import repeated_phrases, without_phrases
 from ..prompts.embedding_models import Embed
@@ -91,7 +92,7 @@ def build_prompt_groups(
 
 def group_encoded(
     prompts: tuple[str, ...],
-    conditionings: tuple[Conditioning, ...],
+    conditionings: Sequence[Conditioning],
     embeddings: np.ndarray,
     unrelated: np.ndarray | None,
     *,
@@ -168,7 +169,7 @@ def encode_and_embed(
     template: Conditioning | None,
     on_prompt: Callable[[int], None] = lambda done: None,
     set_aside: tuple[str, ...] = (),
-) -> tuple[tuple[Conditioning, ...], np.ndarray]:
+) -> tuple[Sequence[Conditioning], np.ndarray]:
     """Encode prompts and embed them, every different text once; arguments and errors as `build_prompt_groups`.
 
     Args:
@@ -177,19 +178,21 @@ def encode_and_embed(
     Returns:
         Conditionings, one per prompt, and embeddings (N, D), unit rows.
     """
-    encoded = encode_prompts(clip, prompts, on_prompt)
+    shelf = Shelf()
+    encoded = encode_prompts(clip, prompts, on_prompt, shelf.put)
     compared = [without_phrases(text, set_aside) for text in encoded]
     if embed is None:
-        known = encoded | encode_prompts(clip, [text for text in compared if text not in encoded])
-        vectors = clip_embeddings([known[text] for text in compared])
+        known = encoded | encode_prompts(clip, [text for text in compared if text not in encoded], keep=shelf.put)
+        vectors = clip_embeddings(shelved(known[text] for text in compared))
     else:
         vectors = embed(compared)
     _check_embeddings(list(encoded), vectors)
     if template is not None:
-        check_template(template, encoded[prompts[0]], lambda text: encode_prompts(clip, [text])[text], piece_size(clip))
+        first = shelved([encoded[prompts[0]]])[0]
+        check_template(template, first, lambda text: encode_prompts(clip, [text])[text], piece_size(clip))
         encoded = {text: apply_template(conditioning, template) for text, conditioning in encoded.items()}
     row = {text: at for at, text in enumerate(encoded)}
-    return tuple(encoded[text] for text in prompts), vectors[[row[text] for text in prompts]]
+    return shelved(encoded[text] for text in prompts), vectors[[row[text] for text in prompts]]
 
 
 def _check_embeddings(prompts: Sequence[str], embeddings: np.ndarray) -> None:
@@ -212,7 +215,7 @@ def _with_notes(groups: PromptGroups, unknown: list[str], pinned: int, shared_pr
     used = {text for _, text, _ in groups.shared_prompts}
     unused = [text for text in shared_prompts if text not in used]
     notes += _other_conditions(groups)
-    notes += template_notes(groups.template, groups.conditionings)
+    notes += template_notes(groups.template, unread(groups.conditionings))
     if unused:
         notes.append(f"shared_prompts without a group of their own, so not used: {_first(unused, 5)}")
     return replace(groups, notes=(*groups.notes, *notes))

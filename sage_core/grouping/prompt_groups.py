@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..conditioning.combine import GROUP_CONDITIONS, Conditioning, group_conditioning
+from ..conditioning.shelf import select
 from .linkage import similarity_range
 from .partition import Cluster, Partition, cluster_of
 from .repeats import copies_of
@@ -38,7 +39,7 @@ class PromptGroups:
 
     Attributes:
         prompts: N texts, in the user's order.
-        conditionings: one per prompt.
+        conditionings: one per prompt; of a long list they may be on the disk, see `Shelf`, and are read one by one.
         embeddings: (N, D), unit rows; similarity is measured on them.
         partition: groups of prompt indices.
         threshold, threshold_mode, encoder, group_condition: how the groups were made.
@@ -52,7 +53,7 @@ class PromptGroups:
     """
 
     prompts: tuple[str, ...]
-    conditionings: tuple[Conditioning, ...] = field(repr=False)
+    conditionings: Sequence[Conditioning] = field(repr=False)
     embeddings: np.ndarray = field(repr=False)
     partition: Partition
     threshold: float
@@ -84,7 +85,7 @@ class PromptGroups:
             return self, representative_of
         first = [copies[0] for copies in copies_of(representative_of)]
         partition = tuple(tuple(sorted({representative_of[index] for index in members})) for members in self.partition)
-        conditionings = tuple(self.conditionings[index] for index in first)
+        conditionings = select(self.conditionings, first)
         return replace(
             self, prompts=tuple(self.prompts[index] for index in first), conditionings=conditionings,
             embeddings=self.embeddings[first], partition=partition,

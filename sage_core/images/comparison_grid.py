@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,10 @@ _GAP, _CELL_GAP, _FRAME, _MARGIN = 6, 18, 4, 16
 _ASPECT = 1.5
 # Of all pictures together, unless a size is asked for: what a browser shows without complaint.
 _MOST_PIXELS = 16e6
+# Of a sheet, in any case: 1.2 GB as an IMAGE.
+_MOST_SHEET_PIXELS = 100e6
+# Longest side of pictures that are not made smaller still.
+_SMALLEST = 16
 # Lines of a caption, and lines of cells in a block.
 _MOST_LINES, _MOST_CELL_LINES = 6, 12
 _MOST_COLUMNS = 40
@@ -50,22 +54,50 @@ class _Block:
 
 
 def comparison_grid(
-    groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str] = (), size: int = 0
-) -> torch.Tensor:
+    groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str] = (), size: int = 0,
+    on_prompt: Callable[[int], None] = lambda done: None,
+) -> torch.Tensor:  # fmt: skip
     """All images of a list of prompts on one sheet, by group, next to those of other batches.
 
     Args:
         batches: by input name, each (N * V, height, width, channels) from 0 to 1, in prompt order, with a V of its own.
         titles: one per batch; missing ones stay empty.
-        size: longest side of a picture in pixels; 0 leaves the pictures as they are, unless they are too many.
+        size: longest side of a picture in pixels; 0 leaves the pictures as they are, unless they are too many. They
+            are smaller where the sheet would have more than 100 megapixels.
+        on_prompt: gets the number of prompts drawn so far; an error that it raises ends the drawing.
 
     Returns:
         (1, height, width, 3).
 
     Raises:
-        ValueError: a batch does not fit the prompts.
+        ValueError: a batch does not fit the prompts, or they are too many for a sheet.
     """
-    return picture_to_tensor(_Sheet(groups, batches, titles, size).draw())
+    for name, batch in batches.items():
+        images_per_prompt(batch, len(groups.prompts), name)
+    return picture_to_tensor(_fitting_sheet(groups, batches, titles, size).draw(on_prompt))
+
+
+def _fitting_sheet(
+    groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str], size: int
+) -> _Sheet:
+    """The sheet with the largest pictures that are allowed.
+
+    Raises:
+        ValueError: the captions alone take too much room.
+    """
+    scale = _scale(list(batches.values()), size)
+    longest = max(side for batch in batches.values() for side in batch.shape[1:3])
+    while True:
+        sheet = _Sheet(groups, batches, titles, scale)
+        pixels = sheet.size[0] * sheet.size[1]
+        if pixels <= _MOST_SHEET_PIXELS:
+            return sheet
+        if scale * longest <= _SMALLEST:
+            raise ValueError(
+                f"groups: expected few enough prompts for one picture of {_MOST_SHEET_PIXELS / 1e6:.0f} megapixels, "
+                f"got {len(groups.prompts)}, which need {pixels / 1e6:.0f}. Make several grids, of fewer prompts each."
+            )
+        scale = max(0.95 * scale * (_MOST_SHEET_PIXELS / pixels) ** 0.5, _SMALLEST / longest)
 
 
 class _Sheet:
@@ -76,14 +108,17 @@ class _Sheet:
         tiles: (width, height) of a picture, by batch.
         strips: width of a prompt's pictures side by side, by batch.
         tallest: height of the tallest picture.
+        columns: what stands where.
+        size: (width, height) of the sheet.
     """
 
     def __init__(
-        self, groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str], size: int
+        self, groups: PromptGroups, batches: Mapping[str, torch.Tensor], titles: Sequence[str], scale: float
     ) -> None:
+        """Lay the sheet out; `scale` is how much smaller or larger than they are all pictures are drawn."""
         self.groups, self.batches = groups, list(batches.values())
-        self.variations = [images_per_prompt(batch, len(groups.prompts), name) for name, batch in batches.items()]
-        self.tiles = [_tile(batch, _scale(self.batches, size)) for batch in self.batches]
+        self.variations = [len(batch) // len(groups.prompts) for batch in self.batches]
+        self.tiles = [_tile(batch, scale) for batch in self.batches]
         widest = max(width for width, _ in self.tiles)
         self.text = TextRenderer(max(13, min(28, widest // 10)))
         self.strips = [v * (w + _GAP) - _GAP for v, (w, _) in zip(self.variations, self.tiles, strict=True)]
@@ -94,23 +129,27 @@ class _Sheet:
         self.tallest = max(height for _, height in self.tiles)
         inside = self.cells_a_line * (self.cell_width + _CELL_GAP) - _CELL_GAP + 2 * _GAP
         self.column_width = inside + 2 * _FRAME
-
-    def draw(self) -> Image.Image:
-        """The whole sheet."""
-        columns = self._columns()
-        height = max(sum(block.height + _GAP for block in column) for column in columns)
-        size = (
-            2 * _MARGIN + len(columns) * (self.column_width + _MARGIN) - _MARGIN,
-            2 * _MARGIN + self.titles_height + height,
+        self.columns = self._columns()
+        self.size = (
+            2 * _MARGIN + len(self.columns) * (self.column_width + _MARGIN) - _MARGIN,
+            2 * _MARGIN + self.titles_height + _highest(self.columns),
         )
-        picture = Image.new("RGB", size, _PAPER)
+
+    def draw(self, on_prompt: Callable[[int], None]) -> Image.Image:
+        """The whole sheet; `on_prompt` as in `comparison_grid`."""
+        picture = Image.new("RGB", self.size, _PAPER)
         pen = ImageDraw.Draw(picture)
-        for number, column in enumerate(columns):
+        drawn = 0
+        for number, column in enumerate(self.columns):
             left, top = _MARGIN + number * (self.column_width + _MARGIN), _MARGIN
             self._draw_titles(pen, left, top)
             top += self.titles_height
             for block in column:
-                self._draw_block(picture, pen, block, left, top)
+                self._draw_frame(pen, block, left, top)
+                for cell, x, y, caption_height in self._places(block, left, top):
+                    self._draw_cell(picture, pen, cell, x, y, caption_height)
+                    drawn += 1
+                    on_prompt(drawn)
                 top += block.height + _GAP
         return picture
 
@@ -127,8 +166,7 @@ class _Sheet:
         options = [_fill_columns(blocks, count) for count in range(1, min(len(blocks), _MOST_COLUMNS) + 1)]
 
         def distance(columns: list[list[_Block]]) -> float:
-            height = max(sum(block.height + _GAP for block in column) for column in columns)
-            aspect = len(columns) * (self.column_width + _MARGIN) / (height + self.titles_height)
+            aspect = len(columns) * (self.column_width + _MARGIN) / (_highest(columns) + self.titles_height)
             return max(aspect / _ASPECT, _ASPECT / aspect)
 
         return min(options, key=distance)
@@ -174,19 +212,21 @@ class _Sheet:
                 self.text.draw(pen, (x, top), title, _INK)
                 x += strip + _GAP
 
-    def _draw_block(self, picture: Image.Image, pen: ImageDraw.ImageDraw, block: _Block, left: int, top: int) -> None:
-        """A group's frame, heading and cells."""
+    def _draw_frame(self, pen: ImageDraw.ImageDraw, block: _Block, left: int, top: int) -> None:
+        """A group's frame and heading."""
         right, bottom = left + self.column_width - 1, top + block.height - 1
         pen.rectangle([left, top, right, bottom], outline=block.colour, width=_FRAME)
         pen.rectangle([left, top, right, top + self.text.line + _FRAME], fill=block.colour)
         heading = self.text.ellipsize(block.heading, self.column_width - 2 * _GAP)
         ink = _PAPER if _luminance(block.colour) < 140 else _INK
         self.text.draw(pen, (left + _FRAME + _GAP, top + _FRAME // 2), heading, ink)
+
+    def _places(self, block: _Block, left: int, top: int) -> Iterator[tuple[_Cell, int, int, int]]:
+        """The cells of a block, with their left, their top and the height of their line's captions."""
         y = top + self.text.line + _FRAME + _GAP
         for line in block.lines:
             for place, cell in enumerate(line):
-                x = left + _FRAME + _GAP + place * (self.cell_width + _CELL_GAP)
-                self._draw_cell(picture, pen, cell, x, y, self._caption_height(line))
+                yield cell, left + _FRAME + _GAP + place * (self.cell_width + _CELL_GAP), y, self._caption_height(line)
             y += self._line_height(line) + _GAP
 
     def _draw_cell(
@@ -200,6 +240,11 @@ class _Sheet:
             for index in chosen:
                 picture.paste(_rgb_picture(batch[index], (width, height)), (x, y))
                 x += width + _GAP
+
+
+def _highest(columns: list[list[_Block]]) -> int:
+    """Height of the highest column."""
+    return max(sum(block.height + _GAP for block in column) for column in columns)
 
 
 def _fill_columns(blocks: list[_Block], count: int) -> list[list[_Block]]:

@@ -13,7 +13,7 @@ def picture_to_tensor(picture: Image.Image) -> torch.Tensor:
     Returns:
         (1, height, width, channels), fp32, values 0 to 1.
     """
-    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255)[None]
+    return torch.from_numpy(np.array(picture, dtype=np.float32)).div_(255)[None]  # in place: sheets are large
 
 
 def tensor_to_picture(image: torch.Tensor) -> Image.Image:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..atomic_file import replacing
+from ..atomic_file import write_new
 from ..grouping.prompt_groups import PromptGroups
 from ..prompts.names import file_text
 from .convert import tensor_to_picture
+from .finished_files import MARK, mark_of
 from .graph_settings import SamplerSettings
+
+# Bytes of a file's name that every file system takes.
+_LONGEST = 255
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,17 @@ class ImageRecord:
         return json.dumps({key: value for key, value in flat.items() if value is not None}, ensure_ascii=False)
 
 
-def file_name(record: ImageRecord, *, variations: int) -> str:
+def file_name(record: ImageRecord, *, variations: int, most_bytes: int = _LONGEST) -> str:
     """The part of a file's name that says what is in it, such as "g02_a-red-car".
 
     Letters (of any script), digits, "-" and "_" only, which every file system takes.
 
     Args:
         variations: how many the prompt has; from two on, the image's own number ends the name ("_v3").
+        most_bytes: of the name in UTF-8.
     """
-    return f"g{record.group:02}_{file_text(record.prompt)}" + (f"_v{record.variation}" if variations > 1 else "")
+    group, variation = f"g{record.group:02}_", f"_v{record.variation}" if variations > 1 else ""
+    return group + file_text(record.prompt, most_bytes - len(group) - len(variation)) + variation
 
 
 class ImageFiles:
@@ -75,7 +82,8 @@ class ImageFiles:
 
     def __init__(
         self, groups: PromptGroups, settings: SamplerSettings, folder: Path, stem: str, first: int,
-        texts: dict[str, Any] | None,
+        texts: dict[str, Any] | None, marks: Sequence[str] = (),
+        kept: Mapping[tuple[int, int], str] | None = None,
     ) -> None:  # fmt: skip
         """Prepare the files of some groups' images.
 
@@ -84,13 +92,15 @@ class ImageFiles:
             stem: how every name starts.
             first: number of the first prompt's first file.
             texts: data that JSON can hold, for the PNG texts of all files; None writes no metadata at all.
+            marks: of every prompt, to find its files again, see `finished_files`; none where that is not known.
+            kept: names of the files that are there already, by prompt and variation.
         """
         self.groups, self.settings, self.folder, self.stem, self.first = groups, settings, folder, stem, first
         self.texts = None if texts is None else {key: json.dumps(value) for key, value in texts.items()}
-        self.group_of = groups.group_of()
+        self.marks, self.kept, self.group_of = marks, kept or {}, groups.group_of()
 
     def save(self, prompt: int, images: torch.Tensor) -> list[str]:
-        """Write a prompt's images.
+        """Write a prompt's images, but for those that are there, and those with NaN or infinity (they would be black).
 
         Args:
             prompt: its index.
@@ -104,30 +114,35 @@ class ImageFiles:
         """
         group, names = self.group_of[prompt], []
         for variation, image in enumerate(images):
+            if (prompt, variation) in self.kept:
+                names.append(self.kept[prompt, variation])
+                continue
+            if not torch.isfinite(image).all():
+                continue
             record = ImageRecord(
                 self.groups.prompts[prompt], group + 1, len(self.groups.partition[group]), variation + 1, self.settings
             )
-            number = f"{self.stem}_{self.first + prompt * len(images) + variation:05}"
-            names.append(f"{number}_{file_name(record, variations=len(images))}.png")
-            self._write(image, record, self.folder / names[-1], self.folder / f".{number}.part")
+            room = _LONGEST - len(f"{self.stem}_00000000_.png".encode())
+            ending = f"{file_name(record, variations=len(images), most_bytes=room)}.png"
+            number = self.first + prompt * len(images) + variation
+            # Another process may have taken the number since: then one behind all of this list.
+            numbers = itertools.count(number, len(self.group_of) * len(images))
+            paths = (self.folder / f"{self.stem}_{number:05}_{ending}" for number in numbers)
+            names.append(write_new(paths, self._writer(image, record, prompt)).name)
         return names
 
-    def _write(self, image: torch.Tensor, record: ImageRecord, path: Path, part: Path) -> None:
-        """Write one file by way of `part`, whose name is short: `path` with an ending might be too long a name."""
-        picture = tensor_to_picture(image)
-        info = None if self.texts is None else _png_texts(self.texts, record, picture)
-        with replacing(path, part):
-            picture.save(part, "PNG", pnginfo=info, compress_level=4)
-
-
-def _png_texts(shared: dict[str, str], record: ImageRecord, picture: Image.Image) -> PngInfo:
-    """The texts of one file: its own, and those that all files have."""
-    info = PngInfo()
-    info.add_text("parameters", record.parameters(*picture.size))
-    info.add_text("sage", record.as_json())
-    for key, value in shared.items():
-        info.add_text(key, value)
-    return info
+    def _writer(self, image: torch.Tensor, record: ImageRecord, prompt: int) -> Callable[[Path], None]:
+        """What writes one file."""
+        picture, info = tensor_to_picture(image), None
+        if self.texts is not None:
+            info = PngInfo()
+            info.add_text("parameters", record.parameters(*picture.size))
+            info.add_text("sage", record.as_json())
+            if self.marks:
+                info.add_text(MARK, mark_of(self.marks[prompt], record.variation - 1))
+            for key, value in self.texts.items():
+                info.add_text(key, value)
+        return lambda path: picture.save(path, "PNG", pnginfo=info, compress_level=4)
 
 
 def _joined(sampler: str | None, scheduler: str | None) -> str | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from ..phrases import shorten
 from ..validation import images_per_prompt
+
+# Prompts in a message.
+_MOST_NAMED = 10
 
 _INSTEAD = (
     "For videos, or for some of the images: connect Split by Prompt, and after it ComfyUI's Create Video and Save "
@@ -56,3 +61,17 @@ def check_pictures(samples: Any) -> None:
     else:
         return
     raise ValueError(f"prefix: expected latents of pictures, got {got}. {_AFTER_THE_BRANCH}")
+
+
+def not_saved(prompts: Sequence[str], broken: Sequence[int]) -> str:
+    """What to tell of prompts whose pictures are no pictures, see `ImageFiles.save`.
+
+    Args:
+        broken: their indices.
+    """
+    named = ", ".join(f"{prompt + 1} ({shorten(prompts[prompt], 60)!r})" for prompt in broken[:_MOST_NAMED])
+    more = f" and {len(broken) - _MOST_NAMED} more" if len(broken) > _MOST_NAMED else ""
+    return (
+        f"No file for prompt {named}{more}: expected finite values, got NaN or infinity, which would be a black "
+        "picture. Start ComfyUI with --fp32-vae, or try another precision of the model."
+    )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -60,30 +63,42 @@ class TextRenderer:
         Args:
             most: number of lines, the last of which ends in an ellipsis if there were more; 0 for no limit.
         """
-        lines = [""]
-        for word in text.split():
-            longer = f"{lines[-1]} {word}".strip()
-            if self.width(longer) <= width:
-                lines[-1] = longer
-                continue
-            if lines[-1]:
-                lines.append("")
-            for letter in word:
-                if lines[-1] and self.width(lines[-1] + letter) > width:
-                    lines.append("")
-                lines[-1] += letter
-        if most and len(lines) > most:
-            return [*lines[: most - 1], self.ellipsize(" ".join(lines[most - 1 :]) + _ELLIPSIS, width)]
-        return lines
+        lines = self._lines(text, width)
+        if not most:
+            return list(lines)
+        first = list(islice(lines, most + 1))  # what comes after is never looked at
+        return first if len(first) <= most else [*first[: most - 1], self._cut(" ".join(first[most - 1 :]), width)]
 
     def ellipsize(self, text: str, width: float) -> str:
         """The start of a text that fits into `width` pixels, with an ellipsis where something is missing."""
-        if self.width(text) <= width and not text.endswith(_ELLIPSIS):
-            return text
-        text = text.rstrip(_ELLIPSIS)
-        while text and self.width(text + _ELLIPSIS) > width:
-            text = text[:-1]
-        return text.rstrip() + _ELLIPSIS
+        return text if self.width(text) <= width else self._cut(text, width)
+
+    def _lines(self, text: str, width: float) -> Iterator[str]:
+        """The lines of a wrapped text, one after the other."""
+        line = ""
+        for word in text.split():
+            longer = f"{line} {word}" if line else word
+            if self.width(longer) <= width:
+                line = longer
+                continue
+            if line:
+                yield line
+            line = ""
+            for letter in word:
+                if line and self.width(line + letter) > width:
+                    yield line
+                    line = ""
+                line += letter
+        yield line
+
+    def _cut(self, text: str, width: float) -> str:
+        """The longest start of a text that fits into `width` pixels with an ellipsis behind it."""
+        fits, end = 0, 8
+        while end < len(text) and self.width(text[:end] + _ELLIPSIS) <= width:
+            fits, end = end, 2 * end
+        between = range(fits + 1, min(end, len(text)) + 1)
+        fits += bisect_left(between, True, key=lambda to: self.width(text[:to] + _ELLIPSIS) > width)
+        return text[:fits].rstrip() + _ELLIPSIS
 
     def _runs(self, text: str) -> list[tuple[Font, str]]:
         """The text in parts of one font each; one part if a font has all its letters."""

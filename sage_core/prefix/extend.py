@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..conditioning.combine import Conditioning
+from ..conditioning.shelf import joined
 from ..grouping.build import encode_and_embed
 from ..grouping.partition import index_with
 from ..grouping.prompt_groups import PromptGroups
@@ -54,13 +55,13 @@ def add_prompts(
     _check_encoder(clip, embed, origin.groups)
     if prefix.origin is not None:
         earlier = prefix.groups
-        prompts, conditionings = earlier.prompts + prompts, earlier.conditionings + conditionings
+        prompts, conditionings = earlier.prompts + prompts, joined(earlier.conditionings, conditionings)
         embeddings = np.concatenate([earlier.embeddings, embeddings])
     return extend_prefix(origin, prompts, conditionings, embeddings)
 
 
 def extend_prefix(
-    origin: Prefix, prompts: tuple[str, ...], conditionings: tuple[Conditioning, ...], embeddings: np.ndarray
+    origin: Prefix, prompts: tuple[str, ...], conditionings: Sequence[Conditioning], embeddings: np.ndarray
 ) -> tuple[Prefix, str]:
     """As `add_prompts`, for prompts that are encoded and embedded already."""
     assignments = assign_prompts(origin.groups, origin.plan, prompts, embeddings)

@@ -8,18 +8,37 @@ from collections.abc import Sequence
 
 from .prompt_list import Prompt
 
-# A letter can take three bytes, and a whole file name no more than 255.
 _LONGEST = 60
+# Choose between two forms of the letter before them; they are no letters of their own.
+_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 
 
-def file_text(prompt: str) -> str:
+def file_text(prompt: str, most_bytes: int = 4 * _LONGEST) -> str:
     """The start of a prompt as a part of a file's name, such as "a-red-car".
 
-    Letters (of any script), digits and "-" only, which every file system takes; at most 60.
+    Letters (of any script, with their marks), digits and "-" only, which every file system takes. A prompt without
+    any, of emoji, is named after these ("automobile").
+
+    Args:
+        most_bytes: of the name in UTF-8; it has at most 60 letters in any case.
     """
-    letters = [letter if letter.isalnum() else "-" for letter in unicodedata.normalize("NFC", prompt)]
-    words = [word for word in "".join(letters).split("-") if word]
-    return "-".join(words)[:_LONGEST].strip("-") or "prompt"
+    symbols = (unicodedata.name(letter, "").lower() for letter in prompt if unicodedata.category(letter)[0] == "S")
+    text = _words(prompt) or _words(" ".join(symbols)) or "prompt"
+    return text[:_LONGEST].encode()[:most_bytes].decode(errors="ignore").strip("-")
+
+
+def _words(text: str) -> str:
+    """The words of a text, with "-" between them; empty if it has no letters and digits."""
+    words = "".join(map(_in_a_name, unicodedata.normalize("NFC", text))).split("-")
+    return "-".join(word for word in words if any(map(str.isalnum, word)))
+
+
+def _in_a_name(letter: str) -> str:
+    """A letter, digit or mark as it is; nothing for what cannot be seen; "-" for everything else."""
+    kind = unicodedata.category(letter)
+    if kind == "Cf" or ord(letter) in _VARIATION_SELECTORS:
+        return ""
+    return letter if letter.isalnum() or kind in ("Mn", "Mc") else "-"
 
 
 def prompt_names(prompts: Sequence[Prompt]) -> tuple[str, ...]:

@@ -49,9 +49,14 @@ _unrelated: weakref.WeakKeyDictionary[Any, np.ndarray] = weakref.WeakKeyDictiona
 
 
 def encode_prompts(
-    clip: Any, prompts: Sequence[str], on_prompt: Callable[[int], None] = lambda done: None
-) -> dict[str, Conditioning]:
+    clip: Any, prompts: Sequence[str], on_prompt: Callable[[int], None] = lambda done: None,
+    keep: Callable[[Conditioning], Conditioning] = lambda conditioning: conditioning,
+) -> dict[str, Conditioning]:  # fmt: skip
     """Conditioning of every different text, as ComfyUI's CLIP Text Encode makes it.
+
+    Args:
+        on_prompt: gets the number of texts encoded so far.
+        keep: gives what is kept of a conditioning, see `Shelf.put`.
 
     Raises:
         ValueError: there is no text encoder.
@@ -60,7 +65,7 @@ def encode_prompts(
         raise ValueError("clip: expected a text encoder, got None; the checkpoint probably contains none.")
     found: dict[str, Conditioning] = {}
     for done, text in enumerate(dict.fromkeys(prompts), start=1):
-        found[text] = clip.encode_from_tokens_scheduled(clip.tokenize(text))
+        found[text] = keep(clip.encode_from_tokens_scheduled(clip.tokenize(text)))
         on_prompt(done)
     return found
 

@@ -16,6 +16,12 @@ def layout(rows: int, height: int, width: int) -> tuple[int, int]:
     return columns, math.ceil(rows / columns)
 
 
+def shrinking(rows: int, height: int, width: int) -> int:
+    """Of how many latent pixels in a line a sheet of so many rows shows one."""
+    columns, lines = layout(rows, height, width)
+    return math.ceil(math.sqrt(lines * height * columns * width / _MAX_AREA))
+
+
 def contact_sheet(latents: torch.Tensor) -> torch.Tensor:
     """Tile a batch into one latent, row by row, nearly square in pixels, shrunk to a sane size.
 
@@ -30,7 +36,7 @@ def contact_sheet(latents: torch.Tensor) -> torch.Tensor:
         return latents[:1]
     height, width = latents.shape[-2:]
     columns, lines = layout(latents.shape[0], height, width)
-    shrink = math.ceil(math.sqrt(lines * height * columns * width / _MAX_AREA))
+    shrink = shrinking(latents.shape[0], height, width)
     if shrink > 1:
         latents = latents[..., ::shrink, ::shrink]
         height, width = latents.shape[-2], latents.shape[-1]

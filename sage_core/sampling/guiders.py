@@ -148,7 +148,14 @@ class PrefixGuider(SageGuider):
 
 
 class BranchGuider(SageGuider):
-    """Finishes a prefix: every prompt on its own from its branch sigma on."""
+    """Finishes a prefix: every prompt on its own from its branch sigma on.
+
+    Attributes:
+        finished, keeps_rows: see `SharedSampling`.
+    """
+
+    finished: frozenset[int] = frozenset()
+    keeps_rows: bool = True
 
     def __init__(self, model_patcher: comfy.model_patcher.ModelPatcher, prefix: Prefix) -> None:
         """Prepare the rest of a prefix.
@@ -168,6 +175,7 @@ class BranchGuider(SageGuider):
     ) -> Any:  # fmt: skip
         """Sample the prefix's own job; only `callback` and `disable_pbar` are read."""
         sampling = self._sampling(self.prefix.job, callback, disable_pbar)
+        sampling.finished, sampling.keeps_rows = self.finished, self.keeps_rows
         if len(self.prefix.job.sigmas) == 0:
             return _unchanged(sampling)
         result = sampling.run_branch(self.prefix)

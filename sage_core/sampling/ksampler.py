@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import comfy.samplers
+import comfy.utils
+import latent_preview
 import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
 
@@ -102,21 +104,38 @@ def sample_prefix(
     return prefix, _with_row_keys(out, latent)
 
 
-def sample_branch(
-    model: Any, prefix: Prefix, make_listener: MakeListener | None = None, on_finished: OnFinished | None = None
-) -> tuple[Latent, str]:
+def sample_branch(model: Any, prefix: Prefix, make_listener: MakeListener | None = None) -> tuple[Latent, str]:
     """Sample the rest of the steps, every prompt on its own.
-
-    Args:
-        on_finished: gets the rows of every prompt as soon as they are finished.
 
     Returns:
         The rows, prompt-major, and a report.
     """
     guider = BranchGuider(model, prefix)
-    guider.make_listener, guider.on_finished = make_listener, on_finished
+    guider.make_listener = make_listener
     out = _run(guider, prefix.latent, prefix.job.seed or 0, prefix.job.sampler, prefix.job.sigmas)
     return _describe_rows(out, prefix.latent, prefix.groups.prompts), _report(guider)
+
+
+def sample_each(
+    model: Any, prefix: Prefix, on_finished: OnFinished, make_listener: MakeListener | None = None,
+    finished: Collection[int] = (),
+) -> str:  # fmt: skip
+    """As `sample_branch`, but the rows are only handed out, and none is kept.
+
+    Args:
+        on_finished: gets the rows of every prompt as soon as they are finished.
+        finished: prompts whose rows nobody needs. A run that has no others is left out; the others stay what they
+            are, to the last bit, so that all rows are what they are without this.
+
+    Returns:
+        The report.
+    """
+    guider = BranchGuider(model, prefix)
+    guider.make_listener, guider.on_finished = make_listener, on_finished
+    guider.finished, guider.keeps_rows = frozenset(finished), False
+    callback = latent_preview.prepare_callback(model, len(prefix.job.sigmas) - 1)
+    guider.sample(callback=callback, disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED)
+    return _report(guider)
 
 
 def _sample_with(

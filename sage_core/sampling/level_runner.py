@@ -43,6 +43,8 @@ class LevelRunner:
         on_finished: gets a prompt and its rows as soon as a run of the last level has finished them.
         one_cluster_per_run: for a sampler whose step size depends on the whole batch.
         on_trace: gets a prompt and the calls of its whole run as soon as a run of the last level has finished them.
+        finished: prompts whose rows nobody needs. Runs of the last level that have no others are left out.
+        keeps_rows: whether the result has the rows of the last level; not where on_finished takes them.
     """
 
     guider: comfy.samplers.CFGGuider
@@ -50,6 +52,8 @@ class LevelRunner:
     on_finished: Callable[[int, Any], None] | None = None
     one_cluster_per_run: bool = False
     on_trace: Callable[[int, ClusterTrace], None] | None = None
+    finished: frozenset[int] = frozenset()
+    keeps_rows: bool = True
 
     def run(
         self, job: Job, level: Level, parents: Sequence[ClusterTrace] | None, progress: Progress,
@@ -74,6 +78,9 @@ class LevelRunner:
         done: dict[int, RunResult] = {}
         while pending:
             chunk = pending.pop(0)
+            if level.branch_sigma is None and self.finished.issuperset(chunk):
+                done.update({index: _NOT_RUN for index in chunk})
+                continue
             result = self._run_or_split(job, level, chunk, parents, progress, correction)
             if isinstance(result, RunResult):
                 done.update(self._finished(level, chunk, result))
@@ -111,7 +118,8 @@ class LevelRunner:
             if self.on_trace:
                 self.on_trace(prompt, its_result.traces[0])
         # Nobody goes on from here: whoever needs the traces has them.
-        return {prompt: replace(its_result, traces=[[]]) for prompt, its_result in finished.items()}
+        left: dict[str, Any] = {"traces": [[]], **({} if self.keeps_rows else {"samples": None, "denoised": None})}
+        return {prompt: replace(its_result, **left) for prompt, its_result in finished.items()}
 
     def _run(
         self, job: Job, level: Level, chunk: list[int], parents: Sequence[ClusterTrace] | None, progress: Progress,
@@ -196,12 +204,19 @@ def _references_first(part: list[int], correction: CorrectionPlan) -> list[list[
     return [half for half in (references, followers) if half]
 
 
+# Of a cluster that is left out.
+_NOT_RUN = RunResult(None, None, [[]], [0.0])
+
+
 def _joined(results: list[RunResult]) -> RunResult:
-    """The results of all clusters as one, cluster-major."""
-    denoised = [result.denoised for result in results if result.denoised is not None]
+    """The results of all clusters as one, cluster-major; without rows where those of a cluster are missing."""
+
+    def rows(batches: list[Any]) -> Any:
+        return None if any(batch is None for batch in batches) else latents.concat(batches)
+
     return RunResult(
-        latents.concat([result.samples for result in results]),
-        latents.concat(denoised) if len(denoised) == len(results) else None,
+        rows([result.samples for result in results]),
+        rows([result.denoised for result in results]),
         [trace for result in results for trace in result.traces],
         [error for result in results for error in result.errors],
     )

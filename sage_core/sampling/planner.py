@@ -9,6 +9,7 @@ from typing import NamedTuple
 import comfy.samplers
 
 from ..conditioning.batch import hints_repeat
+from ..conditioning.shelf import all_extras
 from ..grouping.prompt_groups import PromptGroups
 from ..sharing.correction_plan import CorrectionPlan, correction_shares
 from ..sharing.plan import Cost, Level, SharePlan, branch_index
@@ -128,8 +129,8 @@ class Planner:
             return "the guider combines the conditionings in a way of its own"
         if runner.patch_sees_whole_batch:
             return "a patch of the model sees the whole batch (a cache, guidance, windows)"
-        options = [entry[1] for conditioning in self.groups.conditionings for entry in conditioning]
-        if not all(hints_repeat(each.get("control"), self.job.variations) for each in options):
+        extras = all_extras(self.groups.conditionings)
+        if not all(hints_repeat(each.get("control"), self.job.variations) for each in extras):
             return "a ControlNet has other pictures for some rows of an evaluation"
         return ""
 

@@ -9,7 +9,10 @@ import torch
 from tqdm.auto import tqdm
 
 from ..sharing.plan import Level
-from .contact_sheet import contact_sheet
+from .contact_sheet import contact_sheet, shrinking
+
+# Rows of a level that are kept for previews as they are; of more about the pixels that a contact sheet shows.
+_MOST_WHOLE = 256
 
 # Makes what is shown of a level's newest denoised rows, (rows, channels, ...).
 Preview = Callable[[torch.Tensor], torch.Tensor]
@@ -81,6 +84,9 @@ class Progress:
         """
         if self.callback is None and self.listener is None:
             return
+        if self._rows > _MOST_WHOLE and denoised.ndim >= 4 and self.preview is contact_sheet:
+            step = max(1, shrinking(self._rows, *denoised.shape[-2:]) // 2)  # the sheet is shrunk again
+            denoised = denoised[..., ::step, ::step]
         if self._latents is None or self._latents.shape[1:] != denoised.shape[1:]:  # some samplers enlarge them
             self._latents = denoised.new_zeros((self._rows, *denoised.shape[1:]))
         for cluster, part in zip(clusters, denoised.chunk(len(clusters)), strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..conditioning.combine import Conditioning
+from ..conditioning.shelf import all_extras
 from ..grouping.partition import Cluster
 from ..grouping.prompt_groups import PromptGroups
 
@@ -33,7 +34,7 @@ class PromptConditions:
     @property
     def negatives_differ(self) -> bool:
         """Whether the answer to the negative prompt may be another one for every prompt, in one state."""
-        extras = [extras for each in self.groups.conditionings for _, extras in each]
+        extras = all_extras(self.groups.conditionings)
         return bool(self.own) or any(not _REACH_NEGATIVE.isdisjoint(each) for each in extras)
 
     def of(self, cluster: Cluster) -> Conditions:

@@ -56,13 +56,14 @@ class RunResult:
     """What a run leaves.
 
     Attributes:
-        samples: latents, one per row; the last denoised prediction if the run ended at its branch sigma.
+        samples: latents, one per row; the last denoised prediction if the run ended at its branch sigma. None where
+            they were handed out and not kept.
         denoised: the sampler's last denoised prediction (in the model's own scale), None if it made none.
         traces: one trace per cluster.
         errors: per cluster the largest estimated error of its corrected run, see `correction.gap_error`; else 0.
     """
 
-    samples: torch.Tensor
+    samples: Any
     denoised: torch.Tensor | None
     traces: list[ClusterTrace]
     errors: list[float]

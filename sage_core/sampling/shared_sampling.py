@@ -52,6 +52,8 @@ class SharedSampling:
             second output from. It always does for nested latents: of these that node cannot read a contact sheet.
         make_listener: makes the listener of the run; None for no listener.
         on_finished: gets the rows of every prompt as soon as they are finished; None if nobody waits for them.
+        finished: prompts of the list whose rows nobody needs: runs that have no others are left out.
+        keeps_rows: whether the result has the rows; not where on_finished takes them.
     """
 
     callback: StepCallback | None = None
@@ -60,6 +62,8 @@ class SharedSampling:
     gives_denoised: bool = False
     make_listener: MakeListener | None = None
     on_finished: OnFinished | None = None
+    finished: frozenset[int] = frozenset()
+    keeps_rows: bool = True
     record: SamplingRecord | None = None
 
     def __init__(
@@ -156,8 +160,8 @@ class SharedSampling:
         if keeper is not None and not warnings:
             keeper.remember()
         self.record = before.finished(progress.done, warnings, result.errors)
-        denoised = None if result.denoised is None else self._every_prompt(result.denoised)
-        result = replace(result, samples=self._every_prompt(result.samples), denoised=denoised)
+        samples, denoised = self._every_prompt(result.samples), self._every_prompt(result.denoised)
+        result = replace(result, samples=samples, denoised=denoised)
         self._show_denoised(result, progress.total, wanted=self.gives_denoised)
         return result
 
@@ -184,10 +188,14 @@ class SharedSampling:
         return LevelRunner(
             self.guider, self.conditions.of_reference if corrects else self.conditions.of, self.hand_out,
             one_cluster_per_run=predicted.calls_depend_on_image, on_trace=None if keeper is None else keeper.keep,
+            finished=frozenset(at for at, copies in enumerate(self.copies) if self.finished.issuperset(copies)),
+            keeps_rows=self.keeps_rows,
         )  # fmt: skip
 
     def _every_prompt(self, batch: Any) -> Any:
-        """Rows of the distinct prompts as rows of all prompts."""
+        """Rows of the distinct prompts as rows of all prompts; None where there are none."""
+        if batch is None:
+            return None
         return latents.select_clusters(batch, self.representative_of, len(self.groups.prompts))
 
     def _row_per_group(self, batch: Any, clusters: Partition) -> Any:

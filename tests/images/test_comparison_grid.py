@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import comfy.model_management
+import comfy.utils
 import numpy as np
 import pytest
 import torch
+from comfy.model_management import throw_exception_if_processing_interrupted as throw_if_stopped
+from comfyui_sage.nodes.images import ComparisonGrid
+from comfyui_sage.sage_core.images import comparison_grid as comparison_grid_module
 from comfyui_sage.sage_core.images.comparison_grid import comparison_grid
 from comfyui_sage.sage_core.images.palette import group_colour
 from groups import named_groups
@@ -81,11 +86,47 @@ def test_one_long_group_is_cut_into_columns() -> None:
     assert 0.4 < width / height < 4
 
 
-def test_large_images_are_made_smaller_and_a_size_is_kept() -> None:
-    many = comparison_grid(named_groups((tuple(range(40)),)), {"images": torch.zeros(40, 1024, 1024, 3)})
-    assert many.shape[1] * many.shape[2] < 40e6
+def test_large_images_are_made_smaller_and_a_size_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison_grid_module, "_MOST_PIXELS", 1e5)
+    many = pixels(comparison_grid(named_groups(((0, 1),)), {"images": flat([0.5, 0.6], side=256)}))
+    assert places(many, 0.5)[2] == pytest.approx(5e4, rel=0.01)
     asked = pixels(comparison_grid(named_groups(((0,),)), {"images": flat([0.5])}, size=32))
     assert places(asked, 0.5)[2] == 32 * 32
+
+
+def test_a_sheet_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pictures are as large as that allows, whatever size was asked for."""
+    monkeypatch.setattr(comparison_grid_module, "_MOST_SHEET_PIXELS", 1e6)
+    grid = pixels(comparison_grid(named_groups((tuple(range(6)),)), {"images": flat([0.5] * 6)}, size=2048))
+    assert 0.8e6 < grid.shape[0] * grid.shape[1] <= 1e6
+    assert places(grid, 0.5)[2] > 3e5
+
+
+def test_captions_that_need_more_than_a_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison_grid_module, "_MOST_SHEET_PIXELS", 1e5)
+    with pytest.raises(ValueError, match=r"groups: expected few enough prompts .*, got 40, which .* several grids"):
+        comparison_grid(named_groups((tuple(range(40)),)), {"images": flat([0.5] * 40)})
+
+
+def test_a_stop_between_two_prompts() -> None:
+    """The node's progress bar raises when the user cancels."""
+    drawn: list[int] = []
+
+    def stop(done: int) -> None:
+        drawn.append(done)
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        comparison_grid(named_groups(((0, 2), (1,))), {"images": flat([0.5, 0.6, 0.7])}, on_prompt=stop)
+    assert drawn == [1, 2]
+
+
+def test_a_stop_by_the_user_ends_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda *args, **more: throw_if_stopped())
+    comfy.model_management.interrupt_current_processing()
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        ComparisonGrid.execute(named_groups(((0, 1),)), flat([0.5, 0.6]))
 
 
 def test_the_same_input_gives_the_same_picture() -> None:

@@ -33,6 +33,15 @@ def test_names_are_safe_on_every_file_system(prompt: str, group: int) -> None:
     assert name[:-4].isprintable()
 
 
+@pytest.mark.parametrize("letter", ["a", "日", "𝒳"])
+def test_long_prompts_after_a_long_prefix(tmp_path: Path, letter: str) -> None:
+    """The prompt's part of the name takes the room that is left: no name is too long for a folder."""
+    files = ImageFiles(named_groups(((0,),), [letter * 300]), SETTINGS, tmp_path, "p" * 195, 1, None)
+    name = files.save(0, torch.zeros(2, 8, 8, 3))[1]
+    assert letter * 5 in name and name.endswith("_v2.png")
+    assert len(name.encode()) <= 255
+
+
 def test_one_file_per_row_with_its_prompt(tmp_path: Path) -> None:
     images = torch.rand(8, 16, 24, 3)
     names = save(tmp_path, images, {"prompt": {"1": {}}, "workflow": {"nodes": []}}, first=5)
@@ -80,15 +89,15 @@ def test_any_order_gives_the_same_files(tmp_path: Path) -> None:
 
 
 def test_a_stop_leaves_whole_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written, replace = [], os.replace
+    written, link = [], os.link
 
     def stop(source: Path, target: Path) -> None:
         if len(written) == 2:
             raise KeyboardInterrupt
-        replace(source, target)
+        link(source, target)
         written.append(target)
 
-    monkeypatch.setattr("os.replace", stop)
+    monkeypatch.setattr("os.link", stop)
     with pytest.raises(KeyboardInterrupt):
         save(tmp_path, torch.zeros(4, 8, 8, 3), {})
     assert len(list(tmp_path.iterdir())) == 2
@@ -97,13 +106,21 @@ def test_a_stop_leaves_whole_files_only(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_full_disk_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(source: Path, target: Path) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, torch.zeros(4, 8, 8, 3), {})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_number_that_is_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    mine, theirs = torch.zeros(4, 8, 8, 3), torch.ones(4, 8, 8, 3)
+    names = [*save(tmp_path, mine, {}), *save(tmp_path, theirs, {})]
+    assert len(set(names)) == len(list(tmp_path.iterdir())) == 8
+    assert names[4] == "image_00005_g01_a-red-car-snow.png"
+    assert [Image.open(tmp_path / name).getpixel((0, 0))[0] for name in names] == [0] * 4 + [255] * 4
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing_half(tmp_path: Path) -> None:

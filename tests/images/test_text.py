@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from comfyui_sage.sage_core.images.text import TextRenderer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -18,6 +18,7 @@ def inked(text: str) -> int:
     return int((np.asarray(picture) < 128).sum())
 
 
+@settings(max_examples=30)  # slow: no two texts have the same letters
 @given(st.text(max_size=80), st.integers(60, 300))
 def test_lines_fit_and_lose_nothing(text: str, width: int) -> None:
     lines = SIXTEEN.wrap(text, width)
@@ -40,6 +41,21 @@ def test_too_many_lines_end_in_an_ellipsis() -> None:
     assert len(lines) == 2
     assert lines[-1].endswith("\u2026")
     assert SIXTEEN.width(lines[-1]) <= 60
+
+
+@pytest.mark.parametrize("text", ["one two " * 20_000, "m" * 40_000, "赤" * 40_000])
+def test_the_rest_of_a_long_text_takes_no_time(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    width = TextRenderer.width
+    monkeypatch.setattr(TextRenderer, "width", lambda self, part: measured.append(len(part)) or width(self, part))
+    lines = SIXTEEN.wrap(text, 200, most=3)
+    assert len(lines) == 3 and lines[-1].endswith("\u2026")
+    assert sum(measured) < 2 * len(text)
+
+
+def test_the_last_line_is_full() -> None:
+    *_, last = SIXTEEN.wrap("one two three four five six seven", 60, most=2)
+    assert SIXTEEN.width(last.replace("\u2026", "i\u2026")) > 60
 
 
 def test_shortened_keeps_what_fits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from comfyui_sage.sage_core.prompts.names import file_text, prompt_names
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt
 from hypothesis import given
@@ -15,6 +16,23 @@ def names(*texts: str) -> tuple[str, ...]:
 def test_the_start_of_the_text() -> None:
     assert names("a red car, (snow:1.2)", "雪の中の猫", "...") == ("a-red-car-snow-1-2", "雪の中の猫", "prompt")
     assert len(file_text("a very long story " * 20)) <= 60
+
+
+@pytest.mark.parametrize("text, name", [
+    ("\u092c\u093f\u0932\u094d\u0932\u0940 \u0914\u0930 \u0915\u0941\u0924\u094d\u0924\u093e",
+     "\u092c\u093f\u0932\u094d\u0932\u0940-\u0914\u0930-\u0915\u0941\u0924\u094d\u0924\u093e"),
+    ("\u0e17\u0e35\u0e48\u0e19\u0e31\u0e48\u0e19!", "\u0e17\u0e35\u0e48\u0e19\u0e31\u0e48\u0e19"),
+    ("s\u200doft\u00adhyphen", "softhyphen"),
+    ("\U0001f697", "automobile"), ("\u2764\ufe0f \U0001f408", "heavy-black-heart-cat"),
+    ("\U0001f697 red", "red"), ("\ud800", "prompt"), ("\u0301", "prompt"),
+])  # fmt: skip
+def test_marks_and_symbols(text: str, name: str) -> None:
+    assert file_text(text) == name
+
+
+@given(st.text(), st.integers(30, 240))
+def test_room_in_bytes(text: str, most: int) -> None:
+    assert len(file_text(text, most).encode()) <= most
 
 
 def test_equal_starts_get_a_number() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from comfy_extras import nodes_easycache
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.job import use_random_state
+from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
 from evaluations import count_evaluations
 from models import MODELS, conditioning
 from reference import SETTINGS, assert_equal, different, grouped, sage, small
@@ -72,11 +74,49 @@ def test_rows_leave_as_they_are_finished() -> None:
         def finished(prompts: Sequence[int], its_rows: torch.Tensor) -> None:
             left.update(dict.fromkeys(prompts, (evaluations.rows, its_rows.clone())))
 
-        out, _ = ksampler.sample_branch(model, prefix, on_finished=finished)
+        ksampler.sample_each(model, prefix, finished)
     assert list(left) == [0, 5, 1, 2, 3, 4]
     when = [left[prompt][0] for prompt in (0, 1, 2, 3, 4)]
     assert when[0] == when[1] < when[2] == when[3] < when[4] == evaluations.rows
+    out, _ = ksampler.sample_branch(model, prefix)
     assert torch.equal(out["samples"], torch.cat([left[prompt][1] for prompt in range(6)]))
+
+
+@pytest.mark.parametrize("correction", ["off", "on"])
+def test_runs_that_nobody_needs_are_left_out(correction: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole ones: a prompt has the same company in a run, or its last bits would be others."""
+    monkeypatch.setattr(LevelRunner, "_clusters_at_once", lambda self, job: 2)
+    model, negative = MODELS["sd15"](), conditioning("sd15", seed=1)
+    groups = grouped(different("sd15", 5), [(0, 1, 2), (3, 4)], group_condition="medoid")
+    settings = {**SETTINGS, "share": 0.5, "correction": correction}
+    prefix, _ = ksampler.sample_prefix(model, groups, negative, small("sd15"), **settings)
+
+    def without(*finished: int) -> tuple[dict[int, torch.Tensor], int]:
+        left: dict[int, torch.Tensor] = {}
+        with count_evaluations(model) as evaluations:
+            ksampler.sample_each(model, prefix, lambda prompts, rows: left.update({prompts[0]: rows}), None, finished)
+        return left, evaluations.rows
+
+    (whole, cost), (rest, cost_of_rest), (none, nothing) = without(), without(0, 1, 2, 3), without(0, 1, 2, 3, 4)
+    assert set(whole) == set(range(5)) and 4 in rest and len(rest) < 5 and none == {}
+    assert cost > cost_of_rest > nothing == 0
+    assert all(torch.equal(rows, whole[prompt]) for prompt, rows in rest.items())
+
+
+def test_rows_that_were_handed_out_are_not_kept() -> None:
+    model, negative = MODELS["sd15"](), conditioning("sd15", seed=1)
+    groups = grouped(different("sd15", 4), [(0,), (1,), (2,), (3,)])
+    prefix, _ = ksampler.sample_prefix(model, groups, negative, small("sd15"), share=0.5, **SETTINGS)
+    left: list[weakref.ref[torch.Tensor]] = []
+
+    def finished(prompts: Sequence[int], its_rows: torch.Tensor) -> None:
+        assert all(rows() is None for rows in left)
+        left.append(weakref.ref(its_rows))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LevelRunner, "_clusters_at_once", lambda self, job: 1)
+        ksampler.sample_each(model, prefix, finished)
+    assert len(left) == 4
 
 
 def test_what_no_step_changes_leaves_too() -> None:
@@ -85,7 +125,8 @@ def test_what_no_step_changes_leaves_too() -> None:
     settings = {**SETTINGS, "denoise": 0.0}
     model = MODELS["sd15"]()
     prefix, _ = ksampler.sample_prefix(model, groups, conditioning("sd15", seed=1), image, share=0.5, **settings)
-    out, _ = ksampler.sample_branch(model, prefix, on_finished=lambda prompts, its_rows: left.append(its_rows))
+    ksampler.sample_each(model, prefix, lambda prompts, its_rows: left.append(its_rows))
+    out, _ = ksampler.sample_branch(model, prefix)
     assert torch.equal(out["samples"], torch.cat(left))
 
 

@@ -77,6 +77,17 @@ def test_a_run_that_fails_does_not_end_full() -> None:
 
 
 class TestPreview:
+    def test_a_long_list_takes_little_memory(self) -> None:
+        """Not much more than the sheet, which shows all rows."""
+        callback, count = Callback(), 300
+        progress = Progress(callback, total=count)
+        progress.start_level(level(count), 1)
+        whole = torch.rand(count, 4, 64, 64)
+        for at in range(0, count, 100):
+            progress.show(whole[at : at + 100], clusters=list(range(at, at + 100)))
+        assert progress._latents is not None and progress._latents.nbytes < whole.nbytes / 10
+        assert torch.equal(callback.calls[-1][1], contact_sheet(whole[..., ::4, ::4]))
+
     def test_all_rows_of_the_level(self) -> None:
         callback = Callback()
         progress = Progress(callback, total=8)
