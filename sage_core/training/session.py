@@ -19,6 +19,7 @@ from .dataset import make_training_set, training_copy
 from .lora_file import SageLora, trained_lora
 from .loss_plot import loss_plot
 from .objective import TERMS, LossSettings
+from .run_lock import locked_run
 from .sample_images import SampleSettings, sample_sheet
 from .trainer import Trainer, TrainSettings, train
 
@@ -85,23 +86,25 @@ def run_training(
         should_stop: asked after every step; see `train`.
 
     Raises:
-        ValueError: an input is out of range or does not fit the others, or a step fails.
-        OSError: the state cannot be written.
+        ValueError: an input is out of range or does not fit the others, the training of this name runs already, or a
+            step fails.
+        OSError: the folder cannot be written to, or there is too little room in it.
     """
     if groups is not None:
         check_groups(groups)
-    training_set = make_training_set(latents, positive, groups)
-    empty = None if negative is None else training_copy(negative)
-    trainer = Trainer(model, training_set, empty, _train_settings(options, model.load_device))
-    samples = None
-    if vae is not None and empty is not None and (every := options.get("sample_every")):
-        samples = _SampleImages(trainer, vae, empty, _sample_settings(options), every)
-    with _Display(trainer, make_listener) as display:
-        try:
-            notes = _train(trainer, path, display, samples, should_stop)
-            lora = trained_lora(trainer)
-        finally:
-            trainer.trainable_model.unload()
+    with locked_run(path):
+        training_set = make_training_set(latents, positive, groups)
+        empty = None if negative is None else training_copy(negative)
+        trainer = Trainer(model, training_set, empty, _train_settings(options, model.load_device))
+        samples = None
+        if vae is not None and empty is not None and (every := options.get("sample_every")):
+            samples = _SampleImages(trainer, vae, empty, _sample_settings(options), every)
+        with _Display(trainer, make_listener) as display:
+            try:
+                notes = _train(trainer, path, display, samples, should_stop)
+                lora = trained_lora(trainer)
+            finally:
+                trainer.trainable_model.unload()
     plot = picture_to_tensor(loss_plot(trainer.losses, trainer.rates))
     return TrainingResult(
         lora=lora,
