@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from comfy_api.latest import io
 
 from ..routes.node_progress import PROGRESS_HIDDEN, STOP_REQUESTS, address_of, progress_sender
 from ..sage_core.atomic_file import write_new
+from ..sage_core.file_names import check_file_name
 from ..sage_core.panels.training import training_monitor
 from ..sage_core.training.adapters import ADAPTERS, LAYERS
 from ..sage_core.training.lora_file import DTYPES, save_lora
@@ -213,11 +215,12 @@ class TrainLora(io.ComfyNode):
 
 
 def _state_path(name: str) -> Path:
-    """Where the state of a training is saved; raises ValueError where that is outside the folder of trainings."""
-    folder = (Path(folder_paths.get_output_directory()) / _FOLDER).resolve()
-    path = (folder / f"{name.strip()}.safetensors").resolve()
-    if not name.strip("/\\. ") or not path.is_relative_to(folder):
-        raise ValueError(f"run_name: expected a name inside output/{_FOLDER}, got {name!r}.")
+    """Where the state of a training is saved; raises ValueError where no file can have that name on every system."""
+    folder = Path(folder_paths.get_output_directory(), _FOLDER).resolve()
+    path = folder / f"{name.strip()}.safetensors"
+    # A training from before names were checked goes on.
+    if not (os.path.isfile(path) and path.resolve().is_relative_to(folder)):
+        check_file_name("run_name", name.strip(), path.suffix)
     return path
 
 

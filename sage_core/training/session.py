@@ -15,6 +15,7 @@ from ..conditioning.combine import Conditioning
 from ..grouping.prompt_groups import PromptGroups, check_groups
 from ..images.convert import picture_to_tensor, tensor_to_picture
 from ..phrases import counted
+from .checkpoint import load_state
 from .dataset import make_training_set, training_copy
 from .lora_file import SageLora, trained_lora
 from .loss_plot import loss_plot
@@ -26,6 +27,8 @@ from .trainer import Trainer, TrainSettings, train
 # Options whose names differ from those of the settings.
 _SETTING_NAMES = {"gradient_clip": "clip", "warmup_steps": "warmup"}
 _SAMPLE_SETTING_NAMES = {"sample_steps": "steps", "sample_cfg": "cfg", "sample_share": "share", "seed": "seed"}
+# The loss of one step is mostly chance: how many are compared, and which rise is none.
+_STEPS_THAT_TELL, _RISEN = 10, 4
 
 
 class TrainingListener(Protocol):
@@ -93,7 +96,8 @@ def run_training(
     if groups is not None:
         check_groups(groups)
     with locked_run(path):
-        training_set = make_training_set(latents, positive, groups)
+        is_early = path.exists() and "format" not in load_state(path)
+        training_set = make_training_set(latents, positive, groups, within_sizes=not is_early)
         empty = None if negative is None else training_copy(negative)
         trainer = Trainer(model, training_set, empty, _train_settings(options, model.load_device))
         samples = None
@@ -129,6 +133,7 @@ def training_report(trainer: Trainer, notes: Sequence[str] = ()) -> str:
     ]
     if trainer.losses:
         lines.append(f"Mean loss of the last 10% of the steps: {_last_loss(trainer.losses):.4g}.")
+    notes = [*notes, *_risen_loss(trainer.losses)]
     return "\n\n".join([*lines, *(f"Note: {note}" for note in notes)])
 
 
@@ -245,3 +250,14 @@ def _last_loss(losses: Sequence[Sequence[float]]) -> float:
     """Mean loss of the last tenth of the steps, of one at least."""
     last = [row[0] for row in losses[-max(1, len(losses) // 10) :]]
     return sum(last) / len(last)
+
+
+def _risen_loss(losses: Sequence[Sequence[float]]) -> list[str]:
+    """A note where the loss is much larger in the last quarter of the steps than in the first one."""
+    quarter = len(losses) // 4
+    if quarter < _STEPS_THAT_TELL:
+        return []
+    first, last = (sum(row[0] for row in part) / quarter for part in (losses[:quarter], losses[-quarter:]))
+    if last < _RISEN * first:
+        return []
+    return [f"the loss has risen from {first:.3g} to {last:.3g}. Try a lower learning_rate, with another run_name."]

@@ -12,7 +12,7 @@ from typing import Any
 import comfy.model_management
 import torch
 
-from ..conditioning.combine import Conditioning
+from ..conditioning.combine import Conditioning, text_width
 from ..output_space import check_room
 from .adapters import add_adapters
 from .checkpoint import FORMAT, StateFile, load_state
@@ -99,6 +99,7 @@ class Trainer:
             model, bf16=settings.bf16, gradient_checkpointing=settings.gradient_checkpointing,
             offloading=settings.offloading,
         )  # fmt: skip
+        self.trainable_model.check_latents(training_set.latents)
         self.base_fingerprint = fingerprint(self.trainable_model.patcher.model.state_dict())
         self.weights = add_adapters(
             self.trainable_model.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
@@ -119,6 +120,21 @@ class Trainer:
         self.finished = False
         self.losses: list[list[float]] = []
         self.rates: list[float] = []
+
+    def check_captions(self) -> None:
+        """Asks the model about a caption of every kind, before hours are spent on the others.
+
+        To call inside the trainable model's `loaded`.
+
+        Raises:
+            ValueError: the model does not take a caption, or the empty one.
+        """
+        captions = [("positive", caption) for caption in self.training_set.groups.conditionings]
+        if self.batch_sampler.empty is not None:
+            captions.append(("negative", self.batch_sampler.empty))
+        kinds = {(name, text_width(caption)): caption for name, caption in captions}
+        for (name, _), caption in kinds.items():
+            self.trainable_model.check_caption(caption, self.batch_sampler.latents[0], name)
 
     def step(self) -> None:
         """Updates the weights once. To call inside the trainable model's `loaded`.
@@ -286,6 +302,7 @@ def train(
     check_room(path.parent, trainer.bytes_to_write(path.exists()))
     file = StateFile(path, trainer.done)
     with trainer.trainable_model.loaded(), torch.enable_grad():
+        trainer.check_captions()
         _steps(trainer, file, on_step, should_stop)
     if file.error:
         notes.append(f"{file.error}. {file.kept()} The LoRA has all {trainer.done} steps")
