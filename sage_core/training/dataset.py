@@ -98,7 +98,7 @@ def training_copy(value: Any) -> Any:
 
 
 def _one_per_image(positive: Sequence[Any], count: int) -> tuple[Conditioning, ...]:
-    """Copies of the conditionings of `count` images; raises ValueError where their number or their widths do not fit."""
+    """Copies of the conditionings of `count` images; raises ValueError where their number or widths do not fit."""
     found = _flatten(positive)
     if len(found) == 1:
         found = found * count

@@ -17,6 +17,7 @@ from ..images.convert import picture_to_tensor, tensor_to_picture
 from ..phrases import counted
 from .checkpoint import load_state
 from .dataset import make_training_set, training_copy
+from .existing_lora import read_lora
 from .lora_file import SageLora, trained_lora
 from .loss_plot import loss_plot
 from .objective import TERMS, LossSettings
@@ -74,6 +75,7 @@ class TrainingResult:
 def run_training(
     model: Any, latents: Sequence[dict[str, Any]], positive: Sequence[Any], path: Path, options: Mapping[str, Any], *,
     groups: PromptGroups | None = None, negative: Conditioning | None = None, vae: Any = None,
+    existing_lora: Path | None = None,
     make_listener: MakeListener | None = None, should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainingResult:  # fmt: skip
     """Trains a LoRA, or continues its training. To call outside inference mode.
@@ -86,6 +88,7 @@ def run_training(
             that are missing or None, the settings' defaults are taken.
         negative: the empty caption, for caption dropout and sample images.
         vae: for sample images; there are none without `negative`, `vae` and `sample_every`.
+        existing_lora: the file of a LoRA to go on from.
         should_stop: asked after every step; see `train`.
 
     Raises:
@@ -99,13 +102,16 @@ def run_training(
         is_early = path.exists() and "format" not in load_state(path)
         training_set = make_training_set(latents, positive, groups, within_sizes=not is_early)
         empty = None if negative is None else training_copy(negative)
-        trainer = Trainer(model, training_set, empty, _train_settings(options, model.load_device))
+        existing = None if existing_lora is None else read_lora(existing_lora)
+        trainer = Trainer(model, training_set, empty, _train_settings(options, model.load_device), existing)
         samples = None
         if vae is not None and empty is not None and (every := options.get("sample_every")):
             samples = _SampleImages(trainer, vae, empty, _sample_settings(options), every)
         with _Display(trainer, make_listener) as display:
             try:
                 notes = _train(trainer, path, display, samples, should_stop)
+                if existing_lora is not None:
+                    notes.append(_note_on_existing(existing_lora, trainer.settings))
                 lora = trained_lora(trainer)
             finally:
                 trainer.trainable_model.unload()
@@ -219,6 +225,14 @@ def _train(
         with trainer.trainable_model.loaded():
             on_step(trainer)
     return notes
+
+
+def _note_on_existing(file: Path, settings: TrainSettings) -> str:
+    """Which LoRA was the start, and what of the settings it decides."""
+    return (
+        f"started from {file.name}, which decides the layers, adapter ({settings.adapter}), rank ({settings.rank}) and "
+        f"alpha ({settings.alpha:g})."
+    )
 
 
 def _train_settings(options: Mapping[str, Any], device: torch.device) -> TrainSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..output_space import check_room
 from .adapters import add_adapters
 from .checkpoint import FORMAT, StateFile, load_state
 from .dataset import TrainingSet
+from .existing_lora import add_existing
 from .losses import weighted_error
 from .objective import TERMS, BatchSampler, LossSettings, Term
 from .optimizers import make_optimizer, make_schedule
@@ -71,6 +72,7 @@ class Trainer:
 
     Attributes:
         base_fingerprint: of the model's weights, see `fingerprint`.
+        existing_fingerprint: of the LoRA that it goes on from; empty where there is none.
         weights: the adapters' tensors by name; the alphas among them are not trained.
         trainable: those of them that are.
         average: moving average of the weights.
@@ -82,29 +84,37 @@ class Trainer:
     """
 
     def __init__(
-        self, model: Any, training_set: TrainingSet, empty: Conditioning | None, settings: TrainSettings
-    ) -> None:
+        self, model: Any, training_set: TrainingSet, empty: Conditioning | None, settings: TrainSettings,
+        existing: dict[str, torch.Tensor] | None = None,
+    ) -> None:  # fmt: skip
         """Prepare a training; nothing is trained yet.
 
         Args:
             model: the user's ModelPatcher, which is not changed.
             empty: conditioning of the empty caption; with None no caption is dropped.
+            existing: tensors of a LoRA to go on from; its kind, rank and alpha take the place of the settings'.
 
         Raises:
-            ValueError: a setting is out of range, or the model cannot be trained.
+            ValueError: a setting is out of range, the model cannot be trained, or the LoRA does not fit it.
         """
         _check(settings)
-        self.settings, self.training_set = settings, training_set
+        self.training_set = training_set
         self.trainable_model = TrainableModel(
             model, bf16=settings.bf16, gradient_checkpointing=settings.gradient_checkpointing,
             offloading=settings.offloading,
         )  # fmt: skip
         self.trainable_model.check_latents(training_set.latents)
         self.base_fingerprint = fingerprint(self.trainable_model.patcher.model.state_dict())
-        self.weights = add_adapters(
-            self.trainable_model.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
-            layers=settings.layers, seed=settings.seed,
-        )  # fmt: skip
+        self.existing_fingerprint = "" if existing is None else fingerprint(existing)
+        if existing is None:
+            self.weights = add_adapters(
+                self.trainable_model.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
+                layers=settings.layers, seed=settings.seed,
+            )  # fmt: skip
+        else:
+            self.weights, of_the_file = add_existing(self.trainable_model.patcher, existing)
+            settings = replace(settings, **of_the_file)
+        self.settings = settings
         sampling = self.trainable_model.patcher.get_model_object("model_sampling")
         latents = self.trainable_model.latents_in(list(training_set.latents))
         self.batch_sampler = BatchSampler(training_set, latents, sampling, settings.loss, empty)
@@ -196,6 +206,7 @@ class Trainer:
         return {
             "format": FORMAT,
             "base": self.base_fingerprint,
+            "existing": self.existing_fingerprint,
             "data": fingerprint({str(index): latent for index, latent in enumerate(self.training_set.latents)}),
             "groups": [list(members) for members in self.training_set.groups.partition],
             "settings": asdict(self.settings),
@@ -241,11 +252,12 @@ class Trainer:
     def _check_same_training(self, state: dict[str, Any]) -> None:
         """Raises ValueError where the state is of another model, other images, groups or settings."""
         now = self.state()
-        if missing := now.keys() - state.keys() - {"format"}:
+        state = {"format": 0, "existing": "", **state}  # the first files have neither
+        if missing := now.keys() - state.keys():
             raise ValueError(
                 f"run_name: the saved state is damaged: it has no {', '.join(sorted(missing))}. Choose another name."
             )
-        names = {"base": "model", "data": "images", "groups": "groups"}
+        names = {"base": "model", "data": "images", "groups": "groups", "existing": "existing_lora"}
         different = [name for key, name in names.items() if state[key] != now[key]]
         then, here = _flat_settings(state["settings"]), _flat_settings(now["settings"])
         different += [
