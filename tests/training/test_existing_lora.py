@@ -50,10 +50,12 @@ def by_the_core(path: Path) -> Path:
     inputs = {each.id: [getattr(each, "default", None)] for each in TrainLoraNode.define_schema().inputs}
     model = video.__wrapped__()  # of its own: the trainer of 0.3.75 changes it
     model.cached_patcher_init = lambda disable_dynamic: video.__wrapped__(), ()
-    given = {"model": [model], "latents": [latent("video", h=4, w=4, seed=1)], "positive": [conditioning("video", 1)]}
+    latents, captions = [[make("video", seed=at) for at in range(2)] for make in (latent, conditioning)]
+    given = {"model": [model], "latents": latents, "positive": captions}
     changed = {"steps": [2], "learning_rate": [0.1], "rank": [2], "training_dtype": ["fp32"], "lora_dtype": ["fp32"],
                "gradient_checkpointing": [False]}  # fmt: skip
-    tensors = TrainLoraNode.execute(**{**inputs, **given, **changed}).args[0]
+    outputs = TrainLoraNode.execute(**{**inputs, **given, **changed}).args
+    tensors = next(output for output in outputs if isinstance(output, dict))  # 0.3.75 gives the model first
     safetensors.torch.save_file({key: value.detach().contiguous() for key, value in tensors.items()}, path)
     return path
 
