@@ -19,14 +19,15 @@ from .checkpoint import FORMAT, StateFile, load_state
 from .dataset import TrainingSet
 from .existing_lora import add_existing
 from .losses import weighted_error
-from .objective import TERMS, BatchSampler, LossSettings, Term
+from .objective import TERMS, Batch, BatchSampler, LossSettings, Term
 from .optimizers import make_optimizer, make_schedule
 from .trainable_model import TrainableModel
 
 # Settings that may change when a training is continued.
 _MAY_CHANGE = ("steps", "save_every", "gradient_checkpointing", "offloading")
-# A loss this many times as large as that of a model that has learnt nothing is past help. It is about 1 in every model.
-_EXPLODED = 1e4
+# How many times as large the square of a prediction's error can be as those of its state and target together; it is
+# about as large in a model that has learnt nothing.
+_EXPLODED = 100
 
 
 class Diverged(ValueError):
@@ -172,17 +173,14 @@ class Trainer:
             batch = self.batch_sampler.sample_batch(self.settings.batch_size, self.generator)
             denoised = self.trainable_model.denoised(batch)
             error = weighted_error(denoised, batch.targets.to(denoised.device), batch.weights.to(denoised.device))
-            self._check_finite(error, batch.terms)
+            self._check_errors(error.detach().cpu(), batch)
             _backward(error.mean() / self.settings.accumulation)
             errors.append(error.detach().cpu())
             terms += batch.terms
         norm = torch.nn.utils.clip_grad_norm_(self.trainable, self.settings.clip or math.inf)
-        losses = _means(torch.cat(errors), torch.tensor(terms))
-        if self.losses and losses[0] > _EXPLODED * max(1.0, self.losses[0][0]):
-            raise Diverged(f"The loss has exploded: it is {losses[0]:.3g} at step {self.done + 1}.")
         if not torch.isfinite(norm):
             raise ValueError(f"The gradient is not finite at step {self.done + 1}. Try a lower learning_rate, or fp32.")
-        return losses
+        return _means(torch.cat(errors), torch.tensor(terms))
 
     def _update(self, losses: list[float]) -> None:
         """Changes the weights by the gradients."""
@@ -277,11 +275,14 @@ class Trainer:
         self.schedule._last_lr = rates
         return rates
 
-    def _check_finite(self, error: torch.Tensor, terms: list[Term]) -> None:
-        """Raises Diverged where a row's error is not finite; names its term."""
-        for value, term in zip(error.tolist(), terms, strict=True):
-            if not math.isfinite(value):
-                raise Diverged(f"The loss is {value} at step {self.done + 1}, in the {TERMS[term]} term.")
+    def _check_errors(self, errors: torch.Tensor, batch: Batch) -> None:
+        """Raises Diverged where a row's error, (B,), is not finite or past all reason; names its term."""
+        squares = [tensor.float().square().flatten(1).mean(1) for tensor in (batch.states, batch.targets)]
+        excess = errors / batch.weights / (squares[0] + squares[1])
+        for error, much, term in zip(errors.tolist(), excess.tolist(), batch.terms, strict=True):
+            if not (math.isfinite(error) and much < _EXPLODED):
+                what = f"has exploded: it is {error:.3g}" if math.isfinite(error) else f"is {error}"
+                raise Diverged(f"The loss {what} at step {self.done + 1}, in the {TERMS[term]} term.")
 
 
 def train(
