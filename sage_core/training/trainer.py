@@ -27,7 +27,7 @@ from .trainable_model import TrainableModel
 _MAY_CHANGE = ("steps", "save_every", "gradient_checkpointing", "offloading")
 # How many times as large the square of a prediction's error can be as those of its state and target together; it is
 # about as large in a model that has learnt nothing.
-_EXPLODED = 100
+_EXPLODED = 1000
 
 
 class Diverged(ValueError):

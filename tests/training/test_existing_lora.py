@@ -22,7 +22,7 @@ from comfyui_sage.sage_core.training.trainer import Trainer, train
 from models import conditioning, flux, latent, video
 from trainings import TRAIN_SETTINGS, TRAINABLE
 
-SETTINGS = replace(TRAIN_SETTINGS, steps=2, batch_size=1, warmup=0, learning_rate=0.1, rank=2, alpha=3.0, layers="all")
+SETTINGS = replace(TRAIN_SETTINGS, steps=2, batch_size=1, warmup=0, learning_rate=0.02, rank=2, alpha=3.0, layers="all")
 OPTIONS = {"steps": 2, "batch_size": 1, "seed": 0}
 
 
@@ -52,7 +52,7 @@ def by_the_core(path: Path) -> Path:
     model.cached_patcher_init = lambda disable_dynamic: video.__wrapped__(), ()
     latents, captions = [[make("video", seed=at) for at in range(2)] for make in (latent, conditioning)]
     given = {"model": [model], "latents": latents, "positive": captions}
-    changed = {"steps": [2], "learning_rate": [0.1], "rank": [2], "training_dtype": ["fp32"], "lora_dtype": ["fp32"],
+    changed = {"steps": [2], "learning_rate": [0.02], "rank": [2], "training_dtype": ["fp32"], "lora_dtype": ["fp32"],
                "gradient_checkpointing": [False]}  # fmt: skip
     outputs = TrainLoraNode.execute(**{**inputs, **given, **changed}).args
     tensors = next(output for output in outputs if isinstance(output, dict))  # 0.3.75 gives the model first
