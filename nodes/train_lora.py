@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from comfy_api.latest import io
 
 from ..routes.node_progress import PROGRESS_HIDDEN, STOP_REQUESTS, address_of, progress_sender
 from ..sage_core.atomic_file import write_new
+from ..sage_core.file_names import check_file_name
 from ..sage_core.panels.training import training_monitor
 from ..sage_core.training.adapters import ADAPTERS, LAYERS
 from ..sage_core.training.lora_file import DTYPES, save_lora
@@ -25,6 +27,7 @@ LoraModel = io.Custom("LORA_MODEL")
 LossMap = io.Custom("LOSS_MAP")
 _PRECISIONS = ("auto", "bf16", "fp32")
 _FOLDER = "sage_training"
+_NONE = "[None]"  # as in ComfyUI's Train LoRA
 
 
 class TrainLora(io.ComfyNode):
@@ -183,6 +186,12 @@ class TrainLora(io.ComfyNode):
                     "sample_share", default=0.4, min=0.0, max=1.0, step=0.05, optional=True,
                     tooltip="share of the sample images.",
                 ),
+                io.Combo.Input(
+                    "existing_lora", options=[_NONE, *folder_paths.get_filename_list("loras")], default=_NONE,
+                    optional=True,
+                    tooltip="A LoRA file to start from, made by this node or by ComfyUI's Train LoRA. Its layers, "
+                    "adapter, rank and alpha are taken. A run_name that exists continues from its own state.",
+                ),
             ],
             outputs=[
                 LoraModel.Output(display_name="lora", tooltip="For Load LoRA Model and Save SAGE LoRA."),
@@ -204,6 +213,7 @@ class TrainLora(io.ComfyNode):
         inputs: dict[str, Any] = {name: values[0] if values else None for name, values in lists.items()}
         sockets = {name: inputs.pop(name, None) for name in ("groups", "negative", "vae")}
         model, path = inputs.pop("model"), _state_path(inputs.pop("run_name"))
+        sockets["existing_lora"] = _lora_path(inputs.pop("existing_lora", None))
         make_listener = training_monitor(progress_sender(cls.hidden))
         with torch.inference_mode(False), STOP_REQUESTS.accepting(address_of(cls.hidden)) as should_stop:
             result = run_training(
@@ -213,12 +223,18 @@ class TrainLora(io.ComfyNode):
 
 
 def _state_path(name: str) -> Path:
-    """Where the state of a training is saved; raises ValueError where that is outside the folder of trainings."""
-    folder = (Path(folder_paths.get_output_directory()) / _FOLDER).resolve()
-    path = (folder / f"{name.strip()}.safetensors").resolve()
-    if not name.strip("/\\. ") or not path.is_relative_to(folder):
-        raise ValueError(f"run_name: expected a name inside output/{_FOLDER}, got {name!r}.")
+    """Where the state of a training is saved; raises ValueError where no file can have that name on every system."""
+    folder = Path(folder_paths.get_output_directory(), _FOLDER).resolve()
+    path = folder / f"{name.strip()}.safetensors"
+    # A training from before names were checked goes on.
+    if not (os.path.isfile(path) and path.resolve().is_relative_to(folder)):
+        check_file_name("run_name", name.strip(), path.suffix)
     return path
+
+
+def _lora_path(name: str | None) -> Path | None:
+    """The file of a LoRA in the list; None for none."""
+    return None if name in (None, _NONE) else Path(folder_paths.get_full_path_or_raise("loras", name))
 
 
 class SaveLora(io.ComfyNode):

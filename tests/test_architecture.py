@@ -26,7 +26,8 @@ COMFY_FILES = {
     "sampling/divergence", "sampling/prefix", "sampling/guiders", "sampling/ksampler", "sampling/reference_memory",
     "sampling/planner", "sampling/shared_sampling", "sampling/share_patch",
     "prefix/file", "panels/sampling", "demo/model", "training/adapters", "training/trainable_model",
-    "training/objective", "training/trainer", "training/lora_file", "training/session", "split",
+    "training/existing_lora", "training/objective", "training/trainer", "training/lora_file", "training/session",
+    "split",
 }  # fmt: skip
 SERVER = {"comfy_api", "folder_paths", "aiohttp", "server", "nodes"}
 WITHOUT_COMFYUI = (

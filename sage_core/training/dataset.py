@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from ..conditioning.combine import Conditioning
+from ..conditioning.combine import Conditioning, text_width
 from ..grouping.linkage import cluster_prompts
-from ..grouping.partition import Cluster
+from ..grouping.partition import Cluster, Partition
 from ..grouping.prompt_groups import PromptGroups
 from ..grouping.threshold import auto_threshold
 from ..prompts.text_encoders import clip_embeddings
 from ..validation import check_finite
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,13 @@ class TrainingSet:
 
     def shapes(self) -> list[list[int]]:
         """Indices of the images by the shape of their latents: only images of one shape fit in one batch."""
-        found: dict[torch.Size, list[int]] = {}
-        for index, latent in enumerate(self.latents):
-            found.setdefault(latent.shape, []).append(index)
-        return list(found.values())
+        return _by_shape(range(len(self.latents)), self.latents)
 
 
 def make_training_set(
-    latents: Sequence[dict[str, Any]], positive: Sequence[Any], groups: PromptGroups | None = None
-) -> TrainingSet:
+    latents: Sequence[dict[str, Any]], positive: Sequence[Any], groups: PromptGroups | None = None, *,
+    within_sizes: bool = True,
+) -> TrainingSet:  # fmt: skip
     """A training set of what ComfyUI's dataset nodes give.
 
     Args:
@@ -47,6 +49,8 @@ def make_training_set(
         positive: one CONDITIONING per image, in any nesting of lists, or one for all.
         groups: grouped captions in the order of the images; with None the conditionings themselves are grouped, by the
             automatic threshold.
+        within_sizes: without `groups`, group the images of every size for themselves; False to group all and part the
+            groups by size, as the first version did.
 
     Raises:
         ValueError: names the input, what was expected and what came.
@@ -56,7 +60,10 @@ def make_training_set(
         raise ValueError("latents: expected at least one image, got none.")
     for image in images:
         check_finite(image, "latents")
+        if not image.numel():
+            raise ValueError(f"latents: expected images, got an empty one of shape {tuple(image.shape)}.")
     conditionings = _one_per_image(positive, len(images))
+    alike = groups is None
     if groups is None:
         groups = _group_by_similarity(conditionings)
     elif len(groups.prompts) != len(images):
@@ -64,11 +71,16 @@ def make_training_set(
             f"groups: expected one prompt per image ({len(images)}), got {len(groups.prompts)} prompts. They are "
             "matched in order."
         )
-    partition = tuple(part for members in groups.partition for part in _split_by_shape(members, images))
+    if alike and within_sizes:
+        partition = _group_within_shapes(groups, images)
+    else:
+        partition = tuple(tuple(part) for members in groups.partition for part in _by_shape(members, images))
+    notes = _notes_on_sizes(groups.partition, partition, images)
     shared = tuple((texts, prompt, training_copy(condition)) for texts, prompt, condition in groups.shared_prompts)
-    return TrainingSet(
-        tuple(images), replace(groups, conditionings=conditionings, partition=partition, shared_prompts=shared)
+    groups = replace(
+        groups, conditionings=conditionings, partition=partition, shared_prompts=shared, notes=(*groups.notes, *notes)
     )
+    return TrainingSet(tuple(images), groups)
 
 
 def training_copy(value: Any) -> Any:
@@ -86,13 +98,19 @@ def training_copy(value: Any) -> Any:
 
 
 def _one_per_image(positive: Sequence[Any], count: int) -> tuple[Conditioning, ...]:
-    """Copies of the conditionings of `count` images; raises ValueError where their number is another one."""
+    """Copies of the conditionings of `count` images; raises ValueError where their number or widths do not fit."""
     found = _flatten(positive)
     if len(found) == 1:
         found = found * count
     if len(found) != count:
         raise ValueError(
             f"positive: expected one conditioning per image ({count}), or one for all images, got {len(found)}."
+        )
+    widths = sorted({text_width(conditioning) or 0 for conditioning in found})
+    if len(widths) > 1:
+        raise ValueError(
+            f"positive: expected captions of one text width, got {' and '.join(map(str, widths))}. Encode them all "
+            "with the CLIP that belongs to the model."
         )
     return tuple(training_copy(conditioning) for conditioning in found)
 
@@ -118,9 +136,39 @@ def _group_by_similarity(conditionings: tuple[Conditioning, ...]) -> PromptGroup
     return PromptGroups(names, conditionings, embeddings, partition, threshold, "auto", "clip", "mean")
 
 
-def _split_by_shape(members: Cluster, images: Sequence[torch.Tensor]) -> list[Cluster]:
-    """The members of a group whose latents have one shape, for every shape."""
-    shapes: dict[torch.Size, list[int]] = {}
-    for index in members:
-        shapes.setdefault(images[index].shape, []).append(index)
-    return [tuple(each) for each in shapes.values()]
+def _group_within_shapes(groups: PromptGroups, images: Sequence[torch.Tensor]) -> Partition:
+    """Groups of similar images, at the groups' threshold, among those of one shape: the others take no one's place."""
+    partition: list[Cluster] = []
+    for indices in _by_shape(range(len(images)), images):
+        names = [groups.prompts[index] for index in indices]
+        found = cluster_prompts(names, groups.embeddings[indices], threshold=groups.threshold)
+        partition += [tuple(indices[at] for at in members) for members in found]
+    return tuple(sorted(partition))
+
+
+def _by_shape(indices: Sequence[int], images: Sequence[torch.Tensor]) -> list[list[int]]:
+    """Indices of images by the shape of their latents."""
+    found: dict[torch.Size, list[int]] = {}
+    for index in indices:
+        found.setdefault(images[index].shape, []).append(index)
+    return list(found.values())
+
+
+def _notes_on_sizes(whole: Partition, parted: Partition, images: Sequence[torch.Tensor]) -> list[str]:
+    """What the user should know where images are alone only because of their size; logged too.
+
+    Args:
+        whole: groups without regard to size.
+        parted: groups of one size.
+    """
+    alone = {members for members in parted if len(members) == 1} - set(whole)
+    if not alone:
+        return []
+    sizes = Counter(" x ".join(map(str, image.shape[2:])) for image in images)
+    note = (
+        f"Images without a group (plain term only) because no similar image has their size: {len(alone)} of "
+        f"{len(images)}. Sizes of the latents: {', '.join(f'{n} of {s}' for s, n in sizes.items())}. Give the images "
+        "of a group one size."
+    )
+    log.warning("SAGE: %s", note)
+    return [note]

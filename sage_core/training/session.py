@@ -15,16 +15,21 @@ from ..conditioning.combine import Conditioning
 from ..grouping.prompt_groups import PromptGroups, check_groups
 from ..images.convert import picture_to_tensor, tensor_to_picture
 from ..phrases import counted
+from .checkpoint import load_state
 from .dataset import make_training_set, training_copy
+from .existing_lora import read_lora
 from .lora_file import SageLora, trained_lora
 from .loss_plot import loss_plot
 from .objective import TERMS, LossSettings
+from .run_lock import locked_run
 from .sample_images import SampleSettings, sample_sheet
 from .trainer import Trainer, TrainSettings, train
 
 # Options whose names differ from those of the settings.
 _SETTING_NAMES = {"gradient_clip": "clip", "warmup_steps": "warmup"}
 _SAMPLE_SETTING_NAMES = {"sample_steps": "steps", "sample_cfg": "cfg", "sample_share": "share", "seed": "seed"}
+# The loss of one step is mostly chance: how many are compared, and which rise is none.
+_STEPS_THAT_TELL, _RISEN = 10, 4
 
 
 class TrainingListener(Protocol):
@@ -70,6 +75,7 @@ class TrainingResult:
 def run_training(
     model: Any, latents: Sequence[dict[str, Any]], positive: Sequence[Any], path: Path, options: Mapping[str, Any], *,
     groups: PromptGroups | None = None, negative: Conditioning | None = None, vae: Any = None,
+    existing_lora: Path | None = None,
     make_listener: MakeListener | None = None, should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainingResult:  # fmt: skip
     """Trains a LoRA, or continues its training. To call outside inference mode.
@@ -82,26 +88,33 @@ def run_training(
             that are missing or None, the settings' defaults are taken.
         negative: the empty caption, for caption dropout and sample images.
         vae: for sample images; there are none without `negative`, `vae` and `sample_every`.
+        existing_lora: the file of a LoRA to go on from.
         should_stop: asked after every step; see `train`.
 
     Raises:
-        ValueError: an input is out of range or does not fit the others, or a step fails.
-        OSError: the state cannot be written.
+        ValueError: an input is out of range or does not fit the others, the training of this name runs already, or a
+            step fails.
+        OSError: the folder cannot be written to, or there is too little room in it.
     """
     if groups is not None:
         check_groups(groups)
-    training_set = make_training_set(latents, positive, groups)
-    empty = None if negative is None else training_copy(negative)
-    trainer = Trainer(model, training_set, empty, _train_settings(options, model.load_device))
-    samples = None
-    if vae is not None and empty is not None and (every := options.get("sample_every")):
-        samples = _SampleImages(trainer, vae, empty, _sample_settings(options), every)
-    with _Display(trainer, make_listener) as display:
-        try:
-            notes = _train(trainer, path, display, samples, should_stop)
-            lora = trained_lora(trainer)
-        finally:
-            trainer.trainable_model.unload()
+    with locked_run(path):
+        is_early = path.exists() and "format" not in load_state(path)
+        training_set = make_training_set(latents, positive, groups, within_sizes=not is_early)
+        empty = None if negative is None else training_copy(negative)
+        existing = None if existing_lora is None else read_lora(existing_lora)
+        trainer = Trainer(model, training_set, empty, _train_settings(options, model.load_device), existing)
+        samples = None
+        if vae is not None and empty is not None and (every := options.get("sample_every")):
+            samples = _SampleImages(trainer, vae, empty, _sample_settings(options), every)
+        with _Display(trainer, make_listener) as display:
+            try:
+                notes = _train(trainer, path, display, samples, should_stop)
+                if existing_lora is not None:
+                    notes.append(_note_on_existing(existing_lora, trainer.settings))
+                lora = trained_lora(trainer)
+            finally:
+                trainer.trainable_model.unload()
     plot = picture_to_tensor(loss_plot(trainer.losses, trainer.rates))
     return TrainingResult(
         lora=lora,
@@ -126,6 +139,7 @@ def training_report(trainer: Trainer, notes: Sequence[str] = ()) -> str:
     ]
     if trainer.losses:
         lines.append(f"Mean loss of the last 10% of the steps: {_last_loss(trainer.losses):.4g}.")
+    notes = [*notes, *_risen_loss(trainer.losses)]
     return "\n\n".join([*lines, *(f"Note: {note}" for note in notes)])
 
 
@@ -213,6 +227,14 @@ def _train(
     return notes
 
 
+def _note_on_existing(file: Path, settings: TrainSettings) -> str:
+    """Which LoRA was the start, and what of the settings it decides."""
+    return (
+        f"started from {file.name}, which decides the layers, adapter ({settings.adapter}), rank ({settings.rank}) and "
+        f"alpha ({settings.alpha:g})."
+    )
+
+
 def _train_settings(options: Mapping[str, Any], device: torch.device) -> TrainSettings:
     """The settings of a training; precision "auto" is bf16 on any device but the CPU."""
     precision = options.get("precision") or "auto"
@@ -242,3 +264,14 @@ def _last_loss(losses: Sequence[Sequence[float]]) -> float:
     """Mean loss of the last tenth of the steps, of one at least."""
     last = [row[0] for row in losses[-max(1, len(losses) // 10) :]]
     return sum(last) / len(last)
+
+
+def _risen_loss(losses: Sequence[Sequence[float]]) -> list[str]:
+    """A note where the loss is much larger in the last quarter of the steps than in the first one."""
+    quarter = len(losses) // 4
+    if quarter < _STEPS_THAT_TELL:
+        return []
+    first, last = (sum(row[0] for row in part) / quarter for part in (losses[:quarter], losses[-quarter:]))
+    if last < _RISEN * first:
+        return []
+    return [f"the loss has risen from {first:.3g} to {last:.3g}. Try a lower learning_rate, with another run_name."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,8 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from ..conditioning.batch import batch_conds, batchable_classes
-from .objective import Batch
+from ..conditioning.combine import Conditioning, text_width
+from .objective import Batch, Term
 
 
 class TrainableModel:
@@ -90,6 +91,41 @@ class TrainableModel:
                 for row, part in zip(rows, denoised.split(1), strict=True):
                     out[row] = part
         return torch.cat([part for part in out if part is not None])
+
+    def check_latents(self, latents: Iterable[torch.Tensor]) -> None:
+        """Raises ValueError where latents, (1, channels, ...), have other channels than the model's."""
+        expected = self.patcher.get_model_object("latent_format").latent_channels
+        for latent in latents:
+            if latent.shape[1] != expected:
+                raise ValueError(
+                    f"latents: expected {expected} channels, got {latent.shape[1]}. Encode the images with the model's "
+                    "VAE."
+                )
+
+    def check_caption(self, caption: Conditioning, state: torch.Tensor, name: str) -> None:
+        """Asks the model about a caption. To call inside `loaded`.
+
+        Args:
+            state: a latent in the model's own scale, (1, channels, ...).
+            name: of the input, for the error.
+
+        Raises:
+            ValueError: the model does not take it.
+        """
+        sigma = torch.ones(1)
+        batch = Batch(state, sigma, state, sigma, [caption], [Term.PLAIN])
+        try:
+            with torch.no_grad():
+                self.denoised(batch)
+        except comfy.model_management.OOM_EXCEPTION:
+            raise
+        except RuntimeError as error:  # PyTorch's words for tensors that do not fit each other
+            width, expected = text_width(caption), self.patcher.model.model_config.unet_config.get("context_dim")
+            wanted = "that the model takes" if expected in (None, width) else f"of text width {expected}"
+            raise ValueError(
+                f"{name}: expected captions {wanted}, got text width {width} ({error}). Encode them with the CLIP that "
+                "belongs to the model."
+            ) from error
 
     def _load(self) -> None:
         """Load the model, all of it or a part, and put ComfyUI into training mode."""

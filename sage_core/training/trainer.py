@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import comfy.model_management
 import torch
 
-from ..conditioning.combine import Conditioning
+from ..conditioning.combine import Conditioning, text_width
+from ..output_space import check_room
 from .adapters import add_adapters
-from .checkpoint import load_state, save_state
+from .checkpoint import FORMAT, StateFile, load_state
 from .dataset import TrainingSet
+from .existing_lora import add_existing
 from .losses import weighted_error
-from .objective import TERMS, BatchSampler, LossSettings, Term
+from .objective import TERMS, Batch, BatchSampler, LossSettings, Term
 from .optimizers import make_optimizer, make_schedule
 from .trainable_model import TrainableModel
 
-log = logging.getLogger(__name__)
 # Settings that may change when a training is continued.
 _MAY_CHANGE = ("steps", "save_every", "gradient_checkpointing", "offloading")
+# How many times as large the square of a prediction's error can be as those of its state and target together; it is
+# about as large in a model that has learnt nothing.
+_EXPLODED = 1000
+
+
+class Diverged(ValueError):
+    """The loss is not finite, or it has exploded."""
 
 
 @dataclass(frozen=True)
@@ -66,38 +73,49 @@ class Trainer:
 
     Attributes:
         base_fingerprint: of the model's weights, see `fingerprint`.
+        existing_fingerprint: of the LoRA that it goes on from; empty where there is none.
         weights: the adapters' tensors by name; the alphas among them are not trained.
         trainable: those of them that are.
         average: moving average of the weights.
         done: steps that are done.
+        updating: whether the weights are being changed, or a change of them was cut off.
         finished: whether no step follows; set before `on_step` is called for the last one.
         losses: one row per step: the mean error of the batch, then that of each term (NaN where a step had none of it).
         rates: learning rate of every step.
     """
 
     def __init__(
-        self, model: Any, training_set: TrainingSet, empty: Conditioning | None, settings: TrainSettings
-    ) -> None:
+        self, model: Any, training_set: TrainingSet, empty: Conditioning | None, settings: TrainSettings,
+        existing: dict[str, torch.Tensor] | None = None,
+    ) -> None:  # fmt: skip
         """Prepare a training; nothing is trained yet.
 
         Args:
             model: the user's ModelPatcher, which is not changed.
             empty: conditioning of the empty caption; with None no caption is dropped.
+            existing: tensors of a LoRA to go on from; its kind, rank and alpha take the place of the settings'.
 
         Raises:
-            ValueError: a setting is out of range, or the model cannot be trained.
+            ValueError: a setting is out of range, the model cannot be trained, or the LoRA does not fit it.
         """
         _check(settings)
-        self.settings, self.training_set = settings, training_set
+        self.training_set = training_set
         self.trainable_model = TrainableModel(
             model, bf16=settings.bf16, gradient_checkpointing=settings.gradient_checkpointing,
             offloading=settings.offloading,
         )  # fmt: skip
+        self.trainable_model.check_latents(training_set.latents)
         self.base_fingerprint = fingerprint(self.trainable_model.patcher.model.state_dict())
-        self.weights = add_adapters(
-            self.trainable_model.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
-            layers=settings.layers, seed=settings.seed,
-        )  # fmt: skip
+        self.existing_fingerprint = "" if existing is None else fingerprint(existing)
+        if existing is None:
+            self.weights = add_adapters(
+                self.trainable_model.patcher, kind=settings.adapter, rank=settings.rank, alpha=settings.alpha,
+                layers=settings.layers, seed=settings.seed,
+            )  # fmt: skip
+        else:
+            self.weights, of_the_file = add_existing(self.trainable_model.patcher, existing)
+            settings = replace(settings, **of_the_file)
+        self.settings = settings
         sampling = self.trainable_model.patcher.get_model_object("model_sampling")
         latents = self.trainable_model.latents_in(list(training_set.latents))
         self.batch_sampler = BatchSampler(training_set, latents, sampling, settings.loss, empty)
@@ -109,17 +127,45 @@ class Trainer:
         self.average = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.done = 0
+        self.updating = False
         self.finished = False
         self.losses: list[list[float]] = []
         self.rates: list[float] = []
 
+    def check_captions(self) -> None:
+        """Asks the model about a caption of every kind, before hours are spent on the others.
+
+        To call inside the trainable model's `loaded`.
+
+        Raises:
+            ValueError: the model does not take a caption, or the empty one.
+        """
+        captions = [("positive", caption) for caption in self.training_set.groups.conditionings]
+        if self.batch_sampler.empty is not None:
+            captions.append(("negative", self.batch_sampler.empty))
+        kinds = {(name, text_width(caption)): caption for name, caption in captions}
+        for (name, _), caption in kinds.items():
+            self.trainable_model.check_caption(caption, self.batch_sampler.latents[0], name)
+
     def step(self) -> None:
         """Updates the weights once. To call inside the trainable model's `loaded`.
 
+        Where it is stopped before it changes the weights, nothing has changed, the generator's numbers neither.
+
         Raises:
-            ValueError: a loss or the gradient is not finite (the weights stay as they were), or the model has no
-                gradients.
+            Diverged: a loss is not finite, or has exploded.
+            ValueError: the gradient is not finite, or the model has no gradients.
         """
+        before = self.generator.get_state()
+        try:
+            losses = self._gradients()
+        except BaseException:  # the stop button too
+            self.generator.set_state(before)
+            raise
+        self._update(losses)
+
+    def _gradients(self) -> list[float]:
+        """Computes the gradients of a step. Returns its row of `losses`."""
         errors: list[torch.Tensor] = []
         terms: list[Term] = []
         self.optimizer.zero_grad(set_to_none=True)
@@ -127,20 +173,26 @@ class Trainer:
             batch = self.batch_sampler.sample_batch(self.settings.batch_size, self.generator)
             denoised = self.trainable_model.denoised(batch)
             error = weighted_error(denoised, batch.targets.to(denoised.device), batch.weights.to(denoised.device))
-            self._check_finite(error, batch.terms)
+            self._check_errors(error.detach().cpu(), batch)
             _backward(error.mean() / self.settings.accumulation)
             errors.append(error.detach().cpu())
             terms += batch.terms
         norm = torch.nn.utils.clip_grad_norm_(self.trainable, self.settings.clip or math.inf)
         if not torch.isfinite(norm):
             raise ValueError(f"The gradient is not finite at step {self.done + 1}. Try a lower learning_rate, or fp32.")
+        return _means(torch.cat(errors), torch.tensor(terms))
+
+    def _update(self, losses: list[float]) -> None:
+        """Changes the weights by the gradients."""
+        self.updating = True
         self.rates.append(self.schedule.get_last_lr()[0])
         self.optimizer.step()
         self.schedule.step()
         for name, tensor in self.weights.items():
             self.average[name].lerp_(tensor.detach().to(self.average[name].device), 1 - self.settings.ema)
-        self.losses.append(_means(torch.cat(errors), torch.tensor(terms)))
+        self.losses.append(losses)
         self.done += 1
+        self.updating = False
 
     def lora(self) -> dict[str, torch.Tensor]:
         """What is learnt so far, as ComfyUI's LORA_MODEL: tensors by name, on the CPU."""
@@ -150,7 +202,9 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """All that a training needs to continue here, as plain data. The keys are those of saved files."""
         return {
+            "format": FORMAT,
             "base": self.base_fingerprint,
+            "existing": self.existing_fingerprint,
             "data": fingerprint({str(index): latent for index, latent in enumerate(self.training_set.latents)}),
             "groups": [list(members) for members in self.training_set.groups.partition],
             "settings": asdict(self.settings),
@@ -163,6 +217,16 @@ class Trainer:
             "losses": torch.tensor(self.losses, dtype=torch.float64),
             "rates": torch.tensor(self.rates, dtype=torch.float64),
         }
+
+    def bytes_to_write(self, again: bool) -> int:
+        """Room on the disk for its state and its LoRA.
+
+        Args:
+            again: whether there is a state already, which the next one replaces when it is whole.
+        """
+        weights = sum(tensor.nbytes for tensor in self.weights.values())
+        moments = 2 * sum(tensor.nbytes for tensor in self.trainable) if self.settings.optimizer == "AdamW" else 0
+        return (2 * weights + moments) * (1 if again else 2) + weights
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues from a saved state.
@@ -186,7 +250,12 @@ class Trainer:
     def _check_same_training(self, state: dict[str, Any]) -> None:
         """Raises ValueError where the state is of another model, other images, groups or settings."""
         now = self.state()
-        names = {"base": "model", "data": "images", "groups": "groups"}
+        state = {"format": 0, "existing": "", **state}  # the first files have neither
+        if missing := now.keys() - state.keys():
+            raise ValueError(
+                f"run_name: the saved state is damaged: it has no {', '.join(sorted(missing))}. Choose another name."
+            )
+        names = {"base": "model", "data": "images", "groups": "groups", "existing": "existing_lora"}
         different = [name for key, name in names.items() if state[key] != now[key]]
         then, here = _flat_settings(state["settings"]), _flat_settings(now["settings"])
         different += [
@@ -206,14 +275,14 @@ class Trainer:
         self.schedule._last_lr = rates
         return rates
 
-    def _check_finite(self, error: torch.Tensor, terms: list[Term]) -> None:
-        """Raises ValueError where a row's error is not finite; names its term."""
-        for value, term in zip(error.tolist(), terms, strict=True):
-            if not math.isfinite(value):
-                raise ValueError(
-                    f"The loss is {value} at step {self.done + 1}, in the {TERMS[term]} term. The state before it is "
-                    "saved. Try a lower learning_rate, or fp32, or look for damaged images."
-                )
+    def _check_errors(self, errors: torch.Tensor, batch: Batch) -> None:
+        """Raises Diverged where a row's error, (B,), is not finite or past all reason; names its term."""
+        squares = [tensor.float().square().flatten(1).mean(1) for tensor in (batch.states, batch.targets)]
+        excess = errors / batch.weights / (squares[0] + squares[1])
+        for error, much, term in zip(errors.tolist(), excess.tolist(), batch.terms, strict=True):
+            if not (math.isfinite(error) and much < _EXPLODED):
+                what = f"has exploded: it is {error:.3g}" if math.isfinite(error) else f"is {error}"
+                raise Diverged(f"The loss {what} at step {self.done + 1}, in the {TERMS[term]} term.")
 
 
 def train(
@@ -223,7 +292,7 @@ def train(
     """Trains to the last step, from the state in `path` if there is one.
 
     The state is saved every `save_every` steps, at the end, and whenever the training stops: by an error, or by
-    ComfyUI's stop button.
+    ComfyUI's stop button. Where it cannot be written, the training goes on; only the log and the notes say so.
 
     Args:
         on_step: called after every step.
@@ -234,7 +303,7 @@ def train(
 
     Raises:
         ValueError: the saved state is damaged or of another training, or a step fails; see `Trainer.step`.
-        OSError: the last state cannot be written.
+        OSError: there is too little room for the state and the LoRA.
     """
     notes: list[str] = []
     if path.exists():
@@ -243,23 +312,41 @@ def train(
     trainer.finished = trainer.done >= trainer.settings.steps
     if trainer.finished:
         return notes
-    saved = trainer.done
+    check_room(path.parent, trainer.bytes_to_write(path.exists()))
+    file = StateFile(path, trainer.done)
     with trainer.trainable_model.loaded(), torch.enable_grad():
-        try:
-            while not trainer.finished:
-                comfy.model_management.throw_exception_if_processing_interrupted()
-                trainer.step()
-                trainer.finished = trainer.done >= trainer.settings.steps or should_stop()
-                on_step(trainer)
-                if trainer.done % trainer.settings.save_every == 0:
-                    _save(trainer, path, notes)
-                    saved = trainer.done
-        finally:
-            if trainer.done > saved:
-                save_state(path, trainer.state())
+        trainer.check_captions()
+        _steps(trainer, file, on_step, should_stop)
+    if file.error:
+        notes.append(f"{file.error}. {file.kept()} The LoRA has all {trainer.done} steps")
     if trainer.done < trainer.settings.steps:
         notes.append(f"you ended it after step {trainer.done} of {trainer.settings.steps}; change steps to continue")
     return notes
+
+
+def _steps(
+    trainer: Trainer, file: StateFile, on_step: Callable[[Trainer], None], should_stop: Callable[[], bool]
+) -> None:
+    """The steps that are left, and the states of them in the file; see `train`."""
+    try:
+        while not trainer.finished:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            trainer.step()
+            trainer.finished = trainer.done >= trainer.settings.steps or should_stop()
+            on_step(trainer)
+            if trainer.done % trainer.settings.save_every == 0:
+                file.save(trainer)
+    except Diverged as error:
+        if not file.done:  # an earlier state is better than the last one
+            file.save(trainer)
+        raise ValueError(
+            f"{error} {file.kept()} For its LoRA, set steps to {file.done}. To train on, choose another run_name and a "
+            "lower learning_rate, or fp32; look for damaged images too."
+        ) from error
+    except BaseException:  # the stop button too
+        file.save(trainer)
+        raise
+    file.save(trainer)
 
 
 def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
@@ -273,18 +360,6 @@ def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
         some = tensor.detach().flatten()[:: max(1, tensor.numel() // 16)][:16]
         digest.update(some.to("cpu", torch.float32).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _save(trainer: Trainer, path: Path, notes: list[str]) -> None:
-    """Saves the state in the middle of a training.
-
-    A full disk becomes a note: it is no reason to stop, since what is learnt so far is in memory.
-    """
-    try:
-        save_state(path, trainer.state())
-    except OSError as error:
-        log.warning("SAGE: %s", error)
-        notes.append(str(error))
 
 
 def _backward(loss: torch.Tensor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from comfyui_sage.sage_core.grouping.build import build_prompt_groups
@@ -56,6 +58,15 @@ class TestImagesAndCaptions:
         with pytest.raises(ValueError, match="latents: expected finite values, got 1 NaN"):
             make_training_set(broken, [conditioning(0)])
 
+    def test_an_empty_image(self) -> None:
+        with pytest.raises(ValueError, match=r"latents: expected images, got an empty one of shape \(1, 4, 0, 8\)"):
+            make_training_set(latents(0), [conditioning(0)])
+
+    def test_captions_of_two_encoders(self) -> None:
+        other = [[torch.zeros(1, 4, 6), {}]]
+        with pytest.raises(ValueError, match="positive: expected captions of one text width, got 6 and 8"):
+            make_training_set(latents(8, 8), [conditioning(0), other])
+
 
 class TestGroups:
     def test_alike_conditionings_are_together(self) -> None:
@@ -77,6 +88,42 @@ class TestGroups:
         found = make_training_set(latents(8, 16, 8, 16), [conditioning(at, like=1) for at in range(4)])
         assert found.groups.partition == ((0, 2), (1, 3))
         assert found.shapes() == [[0, 2], [1, 3]]
+        assert found.groups.notes == ()
+
+
+def between(angle: float) -> list:
+    """A caption's conditioning at an angle, in degrees: two of them are similar up to about 30 degrees."""
+    vector = torch.zeros(1, 8)
+    vector[0, 0], vector[0, 1] = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return [[vector[None], {"pooled_output": vector}]]
+
+
+class TestSizes:
+    def test_another_size_takes_no_ones_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The image in the middle is nearest to the first one, but they cannot share: the first and third do."""
+        monkeypatch.setattr("comfyui_sage.sage_core.training.dataset.auto_threshold", lambda *_: math.cos(0.5))
+        positive = [between(0), between(10), between(25), between(45)]
+        found = make_training_set(latents(8, 16, 8, 16), positive)
+        assert found.groups.partition == ((0, 2), (1,), (3,))
+        early = make_training_set(latents(8, 16, 8, 16), positive, within_sizes=False)
+        assert early.groups.partition == ((0,), (1,), (2,), (3,))
+
+    def test_who_is_alone_because_of_the_size_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        positive = [conditioning(at, like=1) for at in range(3)] + [conditioning(3, like=2)]
+        found = make_training_set(latents(8, 8, 16, 8), positive)
+        assert found.groups.partition == ((0, 1), (2,), (3,))
+        (note,) = found.groups.notes
+        assert note == (
+            "Images without a group (plain term only) because no similar image has their size: 1 of 4. "
+            "Sizes of the latents: 3 of 8 x 8, 1 of 16 x 8. Give the images of a group one size."
+        )
+        assert note in caplog.text
+
+    def test_groups_from_the_socket(self) -> None:
+        groups = build_prompt_groups(clip_l(), CAPTIONS, threshold_mode="fixed", threshold=-1.0)
+        found = make_training_set(latents(8, 16, 8, 24), [conditioning(at) for at in range(4)], groups)
+        assert found.groups.partition == ((0, 2), (1,), (3,))
+        assert found.groups.notes[-1].startswith("Images without a group")
 
 
 def test_copies_of_what_inference_mode_made_have_gradients() -> None:

@@ -1,0 +1,152 @@
+"""Trainings that cannot work are refused before they begin; those that go wrong stop with what they had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from comfyui_sage.nodes.train_lora import TrainLora
+from comfyui_sage.sage_core.serialization import write_data
+from comfyui_sage.sage_core.training.checkpoint import load_state
+from comfyui_sage.sage_core.training.dataset import make_training_set
+from comfyui_sage.sage_core.training.session import run_training, training_report
+from comfyui_sage.sage_core.training.trainer import Trainer, train
+from models import conditioning, flux, latent, sd15
+from trainings import TRAIN_SETTINGS
+
+NEWER = ("format", "existing")  # what the first files have not
+OPTIONS = {"steps": 2, "batch_size": 1, "rank": 1, "layers": "attention", "seed": 0}
+SETTINGS = replace(TRAIN_SETTINGS, batch_size=1, rank=1, layers="attention", lr_schedule="constant")
+
+
+@pytest.fixture(autouse=True)
+def gradients() -> Iterator[None]:
+    with torch.inference_mode(False):
+        yield
+
+
+def trainer(**settings: Any) -> Trainer:
+    given = make_training_set([latent("flux", h=4, w=4, seed=1)], [conditioning("flux", seed=1)])
+    return Trainer(flux(), given, None, replace(SETTINGS, **settings))
+
+
+class TestWhatDoesNotFitTheModel:
+    def test_latents_of_other_channels(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            ValueError, match=r"^latents: expected 16 channels, got 4\. Encode the images with the model"
+        ):
+            run_training(flux(), [latent("sd15", seed=1)], [conditioning("flux", 1)], tmp_path / "x", OPTIONS)
+
+    def test_captions_of_another_width(self, tmp_path: Path) -> None:
+        given = [latent("sd15", seed=1)], [conditioning("sdxl", seed=1)]
+        with pytest.raises(ValueError, match=r"^positive: expected captions of text width 768, got text width 2048"):
+            run_training(sd15(), *given, tmp_path / "x", OPTIONS)
+
+    def test_captions_of_another_width_in_a_model_that_does_not_tell(self, tmp_path: Path) -> None:
+        given = [latent("flux", seed=1)], [conditioning("sd15", seed=1)]
+        with pytest.raises(ValueError, match=r"^positive: expected captions that the model takes, got text width 768"):
+            run_training(flux(), *given, tmp_path / "x", OPTIONS)
+
+    def test_an_empty_caption_of_another_width(self, tmp_path: Path) -> None:
+        given = [latent("sd15", seed=1)], [conditioning("sd15", seed=1)]
+        with pytest.raises(ValueError, match=r"^negative: expected captions of text width 768, got text width 2048"):
+            run_training(sd15(), *given, tmp_path / "x", OPTIONS, negative=conditioning("sdxl", seed=1))
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name", ["", "CON", "a/b", "a\\b", "../x", "a:b", "x.", "x" * 244, "a\0b", "a\ud83d", "/etc/x"]
+    )
+    def test_a_name_that_no_file_can_have_is_refused_first(self, name: str) -> None:
+        with pytest.raises(ValueError, match="^run_name: "):
+            TrainLora.execute(model=[None], latents=[], positive=[], run_name=[name])
+
+    def test_a_training_from_before_names_were_checked_goes_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("folder_paths.get_output_directory", lambda: str(tmp_path))
+        given = [latent("flux", h=4, w=4, seed=1)], [conditioning("flux", seed=1)]
+        run_training(flux(), *given, tmp_path / "sage_training" / "a" / "b: c.safetensors", OPTIONS)
+        out = TrainLora.execute(
+            model=[flux()], latents=given[0], positive=given[1], run_name=["a/b: c"],
+            **{name: [value] for name, value in OPTIONS.items()},
+        )  # fmt: skip
+        assert "continued from step 2" in out.args[5]
+
+
+class TestSavedStates:
+    def test_files_have_a_format_number(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.safetensors"
+        train(trainer(steps=1), path)
+        state = load_state(path)
+        assert state["format"] == 1
+        write_data(path, {**state, "format": 2})
+        with pytest.raises(ValueError, match="^run_name: the saved state has format 2, expected at most 1"):
+            train(trainer(steps=2), path)
+
+    def test_files_without_a_number_still_load(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.safetensors"
+        train(trainer(steps=1), path)
+        write_data(path, {key: value for key, value in load_state(path).items() if key not in NEWER})
+        assert "continued from step 1" in train(trainer(steps=2), path)[0]
+
+    def test_early_trainings_keep_their_groups(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[bool] = []
+
+        def look(*given: Any, within_sizes: bool) -> Any:
+            asked.append(within_sizes)
+            return make_training_set(*given, within_sizes=within_sizes)
+
+        monkeypatch.setattr("comfyui_sage.sage_core.training.session.make_training_set", look)
+        path, given = tmp_path / "x.safetensors", ([latent("flux", h=4, w=4, seed=1)], [conditioning("flux", seed=1)])
+        for _ in range(2):
+            run_training(flux(), *given, path, OPTIONS)
+        write_data(path, {key: value for key, value in load_state(path).items() if key not in NEWER})
+        run_training(flux(), *given, path, OPTIONS)
+        assert asked == [True, True, False]
+
+    @pytest.mark.parametrize("data", [{"done": 1}, [1, 2], {"format": "x"}])
+    def test_another_file(self, data: Any, tmp_path: Path) -> None:
+        write_data(tmp_path / "x.safetensors", data)
+        with pytest.raises(ValueError, match="^run_name: .*(damaged|no saved state)"):
+            train(trainer(), tmp_path / "x.safetensors")
+
+
+class TestExplosions:
+    def exploding_at(self, step: int, factor: float, **settings: Any) -> Trainer:
+        made = trainer(**settings)
+        good = made.trainable_model.denoised
+        made.trainable_model.denoised = lambda batch: good(batch) * (factor if made.done == step else 1)
+        return made
+
+    @pytest.mark.parametrize("factor", [1e6, torch.nan])
+    def test_the_last_saved_state_stays(self, factor: float, tmp_path: Path) -> None:
+        path, whole = tmp_path / "x.safetensors", trainer(steps=2)
+        train(whole, tmp_path / "whole.safetensors")
+        with pytest.raises(ValueError, match=r"The loss .* at step 4.* The state after 2 steps is saved") as error:
+            train(self.exploding_at(3, factor, save_every=2), path)
+        assert "set steps to 2" in str(error.value) and "lower learning_rate" in str(error.value)
+        rest = trainer(steps=2)
+        train(rest, path)
+        assert all(torch.equal(tensor, rest.lora()[name]) for name, tensor in whole.lora().items())
+
+    def test_what_there_is_is_saved_where_nothing_was(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"The loss has exploded: it is .*e\+.* at step 4"):
+            train(self.exploding_at(3, 1e6, save_every=100), tmp_path / "x.safetensors")
+        assert load_state(tmp_path / "x.safetensors")["done"] == 3
+
+    def test_too_high_a_learning_rate(self, tmp_path: Path) -> None:
+        """No trick: the LoRA itself runs away."""
+        with pytest.raises(ValueError, match=r"The loss (has exploded|is (nan|inf))"):
+            train(trainer(learning_rate=1e4, steps=60, warmup=0, layers="all"), tmp_path / "x.safetensors")
+
+    def test_a_loss_that_has_risen_is_told(self) -> None:
+        made = trainer()
+        made.losses = [[1.0, 1.0, torch.nan, torch.nan]] * 40
+        assert "has risen" not in training_report(made)
+        made.losses = made.losses + [[9.0, 9.0, torch.nan, torch.nan]] * 40
+        assert "Note: the loss has risen from 1 to 9. Try a lower learning_rate" in training_report(made)
