@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
+from ..sage_core.atomic_file import write_new
 from ..sage_core.prefix.extend import add_prompts
 from ..sage_core.prefix.file import ENDING, load_prefix, save_prefix
 from ..sage_core.prompts.parser import parse_items
@@ -99,10 +101,10 @@ class SavePrefix(io.ComfyNode):
 
     @classmethod
     def execute(cls, prefix: Any, filename_prefix: str) -> io.NodeOutput:
-        folder, stem, number, _ = output_path(filename_prefix)
-        path = folder / f"{stem}_{number:05}_{ENDING}"
-        save_prefix(prefix, path)
-        return io.NodeOutput(str(path))
+        check_prefix(prefix)
+        folder, stem, first, _ = output_path(filename_prefix)
+        names = (folder / f"{stem}_{number:05}_{ENDING}" for number in itertools.count(first))
+        return io.NodeOutput(str(write_new(names, lambda path: save_prefix(prefix, path))))
 
 
 class LoadPrefix(io.ComfyNode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from comfy_api.latest import io
 
 from ..routes.node_progress import PROGRESS_HIDDEN, STOP_REQUESTS, address_of, progress_sender
+from ..sage_core.atomic_file import write_new
 from ..sage_core.panels.training import training_monitor
 from ..sage_core.training.adapters import ADAPTERS, LAYERS
 from ..sage_core.training.lora_file import DTYPES, save_lora
@@ -245,11 +247,10 @@ class SaveLora(io.ComfyNode):
 
     @classmethod
     def execute(cls, lora: Any, prefix: str, steps: int = 0, dtype: str = "fp16") -> io.NodeOutput:
-        folder, stem, number, _ = output_path(prefix, name="prefix")
+        folder, stem, first, _ = output_path(prefix, name="prefix")
         ending = f"_{steps}_steps" if steps else "_"
-        path = folder / f"{stem}_{number:05}{ending}.safetensors"
-        save_lora(lora, path, dtype)
-        return io.NodeOutput(str(path))
+        names = (folder / f"{stem}_{number:05}{ending}.safetensors" for number in itertools.count(first))
+        return io.NodeOutput(str(write_new(names, lambda path: save_lora(lora, path, dtype))))
 
 
 NODES = [TrainLora, SaveLora]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..atomic_file import replacing
+from ..atomic_file import write_new
 from ..grouping.prompt_groups import PromptGroups
 from ..prompts.names import file_text
 from .convert import tensor_to_picture
@@ -107,17 +109,19 @@ class ImageFiles:
             record = ImageRecord(
                 self.groups.prompts[prompt], group + 1, len(self.groups.partition[group]), variation + 1, self.settings
             )
-            number = f"{self.stem}_{self.first + prompt * len(images) + variation:05}"
-            names.append(f"{number}_{file_name(record, variations=len(images))}.png")
-            self._write(image, record, self.folder / names[-1], self.folder / f".{number}.part")
+            ending = f"{file_name(record, variations=len(images))}.png"
+            number = self.first + prompt * len(images) + variation
+            # Another process may have taken the number since: then one behind all of this list.
+            numbers = itertools.count(number, len(self.group_of) * len(images))
+            paths = (self.folder / f"{self.stem}_{number:05}_{ending}" for number in numbers)
+            names.append(write_new(paths, self._writer(image, record)).name)
         return names
 
-    def _write(self, image: torch.Tensor, record: ImageRecord, path: Path, part: Path) -> None:
-        """Write one file by way of `part`, whose name is short: `path` with an ending might be too long a name."""
+    def _writer(self, image: torch.Tensor, record: ImageRecord) -> Callable[[Path], None]:
+        """What writes one file."""
         picture = tensor_to_picture(image)
         info = None if self.texts is None else _png_texts(self.texts, record, picture)
-        with replacing(path, part):
-            picture.save(part, "PNG", pnginfo=info, compress_level=4)
+        return lambda path: picture.save(path, "PNG", pnginfo=info, compress_level=4)
 
 
 def _png_texts(shared: dict[str, str], record: ImageRecord, picture: Image.Image) -> PngInfo:

@@ -80,15 +80,15 @@ def test_any_order_gives_the_same_files(tmp_path: Path) -> None:
 
 
 def test_a_stop_leaves_whole_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written, replace = [], os.replace
+    written, link = [], os.link
 
     def stop(source: Path, target: Path) -> None:
         if len(written) == 2:
             raise KeyboardInterrupt
-        replace(source, target)
+        link(source, target)
         written.append(target)
 
-    monkeypatch.setattr("os.replace", stop)
+    monkeypatch.setattr("os.link", stop)
     with pytest.raises(KeyboardInterrupt):
         save(tmp_path, torch.zeros(4, 8, 8, 3), {})
     assert len(list(tmp_path.iterdir())) == 2
@@ -97,13 +97,21 @@ def test_a_stop_leaves_whole_files_only(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_full_disk_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(source: Path, target: Path) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, torch.zeros(4, 8, 8, 3), {})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_number_that_is_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    mine, theirs = torch.zeros(4, 8, 8, 3), torch.ones(4, 8, 8, 3)
+    names = [*save(tmp_path, mine, {}), *save(tmp_path, theirs, {})]
+    assert len(set(names)) == len(list(tmp_path.iterdir())) == 8
+    assert names[4] == "image_00005_g01_a-red-car-snow.png"
+    assert [Image.open(tmp_path / name).getpixel((0, 0))[0] for name in names] == [0] * 4 + [255] * 4
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing_half(tmp_path: Path) -> None:
