@@ -210,9 +210,7 @@ class TestNoCodeRuns:
     def test_pickled_weights_are_not_opened(self, folder: Path, name: str) -> None:
         (folder / "open_clip_model.safetensors").unlink()
         torch.save({"weights": _Touch(folder / "ran")}, folder / name)
-        with pytest.raises(
-            ValueError, match=f"weights are missing: put a .safetensors .*{name} can hold code"
-        ):
+        with pytest.raises(ValueError, match=f"weights are missing: put a .safetensors .*{name} can hold code"):
             open_clip_encoder(folder)
         assert not (folder / "ran").exists()
 
@@ -229,9 +227,7 @@ class TestNoCodeRuns:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
         (folder / "tokenizer.json").unlink()
         self.text_config(folder, hf_tokenizer_name="org/tokenizer", hf_model_name="org/text-model")
-        with pytest.raises(
-            ValueError, match="needs the config.json and the tokenizer of org/text-model and org"
-        ):
+        with pytest.raises(ValueError, match="needs the config.json and the tokenizer of org/text-model and org"):
             open_clip_encoder(folder)
         assert asked == [] and not huggingface_hub.constants.HF_HUB_OFFLINE
 
