@@ -3,7 +3,7 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { addPanelElement, addStylesheet, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
-import { isOfOpenTab, watchQueue } from "./panels/queued_from.js";
+import { isOfOpenTab, watchTabs } from "./panels/queued_from.js";
 import { SamplingPanel } from "./panels/sampling_panel.js";
 import { clientId, fetchRemembered, postJson } from "./panels/server_requests.js";
 import { TrainingPanel } from "./panels/training_panel.js";
@@ -80,7 +80,7 @@ function showRun(run) {
 /** Shows the last runs of this workflow's nodes: those that this page knows, then those that the server remembers. */
 async function restorePanels() {
   const before = new Map(runs);
-  before.forEach(showRun);
+  showAll();
   for (const run of await fetchRemembered(api, "/sage/progress")) {
     const key = keyOf(run);
     if (runs.get(key) === before.get(key)) applyUpdate(run); // otherwise an update came meanwhile, which is newer
@@ -98,7 +98,9 @@ api.addEventListener("b_preview_with_metadata", (event) => {
   if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();
 });
 
-watchQueue(api, app, showAll);
+watchTabs(api, app, showAll, () => {
+  restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
+});
 addStylesheet();
 app.registerExtension({
   name: "SAGE.RunningPanels",
@@ -111,9 +113,6 @@ app.registerExtension({
       /** @type {import("./panels/comfy_nodes.js").PageNode} */ (node), "running_panel", panel.element, 150,
     );
     panels.set(node, panel);
-  },
-  afterConfigureGraph() {
-    restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
   },
   onNodeOutputsUpdated: showAll,
 });
