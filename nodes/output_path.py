@@ -6,6 +6,8 @@ from pathlib import Path
 
 import folder_paths
 
+from ..sage_core.validation import check_text
+
 
 def output_path(prefix: str, width: int = 0, height: int = 0, *, name: str = "filename_prefix") -> tuple[
     Path, str, int, str
@@ -26,6 +28,7 @@ def output_path(prefix: str, width: int = 0, height: int = 0, *, name: str = "fi
 
 
 def check_output_prefix(prefix: str, name: str = "filename_prefix") -> None:
+    check_text(name, prefix)
     inside = Path(folder_paths.get_output_directory()).resolve()
     if not (inside / prefix).resolve().is_relative_to(inside) or not prefix.strip("/\\. "):
         raise ValueError(f"{name}: expected a name inside the output folder, got {prefix!r}.")

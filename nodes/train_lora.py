@@ -18,6 +18,7 @@ from ..sage_core.training.lora_file import DTYPES, save_lora
 from ..sage_core.training.objective import SOFT_TARGETS
 from ..sage_core.training.optimizers import OPTIMIZERS, SCHEDULES
 from ..sage_core.training.session import run_training
+from ..sage_core.validation import check_text
 from .output_path import output_path
 from .sockets import CATEGORY, Groups
 
@@ -214,6 +215,7 @@ class TrainLora(io.ComfyNode):
 
 def _state_path(name: str) -> Path:
     """Where the state of a training is saved; raises ValueError where that is outside the folder of trainings."""
+    check_text("run_name", name)
     folder = (Path(folder_paths.get_output_directory()) / _FOLDER).resolve()
     path = (folder / f"{name.strip()}.safetensors").resolve()
     if not name.strip("/\\. ") or not path.is_relative_to(folder):

@@ -77,3 +77,20 @@ def check_choice(name: str, value: str, options: Collection[str]) -> None:
     """
     if value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuse what no file and no text encoder takes: zero characters, and halves of characters.
+
+    Args:
+        name: of the input, for the error.
+
+    Raises:
+        ValueError: shows the text around the first such character.
+    """
+    bad = next((at for at, letter in enumerate(text) if letter == "\0" or "\ud800" <= letter <= "\udfff"), None)
+    if bad is not None:
+        raise ValueError(
+            f"{name}: expected letters and signs, got {text[bad]!r}, which is no character, in "
+            f"{text[max(0, bad - 20) : bad + 20]!r}. Type the text again."
+        )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..conditioning.combine import Conditioning
+from ..validation import check_text
 from ..vectors import normalize
 
 ENCODERS = ("clip", "sentence", "open_clip")
@@ -54,12 +55,13 @@ def encode_prompts(
     """Conditioning of every different text, as ComfyUI's CLIP Text Encode makes it.
 
     Raises:
-        ValueError: there is no text encoder.
+        ValueError: there is no text encoder, or a text holds what is no character.
     """
     if clip is None:
         raise ValueError("clip: expected a text encoder, got None; the checkpoint probably contains none.")
     found: dict[str, Conditioning] = {}
     for done, text in enumerate(dict.fromkeys(prompts), start=1):
+        check_text("prompts", text)
         found[text] = clip.encode_from_tokens_scheduled(clip.tokenize(text))
         on_prompt(done)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
+from comfyui_sage.nodes import prefix as prefix_nodes
 from comfyui_sage.nodes.prefix import LoadPrefix, SavePrefix
 from comfyui_sage.nodes.samplers import BranchKSampler
 from comfyui_sage.sage_core.conditioning.template import apply_template
@@ -296,7 +298,32 @@ class TestNodes:
         assert LoadPrefix.define_schema().inputs[0].options == files
         for file in files:
             assert torch.equal(sample_branch(LoadPrefix.execute(file).args[0]), sample_branch(prefix))
-        assert LoadPrefix.fingerprint_inputs(files[0]) == paths[0].stat().st_mtime_ns
+
+    def test_a_file_that_is_written_anew_is_loaded_again(self, tmp_path: Path) -> None:
+        """It may have its old time and its old size."""
+        prefix = load_prefix(TestFormat1.FILE)
+        path = Path(SavePrefix.execute(prefix, "prefixes/cars").args[0])
+        file, time = "prefixes/cars_00001_.prefix.safetensors [output]", path.stat().st_mtime_ns
+        before = LoadPrefix.fingerprint_inputs(file)
+        assert LoadPrefix.fingerprint_inputs(file) == before
+        save_prefix(replace(prefix, cfg=prefix.cfg + 1), path)
+        os.utime(path, ns=(time, time))
+        assert LoadPrefix.fingerprint_inputs(file) != before
+
+    def test_a_number_that_is_taken_meanwhile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By another ComfyUI, after this one has looked which is free."""
+        monkeypatch.setattr(prefix_nodes, "output_path", lambda name: (tmp_path / "output", "cars", 1, ""))
+        prefix = load_prefix(TestFormat1.FILE)
+        paths = [Path(SavePrefix.execute(prefix, "cars").args[0]) for _ in range(2)]
+        assert [path.name[:10] for path in paths] == ["cars_00001", "cars_00002"]
+
+    def test_the_folder_is_checked_before_the_run(self, tmp_path: Path) -> None:
+        assert SavePrefix.validate_inputs("prefixes/cars") is True
+        assert SavePrefix.validate_inputs() is True, "the name comes from another node"
+        (tmp_path / "output" / "file").touch()
+        assert "file" in SavePrefix.validate_inputs("file/cars")
+        assert "inside the output folder" in SavePrefix.validate_inputs("../cars")
+        assert "filename_prefix: expected letters and signs, got '\\x00'" in SavePrefix.validate_inputs("a\0b")
 
     @pytest.mark.parametrize("file", ["../../etc/passwd", "nope.prefix.safetensors", "", "../input/x [output]"])
     def test_no_other_file_is_read(self, file: str) -> None:
