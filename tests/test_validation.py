@@ -14,9 +14,7 @@ def test_any_letters_are_fine(text: str) -> None:
 
 @pytest.mark.parametrize("bad", ["\0", "\ud83d", "\udfff"])
 def test_what_is_no_character(bad: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"^name: expected letters and signs, got '.*, which is no character, in 'a r"
-    ):
+    with pytest.raises(ValueError, match=r"^name: expected letters and signs, got '.*, which is no character, in 'a r"):
         check_text("name", f"a red{bad} car")
     with pytest.raises(ValueError, match="^prompts: expected letters and signs"):
         encode_prompts(object(), [f"a red{bad} car"])
