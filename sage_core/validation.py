@@ -34,6 +34,21 @@ def check_finite(latent: Any, name: str) -> None:
             raise ValueError(f"{name}: expected finite values, got {bad} NaN or infinite of {part.numel()}.")
 
 
+def check_batch(images: torch.Tensor, name: str) -> None:
+    """Refuse what is no batch of images with pixels that are numbers.
+
+    Args:
+        images: (N, height, width, channels).
+        name: of the input, for the error.
+
+    Raises:
+        ValueError: another number of dimensions, one of size 0, or NaN or infinite values.
+    """
+    if images.ndim != 4 or not images.numel():
+        raise ValueError(f"{name}: expected a batch of images (4 dimensions, none empty), got {tuple(images.shape)}.")
+    check_finite(images, name)
+
+
 def images_per_prompt(images: torch.Tensor, n_prompts: int, name: str = "images") -> int:
     """How many variations of every prompt a batch of images has.
 

@@ -52,7 +52,7 @@ def sentence_encoder(folder: Path, *, batch: int = 64) -> Embed:
                 states = model(**tokens).last_hidden_state
             mask = tokens["attention_mask"].unsqueeze(-1)
             parts.append(((states * mask).sum(1) / mask.sum(1)).float().numpy())
-        return normalize(np.concatenate(parts))
+        return _unit_rows(parts)
 
     return embed
 
@@ -67,9 +67,17 @@ def open_clip_encoder(path: Path, *, batch: int = 64) -> Embed:
                 model.encode_text(tokenizer(list(texts[start : start + batch]))).float().numpy()
                 for start in range(0, len(texts), batch)
             ]
-        return normalize(np.concatenate(parts))
+        return _unit_rows(parts)
 
     return embed
+
+
+def _unit_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The embeddings of all batches, one after the other, with length 1."""
+    embeddings = np.concatenate(parts)
+    if not np.isfinite(embeddings).all():
+        raise ValueError("encoder_model: expected numbers, got NaN or infinite ones: the model's weights are damaged.")
+    return normalize(embeddings)
 
 
 def load_open_clip(path: Path, name: str = "encoder_model") -> tuple[Any, Any]:

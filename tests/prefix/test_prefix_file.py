@@ -317,6 +317,15 @@ class TestNodes:
         paths = [Path(SavePrefix.execute(prefix, "cars").args[0]) for _ in range(2)]
         assert [path.name[:10] for path in paths] == ["cars_00001", "cars_00002"]
 
+    def test_a_full_disk_leaves_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr("comfyui_sage.sage_core.serialization.save_file", full)
+        with pytest.raises(OSError, match="prefix cannot be written to .*output/prefixes: No space left on device"):
+            SavePrefix.execute(load_prefix(TestFormat1.FILE), "prefixes/cars")
+        assert list((tmp_path / "output" / "prefixes").iterdir()) == []
+
     def test_the_folder_is_checked_before_the_run(self, tmp_path: Path) -> None:
         assert SavePrefix.validate_inputs("prefixes/cars") is True
         assert SavePrefix.validate_inputs() is True, "the name comes from another node"

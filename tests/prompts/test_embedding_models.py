@@ -157,6 +157,14 @@ class TestOpenClipErrors:
         with pytest.raises(ValueError, match="encoder_model: expected a complete model.* no text_cfg in model_cfg"):
             open_clip_encoder(tmp_path)
 
+    def test_weights_that_are_no_numbers(self, open_clip_folder: Path, tmp_path: Path) -> None:
+        weights = safetensors.torch.load_file(open_clip_folder / "open_clip_model.safetensors")
+        weights["text_projection"].fill_(torch.nan)
+        safetensors.torch.save_file(weights, tmp_path / "open_clip_model.safetensors")
+        shutil.copy(open_clip_folder / "open_clip_config.json", tmp_path)
+        with pytest.raises(ValueError, match="encoder_model: expected numbers, got NaN .* weights are damaged"):
+            open_clip_encoder(tmp_path)(["a dog"])
+
 
 class _Touch:
     """As a pickle, it makes a file."""
