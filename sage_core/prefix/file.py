@@ -48,7 +48,7 @@ def save_prefix(prefix: Prefix, path: Path) -> None:
     except ValueError as error:
         raise ValueError(f"prefix: cannot be saved, only plain data can be: {error}") from error
     except OSError as error:
-        raise OSError(f"The prefix cannot be written to {path.parent}: {error.__cause__}") from error
+        raise OSError(f"The prefix cannot be written to {path.parent}: {error.__cause__ or error}") from error
 
 
 def load_prefix(path: Path) -> Prefix:
