@@ -11,11 +11,13 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..sage_core.atomic_file import write_new
+from ..sage_core.output_space import check_room
 from ..sage_core.prefix.extend import add_prompts
 from ..sage_core.prefix.file import ENDING, load_prefix, save_prefix
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.sampling.prefix import check_prefix
 from .encoder_folder import load_embedder
+from .file_state import file_state
 from .list_inputs import takes_lists
 from .output_path import output_path
 from .prompt_inputs import LIST_TIP
@@ -100,6 +102,16 @@ class SavePrefix(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """Checks the folder before the run that it is to keep. A name from another node is not known yet."""
+        try:
+            if filename_prefix is not None:
+                check_room(output_path(filename_prefix)[0])
+        except (OSError, ValueError) as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(cls, prefix: Any, filename_prefix: str) -> io.NodeOutput:
         check_prefix(prefix)
         folder, stem, first, _ = output_path(filename_prefix)
@@ -128,7 +140,7 @@ class LoadPrefix(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, file: str) -> Any:
         """A rewritten file counts as a changed input, though its name is the same."""
-        return _path(file).stat().st_mtime_ns if file in _files() else ""
+        return file_state(_path(file)) if file in _files() else ""
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:

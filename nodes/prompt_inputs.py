@@ -12,6 +12,7 @@ from comfy_api.latest import io
 from ..sage_core.prompts.files import SUFFIXES, read_prompts
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.prompt_list import Prompt, PromptList
+from .file_state import file_state
 
 NO_FILE = "none"
 LIST_TIP = "If another node gives a list of texts, every text is one prompt as it is."
@@ -51,8 +52,7 @@ def file_fingerprint(prompt_file: str | None) -> Any:
     """
     if prompt_file is None:
         return float("nan")
-    path = _input_folder() / prompt_file
-    return path.stat().st_mtime_ns if prompt_file != NO_FILE and path.is_file() else ""
+    return "" if prompt_file == NO_FILE else file_state(_input_folder() / prompt_file)
 
 
 def all_prompts(items: Sequence[str], file: str) -> PromptList:

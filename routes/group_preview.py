@@ -1,7 +1,7 @@
 """What the groups panel asks for.
 
 POST /sage/regroup groups the prompts of an earlier run under other settings; GET /sage/groups gives the last runs of a
-workflow's nodes, for a page that was opened later.
+page's nodes, for when it is loaded again.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from ..sage_core.panels.groups import GROUPING_CACHE, cached_payload
-from .json_body import Fields, Refused, asked_workflow, read_fields
-from .node_progress import NodeStateStore, address_of
+from .json_body import Fields, Refused, asked_client, read_fields
+from .node_progress import NodeStateStore, address_of, workflow_of
 
 _FIELDS: Fields = {
     "key": str, "threshold_mode": str, "threshold": (int, float), "max_group_size": int, "pinned": str,
@@ -31,20 +31,21 @@ def keep_grouping(hidden: Any, run: dict[str, Any], made_of: dict[str, Any]) -> 
     """
     address = address_of(hidden)
     if address is not None:
-        LAST_GROUPINGS.keep(address, {"key": run.get("key", ""), "settings": run.get("settings"), "made_of": made_of})
+        shown = {"key": run.get("key", ""), "settings": run.get("settings")}
+        LAST_GROUPINGS.keep(address, {"workflow": workflow_of(hidden), "made_of": made_of, **shown})
 
 
 async def groups(request: web.Request) -> web.Response:
-    """Answer GET /sage/groups: the last groupings of a workflow's nodes."""
+    """Answer GET /sage/groups: the last groupings of the nodes that a client ran."""
     try:
-        return web.json_response(await asyncio.to_thread(last_groupings, asked_workflow(request)))
+        return web.json_response(await asyncio.to_thread(last_groupings, asked_client(request)))
     except Refused as refused:
         return refused.answer
 
 
-def last_groupings(workflow: str) -> list[dict[str, Any]]:
-    """What the panels of a workflow showed last, as far as it is still in the cache."""
-    runs = [(run, cached_payload(run["key"], run["settings"])) for run in LAST_GROUPINGS.of(workflow)]
+def last_groupings(client: str) -> list[dict[str, Any]]:
+    """What a client's panels showed last, as far as it is still in the cache; the latest is last."""
+    runs = [(run, cached_payload(run["key"], run["settings"])) for run in LAST_GROUPINGS.of(client)]
     return [{**run, **payload} for run, payload in runs if payload is not None]
 
 

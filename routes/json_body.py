@@ -34,16 +34,16 @@ class Refused(Exception):
         return web.json_response({"error": str(self)}, status=self.status)
 
 
-def asked_workflow(request: web.Request) -> str:
-    """The id of the workflow that a page asks about.
+def asked_client(request: web.Request) -> str:
+    """The id of the page that asks.
 
     Raises:
         Refused: there is none.
     """
-    workflow = request.query.get("workflow")
-    if not workflow:
-        raise Refused(400, "workflow: expected the id of a workflow.")
-    return workflow
+    client = request.query.get("client")
+    if not client:
+        raise Refused(400, "client: expected the id of a client.")
+    return client
 
 
 async def read_fields(request: web.Request, fields: Fields) -> dict[str, Any]:

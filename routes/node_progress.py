@@ -10,22 +10,34 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from comfy_api.latest import io
+from comfy_execution.utils import get_executing_context
 
 from ..sage_core.panels.throttle import SendUpdate
-from .json_body import Fields, Refused, asked_workflow, read_fields, server
+from .json_body import Fields, Refused, asked_client, read_fields, server
 
 # The hidden inputs that a node needs for `progress_sender`.
 PROGRESS_HIDDEN = [io.Hidden.unique_id, io.Hidden.extra_pnginfo]
 _EVENT = "sage.progress"
 _MOST_NODES = 64
-_ADDRESS: Fields = {"workflow": str, "node": str}
+_ADDRESS: Fields = {"client": str, "run": str, "node": str}
 
-# Ids of a workflow and of a node in it.
-NodeAddress = tuple[str, str]
+
+class NodeAddress(NamedTuple):
+    """A node in a run of a client. Copies of a workflow all have its id, so that says too little.
+
+    Attributes:
+        client: id of the page that has queued the run; it knows no other page's.
+        run: ComfyUI's prompt_id.
+        node: id of the node, after those of the subgraphs around it.
+    """
+
+    client: str
+    run: str
+    node: str
 
 
 class NodeStateStore:
@@ -43,10 +55,10 @@ class NodeStateStore:
             while len(self._states) > _MOST_NODES:
                 self._states.popitem(last=False)
 
-    def of(self, workflow: str) -> list[dict[str, Any]]:
-        """The states of a workflow's nodes, each as one message."""
+    def of(self, client: str) -> list[dict[str, Any]]:
+        """The states of the nodes that a client ran, each as one message; the latest is last."""
         with self._lock:
-            return [message(address, state) for address, state in self._states.items() if address[0] == workflow]
+            return [message(address, state) for address, state in self._states.items() if address.client == client]
 
 
 class StopRequests:
@@ -79,16 +91,24 @@ PROGRESS, STOP_REQUESTS = NodeStateStore(), StopRequests()
 
 
 def message(address: NodeAddress, state: dict[str, Any]) -> dict[str, Any]:
-    """A node's state, or an update of it, with the ids by which a page finds the node."""
-    return {"workflow": address[0], "node": address[1], **state}
+    """A node's state, or an update of it, with the ids by which the client finds the node."""
+    return {"run": address.run, "node": address.node, **state}
 
 
-def address_of(hidden: Any) -> NodeAddress | None:
-    """The address of a node; None if no page shows it (a workflow in the API format, or no server at all)."""
+def workflow_of(hidden: Any) -> str | None:
+    """The id of the workflow that a page has queued; None for one in the API format, which no page shows."""
     extra = getattr(hidden, "extra_pnginfo", None)
     workflow = extra.get("workflow") if isinstance(extra, dict) else None
     found = workflow.get("id") if isinstance(workflow, dict) else None
-    return (found, str(hidden.unique_id)) if isinstance(found, str) else None
+    return found if isinstance(found, str) else None
+
+
+def address_of(hidden: Any) -> NodeAddress | None:
+    """The address of the node that runs; None if no page shows it."""
+    client, run = getattr(server(), "client_id", None), get_executing_context()
+    if client is None or run is None or workflow_of(hidden) is None:
+        return None
+    return NodeAddress(client, run.prompt_id, str(hidden.unique_id))
 
 
 def progress_sender(hidden: Any) -> SendUpdate | None:
@@ -99,16 +119,15 @@ def progress_sender(hidden: Any) -> SendUpdate | None:
 
     def send(update: dict[str, Any]) -> None:
         PROGRESS.keep(address, update)
-        if running.client_id is not None:
-            running.send_sync(_EVENT, message(address, update), running.client_id)
+        running.send_sync(_EVENT, message(address, update), address.client)
 
     return send
 
 
 async def progress(request: web.Request) -> web.Response:
-    """Answer GET /sage/progress: the states of a workflow's nodes."""
+    """Answer GET /sage/progress: the states of the nodes that a client ran."""
     try:
-        return web.json_response(PROGRESS.of(asked_workflow(request)))
+        return web.json_response(PROGRESS.of(asked_client(request)))
     except Refused as refused:
         return refused.answer
 
@@ -117,7 +136,7 @@ async def stop(request: web.Request) -> web.Response:
     """Answer POST /sage/stop: end a training early."""
     try:
         asked = await read_fields(request, _ADDRESS)
-        if not STOP_REQUESTS.request((asked["workflow"], asked["node"])):
+        if not STOP_REQUESTS.request(NodeAddress(**asked)):
             raise Refused(404, "node: nothing runs there that could be ended early.")
         return web.json_response({})
     except Refused as refused:

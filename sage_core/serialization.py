@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def write_data(path: Path, data: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with replacing(path) as part:
-            save_file(tensors, part, metadata={"state": json.dumps(tree)})
+            text = json.dumps(tree)
+            save_file(tensors, part, metadata={"state": text, "sha256": _checksum(text, tensors)})
     except Exception as error:
         raise OSError(f"{path}: {error}") from error
 
@@ -42,14 +44,28 @@ def read_data(path: Path) -> Any:
     """Reads what `write_data` wrote, its tensors on the CPU.
 
     Raises:
-        ValueError: there is no such file, or it is damaged.
+        ValueError: there is no such file, or it is damaged or was changed.
     """
     try:
         with safe_open(path, "pt") as file:
-            tree = json.loads(file.metadata()["state"])
-            return _with_tensors(tree, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # The first files have no checksum.
+        if metadata.get("sha256", found := _checksum(metadata["state"], tensors)) != found:
+            raise ValueError("its content is not what was saved; the file was changed or is damaged")
+        return _with_tensors(json.loads(metadata["state"]), tensors)
     except Exception as error:
         raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
+
+
+def _checksum(text: str, tensors: dict[str, torch.Tensor]) -> str:
+    """Of all that a file holds: it shows a single flipped bit."""
+    content = sha256(text.encode(errors="surrogatepass"))
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return content.hexdigest()
 
 
 def _without_tensors(

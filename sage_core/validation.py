@@ -34,6 +34,21 @@ def check_finite(latent: Any, name: str) -> None:
             raise ValueError(f"{name}: expected finite values, got {bad} NaN or infinite of {part.numel()}.")
 
 
+def check_batch(images: torch.Tensor, name: str) -> None:
+    """Refuse what is no batch of images with pixels that are numbers.
+
+    Args:
+        images: (N, height, width, channels).
+        name: of the input, for the error.
+
+    Raises:
+        ValueError: another number of dimensions, one of size 0, or NaN or infinite values.
+    """
+    if images.ndim != 4 or not images.numel():
+        raise ValueError(f"{name}: expected a batch of images (4 dimensions, none empty), got {tuple(images.shape)}.")
+    check_finite(images, name)
+
+
 def images_per_prompt(images: torch.Tensor, n_prompts: int, name: str = "images") -> int:
     """How many variations of every prompt a batch of images has.
 
@@ -77,3 +92,20 @@ def check_choice(name: str, value: str, options: Collection[str]) -> None:
     """
     if value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuse what no file and no text encoder takes: zero characters, and halves of characters.
+
+    Args:
+        name: of the input, for the error.
+
+    Raises:
+        ValueError: shows the text around the first such character.
+    """
+    bad = next((at for at, letter in enumerate(text) if letter == "\0" or "\ud800" <= letter <= "\udfff"), None)
+    if bad is not None:
+        raise ValueError(
+            f"{name}: expected letters and signs, got {text[bad]!r}, which is no character, in "
+            f"{text[max(0, bad - 20) : bad + 20]!r}. Type the text again."
+        )

@@ -70,20 +70,23 @@ class Server:
             return error.code, error.read().decode(errors="replace")
 
     def queue(
-        self, graph: Graph, on_event: OnEvent | None = None, workflow: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+        self, graph: Graph, on_event: OnEvent | None = None, workflow: dict[str, Any] | None = None,
+        client: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """Runs a workflow to its end and returns what its nodes showed, by node id.
 
         Args:
             workflow: what a page would send along: the graph as it saves it.
+            client: id of the page that queues it; None for a new one.
 
         Raises:
             ServerError: it was refused, a node failed, or the server died.
         """
-        return asyncio.run(self._queue(graph, on_event, workflow))
+        return asyncio.run(self._queue(graph, on_event, workflow, client or uuid.uuid4().hex))
 
-    async def _queue(self, graph: Graph, on_event: OnEvent | None, workflow: dict[str, Any] | None) -> dict[str, Any]:
-        client = uuid.uuid4().hex
+    async def _queue(
+        self, graph: Graph, on_event: OnEvent | None, workflow: dict[str, Any] | None, client: str
+    ) -> dict[str, Any]:
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(f"{self.url}/ws?clientId={client}", max_msg_size=0) as socket_,

@@ -34,3 +34,17 @@ def test_what_is_no_plain_data_is_refused(tmp_path: Path, data: object, message:
     with pytest.raises(ValueError, match=f"expected tensors, numbers, texts, lists and dicts, {message}"):
         write_data(tmp_path / "data.safetensors", data)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_kind_of_tensor_has_a_checksum(tmp_path: Path) -> None:
+    data = [torch.zeros(0, 4), torch.tensor(3.0), torch.ones(3).bfloat16(), torch.ones(2, 2).t(), torch.tensor([True])]
+    write_data(tmp_path / "data.safetensors", data)
+    assert [each.tolist() for each in read_data(tmp_path / "data.safetensors")] == [each.tolist() for each in data]
+
+
+def test_a_file_that_was_changed(tmp_path: Path) -> None:
+    path = tmp_path / "data.safetensors"
+    write_data(path, {"cfg": 4.0, "tensor": torch.zeros(3)})
+    path.write_bytes(path.read_bytes().replace(b"4.0", b"5.0"))
+    with pytest.raises(ValueError, match="not what was saved; the file was changed or is damaged"):
+        read_data(path)

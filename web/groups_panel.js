@@ -50,7 +50,8 @@ function showOutput(node, output) {
 
 /** Fills empty panels with what the server remembers of this workflow. */
 async function restorePanels() {
-  for (const run of await fetchRemembered(api, "/sage/groups", rootGraph(app).id)) {
+  const latestFirst = (await fetchRemembered(api, "/sage/groups")).reverse();
+  for (const run of latestFirst) {
     if (run.workflow === rootGraph(app).id) panels.get(nodeByPath(rootGraph(app), run.node) ?? {})?.restoreRun(run);
   }
 }

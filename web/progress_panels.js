@@ -3,15 +3,16 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { addPanelElement, addStylesheet, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
+import { isOfOpenTab, watchTabs } from "./panels/queued_from.js";
 import { SamplingPanel } from "./panels/sampling_panel.js";
-import { fetchRemembered, postJson } from "./panels/server_requests.js";
+import { clientId, fetchRemembered, postJson } from "./panels/server_requests.js";
 import { TrainingPanel } from "./panels/training_panel.js";
 
 /**
- * An update names a node and what is new of its run; what it does not name stays as it was. The updates of a node
- * together are its run.
+ * An update names a run (ComfyUI's prompt_id) and a node and what is new of its run; what it does not name stays as it was. The updates of a node
+ * together are its state.
  *
- * @typedef {{workflow: string, node: string}} NodeAddress
+ * @typedef {{run: string, node: string}} NodeAddress
  * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} RunState
  * @typedef {NodeAddress & RunState} Run
  * @typedef {{element: HTMLElement, show(run: RunState): void}} Panel
@@ -29,8 +30,9 @@ const PANELS = {
 };
 /** @type {WeakMap<object, Panel>} */
 const panels = new WeakMap();
-/** The last run of each node, by `keyOf`. @type {Map<string, Run>} */
+/** What ran last, by `keyOf`, the latest last. @type {Map<string, Run>} */
 const runs = new Map();
+const MOST_RUNS = 64; // as many as the server remembers
 
 const SHOW_PANELS = "SAGE.RunningPanels";
 /** @type {import("@comfyorg/comfyui-frontend-types").ComfyExtension["settings"]} */
@@ -55,7 +57,7 @@ const SETTINGS = [
 ];
 
 /** @param {NodeAddress} address */
-const keyOf = ({ workflow, node }) => `${workflow} ${node}`;
+const keyOf = ({ run, node }) => `${run} ${node}`;
 
 /** @param {string} path */
 const panelAt = (path) => panels.get(nodeByPath(rootGraph(app), path) ?? {});
@@ -64,27 +66,31 @@ const panelAt = (path) => panels.get(nodeByPath(rootGraph(app), path) ?? {});
 function applyUpdate(update) {
   const key = keyOf(update);
   const run = { ...runs.get(key), ...update };
+  runs.delete(key);
   runs.set(key, run);
+  if (runs.size > MOST_RUNS) runs.delete(/** @type {string} */ (runs.keys().next().value));
   showRun(run);
 }
 
 /** @param {Run} run */
 function showRun(run) {
-  if (run.workflow === rootGraph(app)?.id) panelAt(run.node)?.show(run);
+  if (isOfOpenTab(app, run.run)) panelAt(run.node)?.show(run);
 }
 
 /** Shows the last runs of this workflow's nodes: those that this page knows, then those that the server remembers. */
 async function restorePanels() {
   const before = new Map(runs);
-  before.forEach(showRun);
-  for (const run of await fetchRemembered(api, "/sage/progress", rootGraph(app).id)) {
+  showAll();
+  for (const run of await fetchRemembered(api, "/sage/progress")) {
     const key = keyOf(run);
     if (runs.get(key) === before.get(key)) applyUpdate(run); // otherwise an update came meanwhile, which is newer
   }
 }
 
 /** Ends a training as if its steps were done. @param {NodeAddress} address */
-const stopRun = ({ workflow, node }) => postJson(api, "/sage/stop", { workflow, node });
+const stopRun = ({ run, node }) => postJson(api, "/sage/stop", { client: clientId(api), run, node });
+
+const showAll = () => runs.forEach(showRun);
 
 api.addEventListener("sage.progress", ({ detail }) => applyUpdate(/** @type {Run} */ (detail)));
 // The panel shows the same pictures. This listener comes before ComfyUI's, which would show them on the node again.
@@ -92,6 +98,9 @@ api.addEventListener("b_preview_with_metadata", (event) => {
   if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();
 });
 
+watchTabs(api, app, showAll, () => {
+  restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
+});
 addStylesheet();
 app.registerExtension({
   name: "SAGE.RunningPanels",
@@ -105,8 +114,5 @@ app.registerExtension({
     );
     panels.set(node, panel);
   },
-  afterConfigureGraph() {
-    restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
-  },
-  onNodeOutputsUpdated: () => runs.forEach(showRun),
+  onNodeOutputsUpdated: showAll,
 });

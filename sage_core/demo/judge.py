@@ -182,4 +182,4 @@ def load_demo_judge(weights: Path = WEIGHTS) -> DemoJudge:
         raise ValueError(
             f"demo judge: the weights at {weights} are missing or damaged ({error}). Install the pack again."
         ) from error
-    return judge.eval().requires_grad_(False)
+    return judge.train(False).requires_grad_(False)

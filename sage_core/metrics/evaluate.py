@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..grouping.prompt_groups import PromptGroups
-from ..validation import images_per_prompt
-from .image_encoders import ImageEncoder, OnImages
+from ..validation import check_batch, images_per_prompt
+from .image_encoders import ImageEncoder, ImageFeatures, OnImages
 from .scores import diversity_between, diversity_within, frechet_distance, kernel_distance, text_scores
 
 
@@ -84,16 +85,20 @@ def evaluate(
         on_images: called with the number of images that are encoded; those that two networks encode count twice.
 
     Raises:
-        ValueError: the images do not fit the prompts, are too few for a distance, or the network reads no texts.
+        ValueError: the images do not fit the prompts, are empty, not finite, or too few for a distance; or the network
+            reads no texts or is damaged.
     """
     n = len(groups.prompts)
     variations = images_per_prompt(images, n)
+    for name, batch in (("images", images), ("reference", reference)):
+        if batch is not None:
+            check_batch(batch, name)
     if reference is not None and min(len(images), len(reference)) < 2:
         raise ValueError(
             f"reference: expected two images or more on both sides, got {len(images)} and {len(reference)}."
         )
     texts = [prompt for prompt in groups.prompts for _ in range(variations)]
-    encoded = image_encoder.encode(images, texts, on_images)
+    encoded = _encode(image_encoder, images, texts, on_images)
     if encoded.images is None or encoded.texts is None:
         raise ValueError(f"scorer: expected a network that reads texts too, got {image_encoder.name}.")
     distance = None
@@ -101,7 +106,7 @@ def evaluate(
         distance = _distance(image_encoder, encoded.features, reference, len(images), on_images)
     elif reference is not None and reference_encoder is not None:
         start = len(images)
-        features = reference_encoder.encode(images, None, lambda done: on_images(start + done)).features
+        features = _encode(reference_encoder, images, None, lambda done: on_images(start + done)).features
         distance = _distance(reference_encoder, features, reference, 2 * start, on_images)
     features = encoded.features.reshape(n, variations, -1)
     scores = text_scores(encoded.images, encoded.texts).reshape(n, variations)
@@ -109,6 +114,19 @@ def evaluate(
         groups, image_encoder.name, len(images), variations, scores, diversity_within(features, groups.partition),
         diversity_between(features, groups.partition), distance, encoded.notes,
     )  # fmt: skip
+
+
+def _encode(
+    image_encoder: ImageEncoder, images: torch.Tensor, texts: Sequence[str] | None, on_images: OnImages
+) -> ImageFeatures:
+    """What a network says of images; raises ValueError where that is no number."""
+    encoded = image_encoder.encode(images, texts, on_images)
+    for found in (encoded.features, encoded.images, encoded.texts):
+        if found is not None and not np.isfinite(found).all():
+            raise ValueError(
+                f"{image_encoder.name}: expected numbers, got NaN or infinite ones: its weights are damaged."
+            )
+    return encoded
 
 
 def _distance(
@@ -120,7 +138,7 @@ def _distance(
         features: (N, D), by the same network.
         already: images that are encoded so far.
     """
-    others = image_encoder.encode(reference, None, lambda done: on_images(already + done)).features
+    others = _encode(image_encoder, reference, None, lambda done: on_images(already + done)).features
     return Distance(
         image_encoder.name, len(features), len(others), features.shape[1], frechet_distance(features, others),
         kernel_distance(features, others),

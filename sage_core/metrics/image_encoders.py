@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from ..demo.judge import load_demo_judge
 from ..prompts.embedding_models import load_open_clip
+from ..prompts.model_files import read_weights
 
 # Images or texts that are encoded at once.
 _BATCH = 32
@@ -98,7 +100,7 @@ def inception_encoder(path: Path) -> ImageEncoder:
     """Inception v3 as FID uses it, through torch-fidelity, with a file of weights that the user has.
 
     Raises:
-        ValueError: torch-fidelity is not installed, or the file is not its weights.
+        ValueError: torch-fidelity is not installed, or the file is not its weights, or holds more than weights.
     """
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -108,7 +110,10 @@ def inception_encoder(path: Path) -> ImageEncoder:
             "(pip install torch-fidelity). Leave the input empty for the distance on the scorer's own features."
         ) from error
     try:
-        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(path))
+        # torch-fidelity runs what is in a file: it gets one that we wrote, of the tensors.
+        with tempfile.TemporaryDirectory() as folder:
+            torch.save(read_weights(path), clean := Path(folder) / "weights.pth")
+            network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(clean))
     except Exception as error:
         raise ValueError(
             f"inception_weights: expected torch-fidelity's weights of Inception v3, got {path} ({error})."

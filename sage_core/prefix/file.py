@@ -11,7 +11,8 @@ import comfy.samplers
 import numpy as np
 import torch
 
-from ..grouping.prompt_groups import PromptGroups
+from ..conditioning.combine import Conditioning
+from ..grouping.prompt_groups import CONDITION_MODES, PromptGroups
 from ..sampling import latents
 from ..sampling.job import Job
 from ..sampling.prefix import Prefix, check_prefix
@@ -20,61 +21,34 @@ from ..serialization import read_data, write_data
 from ..sharing.correction_plan import CorrectionPlan
 from ..sharing.plan import Cost, Level, SharePlan
 from ..sharing.sampling_record import SamplingRecord
-from ..validation import check_cfg, check_choice, check_finite
+from ..validation import check_choice
 from .extend import extend_prefix
+from .file_format import check_state
 
 ENDING = ".prefix.safetensors"
 # Format 3 is for corrected runs. Those of format 2 were corrected in another way, which is gone.
 _FORMATS = (1, 2, 3)
 
-_KEYS = (
-    "format", "sampler_name", "sigmas", "seed", "rng", "noise", "latent_image", "denoise_mask", "cfg", "model",
-    "latent", "plan", "traces", "outcome", "groups", "negative", "added",
-)  # fmt: skip
-_OPTIONAL_KEYS = ("start_of",)  # where every prompt begins from a latent of its own
-_GROUPS_KEYS = (
-    "prompts", "conditionings", "embeddings", "partition", "threshold", "threshold_mode", "encoder",
-    "group_condition", "notes", "auto_threshold", "encoder_model", "template",
-)  # fmt: skip
-_RECORD_KEYS = ("plan", "cost", "steps", "variations", "evaluations", "stands_for", "warnings")
-# Keys of the formats after 1; those of format 2 are read and left out.
-_RECORD_OPTIONAL = ("correction", "remembered", "probed")
-_COST_OPTIONAL = ("corrections", "is_bound", "remembered", "probes")
-_CALL_OPTIONAL = ("state", "source")
 _CORRECTION_KEYS = ("share", "shares", "calls", "evaluations_per_row", "is_controlled")
-_CORRECTION_OPTIONAL = ("own_negatives",)
-_COST_KEYS = ("per_level", "independent", "planning")
-_CALL_KEYS = ("sigma", "outputs", "fingerprint")
 _NOT_CORRECTED = "The file's shared steps were corrected in an earlier way, which is gone: they are not corrected now."
-_ADDED_KEYS = ("prompts", "conditionings", "embeddings")
 
 
 def save_prefix(prefix: Prefix, path: Path) -> None:
     """Write a prefix to a file.
 
     Raises:
-        ValueError: the prefix holds something that is no plain data (a ControlNet, hooks); says what and where.
+        ValueError: the prefix holds something that is no plain data (a ControlNet, hooks), or NaN; says what and where.
         OSError: the file cannot be written; one of that name is as it was.
     """
     check_prefix(prefix)
-    origin, job = prefix.origin or prefix, prefix.job
-    state = {
-        "format": 3 if origin.record.correction else 1, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas,
-        "seed": job.seed, "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
-        "denoise_mask": _packed(job.denoise_mask), "cfg": prefix.cfg, "model": prefix.model,
-        "latent": {key: _packed(value) for key, value in prefix.latent.items()},
-        "plan": _plan_state(origin.plan),
-        "traces": [[_call_state(call) for call in trace] for trace in origin.traces],
-        "outcome": _record_state(origin.record), "groups": _groups_state(origin.groups),
-        "negative": prefix.negative, "added": None if prefix.origin is None else _added_state(prefix.groups),
-        **({"start_of": job.start_of} if job.start_of else {}),
-    }  # fmt: skip
+    state = prefix_state(prefix)
+    check_state(state, "prefix")
     try:
         write_data(path, state)
     except ValueError as error:
         raise ValueError(f"prefix: cannot be saved, only plain data can be: {error}") from error
     except OSError as error:
-        raise OSError(f"The prefix cannot be written to {error}") from error
+        raise OSError(f"The prefix cannot be written to {path.parent}: {error.__cause__ or error}") from error
 
 
 def load_prefix(path: Path) -> Prefix:
@@ -87,33 +61,42 @@ def load_prefix(path: Path) -> Prefix:
         state = read_data(path)
     except ValueError as error:
         raise ValueError(f"file: expected a file of Save Prefix, got one that cannot be read ({error}).") from error
-    found = state.get("format") if isinstance(state, dict) else None
-    if found not in _FORMATS:
-        raise ValueError(f"file: expected a prefix of format {_FORMATS[0]} to {_FORMATS[-1]}, got {found} in {path}.")
-    try:
-        _check_keys(state, "the prefix", _KEYS, _OPTIONAL_KEYS)
-        prefix = _prefix(state)
-        _check(prefix)
-        if state["added"] is None:
-            return prefix
-        _check_keys(state["added"], "added", _ADDED_KEYS)
-        prompts, conditionings, embeddings = (state["added"][key] for key in _ADDED_KEYS)
-        return extend_prefix(prefix, prompts, conditionings, embeddings.numpy())[0]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"file: expected a whole prefix, got a damaged one ({error}) in {path}.") from error
+    return restore_prefix(state)
 
 
-def _check_keys(state: dict[str, Any], where: str, keys: Sequence[str], optional: Sequence[str] = ()) -> None:
-    """Check that a part of a file has exactly the keys of this format.
+def prefix_state(prefix: Prefix) -> dict[str, Any]:
+    """A prefix as the plain data of its file."""
+    origin, job = prefix.origin or prefix, prefix.job
+    return {
+        "format": 3 if origin.record.correction else 1, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas,
+        "seed": job.seed, "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
+        "denoise_mask": _packed(job.denoise_mask), "cfg": prefix.cfg, "model": prefix.model,
+        "latent": {key: _packed(value) for key, value in prefix.latent.items()},
+        "plan": _plan_state(origin.plan),
+        "traces": [[_call_state(call) for call in trace] for trace in origin.traces],
+        "outcome": _record_state(origin.record), "groups": _groups_state(origin.groups),
+        "negative": prefix.negative, "added": None if prefix.origin is None else _added_state(prefix.groups),
+        **({"start_of": job.start_of} if job.start_of else {}),
+    }  # fmt: skip
+
+
+def restore_prefix(state: Any) -> Prefix:
+    """The prefix that `prefix_state` took apart.
 
     Raises:
-        ValueError: a key is missing, or there is one that this format does not have.
+        ValueError: the data is no whole prefix, of a newer format, or made with a sampler that is not here.
     """
-    missing = [key for key in keys if key not in state]
-    unknown = [key for key in state if key not in (*keys, *optional)]
-    for word, names in (("without", missing), ("with the unknown", unknown)):
-        if names:
-            raise ValueError(f"file: expected a whole prefix, got one {word} {', '.join(map(repr, names))} in {where}.")
+    found = state.get("format") if isinstance(state, dict) else None
+    if type(found) is not int or found not in _FORMATS:
+        raise ValueError(f"file: expected a prefix of format {_FORMATS[0]} to {_FORMATS[-1]}, got {found!r}.")
+    check_state(state, "file")
+    prefix, added = _prefix(state), state["added"]
+    _check(prefix)
+    if added is None:
+        return prefix
+    _check_embedded("added", added["prompts"], added["conditionings"], added["embeddings"])
+    _check_equal("width of embeddings", prefix.groups.embeddings.shape[1], added["embeddings"].shape[1])
+    return extend_prefix(prefix, added["prompts"], added["conditionings"], added["embeddings"].numpy())[0]
 
 
 def _prefix(state: dict[str, Any]) -> Prefix:
@@ -132,28 +115,58 @@ def _prefix(state: dict[str, Any]) -> Prefix:
 
 def _check(prefix: Prefix) -> None:
     """What would only show far into the sampling: the parts of a prefix have to be of one run."""
-    job, plan = prefix.job, prefix.plan
-    check_cfg(prefix.cfg)
-    for name in ("noise", "latent_image"):
-        check_finite(getattr(job, name), f"file: {name}")
-    size, prompts = tuple(latents.shape(job.noise)), len(prefix.groups.distinct()[0].prompts)
-    sigmas = job.sigmas.tolist()
-    clusters = len(plan.levels[-2].clusters) if len(plan.levels) > 1 else 0
-    sizes = {
-        (output.shape[0], output[0].numel()) for trace in prefix.traces for call in trace for output in call.outputs
-        if output is not None
-    }  # fmt: skip
-    expected_sizes = {(job.variations, latents.numel_per_row(job.noise))} if sizes else set()
-    for name, expected, found in (
-        ("size of latent_image", size, tuple(latents.shape(job.latent_image))),
-        ("starts", len(job.start_of), len(prefix.groups.prompts) if job.start_of else 0),
-        ("prompts of the plan", prompts, plan.n_prompts),
-        ("recorded clusters", clusters, len(prefix.traces)),
-        ("sigmas", sorted(sigmas, reverse=True), sigmas),
-        ("sizes of recorded outputs (variations, values)", expected_sizes, sizes),
+    job, plan, groups, record = prefix.job, prefix.plan, prefix.groups, prefix.record
+    _check_embedded("groups", groups.prompts, groups.conditionings, groups.embeddings)
+    check_choice("file: group_condition", groups.group_condition, CONDITION_MODES)
+    n = len(groups.prompts)
+    _check_equal("prompts in groups", list(range(n)), sorted(prompt for group in groups.partition for prompt in group))
+    _check_equal("starts", n if job.start_of else 0, len(job.start_of))
+    _check_equal("rows of noise per start", 0, latents.count(job.noise) % job.starts)
+    _check_equal("size of latent_image", _shapes(job.noise), _shapes(job.latent_image))
+    _check_equal("sigmas", sorted(job.sigmas.tolist(), reverse=True), job.sigmas.tolist())
+    distinct, representative_of = groups.distinct()
+    _check_equal("prompts of the plan", len(distinct.prompts), plan.n_prompts)
+    _check_equal("prompts of the planned run", plan.n_prompts, record.plan.n_prompts)
+    _check_equal(
+        "prompts that stand for others", representative_of, list(record.representative_of or representative_of)
+    )
+    _check_equal("variations", job.variations, record.variations)
+    for name, values in (
+        ("correction", record.correction and record.correction.shares),
+        ("remembered", record.remembered),
     ):
-        if expected != found:
-            raise ValueError(f"file: {name}: expected {expected}, got {found}. The file was changed or is damaged.")
+        _check_equal(f"prompts of {name}", plan.n_prompts if values else 0, len(values or ()))
+    if record.cost is not None:
+        _check_equal("levels of the cost", len(record.plan.levels), len(record.cost.per_level))
+    _check_traces(prefix)
+
+
+def _check_traces(prefix: Prefix) -> None:
+    """The recorded calls have to be of the latents, of one kind, and as the sigmas fall."""
+    clusters = len(prefix.plan.levels[-2].clusters) if len(prefix.plan.levels) > 1 else 0
+    _check_equal("recorded clusters", clusters, len(prefix.traces))
+    calls = [call for trace in prefix.traces for call in trace]
+    rows, values = prefix.job.variations, latents.numel_per_row(prefix.job.noise)
+    for call in calls:
+        sizes = {(len(output), output[0].numel()) for output in call.outputs if output is not None}
+        _check_equal("sizes of recorded outputs (variations, values)", {(rows, values)} if sizes else set(), sizes)
+        _check_equal("answers of a recorded call", len(calls[0].outputs), len(call.outputs))
+        _check_equal("rows of a recorded state", rows, len(call.fingerprint))
+
+
+def _shapes(latent: Any) -> list[tuple[int, ...]]:
+    return [tuple(part.shape) for part in latents.parts(latent)]
+
+
+def _check_embedded(name: str, prompts: Sequence[str], conditionings: Sequence[Conditioning], embeddings: Any) -> None:
+    """Every prompt needs a conditioning and an embedding."""
+    _check_equal(f"conditionings in {name}", len(prompts), len(conditionings))
+    _check_equal(f"embeddings in {name}", len(prompts), len(embeddings))
+
+
+def _check_equal(name: str, expected: Any, found: Any) -> None:
+    if expected != found:
+        raise ValueError(f"file: {name}: expected {expected}, got {found}. The file was changed or is damaged.")
 
 
 def _packed(value: Any) -> Any:
@@ -178,7 +191,6 @@ def _call_state(call: Call) -> dict[str, Any]:
 
 
 def _call(state: dict[str, Any]) -> Call:
-    _check_keys(state, "traces", _CALL_KEYS, _CALL_OPTIONAL)
     if "source" in state:  # of a corrected call, the one that was recorded
         return _call(state["source"])
     return Call(state["sigma"], state["outputs"], state["fingerprint"])
@@ -201,10 +213,8 @@ def _record_state(record: SamplingRecord) -> dict[str, Any]:
 
 
 def _record(state: dict[str, Any]) -> SamplingRecord:
-    _check_keys(state, "outcome", _RECORD_KEYS, _RECORD_OPTIONAL)
     cost = state["cost"]
     if cost is not None:
-        _check_keys(cost, "outcome/cost", _COST_KEYS, _COST_OPTIONAL)
         cost = Cost(
             cost["per_level"], cost["independent"], cost["planning"], cost.get("corrections", 0),
             cost.get("is_bound", False), cost.get("remembered", 0),
@@ -218,14 +228,13 @@ def _record(state: dict[str, Any]) -> SamplingRecord:
 
 
 def _correction_state(correction: CorrectionPlan) -> dict[str, Any]:
-    keys = _CORRECTION_KEYS + (_CORRECTION_OPTIONAL if correction.own_negatives else ())
+    keys = (*_CORRECTION_KEYS, "own_negatives") if correction.own_negatives else _CORRECTION_KEYS
     return {key: getattr(correction, key) for key in keys}
 
 
 def _correction(state: dict[str, Any] | None) -> CorrectionPlan | None:
     if state is None:
         return None
-    _check_keys(state, "outcome/correction", _CORRECTION_KEYS, _CORRECTION_OPTIONAL)
     return CorrectionPlan(**state)
 
 
@@ -241,7 +250,6 @@ def _groups_state(groups: PromptGroups) -> dict[str, Any]:
 
 
 def _groups(state: dict[str, Any]) -> PromptGroups:
-    _check_keys(state, "groups", _GROUPS_KEYS, optional=["shared_prompts", "set_aside"])  # the first files have none
     return PromptGroups(
         prompts=state["prompts"], conditionings=state["conditionings"], embeddings=state["embeddings"].numpy(),
         partition=state["partition"], threshold=state["threshold"], threshold_mode=state["threshold_mode"],

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..conditioning.combine import Conditioning
+from ..validation import check_text
 from ..vectors import normalize
 
 ENCODERS = ("clip", "sentence", "open_clip")
@@ -59,12 +60,13 @@ def encode_prompts(
         keep: gives what is kept of a conditioning, see `Shelf.put`.
 
     Raises:
-        ValueError: there is no text encoder.
+        ValueError: there is no text encoder, or a text holds what is no character.
     """
     if clip is None:
         raise ValueError("clip: expected a text encoder, got None; the checkpoint probably contains none.")
     found: dict[str, Conditioning] = {}
     for done, text in enumerate(dict.fromkeys(prompts), start=1):
+        check_text("prompts", text)
         found[text] = keep(clip.encode_from_tokens_scheduled(clip.tokenize(text)))
         on_prompt(done)
     return found

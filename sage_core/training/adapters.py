@@ -56,10 +56,9 @@ def add_adapters(
 
 def adaptable_layers(model: torch.nn.Module, layers: str) -> dict[str, Any]:
     """The chosen layers, by name, that have a weight matrix which ComfyUI can change at every call."""
-    pattern = re.compile(LAYERS[layers])
     return {
         name: module
         for name, module in model.named_modules()
         if hasattr(module, "weight_function") and getattr(module.weight, "ndim", 0) > 1
-        and name.startswith("diffusion_model.") and pattern.search(name)
+        and name.startswith("diffusion_model.") and re.search(LAYERS[layers], name)
     }  # fmt: skip

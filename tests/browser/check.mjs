@@ -111,12 +111,11 @@ async function checkPanel(renderer, problems) {
   await inTab("panel", renderer, "second", second, problems);
 }
 
-/** The panel of a sampling node: during a run, after another workflow was open, and after a reload. */
+/** The panel of a sampling node: during a run, after a copy of the workflow was open, and after a reload. */
 async function checkSampling(renderer, problems) {
   await server.post("/free", { free_memory: true });
   await server.changeSettings({ "Comfy.Execution.PreviewMethod": "latent2rgb" });
-  const [workflow, other] = ["sage_ksampler", "sage_text_to_image"].map(example);
-  const use = (page, shot) => watchSampling(new ProgressPanelUser(page), workflow, other, shot, problems);
+  const use = (page, shot) => watchSampling(new ProgressPanelUser(page), example("sage_ksampler"), shot, problems);
   await inTab("sampling", renderer, "end", use, problems);
 }
 

@@ -63,6 +63,12 @@ export class WorkflowPage {
     await this.settle();
   }
 
+  /** Goes to the workflow that was opened before this one, which stays open. */
+  async previousWorkflow() {
+    await this.tab.evaluate(() => window.app.extensionManager.command.execute("Workspace.PreviousOpenedWorkflow"));
+    await this.settle();
+  }
+
   /** Reloads the page; it opens the same workflow again. */
   async reload() {
     await this.tab.reload();

@@ -63,8 +63,8 @@ function checkSaving(summary, problems) {
   }
 }
 
-/** Runs. The pictures are there during the run, after another workflow was open, and after a reload. */
-export async function watchSampling(user, workflow, other, shot, problems) {
+/** Runs. The pictures are there during the run, after a copy of the workflow was open, and after a reload. */
+export async function watchSampling(user, workflow, shot, problems) {
   const type = "SageKSampler";
   await user.page.load(workflow);
   await user.page.run(async () => {
@@ -82,9 +82,10 @@ export async function watchSampling(user, workflow, other, shot, problems) {
     compare(problems, `a picture ${when}`, await user.hasPicture(), true);
     compare(problems, `ComfyUI's own pictures on the node, ${when}`, await user.comfyPreviews(type), 0);
   };
-  await user.page.load(other);
-  await user.page.load(workflow);
-  await checkUnchanged("back from another workflow");
+  await user.page.load(workflow); // it has the same id
+  compare(problems, "pictures in a copy of the workflow", await user.figures(), []);
+  await user.page.previousWorkflow();
+  await checkUnchanged("back from the copy");
   await user.page.reload();
   await checkUnchanged("after a reload");
 }

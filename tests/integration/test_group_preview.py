@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from comfyui_sage.routes import add_routes
-from comfyui_sage.routes.group_preview import keep_grouping, last_groupings
+from comfyui_sage.routes.group_preview import LAST_GROUPINGS, last_groupings
+from comfyui_sage.routes.node_progress import NodeAddress
 from comfyui_sage.sage_core.panels import groups as groups_panel
 from comfyui_server import Server
 from graphs import sage_graph
@@ -105,8 +105,10 @@ class TestLastRuns:
         prompts = "a {red|blue} tree in the snow\na small boat on a lake"
         pinned = json.dumps({"a red tree in the snow": "a small boat on a lake"})
         for settings in ({}, {"threshold_mode": "fixed", "threshold": 0.5, "max_group_size": 2, "pinned": pinned}):
-            shown = server.queue(grouping_graph(prompts=prompts, **settings), workflow={"id": self.WORKFLOW})
-            status, (payload,) = self.get(server, f"?workflow={self.WORKFLOW}")
+            shown = server.queue(
+                grouping_graph(prompts=prompts, **settings), workflow={"id": self.WORKFLOW}, client="me"
+            )
+            status, (*_, payload) = self.get(server, "?client=me")
             made_of = {"prompts": prompts, "prompt_file": "none", "encoder": "clip", "encoder_model": ""}
             about = {"workflow": self.WORKFLOW, "node": "2", "made_of": made_of}
             assert status == 200
@@ -114,19 +116,20 @@ class TestLastRuns:
 
     def test_only_the_last_eight_are_kept(self, server: Server) -> None:
         for number in range(9):
-            server.queue(grouping_graph(prompts=f"{number} boats\na lake"), workflow={"id": f"boats {number}"})
-        counts = [len(self.get(server, f"?workflow=boats%20{number}")[1]) for number in range(9)]
-        assert counts == [0, *[1] * 8]
+            server.queue(
+                grouping_graph(prompts=f"{number} boats\na lake"), workflow={"id": f"boats {number}"}, client="b"
+            )
+        kept = [run["workflow"] for run in self.get(server, "?client=b")[1]]
+        assert kept == [f"boats {number}" for number in range(1, 9)]
 
     def test_a_list_too_long_for_the_panel_is_not_returned(self) -> None:
-        hidden = SimpleNamespace(extra_pnginfo={"workflow": {"id": "long"}}, unique_id="2")
         short = {"key": groups_panel.GROUPING_CACHE.keep(EMBEDDED), "settings": FIXED}
-        for run, count in ((short, 1), ({"too_many": 3000}, 0)):
-            keep_grouping(hidden, run, {})
+        for run, count in ((short, 1), ({"key": "", "settings": None}, 0)):
+            LAST_GROUPINGS.keep(NodeAddress("long", "run", "2"), run)
             assert len(last_groupings("long")) == count
 
-    def test_another_workflow(self, server: Server) -> None:
-        assert self.get(server, "?workflow=unheard") == (200, [])
+    def test_another_client(self, server: Server) -> None:
+        assert self.get(server, f"?client={self.WORKFLOW}") == (200, [])
 
-    def test_no_workflow(self, server: Server) -> None:
-        assert self.get(server, "") == (400, {"error": "workflow: expected the id of a workflow."})
+    def test_no_client(self, server: Server) -> None:
+        assert self.get(server, "") == (400, {"error": "client: expected the id of a client."})

@@ -7,7 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from comfyui_sage.routes.node_progress import NodeStateStore, StopRequests, address_of, progress_sender
+from comfy_execution.utils import CurrentNodeContext
+from comfyui_sage.routes.node_progress import (
+    NodeAddress,
+    NodeStateStore,
+    StopRequests,
+    address_of,
+    progress_sender,
+    workflow_of,
+)
 from comfyui_server import Graph, Server
 from graphs import sage_graph
 
@@ -21,30 +29,32 @@ def hidden(extra: Any, node: str = "3") -> Any:
 class TestMemory:
     def test_updates_are_merged(self) -> None:
         memory = NodeStateStore()
-        memory.keep(("w", "1"), {"done": 1, "sheet": "old"})
-        memory.keep(("w", "2"), {"done": 5})
-        memory.keep(("other", "1"), {"done": 9})
-        memory.keep(("w", "1"), {"done": 2})
-        runs = {run["node"]: run for run in memory.of("w")}
-        assert runs == {
-            "1": {"workflow": "w", "node": "1", "done": 2, "sheet": "old"},
-            "2": {"workflow": "w", "node": "2", "done": 5},
-        }
+        memory.keep(NodeAddress("c", "r", "1"), {"done": 1, "sheet": "old"})
+        memory.keep(NodeAddress("c", "r", "2"), {"done": 5})
+        memory.keep(NodeAddress("other", "r", "1"), {"done": 9})
+        memory.keep(NodeAddress("c", "later", "1"), {"done": 7})
+        memory.keep(NodeAddress("c", "r", "1"), {"done": 2})
+        assert memory.of("c") == [
+            {"run": "r", "node": "2", "done": 5},
+            {"run": "later", "node": "1", "done": 7},
+            {"run": "r", "node": "1", "done": 2, "sheet": "old"},
+        ]
 
     def test_the_oldest_entry_is_dropped(self) -> None:
         memory = NodeStateStore()
         for number in range(100):
-            memory.keep(("w", str(number)), {})
-            memory.keep(("w", "0"), {})
-        assert [run["node"] for run in memory.of("w")] == [*map(str, range(37, 100)), "0"]
+            memory.keep(NodeAddress("c", "r", str(number)), {})
+            memory.keep(NodeAddress("c", "r", "0"), {})
+        assert [run["node"] for run in memory.of("c")] == [*map(str, range(37, 100)), "0"]
 
 
 class TestStops:
     def test_only_a_running_node_can_be_stopped(self) -> None:
-        stops, place = StopRequests(), ("w", "1")
+        stops, place = StopRequests(), NodeAddress("c", "r", "1")
         assert not stops.request(place)
-        with stops.accepting(place) as enough, stops.accepting(("w", "2")) as other:
+        with stops.accepting(place) as enough, stops.accepting(place._replace(run="other")) as other:
             assert not enough()
+            assert not stops.request(place._replace(client="another page"))
             assert stops.request(place)
             assert enough() and not other()
         assert not stops.request(place)
@@ -58,15 +68,17 @@ class TestStops:
     "extra", [None, "", {}, {"workflow": None}, {"workflow": "text"}, {"workflow": {}}, {"workflow": {"id": [1]}}]
 )
 def test_a_graph_without_a_workflow_id(extra: Any) -> None:
-    assert address_of(hidden(extra)) is None
+    assert workflow_of(hidden(extra)) is None
 
 
 def test_a_node_of_a_workflow() -> None:
-    assert address_of(hidden({"workflow": {"id": WORKFLOW}}, "4:7")) == (WORKFLOW, "4:7")
+    assert workflow_of(hidden({"workflow": {"id": WORKFLOW}})) == WORKFLOW
 
 
 def test_without_a_server_there_is_no_sender() -> None:
-    assert progress_sender(hidden({"workflow": {"id": WORKFLOW}})) is None
+    with CurrentNodeContext("run", "3"):
+        assert address_of(hidden({"workflow": {"id": WORKFLOW}})) is None
+        assert progress_sender(hidden({"workflow": {"id": WORKFLOW}})) is None
 
 
 def request(server: Server, path: str, body: bytes | None = None) -> tuple[int, Any]:
@@ -86,20 +98,22 @@ class TestProgress:
             if kind == "sage.progress":
                 heard.append(data)
 
-        server.queue(sage_graph(seed=7), hear, workflow={"id": WORKFLOW})
-        assert {(news["workflow"], news["node"]) for news in heard} == {(WORKFLOW, "5")}
+        server.queue(sage_graph(seed=7), hear, workflow={"id": WORKFLOW}, client="me")
+        assert {news["node"] for news in heard} == {"5"} and len({news["run"] for news in heard}) == 1
         assert (heard[0]["running"], heard[-1]["running"]) == (True, False)
-        status, (run,) = self.get(server, f"?workflow={WORKFLOW}")
-        assert status == 200
+        status, (run,) = self.get(server, "?client=me")
+        assert (status, run["run"]) == (200, heard[0]["run"])
         assert (run["running"], run["done"] == run["total"]) == (False, True)
         assert run["sheet"]["picture"].startswith("data:image/jpeg;base64,")
         assert [cluster["texts"] for cluster in run["sheet"]["clusters"]][0] == ["1. a red car in the snow"]
 
-    def test_another_workflow(self, server: Server) -> None:
-        assert self.get(server, "?workflow=unheard") == (200, [])
+    @pytest.mark.parametrize("query", ["?client=another", f"?client={WORKFLOW}"])
+    def test_another_client(self, server: Server, query: str) -> None:
+        assert self.get(server, query) == (200, [])
 
-    def test_no_workflow(self, server: Server) -> None:
-        assert self.get(server, "") == (400, {"error": "workflow: expected the id of a workflow."})
+    @pytest.mark.parametrize("query", ["", f"?workflow={WORKFLOW}"])
+    def test_no_client(self, server: Server, query: str) -> None:
+        assert self.get(server, query) == (400, {"error": "client: expected the id of a client."})
 
 
 class TestStop:
@@ -120,19 +134,20 @@ class TestStop:
         }
 
     def test_a_training_ends_and_its_lora_goes_on(self, server: Server) -> None:
-        place = {"workflow": "training", "node": "5"}
-        answers: list[tuple[int, Any]] = []
+        answers: list[int] = []
 
         def hear(kind: str, data: dict[str, Any]) -> None:
             if kind == "sage.progress" and data["done"] > 0 and not answers:
-                answers.append(request(server, "/sage/stop", json.dumps(place).encode()))
+                for client in ("another", "trainer"):
+                    place = {"client": client, "run": data["run"], "node": data["node"]}
+                    answers.append(request(server, "/sage/stop", json.dumps(place).encode())[0])
 
-        shown = server.queue(self.training(), hear, workflow={"id": "training"})
+        shown = server.queue(self.training(), hear, workflow={"id": "training"}, client="trainer")
         steps = int(shown["7"]["text"][0])
-        assert answers == [(200, {})]
+        assert answers == [404, 200]
         assert 0 < steps < 100_000
         assert f"you ended it after step {steps} of 100000" in shown["6"]["text"][0]
-        _, (run,) = request(server, "/sage/progress?workflow=training")
+        _, (run,) = request(server, "/sage/progress?client=trainer")
         assert (run["running"], run["stopped"], run["done"]) == (False, True, steps)
         assert run["samples"].startswith("data:image/jpeg;base64,"), "the last step has samples"
         assert [line["name"] for line in run["lines"]][0] == "loss"
@@ -140,17 +155,20 @@ class TestStop:
 
         graph = self.training()
         graph["5"]["inputs"]["steps"] = steps
-        assert f"continued from step {steps}" in server.queue(graph, workflow={"id": "training"})["6"]["text"][0]
-        _, (again,) = request(server, "/sage/progress?workflow=training")
+        assert (
+            f"continued from step {steps}"
+            in server.queue(graph, workflow={"id": "training"}, client="again")["6"]["text"][0]
+        )
+        _, (again,) = request(server, "/sage/progress?client=again")
         assert (again["running"], again["stopped"], again["done"]) == (False, False, steps)
         assert (again["samples"], again["lines"]) == (run["samples"], run["lines"])
 
     @pytest.mark.parametrize(
         "body, status, message",
         [
-            (b'{"workflow": "w", "node": "1"}', 404, "node: nothing runs there"),
-            (b'{"workflow": "w", "node": 1}', 400, "node: got a value of the wrong type (int)"),
-            (b'{"workflow": "w"}', 400, "body: expected a JSON object with workflow, node"),
+            (b'{"client": "c", "run": "r", "node": "1"}', 404, "node: nothing runs there"),
+            (b'{"client": "c", "run": "r", "node": 1}', 400, "node: got a value of the wrong type (int)"),
+            (b'{"client": "c"}', 400, "body: expected a JSON object with client, run, node"),
             (b"[" * 100_000, 400, "body: expected JSON"),
             (b" " * (2**20 + 1), 413, "expected at most 1048576 bytes"),
         ],

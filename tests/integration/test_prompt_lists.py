@@ -155,9 +155,9 @@ class TestIn:
         changed = server.queue(graph, note)["2"]["sage_groups"][0]["prompts"]
         assert changed == [*TEXTS, "a blue tree on a hill", "a blue tree on a hill"]
 
-    def test_a_new_page_gets_the_groups_of_a_list(self, server: Server) -> None:
-        server.queue(grouping_of_a_list(prompts="a tree\na house"), workflow={"id": "a list"})
-        status, text = server.ask("/sage/groups?workflow=a%20list")
+    def test_a_reloaded_page_gets_the_groups_of_a_list(self, server: Server) -> None:
+        server.queue(grouping_of_a_list(prompts="a tree\na house"), workflow={"id": "a list"}, client="lists")
+        status, text = server.ask("/sage/groups?client=lists")
         assert status == 200 and '"prompts": ["a tree", "a house"]' in text
 
     def test_added_prompts(self, server: Server) -> None:

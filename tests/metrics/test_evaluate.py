@@ -101,3 +101,17 @@ def test_too_few_images_for_a_distance() -> None:
 def test_images_that_do_not_fit_the_prompts() -> None:
     with pytest.raises(ValueError, match=r"images: expected .* 3 prompts, got 4"):
         evaluate(GROUPS, plain(RED, RED, RED, RED), ENCODER)
+
+
+@pytest.mark.parametrize("name", ["images", "reference"])
+def test_images_that_are_no_numbers(name: str) -> None:
+    batches = {"images": plain(RED, BLUE, GREEN), "reference": plain(RED, BLUE)}
+    batches[name] = batches[name] * torch.nan
+    with pytest.raises(ValueError, match=f"^{name}: expected finite values, got"):
+        evaluate(GROUPS, batches["images"], ENCODER, batches["reference"])
+
+
+def test_a_damaged_network_is_named() -> None:
+    damaged = ImageEncoder("broken", lambda images, *_: ImageFeatures(np.full((len(images), 2), np.nan)))
+    with pytest.raises(ValueError, match="broken: expected numbers, got NaN or infinite ones: its weights are damaged"):
+        evaluate(GROUPS, plain(RED, BLUE, GREEN), ENCODER, plain(RED, BLUE), damaged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -13,6 +14,7 @@ from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.metrics.image_encoders import demo_image_encoder, inception_encoder, open_clip_image_encoder
 from models import write_open_clip
 from PIL import Image
+from safetensors.torch import save_file
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.utils import create_feature_extractor
 
@@ -111,6 +113,29 @@ def test_inception_weights_that_are_none(tmp_path: Path) -> None:
     path.write_bytes(b"no weights")
     with pytest.raises(ValueError, match=r"inception_weights: expected .* got .*weights\.pth"):
         inception_encoder(path)
+
+
+def test_inception_weights_with_code_in_them(tmp_path: Path) -> None:
+    path, ran = tmp_path / "weights.pth", tmp_path / "ran"
+
+    class Touch:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (ran,)
+
+    torch.save({"weights": Touch()}, path)
+    with pytest.raises(ValueError, match=r"inception_weights: expected .* got .*weights\.pth"):
+        inception_encoder(path)
+    assert not ran.exists()
+
+
+def test_inception_weights_as_safetensors(inception_weights: Path, tmp_path: Path) -> None:
+    state = torch.load(inception_weights, weights_only=True)
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / "weights.safetensors")
+    batch = images(1, 32, 32, 3)
+    features = inception_encoder(tmp_path / "weights.safetensors").encode(batch, None, lambda done: None).features
+    np.testing.assert_array_equal(
+        features, inception_encoder(inception_weights).encode(batch, None, lambda done: None).features
+    )
 
 
 def test_no_torch_fidelity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

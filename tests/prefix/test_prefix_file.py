@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import comfy.hooks
@@ -14,11 +16,12 @@ import numpy as np
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
+from comfyui_sage.nodes import prefix as prefix_nodes
 from comfyui_sage.nodes.prefix import LoadPrefix, SavePrefix
 from comfyui_sage.nodes.samplers import BranchKSampler
 from comfyui_sage.sage_core.conditioning.template import apply_template
 from comfyui_sage.sage_core.prefix.extend import extend_prefix
-from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
+from comfyui_sage.sage_core.prefix.file import load_prefix, prefix_state, restore_prefix, save_prefix
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
 from comfyui_sage.sage_core.serialization import read_data, write_data
@@ -146,7 +149,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     ({"sampler_name": "quantum"}, "file: sampler_name: expected one of euler.*, got 'quantum'"),
     ({"cfg": float("inf")}, "cfg: expected a finite number, got inf"),
     ({"sigmas": torch.tensor([1.0, 2.0, 0.0])}, r"sigmas: expected \[2.0, 1.0, 0.0\], got \[1.0, 2.0, 0.0\]"),
-    ({"noise": torch.zeros(1, 4, 8, 16)}, r"size of latent_image: expected \(1, 4, 8, 16\), got \(1, 4, 8, 8\)"),
+    ({"noise": torch.zeros(1, 4, 8, 16)}, r"latent_image: expected \[\(1, 4, 8, 16\)\], got \[\(1, 4, 8, 8\)\]"),
     ({"noise": torch.zeros(1, 4, 4, 4), "latent_image": torch.zeros(1, 4, 4, 4)},
      r"expected {\(1, 64\)}, got {\(1, 256\)}"),
     ({"latent_image": torch.full((1, 4, 8, 8), torch.nan)}, "latent_image: expected finite values, got 256 NaN"),
@@ -225,6 +228,58 @@ def _plain(value: Any) -> Any:
     return type(value)(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
+class TestDamage:
+    FILE = TestFormat1.FILE
+    INSTEAD = (
+        None, True, -1, 10**6, 0.5, float("nan"), "", "text", [], {}, (), (7,), ("text",), [{}], b"", torch.zeros(3),
+        torch.zeros(2, 2), torch.zeros(1, dtype=torch.uint8), torch.full((2, 4, 8, 8), torch.inf),
+    )  # fmt: skip
+
+    def changed(self, value: Any, random: Random) -> Any:
+        """The data with one change somewhere, at a random depth."""
+        pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
+        if not pairs:
+            return random.choice(self.INSTEAD)
+        at = random.randrange(len(pairs))
+        key, old = pairs[at]
+        if isinstance(old, dict | list | tuple) and random.random() < 0.8:
+            pairs[at] = key, self.changed(old, random)
+        else:
+            kinds = ([(key, random.choice(self.INSTEAD))], [], [pairs[at]] * 2, [("added", 1), pairs[at]])
+            pairs[at : at + 1] = random.choice(kinds)
+        return dict(pairs) if isinstance(value, dict) else type(value)(each for _, each in pairs)
+
+    def test_a_changed_tree_is_refused_or_what_it_says(self) -> None:
+        state, random, refused = read_data(self.FILE), Random(1), 0
+        for _ in range(500):
+            changed = self.changed(state, random)
+            try:
+                prefix = restore_prefix(changed)
+            except ValueError as error:
+                refused += 1
+                assert str(error).startswith(("file: ", "plan: ")), error
+            else:
+                changed["groups"].setdefault("shared_prompts", ())  # the first files have none
+                assert _plain(prefix_state(prefix)) == _plain(changed)
+        assert refused > 200
+
+    def test_a_flipped_bit_is_seen(self, tmp_path: Path) -> None:
+        path, random = saved(load_prefix(self.FILE), tmp_path), Random(2)
+        whole = path.read_bytes()
+        for _ in range(100):
+            damaged = bytearray(whole)
+            damaged[random.randrange(len(whole))] ^= 1 << random.randrange(8)
+            path.write_bytes(damaged)
+            with pytest.raises(ValueError, match=r"^file: expected a file of Save Prefix, got one that cannot be read"):
+                load_prefix(path)
+
+    def test_a_run_of_nan_is_not_saved(self, tmp_path: Path) -> None:
+        prefix = load_prefix(self.FILE)
+        prefix.traces[0][1].outputs[0].fill_(torch.nan)
+        with pytest.raises(ValueError, match="prefix: traces/0/1/outputs/0: expected finite values, got 512 NaN"):
+            saved(prefix, tmp_path)
+
+
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     path = saved(sample_prefix(six_prompts()), tmp_path)
     path.write_bytes(path.read_bytes()[:1000])
@@ -248,7 +303,41 @@ class TestNodes:
         assert LoadPrefix.define_schema().inputs[0].options == files
         for file in files:
             assert torch.equal(sample_branch(LoadPrefix.execute(file).args[0]), sample_branch(prefix))
-        assert LoadPrefix.fingerprint_inputs(files[0]) == paths[0].stat().st_mtime_ns
+
+    def test_a_file_that_is_written_anew_is_loaded_again(self, tmp_path: Path) -> None:
+        """It may have its old time and its old size."""
+        prefix = load_prefix(TestFormat1.FILE)
+        path = Path(SavePrefix.execute(prefix, "prefixes/cars").args[0])
+        file, time = "prefixes/cars_00001_.prefix.safetensors [output]", path.stat().st_mtime_ns
+        before = LoadPrefix.fingerprint_inputs(file)
+        assert LoadPrefix.fingerprint_inputs(file) == before
+        save_prefix(replace(prefix, cfg=prefix.cfg + 1), path)
+        os.utime(path, ns=(time, time))
+        assert LoadPrefix.fingerprint_inputs(file) != before
+
+    def test_a_number_that_is_taken_meanwhile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By another ComfyUI, after this one has looked which is free."""
+        monkeypatch.setattr(prefix_nodes, "output_path", lambda name: (tmp_path / "output", "cars", 1, ""))
+        prefix = load_prefix(TestFormat1.FILE)
+        paths = [Path(SavePrefix.execute(prefix, "cars").args[0]) for _ in range(2)]
+        assert [path.name[:10] for path in paths] == ["cars_00001", "cars_00002"]
+
+    def test_a_full_disk_leaves_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise OSError("No space left on device")
+
+        monkeypatch.setattr("comfyui_sage.sage_core.serialization.save_file", full)
+        with pytest.raises(OSError, match="prefix cannot be written to .*output/prefixes: No space left on device"):
+            SavePrefix.execute(load_prefix(TestFormat1.FILE), "prefixes/cars")
+        assert list((tmp_path / "output" / "prefixes").iterdir()) == []
+
+    def test_the_folder_is_checked_before_the_run(self, tmp_path: Path) -> None:
+        assert SavePrefix.validate_inputs("prefixes/cars") is True
+        assert SavePrefix.validate_inputs() is True, "the name comes from another node"
+        (tmp_path / "output" / "file").touch()
+        assert "file" in SavePrefix.validate_inputs("file/cars")
+        assert "inside the output folder" in SavePrefix.validate_inputs("../cars")
+        assert "filename_prefix: expected letters and signs, got '\\x00'" in SavePrefix.validate_inputs("a\0b")
 
     @pytest.mark.parametrize("file", ["../../etc/passwd", "nope.prefix.safetensors", "", "../input/x [output]"])
     def test_no_other_file_is_read(self, file: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import huggingface_hub
 import numpy as np
 import open_clip
 import pytest
@@ -70,9 +72,10 @@ class TestSentenceErrors:
 
     @pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json"])
     def test_a_part_is_missing(self, tmp_path: Path, missing: str) -> None:
+        part = {"model.safetensors": "weights are", "tokenizer.json": "tokenizer is"}[missing]
         for name in {"config.json", "model.safetensors", "tokenizer.json"} - {missing}:
             (tmp_path / name).symlink_to(minilm_folder() / name)
-        with pytest.raises(ValueError, match="encoder_model: expected a complete model, got .* cannot be loaded"):
+        with pytest.raises(ValueError, match=f"encoder_model: .* complete model, got .* where the {part} missing: put"):
             sentence_encoder(tmp_path)
 
     def test_damaged_weights(self, tmp_path: Path) -> None:
@@ -146,3 +149,104 @@ class TestOpenClipErrors:
         (tmp_path / "open_clip_config.json").write_text("{")
         with pytest.raises(ValueError, match="encoder_model: expected a complete model"):
             open_clip_encoder(tmp_path)
+
+    @pytest.mark.parametrize("config", ["[]", "{}", '{"model_cfg": []}', '{"model_cfg": {"text_cfg": null}}'])
+    def test_a_config_of_something_else(self, open_clip_folder: Path, tmp_path: Path, config: str) -> None:
+        shutil.copy(open_clip_folder / "open_clip_model.safetensors", tmp_path)
+        (tmp_path / "open_clip_config.json").write_text(config)
+        with pytest.raises(ValueError, match="encoder_model: expected a complete model.* no text_cfg in model_cfg"):
+            open_clip_encoder(tmp_path)
+
+    def test_weights_that_are_no_numbers(self, open_clip_folder: Path, tmp_path: Path) -> None:
+        weights = safetensors.torch.load_file(open_clip_folder / "open_clip_model.safetensors")
+        weights["text_projection"].fill_(torch.nan)
+        safetensors.torch.save_file(weights, tmp_path / "open_clip_model.safetensors")
+        shutil.copy(open_clip_folder / "open_clip_config.json", tmp_path)
+        with pytest.raises(ValueError, match="encoder_model: expected numbers, got NaN .* weights are damaged"):
+            open_clip_encoder(tmp_path)(["a dog"])
+
+
+class _Touch:
+    """As a pickle, it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+class TestNoCodeRuns:
+    """A model folder is data. Nothing in it runs, and nothing that it names is fetched."""
+
+    CODE = "from pathlib import Path\nPath(__file__).with_name('ran').touch()\nclass Any: pass\n"
+
+    @pytest.fixture
+    def folder(self, open_clip_folder: Path, tmp_path: Path) -> Path:
+        folder = shutil.copytree(open_clip_folder, tmp_path / "model")
+        (folder / "code.py").write_text(self.CODE)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(minilm_folder() / name, folder)
+        return folder
+
+    def text_config(self, folder: Path, **more: Any) -> None:
+        path = folder / "open_clip_config.json"
+        config = json.loads(path.read_text())
+        config["model_cfg"]["text_cfg"] |= more
+        path.write_text(json.dumps(config))
+
+    def test_code_of_a_tokenizer(self, folder: Path) -> None:
+        self.text_config(folder, hf_tokenizer_name="x", tokenizer_kwargs={"trust_remote_code": True})
+        (folder / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["code.Any", null]}}')
+        with pytest.raises(ValueError, match="asks to run code: 'trust_remote_code' in open_clip_config.json"):
+            open_clip_encoder(folder)
+        self.text_config(folder, tokenizer_kwargs={})
+        with pytest.raises(ValueError, match="asks to run code: 'auto_map' in tokenizer_config.json"):
+            open_clip_encoder(folder)
+        assert not list(folder.rglob("ran"))
+
+    def test_code_of_a_sentence_model(self, tmp_path: Path) -> None:
+        shutil.copytree(minilm_folder(), tmp_path, dirs_exist_ok=True)
+        config = json.loads((tmp_path / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "code.Any"}}))
+        (tmp_path / "code.py").write_text(self.CODE)
+        with pytest.raises(ValueError, match="encoder_model: .*asks to run code: 'auto_map' in config.json"):
+            sentence_encoder(tmp_path)
+        assert not list(tmp_path.rglob("ran"))
+
+    @pytest.mark.parametrize("name", ["open_clip_pytorch_model.bin", "model.pth"])
+    def test_pickled_weights_are_not_opened(self, folder: Path, name: str) -> None:
+        (folder / "open_clip_model.safetensors").unlink()
+        torch.save({"weights": _Touch(folder / "ran")}, folder / name)
+        with pytest.raises(ValueError, match=f"weights are missing: put a .safetensors .*{name} can hold code"):
+            open_clip_encoder(folder)
+        assert not (folder / "ran").exists()
+
+    def test_pickled_weights_beside_safe_ones(self, folder: Path) -> None:
+        (folder / "open_clip_model.safetensors").rename(folder / "weights.safetensors")
+        torch.save({"weights": _Touch(folder / "ran")}, folder / "open_clip_pytorch_model.bin")
+        assert_unit_rows(open_clip_encoder(folder)(["a dog"]), 1)
+        assert not (folder / "ran").exists()
+
+    def test_nothing_is_fetched(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As for a user, who has not set HF_HUB_OFFLINE."""
+        asked: list[Any] = []
+        monkeypatch.setattr("socket.getaddrinfo", lambda *args, **kwargs: asked.append(args))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        (folder / "tokenizer.json").unlink()
+        self.text_config(folder, hf_tokenizer_name="org/tokenizer", hf_model_name="org/text-model")
+        with pytest.raises(ValueError, match="needs the config.json and the tokenizer of org/text-model and org"):
+            open_clip_encoder(folder)
+        assert asked == [] and not huggingface_hub.constants.HF_HUB_OFFLINE
+
+    def test_a_text_tower_in_the_folder(self, folder: Path) -> None:
+        """Its config and its tokenizer are there; the name is only where they came from."""
+        sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+        (folder / "config.json").write_text(json.dumps({"model_type": "roberta", "vocab_size": 31000, **sizes}))
+        self.text_config(folder, hf_tokenizer_name="org/name", hf_model_name="org/name", hf_pooler_type="mean_pooler")
+        config = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+        text = {**config["text_cfg"], "hf_model_name": str(folder), "hf_model_pretrained": False}
+        model = open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_text=False, text_cfg=text)
+        weights = {name: weight.clone() for name, weight in model.state_dict().items()}
+        safetensors.torch.save_file(weights, folder / "open_clip_model.safetensors")
+        assert_unit_rows(open_clip_encoder(folder)(["a dog", "a cat"]), 2)

@@ -1,4 +1,10 @@
-/** @typedef {{fetchApi(route: string, options?: RequestInit): Promise<Response>}} Api the page's api */
+/**
+ * @typedef {{
+ *   fetchApi(route: string, options?: RequestInit): Promise<Response>,
+ *   clientId?: string,
+ *   initialClientId?: string | null,
+ * }} Api the page's api
+ */
 
 /**
  * Posts JSON and gives the JSON of the response. An error has the server's own text.
@@ -15,13 +21,15 @@ export async function postJson(api, route, body) {
 }
 
 /**
- * What the server remembers of a workflow's nodes; an empty list if it reports an error.
+ * What the server remembers of the runs of this page; an empty list if it reports an error.
  *
  * @param {Api} api
  * @param {string} route
- * @param {string} workflow its id
  */
-export async function fetchRemembered(api, route, workflow) {
-  const response = await api.fetchApi(`${route}?${new URLSearchParams({ workflow })}`);
+export async function fetchRemembered(api, route) {
+  const response = await api.fetchApi(`${route}?${new URLSearchParams({ client: clientId(api) })}`);
   return response.ok ? response.json() : [];
 }
+
+/** The id of this page, also before it is connected. @param {Api} api */
+export const clientId = (api) => api.clientId ?? api.initialClientId ?? "";

@@ -15,7 +15,7 @@ const COLOURS = {
  *
  * @typedef {import("./loss_chart.js").Line} Line
  * @typedef {import("./run_summary.js").Progress & {
- *   workflow: string, node: string, rate: number | null, lines: Line[], samples: string | null,
+ *   run: string, node: string, rate: number | null, lines: Line[], samples: string | null,
  * }} Run
  */
 
