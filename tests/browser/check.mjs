@@ -11,6 +11,7 @@ import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
 import { example, names, withBlueprint } from "./examples.mjs";
 import { GroupsPanelUser, changeGroups, findPins, groupingOnly, reloadPage } from "./groups_panel.mjs";
+import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
@@ -153,6 +154,11 @@ async function checkShareHere(renderer, problems) {
   await inTab("share_here", renderer, "end", use, problems);
 }
 
+/** The sizes of new nodes. */
+async function checkSizes(renderer, problems) {
+  await inTab("sizes", renderer, "end", (page, shot) => measureNodes(page, shot, problems), problems);
+}
+
 /** Calls `use` with a new tab and gives what it returns. Every message on the console is a problem. */
 async function inTab(name, renderer, moment, use, problems) {
   await server.changeSettings({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
@@ -184,6 +190,7 @@ fs.mkdirSync(folder, { recursive: true });
 await check("the server lists the workflows with their thumbnails", templatesAreListed);
 const browser = await launch();
 for (const renderer of renderers) {
+  await check(`node sizes, ${renderer}`, (problems) => checkSizes(renderer, problems));
   await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
