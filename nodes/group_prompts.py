@@ -119,7 +119,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                    "encoder_model": encoder_model, "compare": compare}  # fmt: skip
         keep_grouping(cls.hidden, run, made_of)
         report, image = grouping_report(groups), similarity_image(groups)
-        return io.NodeOutput(groups, report, image, ui={"sage_groups": [run]})
+        return io.NodeOutput(groups, report, image, ui={"sage_groups": [{**run, "made_of": made_of}]})
 
 
 NODES = [SemanticGroupPrompts]

@@ -2,7 +2,9 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { settingsOf } from "./graphs/settings_of.js";
 import { addPanelElement, addStylesheet, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
+import { allNodes, onGraphChange, onNodeError } from "./panels/run_events.js";
 import { SamplingPanel } from "./panels/sampling_panel.js";
 import { fetchRemembered, postJson } from "./panels/server_requests.js";
 import { TrainingPanel } from "./panels/training_panel.js";
@@ -14,7 +16,9 @@ import { TrainingPanel } from "./panels/training_panel.js";
  * @typedef {{workflow: string, node: string}} NodeAddress
  * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} RunState
  * @typedef {NodeAddress & RunState} Run
- * @typedef {{element: HTMLElement, show(run: RunState): void}} Panel
+ * @typedef {{
+ *   element: HTMLElement, show(run: RunState): void, showError(message: string): void, markOld(old: boolean): void,
+ * }} Panel
  */
 
 const makeSamplingPanel = () => new SamplingPanel();
@@ -31,6 +35,9 @@ const PANELS = {
 const panels = new WeakMap();
 /** The last run of each node, by `keyOf`. @type {Map<string, Run>} */
 const runs = new Map();
+
+/** The settings of each node's last run that began while the page was open. @type {WeakMap<object, string>} */
+const settingsOfRun = new WeakMap();
 
 const SHOW_PANELS = "SAGE.RunningPanels";
 /** @type {import("@comfyorg/comfyui-frontend-types").ComfyExtension["settings"]} */
@@ -91,6 +98,23 @@ api.addEventListener("sage.progress", ({ detail }) => applyUpdate(/** @type {Run
 api.addEventListener("b_preview_with_metadata", (event) => {
   if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();
 });
+
+/** Says on a node's panel whether it is older than the settings. @param {import("./panels/comfy_nodes.js").GraphNode} node */
+function markOld(node) {
+  const ran = settingsOfRun.get(node);
+  if (ran !== undefined) panels.get(node)?.markOld(ran !== settingsOf(node));
+}
+
+// At the time when the run is queued: the user may change settings while it waits.
+api.addEventListener("promptQueued", () => {
+  for (const node of allNodes(app)) {
+    if (!panels.has(node)) continue;
+    settingsOfRun.set(node, settingsOf(node));
+    markOld(node);
+  }
+});
+onGraphChange(app, api, markOld);
+onNodeError(app, api, (node, message) => panels.get(node)?.showError(message));
 
 addStylesheet();
 app.registerExtension({

@@ -10,7 +10,7 @@ import path from "node:path";
 import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
 import { example, names, withBlueprint } from "./examples.mjs";
-import { GroupsPanelUser, changeGroups, findPins, groupingOnly, reloadPage } from "./groups_panel.mjs";
+import { GroupsPanelUser, changeGroups, findPins, groupingOnly, readError, reloadPage } from "./groups_panel.mjs";
 import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
@@ -112,6 +112,13 @@ async function checkPanel(renderer, problems) {
   await inTab("panel", renderer, "second", second, problems);
 }
 
+/** An error of a run, on the panel of the node. The page reports it, too: that is no problem here. */
+async function checkError(renderer, problems) {
+  const workflow = groupingOnly(example("sage_text_to_image"));
+  const use = (page, shot) => readError(new GroupsPanelUser(page, renderer), workflow, shot, problems);
+  await inTab("error", renderer, "end", use, []);
+}
+
 /** The panel of a sampling node: during a run, after another workflow was open, and after a reload. */
 async function checkSampling(renderer, problems) {
   await server.post("/free", { free_memory: true });
@@ -192,6 +199,7 @@ const browser = await launch();
 for (const renderer of renderers) {
   await check(`node sizes, ${renderer}`, (problems) => checkSizes(renderer, problems));
   await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
+  await check(`error on a panel, ${renderer}`, (problems) => checkError(renderer, problems));
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
   await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
