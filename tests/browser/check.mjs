@@ -18,10 +18,11 @@ import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
 import { ShareHereUser, useShareHere } from "./share_here.mjs";
 
-// How many images each workflow saves. The first one saves 24 images and the grid.
+// How many images each workflow saves. The first one saves 24 images and the grid. Others need a model of the user.
 const IMAGES = {
-  "Try SAGE (no download)": 25, "Train a SAGE LoRA": 1, sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24,
-  "Share Sampling (any sampler)": 10, "Share Sampling, second pass": 1,
+  "1 Try SAGE (no download)": 25, "3 One node (SAGE KSampler)": 24, "4 Two nodes (prefix and branch)": 24,
+  "5 Custom sampler (SAGE Guider)": 24, "6 Share Sampling (any sampler)": 10, "7 Share Sampling, second pass": 1,
+  "8 Train a SAGE LoRA": 1,
 };
 
 const [url, folder, ...renderers] = process.argv.slice(2);
@@ -63,7 +64,7 @@ async function templatesAreListed(problems) {
 /** Opens, inspects and runs a workflow in a tab of its own. */
 async function runWorkflow(name, renderer, problems) {
   // Whether to sample again. To save time, most workflows are sampled only with the first renderer.
-  const fresh = renderer === renderers[0] || name === "sage_text_to_image";
+  const fresh = renderer === renderers[0] || name === "4 Two nodes (prefix and branch)";
   if (fresh) await server.post("/free", { free_memory: true });
   await server.changeSettings({
     "Comfy.TutorialCompleted": false, "Comfy.VueNodes.Enabled": renderer === "vue", "Comfy.Execution.PreviewMethod": "latent2rgb",
@@ -99,9 +100,19 @@ async function runWorkflow(name, renderer, problems) {
   }
 }
 
+/** Opens a workflow whose model is the user's own. What the page says of the missing file is no problem. */
+async function loadWorkflow(name, renderer, problems) {
+  const file = example(name);
+  const use = async (page) => {
+    await page.load(file);
+    problems.push(...layoutProblems(await page.boxes()), ...differences(file, await page.saved()));
+  };
+  await inTab(name, renderer, "end", use, []);
+}
+
 /** Groups, thresholds and pins on the groups panel. The saved workflow is then opened in a second tab. */
 async function checkPanel(renderer, problems) {
-  const workflow = groupingOnly(example("sage_text_to_image"));
+  const workflow = groupingOnly(example("4 Two nodes (prefix and branch)"));
   const first = (page, shot) => changeGroups(new GroupsPanelUser(page, renderer), workflow, shot, problems);
   const changed = await inTab("panel", renderer, "first", first, problems);
   const second = async (page, shot) => {
@@ -114,7 +125,7 @@ async function checkPanel(renderer, problems) {
 
 /** An error of a run, on the panel of the node. The page reports it, too: that is no problem here. */
 async function checkError(renderer, problems) {
-  const workflow = groupingOnly(example("sage_text_to_image"));
+  const workflow = groupingOnly(example("4 Two nodes (prefix and branch)"));
   const use = (page, shot) => readError(new GroupsPanelUser(page, renderer), workflow, shot, problems);
   await inTab("error", renderer, "end", use, []);
 }
@@ -123,27 +134,27 @@ async function checkError(renderer, problems) {
 async function checkSampling(renderer, problems) {
   await server.post("/free", { free_memory: true });
   await server.changeSettings({ "Comfy.Execution.PreviewMethod": "latent2rgb" });
-  const [workflow, other] = ["sage_ksampler", "sage_text_to_image"].map(example);
+  const [workflow, other] = ["3 One node (SAGE KSampler)", "4 Two nodes (prefix and branch)"].map(example);
   const use = (page, shot) => watchSampling(new ProgressPanelUser(page), workflow, other, shot, problems);
   await inTab("sampling", renderer, "end", use, problems);
 }
 
 /** The panel of a training, and its button that ends the training. */
 async function checkTraining(renderer, problems) {
-  const workflow = endlessTraining(example("Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
+  const workflow = endlessTraining(example("8 Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
   const use = (page, shot) => endTraining(new ProgressPanelUser(page), workflow, shot, problems);
   await inTab("training", renderer, "end", use, problems);
 }
 
 /** The pack's settings in ComfyUI's settings dialog. */
 async function checkSettings(renderer, problems) {
-  const use = (page, shot) => useSettings(new ProgressPanelUser(page), example("sage_ksampler"), shot, problems);
+  const use = (page, shot) => useSettings(new ProgressPanelUser(page), example("3 One node (SAGE KSampler)"), shot, problems);
   await inTab("settings", renderer, "end", use, problems);
 }
 
 /** Graphs from before the samplers had some of their inputs. */
 async function checkSavedGraphs(renderer, problems) {
-  const files = ["sage_text_to_image", "sage_ksampler", "sage_custom_sampler"].map((name) => [name, example(name)]);
+  const files = ["4 Two nodes (prefix and branch)", "3 One node (SAGE KSampler)", "5 Custom sampler (SAGE Guider)"].map((name) => [name, example(name)]);
   const workflows = { ...Object.fromEntries(files), "a workflow with the blueprint": withBlueprint() };
   const use = (page, shot) => useSavedGraphs(new SavedGraphsUser(page, renderer), workflows, shot, problems);
   await inTab("saved", renderer, "end", use, problems);
@@ -208,8 +219,9 @@ for (const renderer of renderers) {
   await check(`share here, ${renderer}`, (problems) => checkShareHere(renderer, problems));
 }
 for (const name of names) {
+  const use = name in IMAGES ? runWorkflow : loadWorkflow;
   for (const renderer of renderers) {
-    await check(`${name}, ${renderer}`, (problems) => runWorkflow(name, renderer, problems));
+    await check(`${name}, ${renderer}`, (problems) => use(name, renderer, problems));
   }
 }
 await browser.close();
