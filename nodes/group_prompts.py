@@ -23,7 +23,7 @@ from .graph import output_type, place_in_graph
 from .grouping_inputs import compare_input, encoder_model_input, threshold_inputs
 from .list_inputs import takes_lists
 from .prompt_inputs import NO_FILE, all_prompts, file_fingerprint, prompt_file_input, prompts_input
-from .sockets import CATEGORY, Groups
+from .sockets import CATEGORY, Groups, searched_as
 
 
 class SemanticGroupPrompts(io.ComfyNode):
@@ -33,6 +33,9 @@ class SemanticGroupPrompts(io.ComfyNode):
             node_id="SageSemanticGroupPrompts",
             display_name="Semantic Group Prompts",
             category=CATEGORY,
+            **searched_as(
+                "sage", "prompt list", "multiple prompts", "batch prompts", "wildcard", "similar prompts", "clusters"
+            ),
             description=(
                 "Encodes a list of prompts and puts those that mean nearly the same into groups. A SAGE sampler then "
                 "runs the first steps once per group."
@@ -116,7 +119,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                    "encoder_model": encoder_model, "compare": compare}  # fmt: skip
         keep_grouping(cls.hidden, run, made_of)
         report, image = grouping_report(groups), similarity_image(groups)
-        return io.NodeOutput(groups, report, image, ui={"sage_groups": [run]})
+        return io.NodeOutput(groups, report, image, ui={"sage_groups": [{**run, "made_of": made_of}]})
 
 
 NODES = [SemanticGroupPrompts]

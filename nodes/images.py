@@ -26,7 +26,7 @@ from .graph import output_type, place_in_graph
 from .image_saver import ImageSaver
 from .output_path import prefix_refusal
 from .samplers import branch_inputs, report_output
-from .sockets import CATEGORY, Groups
+from .sockets import CATEGORY, Groups, searched_as
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class ComparisonGrid(io.ComfyNode):
             node_id="SageComparisonGrid",
             display_name="SAGE Comparison Grid",
             category=CATEGORY,
+            **searched_as("xy plot", "image grid", "contact sheet", "compare images"),
             description=(
                 "All images in one picture: each group in a frame of its own colour, each image below its prompt. "
                 "Prompts that were rendered in several ways are side by side."
@@ -100,6 +101,7 @@ class SaveImages(io.ComfyNode):
             node_id="SageSaveImages",
             display_name="SAGE Save Images",
             category=CATEGORY,
+            **searched_as("save batch", "file per prompt"),
             description=(
                 "Saves every image as a PNG, named after its prompt. The metadata has the image's own prompt, group, "
                 "seed and settings, so that galleries show the right prompt. It also has the workflow."
@@ -145,6 +147,7 @@ class BranchSave(io.ComfyNode):
             node_id="SageBranchSave",
             display_name="SAGE Branch and Save",
             category=CATEGORY,
+            **searched_as("save batch", "file per prompt"),
             description=(
                 "Branch KSampler, VAE Decode and SAGE Save Images in one node, for long lists. Every image is saved "
                 "as soon as it is finished, and its memory is freed. A stopped run keeps the images that it has "

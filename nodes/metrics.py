@@ -19,7 +19,7 @@ from ..sage_core.metrics.image_encoders import (
 from ..sage_core.metrics.report import evaluation_plot, evaluation_report
 from ..sage_core.validation import check_choice
 from .encoder_folder import FOLDER, encoder_model
-from .sockets import CATEGORY, Groups
+from .sockets import CATEGORY, Groups, searched_as
 
 SCORERS = ("demo", "open_clip")
 
@@ -40,6 +40,7 @@ class Metrics(io.ComfyNode):
             node_id="SageMetrics",
             display_name="SAGE Metrics",
             category=CATEGORY,
+            **searched_as("clip score", "compare images", "similarity of images"),
             description=(
                 "Measures how well images fit their prompts, how different the images of a group are, and how far "
                 "all images are from reference images. Nothing is downloaded."

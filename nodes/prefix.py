@@ -21,7 +21,7 @@ from .file_state import file_state
 from .list_inputs import takes_lists
 from .output_path import output_path
 from .prompt_inputs import LIST_TIP
-from .sockets import CATEGORY, Groups, Prefix
+from .sockets import CATEGORY, Groups, Prefix, searched_as
 
 
 class AddPrompts(io.ComfyNode):
@@ -31,6 +31,7 @@ class AddPrompts(io.ComfyNode):
             node_id="SageAddPrompts",
             display_name="Add Prompts",
             category=CATEGORY,
+            **searched_as("more prompts", "append prompts"),
             description=(
                 "Adds prompts to shared steps that have already run. Each new prompt continues from the group that "
                 "it is most similar to, so it costs its own branch only."

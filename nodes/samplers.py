@@ -14,7 +14,7 @@ from ..sage_core.sampling.ksampler import sample, sample_branch, sample_prefix
 from ..sage_core.sampling.latent_rows import LATENT_ROWS
 from ..sage_core.sharing.correction_plan import CORRECTIONS
 from ..sage_core.sharing.share_modes import SHARE_MODES
-from .sockets import CATEGORY, Groups, Prefix
+from .sockets import CATEGORY, Groups, Prefix, searched_as
 
 
 def _model() -> io.Model.Input:
@@ -172,6 +172,7 @@ class OneNodeKSampler(io.ComfyNode):
             node_id="SageKSampler",
             display_name="SAGE KSampler",
             category=CATEGORY,
+            **searched_as("multiple prompts", "batch prompts", "prompt list sampler"),
             description="Shared KSampler Prefix and Branch KSampler in one node.",
             inputs=[*ksampler_inputs(), *_sharing_inputs()],
             outputs=_row_outputs(),
@@ -191,6 +192,7 @@ class Guider(io.ComfyNode):
             node_id="SageGuider",
             display_name="SAGE Guider",
             category=CATEGORY,
+            **searched_as("multiple prompts", "batch prompts"),
             description="Shared sampling for SamplerCustomAdvanced: any sampler, any sigmas, any noise.",
             inputs=[_model(), _groups(), _negative(), _cfg(), *_sharing_inputs()],
             outputs=[io.Guider.Output(tooltip="For SamplerCustomAdvanced.")],

@@ -19,7 +19,7 @@ from .encoder_folder import FOLDER, load_embedder
 from .grouping_inputs import compare_input, encoder_model_input, threshold_inputs
 from .list_inputs import takes_lists
 from .samplers import correction_input, latent_rows_input, share_input, share_mode_input
-from .sockets import CATEGORY, Groups
+from .sockets import CATEGORY, Groups, searched_as
 
 # What measures how similar prompts are; "own" is what the samplers call clip.
 _ENCODERS = {"own": "clip", "sentence": "sentence", "open_clip": "open_clip"}
@@ -32,6 +32,7 @@ class ShareSampling(io.ComfyNode):
             node_id="SageShare",
             display_name="Share Sampling",
             category=CATEGORY,
+            **searched_as("sage", "multiple prompts", "batch prompts", "prompt list", "similar prompts", "storyboard"),
             description=(
                 "Goes before any sampler. Takes a list of conditionings, one per prompt, from any encoder nodes, and "
                 "gives the sampler one of each. The sampler then renders all prompts, and similar prompts share steps."

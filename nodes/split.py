@@ -9,7 +9,7 @@ from comfy_execution.graph import ExecutionBlocker
 
 from ..sage_core.grouping.prompt_groups import check_groups
 from ..sage_core.split import split_images, split_latent
-from .sockets import CATEGORY, Groups
+from .sockets import CATEGORY, Groups, searched_as
 
 
 class SplitByPrompt(io.ComfyNode):
@@ -19,6 +19,7 @@ class SplitByPrompt(io.ComfyNode):
             node_id="SageSplitByPrompt",
             display_name="Split by Prompt",
             category=CATEGORY,
+            **searched_as("split batch", "unbatch", "second pass"),
             description=(
                 "Splits what was sampled into one part per prompt. Everything that you connect after it runs once per "
                 "prompt: a second sampler with the right prompt, Create Video, Save Image."

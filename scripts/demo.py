@@ -18,7 +18,7 @@ from comfyui_server import Graph, Server, ServerError, has_cuda, serve
 from install_comfyui import REPO
 from workflow_to_api import saves_grid, to_api
 
-WORKFLOW = REPO / "example_workflows" / "Try SAGE (no download).json"
+WORKFLOW = REPO / "example_workflows" / "1 Try SAGE (no download).json"
 OUTPUT = REPO / "demo_output"
 UNITS = {
     "SageSemanticGroupPrompts": "prompts",

@@ -60,7 +60,9 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="the folder of ComfyUI")
     parser.add_argument("names", nargs="*", help="of workflows; all of them if none is given")
     args = parser.parse_args()
-    chosen = [WORKFLOWS / f"{name}.json" for name in args.names] or sorted(WORKFLOWS.glob("*.json"))
+    chosen = [WORKFLOWS / f"{name}.json" for name in args.names] or [
+        workflow for workflow in sorted(WORKFLOWS.glob("*.json")) if "SageDemoModel" in workflow.read_text("utf-8")
+    ]
     with tempfile.TemporaryDirectory() as folder, serve(args.root, Path(sys.executable), Path(folder)) as server:
         for workflow in chosen:
             target = workflow.with_suffix(".jpg")

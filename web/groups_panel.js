@@ -3,6 +3,7 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
+import { onGraphChange, onNodeError } from "./panels/run_events.js";
 import { GroupsPanel } from "./panels/groups_panel.js";
 import { fetchRemembered, postJson } from "./panels/server_requests.js";
 
@@ -66,6 +67,9 @@ function nodeByLocator(locator) {
   const root = rootGraph(app);
   return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
 }
+
+onNodeError(app, api, (node, message) => panels.get(node)?.showError(message));
+onGraphChange(app, api, (node) => panels.get(node)?.renderSummary());
 
 addStylesheet();
 app.registerExtension({

@@ -2,20 +2,24 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { settingsOf } from "./graphs/settings_of.js";
 import { addPanelElement, addStylesheet, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
 import { isOfOpenTab, watchTabs } from "./panels/queued_from.js";
+import { allNodes, onGraphChange, onNodeError } from "./panels/run_events.js";
 import { SamplingPanel } from "./panels/sampling_panel.js";
 import { clientId, fetchRemembered, postJson } from "./panels/server_requests.js";
 import { TrainingPanel } from "./panels/training_panel.js";
 
 /**
- * An update names a run (ComfyUI's prompt_id) and a node and what is new of its run; what it does not name stays as it was. The updates of a node
- * together are its state.
+ * An update names a run (ComfyUI's prompt_id), a node, and what is new of its run; what it does not name stays as it
+ * was. The updates of a node together are its state.
  *
  * @typedef {{run: string, node: string}} NodeAddress
  * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} RunState
  * @typedef {NodeAddress & RunState} Run
- * @typedef {{element: HTMLElement, show(run: RunState): void}} Panel
+ * @typedef {{
+ *   element: HTMLElement, show(run: RunState): void, showError(message: string): void, markOld(old: boolean): void,
+ * }} Panel
  */
 
 const makeSamplingPanel = () => new SamplingPanel();
@@ -33,6 +37,9 @@ const panels = new WeakMap();
 /** What ran last, by `keyOf`, the latest last. @type {Map<string, Run>} */
 const runs = new Map();
 const MOST_RUNS = 64; // as many as the server remembers
+
+/** The settings of each node's last run that began while the page was open. @type {WeakMap<object, string>} */
+const settingsOfRun = new WeakMap();
 
 const SHOW_PANELS = "SAGE.RunningPanels";
 /** @type {import("@comfyorg/comfyui-frontend-types").ComfyExtension["settings"]} */
@@ -101,6 +108,24 @@ api.addEventListener("b_preview_with_metadata", (event) => {
 watchTabs(api, app, showAll, () => {
   restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
 });
+
+/** Says on a node's panel whether it is older than the settings. @param {import("./panels/comfy_nodes.js").GraphNode} node */
+function markOld(node) {
+  const ran = settingsOfRun.get(node);
+  if (ran !== undefined) panels.get(node)?.markOld(ran !== settingsOf(node));
+}
+
+// At the time when the run is queued: the user may change settings while it waits.
+api.addEventListener("promptQueued", () => {
+  for (const node of allNodes(app)) {
+    if (!panels.has(node)) continue;
+    settingsOfRun.set(node, settingsOf(node));
+    markOld(node);
+  }
+});
+onGraphChange(app, api, markOld);
+onNodeError(app, api, (node, message) => panels.get(node)?.showError(message));
+
 addStylesheet();
 app.registerExtension({
   name: "SAGE.RunningPanels",

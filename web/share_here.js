@@ -9,15 +9,12 @@ import { undoable } from "./panels/comfy_nodes.js";
 
 const COMMAND = "SAGE.ShareHere";
 const LABEL = "Share sampling here";
-/** With these widths and heights titles and some prompts can be read. @type {Record<string, [number, number]>} */
-const SMALLEST = { SagePromptList: [400, 320], SageShare: [340, 0], SageSplitByPrompt: [300, 0] };
+const LEAST_WIDTH = 300; // titles can be read, and Nodes 2.0 does not make nodes wider
 
 /** A node in no graph yet. @param {string} type */
 function create(type) {
   const node = window.LiteGraph.createNode(type);
-  const [width, height] = node.computeSize();
-  const [least, lowest] = SMALLEST[type];
-  node.setSize([Math.max(width, least), Math.max(height, lowest)]);
+  node.setSize([Math.max(node.size[0], LEAST_WIDTH), node.size[1]]);
   return node;
 }
 

@@ -29,4 +29,12 @@ def group_colour(number: int, size: int) -> Colour:
 
 def hex_colour(number: int, size: int) -> str:
     """The colour of a group as pages write it, such as "#0072b2"."""
-    return "#{:02x}{:02x}{:02x}".format(*group_colour(number, size))
+    return _hex(group_colour(number, size))
+
+
+def _hex(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
+# The colours of groups by number, before they repeat.
+HEX_COLOURS = tuple(map(_hex, _GROUPS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -17,7 +17,7 @@ from ..grouping.prompt_groups import PromptGroups
 from ..grouping.repeats import first_indices
 from ..grouping.report import SHARE, predicted_saving
 from ..grouping.threshold import THRESHOLD_MODES
-from ..images.palette import hex_colour
+from ..images.palette import HEX_COLOURS, hex_colour
 from ..prompts.differences import labels
 from ..validation import check_choice
 
@@ -25,7 +25,7 @@ from ..validation import check_choice
 _MOST_PROMPTS, _MOST_CHARACTERS = 2_000, 500_000
 # Characters of a prompt on a card, until it is opened.
 _LABEL = 80
-# Of the dendrogram: more are too thin to see.
+# Of the dendrogram: more are too thin to see. Of more prompts, the most similar ones are one leaf together.
 _MOST_LEAVES = 200
 # Kept at most: runs, and bytes of all their embeddings.
 _MOST_RUNS, _MOST_BYTES = 8, 64 * 2**20
@@ -152,21 +152,31 @@ def dendrogram(prompts: tuple[str, ...], embeddings: np.ndarray) -> dict[str, An
         embeddings: (N, D), unit rows.
 
     Returns:
-        leaves: the index of each distinct prompt (of equal ones the first), from left to right. merges: of every
-        cluster the first and the last leaf, and the similarity of its loosest pair; larger clusters come before those
-        in them. None where there is nothing to join, or too much to draw.
+        leaves: the index of each distinct prompt (of equal ones the first), from left to right; of prompts that are one
+        leaf, the first. sizes: the prompts of each leaf. merges: of every cluster the first and the last leaf, and the
+        similarity of its loosest pair; larger clusters come before those in them. None where there is nothing to join.
     """
     first = first_indices(prompts)
-    if not 2 <= len(first) <= _MOST_LEAVES:
+    if len(first) < 2:
         return None
     rows = [first[text] for text in sorted(first)]  # `cluster_prompts` groups them in this order
     clusters = [({rows[at] for at in cluster}, loosest) for cluster, loosest in Dendrogram(embeddings[rows]).clusters()]
+    clusters.sort(key=lambda cluster: cluster[1])  # stable: the larger ones still come first
+    drawn, joined = clusters[: _MOST_LEAVES - 1], clusters[_MOST_LEAVES - 1 :]
+    leaf_of = {row: row for row in rows}
+    for cluster, _ in reversed(joined):
+        leaf_of |= dict.fromkeys(cluster, min(cluster))
+    sizes = Counter(leaf_of.values())
     # Leaves are sorted by the first prompts of the clusters around them, so that a cluster's leaves are neighbours.
-    firsts = [(cluster, min(cluster)) for cluster, _ in clusters]
-    leaves = sorted(rows, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])
+    firsts = [(cluster, min(cluster)) for cluster, _ in drawn]
+    leaves = sorted(sizes, key=lambda row: [*(least for cluster, least in firsts if row in cluster), row])
     place = {row: at for at, row in enumerate(leaves)}
-    spans = [(sorted(place[row] for row in cluster), loosest) for cluster, loosest in clusters]
-    return {"leaves": leaves, "merges": [(span[0], span[-1], loosest) for span, loosest in spans]}
+    spans = [(sorted(place[leaf_of[row]] for row in cluster), loosest) for cluster, loosest in drawn]
+    return {
+        "leaves": leaves,
+        "sizes": [sizes[row] for row in leaves],
+        "merges": [(span[0], span[-1], loosest) for span, loosest in spans],
+    }
 
 
 def groups_payload(
@@ -177,7 +187,7 @@ def groups_payload(
     Returns:
         threshold: the one it was made with. share, saved: the fraction of the steps that is shared by default, and the
         fraction of the evaluations that this saves. groups: the members, colour, and similarity of the tightest and the
-        loosest pair of each.
+        loosest pair of each. colours: of groups by number, from the first again after the last.
     """
     groups = []
     for number, members in enumerate(partition):
@@ -185,4 +195,4 @@ def groups_payload(
         colour = hex_colour(number, len(members))
         groups.append({"members": members, "colour": colour, "tightest": tightest, "loosest": loosest})
     saved = predicted_saving(prompts, len(partition), share=SHARE)
-    return {"threshold": threshold, "share": SHARE, "saved": saved, "groups": groups}
+    return {"threshold": threshold, "share": SHARE, "saved": saved, "groups": groups, "colours": list(HEX_COLOURS)}

@@ -10,17 +10,19 @@ import path from "node:path";
 import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
 import { example, names, withBlueprint } from "./examples.mjs";
-import { GroupsPanelUser, changeGroups, findPins, groupingOnly, reloadPage } from "./groups_panel.mjs";
+import { GroupsPanelUser, changeGroups, findPins, groupingOnly, readError, reloadPage } from "./groups_panel.mjs";
+import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
 import { ShareHereUser, useShareHere } from "./share_here.mjs";
 
-// How many images each workflow saves. The first one saves 24 images and the grid.
+// How many images each workflow saves. The first one saves 24 images and the grid. Others need a model of the user.
 const IMAGES = {
-  "Try SAGE (no download)": 25, "Train a SAGE LoRA": 1, sage_text_to_image: 24, sage_ksampler: 24, sage_custom_sampler: 24,
-  "Share Sampling (any sampler)": 10, "Share Sampling, second pass": 1,
+  "1 Try SAGE (no download)": 25, "3 One node (SAGE KSampler)": 24, "4 Two nodes (prefix and branch)": 24,
+  "5 Custom sampler (SAGE Guider)": 24, "6 Share Sampling (any sampler)": 10, "7 Share Sampling, second pass": 1,
+  "8 Train a SAGE LoRA": 1,
 };
 
 const [url, folder, ...renderers] = process.argv.slice(2);
@@ -62,7 +64,7 @@ async function templatesAreListed(problems) {
 /** Opens, inspects and runs a workflow in a tab of its own. */
 async function runWorkflow(name, renderer, problems) {
   // Whether to sample again. To save time, most workflows are sampled only with the first renderer.
-  const fresh = renderer === renderers[0] || name === "sage_text_to_image";
+  const fresh = renderer === renderers[0] || name === "4 Two nodes (prefix and branch)";
   if (fresh) await server.post("/free", { free_memory: true });
   await server.changeSettings({
     "Comfy.TutorialCompleted": false, "Comfy.VueNodes.Enabled": renderer === "vue", "Comfy.Execution.PreviewMethod": "latent2rgb",
@@ -98,9 +100,19 @@ async function runWorkflow(name, renderer, problems) {
   }
 }
 
+/** Opens a workflow whose model is the user's own. What the page says of the missing file is no problem. */
+async function loadWorkflow(name, renderer, problems) {
+  const file = example(name);
+  const use = async (page) => {
+    await page.load(file);
+    problems.push(...layoutProblems(await page.boxes()), ...differences(file, await page.saved()));
+  };
+  await inTab(name, renderer, "end", use, []);
+}
+
 /** Groups, thresholds and pins on the groups panel. The saved workflow is then opened in a second tab. */
 async function checkPanel(renderer, problems) {
-  const workflow = groupingOnly(example("sage_text_to_image"));
+  const workflow = groupingOnly(example("4 Two nodes (prefix and branch)"));
   const first = (page, shot) => changeGroups(new GroupsPanelUser(page, renderer), workflow, shot, problems);
   const changed = await inTab("panel", renderer, "first", first, problems);
   const second = async (page, shot) => {
@@ -111,30 +123,37 @@ async function checkPanel(renderer, problems) {
   await inTab("panel", renderer, "second", second, problems);
 }
 
+/** An error of a run, on the panel of the node. The page reports it, too: that is no problem here. */
+async function checkError(renderer, problems) {
+  const workflow = groupingOnly(example("4 Two nodes (prefix and branch)"));
+  const use = (page, shot) => readError(new GroupsPanelUser(page, renderer), workflow, shot, problems);
+  await inTab("error", renderer, "end", use, []);
+}
+
 /** The panel of a sampling node: during a run, after a copy of the workflow was open, and after a reload. */
 async function checkSampling(renderer, problems) {
   await server.post("/free", { free_memory: true });
   await server.changeSettings({ "Comfy.Execution.PreviewMethod": "latent2rgb" });
-  const use = (page, shot) => watchSampling(new ProgressPanelUser(page), example("sage_ksampler"), shot, problems);
+  const use = (page, shot) => watchSampling(new ProgressPanelUser(page), example("3 One node (SAGE KSampler)"), shot, problems);
   await inTab("sampling", renderer, "end", use, problems);
 }
 
 /** The panel of a training, and its button that ends the training. */
 async function checkTraining(renderer, problems) {
-  const workflow = endlessTraining(example("Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
+  const workflow = endlessTraining(example("8 Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
   const use = (page, shot) => endTraining(new ProgressPanelUser(page), workflow, shot, problems);
   await inTab("training", renderer, "end", use, problems);
 }
 
 /** The pack's settings in ComfyUI's settings dialog. */
 async function checkSettings(renderer, problems) {
-  const use = (page, shot) => useSettings(new ProgressPanelUser(page), example("sage_ksampler"), shot, problems);
+  const use = (page, shot) => useSettings(new ProgressPanelUser(page), example("3 One node (SAGE KSampler)"), shot, problems);
   await inTab("settings", renderer, "end", use, problems);
 }
 
 /** Graphs from before the samplers had some of their inputs. */
 async function checkSavedGraphs(renderer, problems) {
-  const files = ["sage_text_to_image", "sage_ksampler", "sage_custom_sampler"].map((name) => [name, example(name)]);
+  const files = ["4 Two nodes (prefix and branch)", "3 One node (SAGE KSampler)", "5 Custom sampler (SAGE Guider)"].map((name) => [name, example(name)]);
   const workflows = { ...Object.fromEntries(files), "a workflow with the blueprint": withBlueprint() };
   const use = (page, shot) => useSavedGraphs(new SavedGraphsUser(page, renderer), workflows, shot, problems);
   await inTab("saved", renderer, "end", use, problems);
@@ -150,6 +169,11 @@ async function checkBlueprint(renderer, problems) {
 async function checkShareHere(renderer, problems) {
   const use = (page, shot) => useShareHere(new ShareHereUser(page), shot, problems);
   await inTab("share_here", renderer, "end", use, problems);
+}
+
+/** The sizes of new nodes. */
+async function checkSizes(renderer, problems) {
+  await inTab("sizes", renderer, "end", (page, shot) => measureNodes(page, shot, problems), problems);
 }
 
 /** Calls `use` with a new tab and gives what it returns. Every message on the console is a problem. */
@@ -183,7 +207,9 @@ fs.mkdirSync(folder, { recursive: true });
 await check("the server lists the workflows with their thumbnails", templatesAreListed);
 const browser = await launch();
 for (const renderer of renderers) {
+  await check(`node sizes, ${renderer}`, (problems) => checkSizes(renderer, problems));
   await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
+  await check(`error on a panel, ${renderer}`, (problems) => checkError(renderer, problems));
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
   await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
@@ -192,8 +218,9 @@ for (const renderer of renderers) {
   await check(`share here, ${renderer}`, (problems) => checkShareHere(renderer, problems));
 }
 for (const name of names) {
+  const use = name in IMAGES ? runWorkflow : loadWorkflow;
   for (const renderer of renderers) {
-    await check(`${name}, ${renderer}`, (problems) => runWorkflow(name, renderer, problems));
+    await check(`${name}, ${renderer}`, (problems) => use(name, renderer, problems));
   }
 }
 await browser.close();

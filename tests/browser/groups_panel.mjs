@@ -87,6 +87,8 @@ export class GroupsPanelUser {
   }
 }
 
+/** What is on the cards, whatever the numbers of the groups: a run gives them new ones. */
+const contents = (cards) => Object.values(cards).map((rows) => rows.sort()).sort();
 const groupingValues = ({ nodes }) => nodes.find(({ type }) => type === GROUPING).widgets_values;
 
 /** Runs, tries a threshold and moves two prompts. Gives what would be saved then, and the texts on the cards. */
@@ -116,11 +118,46 @@ export async function changeGroups(user, workflow, shot, problems) {
   await user.waitForSummary("7 groups");
   await shot("moved");
   const cards = await user.cards();
-  compare(problems, "the group that a prompt was dragged to", cards["Group 1"].includes(`${RED}*`), true);
+  compare(problems, "the group that a prompt was dragged to", cards["Group 2"].includes(`${RED}*`), true);
   compare(problems, "alone after Enter", cards.Alone, [`${BLUE}*`]);
+  await editPrompt(user, problems);
   const moved = { saved: await user.page.saved(), cards };
   await removePins(user, problems);
   return moved;
+}
+
+/** Edits a pinned prompt: the panel says that it is old. After a run, the pin is that of the edited prompt. */
+async function editPrompt(user, problems) {
+  const edit = (from, to) => user.tab.evaluate(([type, before, after]) => {
+    const widget = window.app.graph.nodes.find((node) => node.type === type).widgets.find(({ name }) => name === "prompts");
+    widget.value = widget.value.replace(before, after);
+    const tracker = window.app.extensionManager.workflow.activeWorkflow.changeTracker;
+    tracker[tracker.captureCanvasState ? "captureCanvasState" : "checkState"]();
+  }, [GROUPING, from, to]);
+  const note = () => user.panel.locator(".sage-note").textContent();
+  compare(problems, "a note on a new run", await note(), "");
+  const [from, to] = ["{red|blue", "{dark red|blue"];
+  await edit(from, to);
+  await user.panel.locator(".sage-note", { hasText: "The prompts have changed since this run." }).waitFor({ timeout: 10_000 });
+  await user.page.run(() => {});
+  await user.waitForSummary("Reset 2 pins");
+  await user.waitForSummary("7 groups");
+  compare(problems, "the pin of the edited prompt", (await user.cards())["Group 2"]?.includes("a dark red car in the snow*"), true);
+  await edit(to, from);
+  await user.page.run(() => {});
+  await user.waitForSummary("Reset 2 pins");
+  await user.waitForSummary("7 groups");
+}
+
+/** A node that fails says why on its panel. */
+export async function readError(user, workflow, shot, problems) {
+  const broken = structuredClone(workflow);
+  groupingValues(broken)[0] = "# no prompt";
+  await user.page.load(broken);
+  await user.page.run(() => {}).catch(() => {});
+  const message = await user.panel.locator(".sage-message", { hasText: "prompts" }).textContent();
+  compare(problems, "the error", message, message.trim());
+  await shot("failed");
 }
 
 /** Unpins one prompt with the mouse and the other with a key. On a prompt without a pin the key does nothing. */
@@ -180,7 +217,7 @@ export async function findPins(user, { saved, cards }, workflow, problems) {
   await user.waitForSummary("7 groups"); // from the run in the other tab
   await user.page.run(() => {});
   await user.waitForSummary("7 groups");
-  compare(problems, "the cards after saving and loading", await user.cards(), cards);
+  compare(problems, "the cards after saving and loading", contents(await user.cards()), contents(cards));
   await user.panel.getByRole("button", { name: "Reset 2 pins" }).click();
   await user.waitForSummary("6 groups");
   compare(problems, "alone after the reset", (await user.cards()).Alone, []);

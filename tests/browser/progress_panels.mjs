@@ -77,6 +77,7 @@ export async function watchSampling(user, workflow, shot, problems) {
   compare(problems, "pictures", done.figures.length, 12);
   compare(problems, "the first one", done.figures[0], ["1. a red flower on a yellow background", "rgb(0, 114, 178)"]);
   compare(problems, "the fourth one", done.figures[3], ["4. a green tree in the snow", "rgb(230, 159, 0)"]);
+  await noteOldRun(user, type, problems);
   const checkUnchanged = async (when) => {
     compare(problems, when, { summary: await user.summary(), figures: await user.figures() }, done);
     compare(problems, `a picture ${when}`, await user.hasPicture(), true);
@@ -88,6 +89,24 @@ export async function watchSampling(user, workflow, shot, problems) {
   await checkUnchanged("back from the copy");
   await user.page.reload();
   await checkUnchanged("after a reload");
+}
+
+/** Changes a setting and changes it back: the panel says while the run is not that of the settings. */
+async function noteOldRun(user, type, problems) {
+  const shown = (text) => user.panel.getByText(text, { exact: true }).isVisible();
+  compare(problems, "pictures are called previews", await shown("These are previews. The finished pictures are after VAE Decode."), true);
+  const change = async (share) => {
+    await user.tab.evaluate(([wanted, value]) => {
+      const node = window.app.graph.nodes.find((found) => found.type === wanted);
+      node.widgets.find(({ name }) => name === "share").value = value;
+      const tracker = window.app.extensionManager.workflow.activeWorkflow.changeTracker;
+      tracker[tracker.captureCanvasState ? "captureCanvasState" : "checkState"]();
+    }, [type, share]);
+    await user.page.settle();
+    return shown("The workflow has changed since this run.");
+  };
+  compare(problems, "a note after a change", await change(0.1), true);
+  compare(problems, "a note after the change back", await change(0.4), false);
 }
 
 /** Only the training of an example workflow and its report. */

@@ -37,7 +37,7 @@ const SAVING = {
   report: node("PreviewAny", { source: ["branch", 1] }),
 };
 
-/** What the template "Train a SAGE LoRA" trains. */
+/** What the template "8 Train a SAGE LoRA" trains. */
 const TRAINED = {
   demo: START.demo,
   demo_images: node("SageDemoImages"),

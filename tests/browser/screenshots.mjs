@@ -20,10 +20,10 @@ const MARGIN = 14;
 /** A workflow to run, and the panels to take: the node type and its height, so that all panels are equally high. */
 const PANELS = [
   [
-    example("sage_ksampler"),
+    example("3 One node (SAGE KSampler)"),
     { sampling_panel: ["SageKSampler", 867], groups_panel: ["SageSemanticGroupPrompts", 1258] },
   ],
-  [trainingOnly(example("Train a SAGE LoRA")), { training_panel: ["SageTrainLora", 1558] }],
+  [trainingOnly(example("8 Train a SAGE LoRA")), { training_panel: ["SageTrainLora", 1558] }],
 ];
 
 /**

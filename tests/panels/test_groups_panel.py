@@ -82,12 +82,15 @@ class TestDendrogram:
         assert tree is not None and tree["leaves"] == [0, 2, 5, 1, 3]
         assert [(first, last) for first, last, _ in tree["merges"]] == [(0, 4), (0, 2), (0, 1), (3, 4)]
         assert [loosest for *_, loosest in tree["merges"]] == pytest.approx([-0.1, 0.9, 0.99, 0.995], abs=1e-3)
+        assert tree["sizes"] == [1] * 5
 
-    def test_nothing_to_join_or_too_much_to_draw(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_nothing_to_join(self) -> None:
         assert dendrogram(("moon", "moon"), EMBEDDED.embeddings[[2, 2]]) is None
-        assert dendrogram(PROMPTS, EMBEDDED.embeddings) is not None
+
+    def test_of_too_many_prompts_the_most_similar_are_one_leaf(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(groups_panel, "_MOST_LEAVES", 2)
-        assert dendrogram(PROMPTS, EMBEDDED.embeddings) is None
+        tree = dendrogram(PROMPTS, EMBEDDED.embeddings)
+        assert tree == {"leaves": [0, 2], "sizes": [2, 1], "merges": [(0, 1, pytest.approx(0.0))]}
 
 
 class TestMemory:

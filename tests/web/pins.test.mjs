@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } = await load("panels/pins.js");
+const { followEdits, formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt, workingPins } = await load("panels/pins.js");
 
 const CARS = ["red car", "blue car"];
 const BOATS = ["red boat", "blue boat"];
@@ -79,4 +79,24 @@ test("steps go through all groups and back to the first, in both directions", ()
 
 test("the only prompt has nowhere to go", () => {
   assert.equal(neighbourGroup(["moon"], [["moon"]], "moon", 1), null);
+});
+
+test("pins of prompts that are not in the list do nothing", () => {
+  const pins = new Map([["red car", "blue car"], ["red car", "moon"], ["sun", "blue car"], ["moon", "moon"]]);
+  assert.deepEqual([...workingPins(pins, ["red car", "blue car"])], []);
+  assert.deepEqual([...workingPins(pins, ["red car", "moon"])], [["red car", "moon"], ["moon", "moon"]]);
+});
+
+test("pins follow a prompt that was edited, and the one that it stays with", () => {
+  const before = ["a red car in the snow", "a blue car in the snow", "a boat"];
+  const after = ["a dark red car in the snow", "a blue car in deep snow", "a boat"];
+  const pins = new Map([[before[0], before[1]]]);
+  assert.deepEqual([...followEdits(pins, before, after)], [[after[0], after[1]]]);
+});
+
+test("the pin of a prompt that was removed goes to no other prompt of the list, nor to a different one", () => {
+  const pins = new Map([["a red car in the snow", "a boat"]]);
+  const before = ["a red car in the snow", "a blue car in the snow", "a boat"];
+  assert.deepEqual([...followEdits(pins, before, before.slice(1))], [...pins]);
+  assert.deepEqual([...followEdits(pins, before, [...before.slice(1), "two moons at night"])], [...pins]);
 });

@@ -74,18 +74,37 @@ export function nodeByPath(graph, path) {
   return node;
 }
 
+/** Space that the canvas leaves above and below an element on a node. */
+const MARGIN = 10;
+/** What a new node has for each text box and panel, beside its least height: 8 lines of text can be read. */
+const ROOM = 130;
+const LEAST_WIDTH = 340;
+
 /**
  * Puts a panel below the widgets of a node. It is not saved with the workflow.
  *
  * @param {PageNode} node
  * @param {string} name
  * @param {HTMLElement} element
- * @param {number} minHeight in canvas units
+ * @param {number} minHeight in canvas units, with the space around it
  */
 export function addPanelElement(node, name, element, minHeight) {
+  element.style.minHeight = `${minHeight - 2 * MARGIN}px`;
   const options = { serialize: false, hideOnZoom: false, getMinHeight: () => minHeight };
   node.addDOMWidget(name, `sage_${name}`, element, options).serialize = false;
+  giveRoom(node);
   node.onConfigure = extendMethod(node.onConfigure, () => replaceOldElement(node, element));
+}
+
+/**
+ * Makes a new node as large as its text boxes and its panel need. A loaded node takes its saved size after that.
+ *
+ * @param {GraphNode} node
+ */
+export function giveRoom(node) {
+  const [width, height] = node.size;
+  const growing = node.widgets?.filter(({ computeLayoutSize }) => computeLayoutSize).length ?? 0;
+  node.setSize([Math.max(width, LEAST_WIDTH), Math.max(height, node.computeSize()[1] + growing * ROOM)]);
 }
 
 /**

@@ -56,7 +56,8 @@ export class Dendrogram {
     this.axis.replaceChildren(element("span", "", low.toFixed(2)), element("span", "", "1"));
     this.drawing.setAttribute("viewBox", `0 0 ${this.tree.leaves.length} 100`);
     this.drawing.replaceChildren(...branchesOf(this.tree, this.scale).map((branch) => branchPath(branch, groupOf)));
-    this.leaves.replaceChildren(...this.tree.leaves.map((index) => leaf(prompts[index], groupOf.get(index))));
+    this.leaves.replaceChildren(...this.tree.leaves.map((index, at) =>
+      leaf(prompts[index], this.tree?.sizes[at] ?? 1, groupOf.get(index))));
     this.moveLine(threshold);
     this.slider.setAttribute("aria-disabled", String(locked));
     this.slider.setAttribute("aria-valuemin", digits(low));
@@ -121,10 +122,10 @@ function branchPath({ path, leaves }, groupOf) {
   return made;
 }
 
-/** @param {string} prompt @param {Group | undefined} group */
-function leaf(prompt, group) {
+/** @param {string} prompt @param {number} size how many prompts it stands for @param {Group | undefined} group */
+function leaf(prompt, size, group) {
   const made = element("i", "");
-  made.title = prompt;
+  made.title = size > 1 ? `${prompt}\nand ${count(size - 1, "similar prompt")}` : prompt;
   made.style.setProperty("--sage-group", group?.colour ?? null);
   return made;
 }

@@ -3,7 +3,7 @@
  * loosest pair of each cluster.
  *
  * @typedef {[first: number, last: number, loosest: number]} Merge the first and the last leaf, and the similarity
- * @typedef {{leaves: number[], merges: Merge[]}} Tree see `dendrogram` in sage_core/panels/groups.py
+ * @typedef {{leaves: number[], sizes: number[], merges: Merge[]}} Tree see `dendrogram` in sage_core/panels/groups.py
  * @typedef {{near: number, far: number}} Scale the smallest and the largest distance (1 - similarity) on the drawing
  */
 

@@ -3,9 +3,9 @@ import { count, digits, element } from "./dom.js";
 /**
  * Groups as cards in their colours. Prompts are text of the user, so they are never read as HTML.
  *
- * @typedef {{members: number[], colour: string, tightest: number, loosest: number}} Group
- * @typedef {{threshold: number, share: number, saved: number, groups: Group[]}} Grouping see groups_payload in
- *     sage_core/panels/groups.py
+ * @typedef {{members: number[], colour: string, tightest: number, loosest: number, number?: number}} Group
+ * @typedef {{threshold: number, share: number, saved: number, groups: Group[], colours: string[]}} Grouping see
+ *     groups_payload in sage_core/panels/groups.py; `number` is added on the page
  */
 
 /** Each text of a group once, in prompt order. @param {string[]} prompts @param {Group} group */
@@ -15,29 +15,30 @@ export const textsOf = (prompts, group) => [...new Set(group.members.map((index)
  * One card per group, and one for all prompts that share with no other.
  *
  * @param {string[]} prompts
+ * @param {string[]} labels a short text for each prompt: what it does not have in common with the others
  * @param {Grouping} grouping
  * @param {import("./pins.js").Pins} pins
  */
-export function groupCards(prompts, grouping, pins) {
+export function groupCards(prompts, labels, grouping, pins) {
+  const labelOf = new Map(prompts.map((text, index) => [text, labels[index]]));
   /** @type {Map<string, number>} */
   const repeats = new Map();
   for (const text of prompts) repeats.set(text, (repeats.get(text) ?? 0) + 1);
   const row = (/** @type {string} */ text) => {
     const keeper = pins.get(text);
-    return promptRow(text, repeats.get(text) ?? 1, keeper !== undefined && repeats.has(keeper));
+    return promptRow(text, labelOf.get(text) ?? text, repeats.get(text) ?? 1, keeper !== undefined && repeats.has(keeper));
   };
   const lowest = Math.min(grouping.threshold, ...grouping.groups.map(({ loosest }) => loosest));
   /** @type {HTMLElement[]} */
   const cards = [];
   /** @type {HTMLElement[]} */
   const alone = [];
-  grouping.groups.forEach((group, number) => {
+  grouping.groups.forEach((group, index) => {
     const rows = textsOf(prompts, group).map(row);
     if (group.members.length === 1) return alone.push(...rows);
-    const range = `${group.loosest.toFixed(3)} to ${group.tightest.toFixed(3)}`;
-    const info = `${count(group.members.length, "prompt")}, pairs ${range}`;
+    const info = `${count(group.members.length, "prompt")}, ${rangeText(group)}`;
     const bar = similarityBar(group, grouping.threshold, lowest);
-    cards.push(card(`Group ${number + 1}`, info, group.colour, number, [bar], rows));
+    cards.push(card(`Group ${(group.number ?? index) + 1}`, info, group.colour, index, [bar], rows));
   });
   const hint = alone.length ? [] : [element("div", "sage-hint", "Drop a prompt here to give it a group of its own.")];
   cards.push(card("Alone", count(alone.length, "prompt"), "", "", hint, alone));
@@ -48,22 +49,29 @@ export function groupCards(prompts, grouping, pins) {
  * @param {string} title
  * @param {string} info
  * @param {string} colour
- * @param {number | ""} number of the group
+ * @param {number | ""} index of the group
  * @param {HTMLElement[]} details
  * @param {HTMLElement[]} rows
  */
-function card(title, info, colour, number, details, rows) {
+function card(title, info, colour, index, details, rows) {
   const heading = element("div", "sage-heading", element("b", "", title), element("span", "", info));
   const made = element("section", "sage-card", heading, ...details, element("ul", "", ...rows));
   if (colour) made.style.setProperty("--sage-group", colour);
-  made.dataset.group = String(number);
+  made.dataset.group = String(index);
   made.setAttribute("aria-label", `${title}, ${info}`);
   return made;
 }
 
-/** @param {string} text @param {number} times @param {boolean} pinned */
-function promptRow(text, times, pinned) {
-  const made = element("li", "", ...(pinned ? [unpinButton(text)] : []), text, times > 1 ? ` ×${times}` : "");
+/** How similar the pairs of a group are. @param {Group} group */
+export function rangeText({ loosest, tightest }) {
+  const [low, high] = [loosest, tightest].map((similarity) => similarity.toFixed(3));
+  if (low !== high) return `pairs ${low} to ${high}`;
+  return low === "1.000" ? "nearly the same" : `pairs ${low}`;
+}
+
+/** @param {string} text @param {string} label @param {number} times @param {boolean} pinned */
+function promptRow(text, label, times, pinned) {
+  const made = element("li", "", ...(pinned ? [unpinButton(text)] : []), label, times > 1 ? ` ×${times}` : "");
   made.dataset.prompt = text;
   made.tabIndex = 0;
   made.draggable = true;

@@ -4,9 +4,14 @@ import { Dendrogram } from "./dendrogram.js";
 import { count, digits, element } from "./dom.js";
 import { enableMoving } from "./drag_prompts.js";
 import { groupCards, textsOf } from "./group_cards.js";
-import { formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt } from "./pins.js";
+import { withNumbersOf } from "./group_numbers.js";
+import {
+  followEdits, formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt, workingPins,
+} from "./pins.js";
+import { samplersAfter, savingText } from "./saving_text.js";
 
 const SETTINGS = ["threshold_mode", "threshold", "max_group_size", "pinned"];
+const OLD = "The prompts have changed since this run. Run again to see their groups.";
 const EMPTY = "Run the workflow to see the groups of your prompts here.";
 
 /**
@@ -15,7 +20,10 @@ const EMPTY = "Run the workflow to see the groups of your prompts here.";
  * @typedef {import("./group_cards.js").Grouping} Grouping
  * @typedef {import("./dendrogram_layout.js").Tree} Tree
  * @typedef {Record<string, unknown>} Settings by the names of the node's widgets
- * @typedef {{key: string, prompts: string[], settings: Settings, grouping: Grouping, tree: Tree | null}} Run
+ * @typedef {{
+ *   key: string, prompts: string[], labels?: string[], settings: Settings, grouping: Grouping, tree: Tree | null,
+ *   made_of: Settings,
+ * }} Run `made_of` has the inputs that decide the prompts
  */
 
 /** Shows the groups of the node's last run, as they would be with the node's settings of now. */
@@ -39,6 +47,8 @@ export class GroupsPanel {
     this.reset.onclick = () => this.setPins(new Map());
     this.message = element("div", "sage-message");
     this.message.setAttribute("role", "status");
+    this.error = "";
+    this.note = element("div", "sage-note");
     this.dendrogram = new Dendrogram(
       (threshold) => this.previewThreshold(threshold), (threshold) => this.setThreshold(threshold),
     );
@@ -46,7 +56,7 @@ export class GroupsPanel {
     this.cards.tabIndex = -1; // a click focuses it, and then the mouse wheel scrolls it
     this.cards.dataset.captureWheel = "true";
     const header = element("div", "sage-summary", this.summary, this.reset);
-    this.element = element("div", "sage-panel", header, this.message, this.dendrogram.element, this.cards);
+    this.element = element("div", "sage-panel", header, this.message, this.note, this.dendrogram.element, this.cards);
     this.request = new DebouncedRequest(
       fetchGrouping, (grouping) => this.showGrouping(grouping), (message) => this.showMessage(message),
     );
@@ -100,15 +110,19 @@ export class GroupsPanel {
   /** @param {Run | {too_many: number}} run */
   showRun(run) {
     this.request.cancel();
+    this.error = "";
     if ("too_many" in run) {
       this.run = this.grouping = null;
       this.dendrogram.setTree(null);
       this.render();
       return this.showMessage(`${count(run.too_many, "prompt")}: too many to show here. The report has all of them.`);
     }
+    const before = this.prompts;
     this.run = run;
     this.dendrogram.setTree(run.tree);
     this.showGrouping(run.grouping);
+    const followed = formatPins(followEdits(this.pins, before, run.prompts));
+    if (followed !== formatPins(this.pins)) this.setWidgets({ pinned: followed });
     const current = this.settings();
     if (SETTINGS.some((name) => current[name] !== run.settings[name])) this.requestGrouping();
   }
@@ -116,12 +130,21 @@ export class GroupsPanel {
   /**
    * Shows a run of earlier, unless the panel has a newer one or the node's prompts are not those of the run.
    *
-   * @param {Run & {made_of: Settings}} run `made_of` has the inputs that decide the prompts
+   * @param {Run} run
    */
-  restoreRun({ made_of, ...run }) {
-    const inputs = Object.entries(made_of);
-    const same = inputs.every(([name, value]) => this.isLinked(name) || this.widget(name).value === value);
-    if (!this.run && same) this.showRun(run);
+  restoreRun(run) {
+    if (!this.run && this.isMadeOf(run.made_of)) this.showRun(run);
+  }
+
+  /** Whether the node still has the prompts of a run. @param {Settings} inputs */
+  isMadeOf(inputs) {
+    return Object.entries(inputs).every(([name, value]) => this.isLinked(name) || this.widget(name).value === value);
+  }
+
+  /** Says why the node failed, until its next run. @param {string} message */
+  showError(message) {
+    this.error = message;
+    this.showMessage(message);
   }
 
   /** Asks the server for the groups under the settings of now. */
@@ -131,7 +154,7 @@ export class GroupsPanel {
 
   /** @param {Grouping} grouping */
   showGrouping(grouping) {
-    this.grouping = grouping;
+    this.grouping = this.run && withNumbersOf(grouping, this.run.grouping.groups);
     this.render();
   }
 
@@ -181,19 +204,43 @@ export class GroupsPanel {
     this.node.setDirtyCanvas(true, true); // without Nodes 2.0 the values are drawn on the canvas
   }
 
+  /** Shows what also depends on other widgets and nodes. */
+  renderSummary() {
+    const { prompts, grouping, run } = this;
+    this.summary.textContent = grouping ? summaryText(prompts, grouping, this.settings(), this.samplers()) : EMPTY;
+    this.note.textContent = run && !this.isMadeOf(run.made_of) ? OLD : "";
+    const { threshold_mode: mode } = this.settings();
+    const used = grouping && mode === "auto" ? `threshold (auto: ${digits(grouping.threshold)})` : undefined;
+    this.widget("threshold").label = used;
+  }
+
+  /** The settings of the samplers that the groups go to. @returns {Settings[]} */
+  samplers() {
+    return samplersAfter(this.node).map(({ inputs, widgets = [] }) => {
+      const linked = inputs.flatMap(({ widget, link }) => (widget && link != null ? [widget.name] : []));
+      const own = widgets.filter(({ name }) => !linked.includes(name));
+      return Object.fromEntries(own.map(({ name, value }) => [name, value]));
+    });
+  }
+
   render() {
     const { pins, prompts, grouping } = this;
-    this.showMessage("");
+    const working = grouping ? workingPins(pins, prompts).size : pins.size;
+    const lost = pins.size - working;
+    this.showMessage(this.error);
     this.reset.hidden = !this.widget("pinned").value; // not `pins`: a damaged text can be reset too
-    this.reset.textContent = `Reset ${count(pins.size, "pin")}`;
-    this.reset.title = "Remove all pins. Every prompt goes back to the group that the threshold gives it.";
-    this.summary.textContent = grouping ? summaryText(prompts, grouping, this.settings()) : EMPTY;
+    this.reset.textContent = `Reset ${count(working, "pin")}${lost ? ` (${lost} lost)` : ""}`;
+    this.reset.title = [
+      "Remove all pins. Every prompt goes back to the group that the threshold gives it.",
+      ...(lost ? ["A lost pin does nothing: its prompt is no longer in the list."] : []),
+    ].join(" ");
+    this.renderSummary();
     const locked = this.isLinked("threshold") || this.isLinked("threshold_mode");
     if (grouping) this.dendrogram.show(prompts, grouping, locked);
     const rows = [...this.cards.querySelectorAll("li")];
     const focused = rows.find((row) => row.matches(":focus-within"))?.dataset.prompt;
     const { scrollTop } = this.cards;
-    this.cards.replaceChildren(...(grouping ? groupCards(prompts, grouping, pins) : []));
+    this.cards.replaceChildren(...(grouping ? groupCards(prompts, this.run?.labels ?? prompts, grouping, pins) : []));
     this.cards.scrollTop = scrollTop;
     if (focused !== undefined) this.rowOf(focused)?.focus();
   }
@@ -204,9 +251,14 @@ export class GroupsPanel {
   }
 }
 
-/** @param {string[]} prompts @param {Grouping} grouping @param {Settings} settings */
-function summaryText(prompts, { groups, threshold, share, saved }, { threshold_mode }) {
-  const how = `threshold ${digits(threshold)} (${threshold_mode})`;
-  const saving = `saves ${(100 * saved).toFixed(1)}% at share ${share} without correction`;
-  return `${count(prompts.length, "prompt")} in ${count(groups.length, "group")}, ${how}, ${saving}`;
+/**
+ * @param {string[]} prompts
+ * @param {Grouping} grouping
+ * @param {Settings} settings
+ * @param {Settings[]} samplers
+ */
+function summaryText(prompts, grouping, { threshold_mode }, samplers) {
+  const how = `threshold ${digits(grouping.threshold)} (${threshold_mode})`;
+  const sizes = `${count(prompts.length, "prompt")} in ${count(grouping.groups.length, "group")}`;
+  return `${sizes}, ${how}, ${savingText(prompts, grouping, samplers)}`;
 }

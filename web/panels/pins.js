@@ -5,6 +5,9 @@
  * @typedef {Map<string, string>} Pins
  */
 
+/** Edited prompts have at least this part of their words in common. */
+const SAME_PROMPT = 0.6;
+
 /**
  * @param {string} text the value of the node's input `pinned`
  * @returns {Pins} none if the text is damaged; the node reports that when it runs
@@ -87,4 +90,40 @@ export function neighbourGroup(prompts, groups, text, step) {
   const index = current.length ? ordered.indexOf(current) : ordered.length;
   const targets = [...ordered, null];
   return targets[(index + step + targets.length) % targets.length];
+}
+
+/** The pins that do something: their prompts are in the list. @param {Pins} pins @param {string[]} prompts */
+export function workingPins(pins, prompts) {
+  const known = new Set(prompts);
+  return new Map([...pins].filter((pin) => pin.every((text) => known.has(text))));
+}
+
+/**
+ * The pins after the user has edited prompts: each prompt that is gone is taken for the most similar new one, if they
+ * have most of their words in common.
+ *
+ * @param {Pins} pins
+ * @param {string[]} before the prompts that the pins were made for
+ * @param {string[]} now
+ * @returns {Pins}
+ */
+export function followEdits(pins, before, now) {
+  const gone = [...new Set([...pins].flat())].filter((text) => before.includes(text) && !now.includes(text));
+  const added = new Set(now.filter((text) => !before.includes(text)));
+  /** @type {Map<string, string>} */
+  const edited = new Map();
+  for (const text of gone) {
+    const [closest] = [...added].sort((a, b) => commonWords(text, b) - commonWords(text, a));
+    if (closest === undefined || commonWords(text, closest) < SAME_PROMPT) continue;
+    edited.set(text, closest);
+    added.delete(closest);
+  }
+  const current = (/** @type {string} */ text) => edited.get(text) ?? text;
+  return new Map([...pins].map(([text, other]) => [current(text), current(other)]));
+}
+
+/** Which part of their words two prompts have in common, 0 to 1. @param {string} a @param {string} b */
+function commonWords(a, b) {
+  const [words, others] = [a, b].map((text) => new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu)));
+  return (2 * [...words].filter((word) => others.has(word)).length) / Math.max(1, words.size + others.size);
 }

@@ -3,6 +3,8 @@ import { progressBar, showProgress } from "./progress_bar.js";
 import { samplingSummary } from "./run_summary.js";
 
 const EMPTY = "Run the workflow to see all pictures here while they are made.";
+const PREVIEWS = "These are previews. The finished pictures are after VAE Decode.";
+const OLD = "The workflow has changed since this run.";
 const MOST_COLUMNS = 4; // variations of a cluster side by side
 
 /**
@@ -24,19 +26,34 @@ export class SamplingPanel {
     this.newest = null;
     this.summary = element("div", "sage-summary", EMPTY);
     this.summary.setAttribute("role", "status");
+    this.message = element("div", "sage-message");
+    this.note = element("div", "sage-note");
+    this.hint = element("div", "sage-hint");
     this.bar = progressBar();
     this.sheet = scrollArea("sage-sheet", "Pictures so far");
-    this.element = element("div", "sage-panel", this.summary, this.bar, this.sheet);
+    this.element = element("div", "sage-panel", this.summary, this.message, this.note, this.bar, this.sheet, this.hint);
   }
 
   /** @param {Run} run */
   show(run) {
     this.summary.textContent = samplingSummary(run);
+    if (run.running) this.message.textContent = "";
+    this.hint.textContent = run.sheet && "picture" in run.sheet && !run.running ? PREVIEWS : "";
     showProgress(this.bar, run);
     const layout = JSON.stringify({ ...run.sheet, picture: "" });
     if (layout !== this.layout) this.layOut(run.sheet);
     this.layout = layout;
     if (run.sheet && "picture" in run.sheet) this.showPicture(run.sheet.picture);
+  }
+
+  /** @param {string} message why the node failed */
+  showError(message) {
+    this.message.textContent = message;
+  }
+
+  /** @param {boolean} old whether the settings are no longer those of the run */
+  markOld(old) {
+    this.note.textContent = old ? OLD : "";
   }
 
   /** @param {Run["sheet"]} sheet */

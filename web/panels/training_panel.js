@@ -5,6 +5,7 @@ import { progressBar, showProgress } from "./progress_bar.js";
 import { trainingSummary } from "./run_summary.js";
 
 const EMPTY = "Run the workflow to see the loss and the sample images of the training here.";
+const OLD = "The workflow has changed since this run.";
 /** As in the node's plot. The whole loss has the colour of the text. @type {Record<string, string>} */
 const COLOURS = {
   loss: "currentColor", plain: PALETTE.blue, soft: PALETTE.vermilion, consistency: PALETTE.green,
@@ -32,6 +33,7 @@ export class TrainingPanel {
     this.button.hidden = true;
     this.button.onclick = () => this.stop(requestStop);
     this.message = element("div", "sage-message");
+    this.note = element("div", "sage-note");
     this.bar = progressBar();
     this.chart = element("div", "");
     this.samples = element("img", "");
@@ -40,20 +42,32 @@ export class TrainingPanel {
     this.body = scrollArea("sage-training", "Loss and sample images");
     this.body.append(this.chart, this.samples);
     const header = element("div", "sage-summary", this.summary, this.button);
-    this.element = element("div", "sage-panel", header, this.message, this.bar, this.body);
+    this.element = element("div", "sage-panel", header, this.message, this.note, this.bar, this.body);
   }
 
   /** @param {Run} run */
   show(run) {
-    if (run.running !== this.run?.running) this.button.disabled = false;
+    if (run.running !== this.run?.running) {
+      this.button.disabled = false;
+      this.message.textContent = "";
+    }
     this.run = run;
     this.summary.textContent = trainingSummary(run);
     this.button.hidden = !run.running;
-    if (!run.running) this.message.textContent = "";
     showProgress(this.bar, run);
     this.chart.replaceChildren(...(run.lines.length ? [lossChart(run.lines), legend(run.lines)] : []));
     this.samples.hidden = !run.samples;
     if (run.samples && this.samples.src !== run.samples) this.samples.src = run.samples;
+  }
+
+  /** @param {string} message why the node failed */
+  showError(message) {
+    this.message.textContent = message;
+  }
+
+  /** @param {boolean} old whether the settings are no longer those of the run */
+  markOld(old) {
+    this.note.textContent = old ? OLD : "";
   }
 
   /** @param {(run: Run) => Promise<void>} requestStop */

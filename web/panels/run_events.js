@@ -1,0 +1,38 @@
+// What the page is told about runs and about the graph, for the node that it concerns.
+
+import { nodeByPath, rootGraph } from "./comfy_nodes.js";
+
+/** @typedef {import("./comfy_nodes.js").ComfyApp} ComfyApp @typedef {import("./comfy_nodes.js").GraphNode} GraphNode */
+/** @typedef {ComfyApp["api"]} Api */
+
+/**
+ * Calls a function with the node that has failed, and why.
+ *
+ * @param {ComfyApp} app
+ * @param {Api} api
+ * @param {(node: GraphNode, message: string) => void} show
+ */
+export function onNodeError(app, api, show) {
+  api.addEventListener("execution_error", ({ detail }) => {
+    const node = nodeByPath(rootGraph(app), String(detail.node_id));
+    // Another workflow may have been opened since the run began.
+    if (node && node.type === detail.node_type) show(node, detail.exception_message.trim());
+  });
+}
+
+/**
+ * Calls a function with every node after each change of the graph.
+ *
+ * @param {ComfyApp} app
+ * @param {Api} api
+ * @param {(node: GraphNode) => void} update
+ */
+export function onGraphChange(app, api, update) {
+  api.addEventListener("graphChanged", () => allNodes(app).forEach(update));
+}
+
+/** All nodes of the workflow, also those in subgraphs. @param {ComfyApp} app */
+export function allNodes(app) {
+  const root = rootGraph(app);
+  return [root, ...(root.subgraphs?.values() ?? [])].flatMap(({ nodes }) => nodes);
+}

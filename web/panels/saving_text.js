@@ -1,0 +1,49 @@
+/**
+ * What sharing saves, in words; never another figure than that of the sampler.
+ *
+ * @typedef {import("./comfy_nodes.js").GraphNode} GraphNode
+ * @typedef {import("./group_cards.js").Grouping} Grouping
+ */
+
+const SAMPLERS = ["SageKSampler", "SageSharedKSamplerPrefix", "SageGuider"];
+
+/** The SAGE samplers and guiders that a node's groups go to. @param {GraphNode} node @returns {GraphNode[]} */
+export function samplersAfter({ graph, outputs }) {
+  const links = outputs.find(({ type }) => type === "SAGE_GROUPS")?.links ?? [];
+  const nodes = links.map((id) => graph?.getNodeById(graph.getLink(id)?.target_id));
+  return nodes.flatMap((node) => (node && SAMPLERS.includes(node.type) ? [node] : []));
+}
+
+/**
+ * @param {string[]} prompts
+ * @param {Grouping} grouping
+ * @param {Record<string, unknown>[]} samplers the settings of each sampler by name
+ */
+export function savingText(prompts, { groups, share, saved }, samplers) {
+  if (!samplers.length) return `saves ${percent(saved)} at share ${share} if correction is off`;
+  const texts = new Set(samplers.map((settings) => predicted(prompts, groups.length, settings)));
+  return texts.size === 1 ? [...texts][0] : MEASURED;
+}
+
+const MEASURED = "what is saved is on the sampler's panel";
+
+/**
+ * What a sampler saves; with other settings than these it is known after sampling only.
+ *
+ * @param {string[]} prompts
+ * @param {number} groups
+ * @param {Record<string, unknown>} settings
+ */
+function predicted(prompts, groups, { share, steps, share_mode, correction }) {
+  const known = share_mode === "fixed" && correction === "off" && typeof share === "number" && typeof steps === "number";
+  if (!known) return MEASURED;
+  const shared = roundHalfEven(share * steps) / steps;
+  const paid = shared * groups + (1 - shared) * new Set(prompts).size;
+  return `saves ${percent(1 - paid / prompts.length)} at share ${share}`;
+}
+
+/** @param {number} fraction */
+const percent = (fraction) => `${(100 * fraction).toFixed(1)}%`;
+
+/** As the server rounds. @param {number} number */
+const roundHalfEven = (number) => (number % 1 === 0.5 ? 2 * Math.round(number / 2) : Math.round(number));
