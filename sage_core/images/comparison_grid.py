@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from ..grouping.prompt_groups import PromptGroups
+from ..prompts.differences import labels
 from ..validation import images_per_prompt
 from .convert import picture_to_tensor, tensor_to_picture
 from .palette import Colour, group_colour
@@ -25,6 +26,8 @@ _MOST_PIXELS = 16e6
 _MOST_SHEET_PIXELS = 100e6
 # Longest side of pictures that are not made smaller still.
 _SMALLEST = 16
+# Letters of a prompt in its caption.
+_MOST_LETTERS = 200
 # Lines of a caption, and lines of cells in a block.
 _MOST_LINES, _MOST_CELL_LINES = 6, 12
 _MOST_COLUMNS = 40
@@ -129,6 +132,7 @@ class _Sheet:
         self.tallest = max(height for _, height in self.tiles)
         inside = self.cells_a_line * (self.cell_width + _CELL_GAP) - _CELL_GAP + 2 * _GAP
         self.column_width = inside + 2 * _FRAME
+        self.labels = labels(groups.prompts, _MOST_LETTERS)
         self.columns = self._columns()
         self.size = (
             2 * _MARGIN + len(self.columns) * (self.column_width + _MARGIN) - _MARGIN,
@@ -190,7 +194,7 @@ class _Sheet:
 
     def _cell(self, prompt: int) -> _Cell:
         """A prompt's place on the sheet."""
-        caption = self.text.wrap(f"{prompt + 1}. {self.groups.prompts[prompt]}", self.cell_width, _MOST_LINES)
+        caption = self.text.wrap(f"{prompt + 1}. {self.labels[prompt]}", self.cell_width, _MOST_LINES)
         pictures = [list(range(prompt * v, (prompt + 1) * v)) for v in self.variations]
         return _Cell(caption, pictures)
 

@@ -14,7 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..atomic_file import write_new
 from ..grouping.prompt_groups import PromptGroups
-from ..prompts.names import file_text
+from ..prompts.differences import labels
+from ..prompts.names import MOST_LETTERS, file_text
 from .convert import tensor_to_picture
 from .finished_files import MARK, mark_of
 from .graph_settings import SamplerSettings
@@ -64,17 +65,18 @@ class ImageRecord:
         return json.dumps({key: value for key, value in flat.items() if value is not None}, ensure_ascii=False)
 
 
-def file_name(record: ImageRecord, *, variations: int, most_bytes: int = _LONGEST) -> str:
+def file_name(record: ImageRecord, *, variations: int, label: str = "", most_bytes: int = _LONGEST) -> str:
     """The part of a file's name that says what is in it, such as "g02_a-red-car".
 
     Letters (of any script), digits, "-" and "_" only, which every file system takes.
 
     Args:
         variations: how many the prompt has; from two on, the image's own number ends the name ("_v3").
+        label: the prompt as it can be told from others, see `differences.labels`; without it the prompt itself.
         most_bytes: of the name in UTF-8.
     """
     group, variation = f"g{record.group:02}_", f"_v{record.variation}" if variations > 1 else ""
-    return group + file_text(record.prompt, most_bytes - len(group) - len(variation)) + variation
+    return group + file_text(label or record.prompt, most_bytes - len(group) - len(variation)) + variation
 
 
 class ImageFiles:
@@ -98,6 +100,7 @@ class ImageFiles:
         self.groups, self.settings, self.folder, self.stem, self.first = groups, settings, folder, stem, first
         self.texts = None if texts is None else {key: json.dumps(value) for key, value in texts.items()}
         self.marks, self.kept, self.group_of = marks, kept or {}, groups.group_of()
+        self.labels = labels(groups.prompts, MOST_LETTERS)
 
     def save(self, prompt: int, images: torch.Tensor) -> list[str]:
         """Write a prompt's images, but for those that are there, and those with NaN or infinity (they would be black).
@@ -123,11 +126,11 @@ class ImageFiles:
                 self.groups.prompts[prompt], group + 1, len(self.groups.partition[group]), variation + 1, self.settings
             )
             room = _LONGEST - len(f"{self.stem}_00000000_.png".encode())
-            ending = f"{file_name(record, variations=len(images), most_bytes=room)}.png"
+            name = file_name(record, variations=len(images), label=self.labels[prompt], most_bytes=room)
             number = self.first + prompt * len(images) + variation
             # Another process may have taken the number since: then one behind all of this list.
             numbers = itertools.count(number, len(self.group_of) * len(images))
-            paths = (self.folder / f"{self.stem}_{number:05}_{ending}" for number in numbers)
+            paths = (self.folder / f"{self.stem}_{number:05}_{name}.png" for number in numbers)
             names.append(write_new(paths, self._writer(image, record, prompt)).name)
         return names
 

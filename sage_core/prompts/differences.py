@@ -63,7 +63,8 @@ def _shared_starts(texts: Sequence[str]) -> dict[str, int]:
     """How many characters of each text are the start of another one too: in order, that is one of its neighbours."""
     ordered = sorted(set(texts))
     shared = [len(commonprefix(pair)) for pair in zip(ordered, ordered[1:], strict=False)]
-    return {text: max(pair) for text, pair in zip(ordered, zip([0, *shared], [*shared, 0], strict=True), strict=True)}
+    before, after = [0, *shared], [*shared, 0]
+    return {text: max(before[at], after[at]) for at, text in enumerate(ordered)}
 
 
 def _from_difference(text: str, shared: int, length: int) -> str:

@@ -6,14 +6,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from .differences import labels
 from .prompt_list import Prompt
 
-_LONGEST = 60
+# Of a name that is made from a prompt.
+MOST_LETTERS = 60
 # Choose between two forms of the letter before them; they are no letters of their own.
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 
 
-def file_text(prompt: str, most_bytes: int = 4 * _LONGEST) -> str:
+def file_text(prompt: str, most_bytes: int = 4 * MOST_LETTERS) -> str:
     """The start of a prompt as a part of a file's name, such as "a-red-car".
 
     Letters (of any script, with their marks), digits and "-" only, which every file system takes. A prompt without
@@ -24,7 +26,7 @@ def file_text(prompt: str, most_bytes: int = 4 * _LONGEST) -> str:
     """
     symbols = (unicodedata.name(letter, "").lower() for letter in prompt if unicodedata.category(letter)[0] == "S")
     text = _words(prompt) or _words(" ".join(symbols)) or "prompt"
-    return text[:_LONGEST].encode()[:most_bytes].decode(errors="ignore").strip("-")
+    return text[:MOST_LETTERS].encode()[:most_bytes].decode(errors="ignore").strip("-")
 
 
 def _words(text: str) -> str:
@@ -42,9 +44,9 @@ def _in_a_name(letter: str) -> str:
 
 
 def prompt_names(prompts: Sequence[Prompt]) -> tuple[str, ...]:
-    """The name of every prompt: its own, or the start of its text.
+    """The name of every prompt: its own, or its text by what differs from the others, see `differences.labels`.
 
-    Texts that start alike get a number ("a-red-car", "a-red-car_2"). Their names are also different from all others
+    Texts that read alike get a number ("a-red-car", "a-red-car_2"). Their names are also different from all others
     on file systems that do not tell "A" from "a".
     """
     taken = {prompt.name.casefold() for prompt in prompts}
@@ -58,4 +60,5 @@ def prompt_names(prompts: Sequence[Prompt]) -> tuple[str, ...]:
         taken.add(name.casefold())
         return name
 
-    return tuple(prompt.name or free(file_text(prompt.text)) for prompt in prompts)
+    texts = labels([prompt.text for prompt in prompts], MOST_LETTERS)
+    return tuple(prompt.name or free(file_text(text)) for prompt, text in zip(prompts, texts, strict=True))

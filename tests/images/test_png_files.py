@@ -133,3 +133,11 @@ def test_images_that_are_not_of_these_prompts() -> None:
     groups = named_groups(((0, 1, 2, 3),), PROMPTS)
     with pytest.raises(ValueError, match=r"images: expected .* 4 prompts, got 6 images"):
         SaveImages.execute(torch.zeros(6, 8, 8, 3), groups, "image")
+
+
+def test_names_begin_with_what_differs(tmp_path: Path) -> None:
+    tags = "masterpiece, best quality, highly detailed, sharp focus, studio light"
+    prompts = [f"{tags}, photo of a {thing}" for thing in ("red car", "green boat")]
+    files = ImageFiles(named_groups(((0, 1),), prompts), SETTINGS, tmp_path, "image", 1, None)
+    names = [files.save(prompt, torch.zeros(1, 8, 8, 3))[0] for prompt in (0, 1)]
+    assert names == ["image_00001_g01_photo-of-a-red-car.png", "image_00002_g01_photo-of-a-green-boat.png"]

@@ -37,8 +37,11 @@ def test_room_in_bytes(text: str, most: int) -> None:
 
 def test_equal_starts_get_a_number() -> None:
     assert names("a car", "A CAR", "a car!", "a car 2") == ("a-car", "A-CAR_2", "a-car_3", "a-car-2")
+
+
+def test_long_prompts_are_named_by_what_differs() -> None:
     long = "masterpiece, best quality, photo of a small wooden house near a lake, {}"
-    assert names(long.format("red"), long.format("blue"))[1] == names(long.format("red"))[0] + "_2"
+    assert names(long.format("red"), long.format("blue")) == ("red", "blue")
 
 
 def test_names_of_their_own_stay() -> None:
