@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -77,3 +78,20 @@ def check_choice(name: str, value: str, options: Collection[str]) -> None:
     """
     if value not in options:
         raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
+
+
+def check_text(text: str, name: str = "") -> None:
+    """Refuse what no file, encoder or page can take: NUL, and halves of characters (lone surrogates).
+
+    Args:
+        name: of the input, for the error; without it, the caller says where.
+
+    Raises:
+        ValueError: says which sign is wrong, and where.
+    """
+    if found := re.search(r"[\0\ud800-\udfff]", text):
+        where = f"{name}: " if name else ""
+        raise ValueError(
+            f"{where}expected text, got a broken sign (U+{ord(found[0]):04X}) as character {found.start() + 1}. Delete "
+            "it, and type it again."
+        )
