@@ -38,7 +38,7 @@ def test_no_prompts(prompts: str) -> None:
 
 
 def test_an_open_brace() -> None:
-    with pytest.raises(ValueError, match=r"prompts, line 2: '\{' at character 3 is never closed"):
+    with pytest.raises(ValueError, match=r"prompts: line 2: '\{' at character 3 is never closed"):
         group("fine\na {red|blue car")
 
 

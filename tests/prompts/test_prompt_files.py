@@ -202,7 +202,7 @@ class TestWildcards:
         write(tmp_path, "secret.txt", "x")
         listed = all_prompts(["__a__ __a/../../secret__ __b__"], "none")
         assert listed.texts == ("__a__ __a/../../secret__ __b__",)
-        assert "no wildcard file was found for __a/../../secret__, __a__, __b__, so" in listed.notes[0]
+        assert "no wildcard file was found for __a__, __a/../../secret__, __b__, so" in listed.notes[0]
 
     def test_what_is_no_list(self, tmp_path: Path) -> None:
         folder = tmp_path / "wildcards"
