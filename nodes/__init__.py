@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from . import demo, group_prompts, images, metrics, prefix, prompt_list, samplers, share, split, train_lora
+from .checked_inputs import check_inputs
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,
@@ -16,3 +17,5 @@ NODES: list[type[io.ComfyNode]] = [
     *train_lora.NODES,
     *demo.NODES,
 ]
+for node in NODES:
+    check_inputs(node)

@@ -21,6 +21,7 @@ from ..sage_core.images.saveable import check_pictures, variations_to_save
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.ksampler import sample_branch
 from ..sage_core.sampling.prefix import check_prefix
+from ..sage_core.socket_values import check_vae_channels
 from .graph import output_type, place_in_graph
 from .output_path import check_output_prefix, output_path
 from .samplers import branch_inputs, report_output
@@ -180,6 +181,7 @@ class BranchSave(io.ComfyNode):
     def execute(cls, model: Any, prefix: Any, vae: Any, filename_prefix: str) -> io.NodeOutput:
         check_prefix(prefix)
         check_pictures(prefix.latent["samples"])
+        check_vae_channels(vae, prefix.model["latent channels"])
         check_output_prefix(filename_prefix)
         saver = _Saver(cls.hidden, "prefix", prefix.groups, filename_prefix)
 

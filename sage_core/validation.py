@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from collections.abc import Collection
 from typing import Any
@@ -80,18 +81,39 @@ def check_choice(name: str, value: str, options: Collection[str]) -> None:
         raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
 
 
-def check_text(text: str, name: str = "") -> None:
+def check_number(name: str, value: Any, low: float | None, high: float | None, *, whole: bool) -> None:
+    """Refuse what is no number, or out of range.
+
+    Args:
+        low, high: the range; None for no limit.
+        whole: whether it has to be a whole number.
+
+    Raises:
+        ValueError: says the range.
+    """
+    fits = isinstance(value, numbers.Integral if whole else numbers.Real) and math.isfinite(value)
+    if fits and (low is None or value >= low) and (high is None or value <= high):
+        return
+    word = "a whole number" if whole else "a finite number"
+    limits = [f"{word} {limit:g}" for word, limit in (("from", low), ("to", high)) if limit is not None]
+    raise ValueError(f"{name}: expected {' '.join([word, *limits])}, got {value!r}.")
+
+
+def check_text(text: Any, name: str = "") -> None:
     """Refuse what no file, encoder or page can take: NUL, and halves of characters (lone surrogates).
 
     Args:
         name: of the input, for the error; without it, the caller says where.
 
     Raises:
-        ValueError: says which sign is wrong, and where.
+        ValueError: this is no text; or says which sign is wrong, and where.
     """
+    where = f"{name}: " if name else ""
+    if not isinstance(text, str):
+        raise ValueError(f"{where}expected text, got {type(text).__name__}.")
     if found := re.search(r"[\0\ud800-\udfff]", text):
-        where = f"{name}: " if name else ""
+        line = text.count("\n", 0, found.start()) + 1
         raise ValueError(
-            f"{where}expected text, got a broken sign (U+{ord(found[0]):04X}) as character {found.start() + 1}. Delete "
-            "it, and type it again."
+            f"{where}line {line}: expected text, got a broken sign (U+{ord(found[0]):04X}). Delete it, and type it "
+            "again."
         )

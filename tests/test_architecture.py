@@ -16,7 +16,7 @@ CORE = REPO / "sage_core"
 FLOOR = {
     "conditioning": 1, "demo": 1, "atomic_file": 1, "serialization": 2, "validation": 1, "vectors": 1, "phrases": 1,
     "graph": 0, "prompts": 2, "grouping": 3, "sharing": 4, "images": 4, "sampling": 5, "metrics": 5, "prefix": 6,
-    "training": 6, "split": 6, "panels": 7,
+    "training": 6, "split": 6, "panels": 7, "socket_values": 2,
 }  # fmt: skip
 COMFY = {"comfy", "comfy_extras", "latent_preview"}
 # The only files of sage_core that touch ComfyUI's internals.
@@ -30,7 +30,7 @@ COMFY_FILES = {
 SERVER = {"comfy_api", "folder_paths", "aiohttp", "server", "nodes"}
 WITHOUT_COMFYUI = (
     "prompts", "conditioning", "grouping", "sharing", "images", "metrics", "vectors", "validation", "phrases",
-    "serialization", "atomic_file", "graph",
+    "serialization", "atomic_file", "graph", "socket_values",
 )  # fmt: skip
 
 Import = tuple[Path, int, str]

@@ -29,5 +29,5 @@ def checked_list(prompts: Iterable[Prompt], *notes: str, required: bool = True) 
         raise ValueError("expected at least one prompt, got none.")
     check_size(len(filled), sum(len(prompt.text) for prompt in filled))
     for number, prompt in enumerate(filled, start=1):
-        check_text(f"{prompt.text}\n{prompt.negative}\n{prompt.name}", f"prompt {number}")
+        check_text(f"{prompt.text} {prompt.negative} {prompt.name}", f"prompt {number}")
     return PromptList(filled, notes)

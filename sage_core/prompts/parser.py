@@ -29,13 +29,13 @@ def parse_text(text: str, read_wildcard: ReadWildcard = no_wildcards, *, require
     Raises:
         ValueError: no prompt is left, a line is wrong (the message names it), or the list is too large.
     """
+    check_text(text)
     expansion = Expansion(read_wildcard)
     lines = prompt_lines(text)
     prompts: list[str] = []
     empty = characters = 0
     for number, line in lines.numbered:
         try:
-            check_text(line)
             found = expansion.expand(line)
             filled = [each for each in found if not is_blank(each)]
             empty += len(found) - len(filled)

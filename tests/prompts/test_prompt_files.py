@@ -58,7 +58,7 @@ def test_json(tmp_path: Path, text: str) -> None:
         ('["a", 3]', 'item 2: expected a text, or an object with the key "prompt", got 3'),
         ('[{"seed": 3}]', "item 1: expected a text, or an object .* got .*seed"),
         ('[{"prompt": ["a"]}]', "item 1: expected a text as 'prompt', got"),
-        ('["a \\ud83d"]', "prompt 1: expected text, got a broken sign"),
+        ('["a \\ud83d"]', "prompt 1: line 1: expected text, got a broken sign"),
         ("[]", "expected at least one prompt"),
         ("[" * 100_000, "expected a JSON list of prompts, got one that is nested too deep"),
     ],
@@ -154,7 +154,7 @@ class TestNode:
             with pytest.raises(ValueError, match=f"prompt_file: expected a file inside the input folder, got '{name}'"):
                 all_prompts([""], name)
         for name in ("a\0.txt", "a\ud83d.txt"):
-            with pytest.raises(ValueError, match="prompt_file: expected text, got a broken sign"):
+            with pytest.raises(ValueError, match="prompt_file: line 1: expected text, got a broken sign"):
                 all_prompts([""], name)
 
     @pytest.mark.parametrize("node", [SemanticGroupPrompts, PromptList])

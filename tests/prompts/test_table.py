@@ -129,7 +129,7 @@ class TestErrors:
             read_table("a\nb\nc\n")
 
     def test_broken_signs(self) -> None:
-        with pytest.raises(ValueError, match=r"prompt 2: expected text, got a broken sign \(U\+DC00\)"):
+        with pytest.raises(ValueError, match=r"prompt 2: line 1: expected text, got a broken sign \(U\+DC00\)"):
             read_table("prompt,name\na,b\nc,d\udc00\n")
 
 
