@@ -15,6 +15,7 @@ from . import (
     split,
     train_lora,
 )
+from .checked_inputs import check_inputs
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,
@@ -29,3 +30,5 @@ NODES: list[type[io.ComfyNode]] = [
     *train_lora.NODES,
     *demo.NODES,
 ]
+for node in NODES:
+    check_inputs(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import comfy.utils
@@ -16,13 +17,13 @@ from ..sage_core.grouping.prompt_groups import CONDITION_MODES
 from ..sage_core.grouping.report import grouping_report
 from ..sage_core.images.heatmap import similarity_image
 from ..sage_core.panels.groups import panel_payload
-from ..sage_core.prompts.parser import has_prompts, parse_prompts
+from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder
 from .graph import output_type, place_in_graph
 from .grouping_inputs import compare_input, encoder_model_input, threshold_inputs
 from .list_inputs import takes_lists
-from .prompt_inputs import NO_FILE, all_prompts, file_fingerprint, prompt_file_input, prompts_input
+from .prompt_inputs import NO_FILE, all_prompts, prompt_file_input, prompts_fingerprint, prompts_input, wildcards
 from .sockets import CATEGORY, Groups, searched_as
 
 
@@ -90,8 +91,8 @@ class SemanticGroupPrompts(io.ComfyNode):
 
     @classmethod
     @takes_lists("prompts")
-    def fingerprint_inputs(cls, prompt_file: str | None = NO_FILE, **inputs: Any) -> Any:
-        return file_fingerprint(prompt_file)
+    def fingerprint_inputs(cls, prompts: Sequence[Any] = (), prompt_file: str | None = NO_FILE, **inputs: Any) -> Any:
+        return prompts_fingerprint(prompts, prompt_file)
 
     @classmethod
     @takes_lists("prompts")
@@ -103,14 +104,14 @@ class SemanticGroupPrompts(io.ComfyNode):
         check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
         listed = all_prompts(prompts, prompt_file)
-        own = parse_prompts(shared_prompts) if has_prompts(shared_prompts) else ()
+        own = parse_items([shared_prompts], wildcards(), required=False, name="shared_prompts")
         embed, model_name = load_embedder(encoder, encoder_model)
         bar = comfy.utils.ProgressBar(len(set(listed.texts)))
         groups = build_prompt_groups(
             clip, listed.texts, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
-            shared_prompts=own, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
-            compare=compare, notes=listed.notes,
+            shared_prompts=own.texts, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
+            compare=compare, notes=(*listed.notes, *own.notes),
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip

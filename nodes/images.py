@@ -22,6 +22,7 @@ from ..sage_core.phrases import counted
 from ..sage_core.sampling.ksampler import sample_each
 from ..sage_core.sampling.picture_marks import picture_marks
 from ..sage_core.sampling.prefix import check_prefix
+from ..sage_core.socket_values import check_vae_channels
 from .graph import output_type, place_in_graph
 from .image_saver import ImageSaver
 from .output_path import prefix_refusal
@@ -182,6 +183,7 @@ class BranchSave(io.ComfyNode):
     ) -> io.NodeOutput:
         check_prefix(prefix)
         check_pictures(prefix.latent["samples"])
+        check_vae_channels(vae, prefix.model["latent channels"])
         prompts, variations = prefix.groups.prompts, prefix.job.variations
         saver = ImageSaver(cls.hidden, "prefix", prefix.groups, filename_prefix, workflow=workflow)
         height, width = (side * vae.spacial_compression_decode() for side in prefix.job.latent_image.shape[-2:])

@@ -12,15 +12,17 @@ from comfy_api.latest import io
 
 from ..sage_core.atomic_file import write_new
 from ..sage_core.output_space import check_room
+from ..sage_core.phrases import with_notes
 from ..sage_core.prefix.extend import add_prompts
 from ..sage_core.prefix.file import ENDING, load_prefix, save_prefix
+from ..sage_core.prompts.notes import list_notes
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.sampling.prefix import check_prefix
 from .encoder_folder import load_embedder
 from .file_state import file_state
 from .list_inputs import takes_lists
 from .output_path import output_path
-from .prompt_inputs import LIST_TIP
+from .prompt_inputs import LIST_TIP, wildcards
 from .sockets import CATEGORY, Groups, Prefix, searched_as
 
 
@@ -70,11 +72,12 @@ class AddPrompts(io.ComfyNode):
     @takes_lists("prompts")
     def execute(cls, prefix: Any, clip: Any, prompts: list[str]) -> io.NodeOutput:
         check_prefix(prefix)
-        parsed = parse_items(prompts)
+        listed = parse_items(prompts, wildcards())
         embed, _ = load_embedder(prefix.groups.encoder, prefix.groups.encoder_model)
-        bar = comfy.utils.ProgressBar(len(set(parsed)))
-        added, report = add_prompts(clip, prefix, parsed, embed=embed, on_prompt=bar.update_absolute)
-        return io.NodeOutput(added, added.groups, report)
+        bar = comfy.utils.ProgressBar(len(set(listed.texts)))
+        added, report = add_prompts(clip, prefix, listed.texts, embed=embed, on_prompt=bar.update_absolute)
+        notes = (*listed.notes, *list_notes(listed.texts))
+        return io.NodeOutput(added, added.groups, with_notes(report, notes))
 
 
 _FOLDER = "prefixes"

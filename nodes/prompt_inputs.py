@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import folder_paths
 from comfy_api.latest import io
 
+from ..sage_core.prompts.braces import ReadWildcard
+from ..sage_core.prompts.checked_list import checked_list
 from ..sage_core.prompts.files import SUFFIXES, read_prompts
 from ..sage_core.prompts.parser import parse_items
-from ..sage_core.prompts.prompt_list import Prompt, PromptList
-from .file_state import file_state
+from ..sage_core.prompts.prompt_list import PromptList
+from ..sage_core.prompts.wildcards import wildcard_reader
+from ..sage_core.validation import check_text
 
 NO_FILE = "none"
+_WILDCARDS = "wildcards"
+folder_paths.add_model_folder_path(_WILDCARDS, str(Path(folder_paths.models_dir) / _WILDCARDS))
 LIST_TIP = "If another node gives a list of texts, every text is one prompt as it is."
 _EXAMPLE = """# one prompt per line; {a|b} makes every combination
 a {red|blue|green} car in the {snow|desert}
@@ -24,9 +30,10 @@ a small {white|yellow} boat on the sea"""
 def prompts_input() -> io.String.Input:
     return io.String.Input(
         "prompts", multiline=True, dynamic_prompts=False, default=_EXAMPLE,
-        tooltip="One prompt per line. Blank lines and lines that start with # are skipped. Words in braces with bars "
-        "between them are alternatives: every combination becomes a prompt. For a brace or a bar itself, write a "
-        f"backslash before it. {LIST_TIP}",
+        tooltip="One prompt per line. Blank lines, lines that start with # and a space, and what follows // are "
+        "skipped. Words in braces with bars between them are alternatives: every combination becomes a prompt. For a "
+        "brace or a bar itself, write a backslash before it. __colors__ takes every line of the file colors.txt in "
+        f"models/{_WILDCARDS}. {LIST_TIP}",
     )  # fmt: skip
 
 
@@ -40,19 +47,21 @@ def prompt_file_input(other_columns: str = "") -> io.Combo.Input:
         "prompt_file", options=[NO_FILE, *_prompt_files()], default=NO_FILE, optional=True,
         tooltip="More prompts, added after those above, from a file in the input folder. A .txt file is written as "
         "above. Of a .csv or .tsv file the column 'prompt' is used, or else the first column, with every cell as it "
-        f"is. {other_columns}Press R to see a new file.",
+        f"is. A .json file has a list of texts. {other_columns}Press R to see a new file.",
     )  # fmt: skip
 
 
-def file_fingerprint(prompt_file: str | None) -> Any:
-    """What changes when a file of prompts changes, though its name is the same.
+def prompts_fingerprint(prompts: Sequence[Any], prompt_file: str | None) -> Any:
+    """What changes when the prompts do: by another text in a file or a wildcard, too, though its name is the same.
 
     Args:
+        prompts: with None where another node gives them.
         prompt_file: None where another node gives the name: then ComfyUI must run the node to know.
     """
     if prompt_file is None:
         return float("nan")
-    return "" if prompt_file == NO_FILE else file_state(_input_folder() / prompt_file)
+    typed = [text for text in prompts if isinstance(text, str)]
+    return sha256(repr(_read(typed, prompt_file, required=False)).encode()).hexdigest()
 
 
 def all_prompts(items: Sequence[str], file: str) -> PromptList:
@@ -61,11 +70,46 @@ def all_prompts(items: Sequence[str], file: str) -> PromptList:
     Raises:
         ValueError: there is no prompt, or an input cannot be read.
     """
-    typed = tuple(map(Prompt, parse_items(items, required=file == NO_FILE)))
+    return _read(items, file, required=file == NO_FILE)
+
+
+def wildcards() -> ReadWildcard:
+    """What reads the wildcards in the folders where packs of nodes look for them."""
+    packs = [pack for root in folder_paths.get_folder_paths("custom_nodes") for pack in sorted(Path(root).glob("*"))]
+    folders = [
+        *map(Path, folder_paths.get_folder_paths(_WILDCARDS)),
+        _input_folder() / _WILDCARDS,
+        Path(folder_paths.base_path) / _WILDCARDS,
+        *(pack / name for pack in packs for name in (_WILDCARDS, f"custom_{_WILDCARDS}")),
+    ]
+    return wildcard_reader([folder for folder in folders if folder.is_dir()])
+
+
+def _read(items: Sequence[str], file: str, *, required: bool) -> PromptList:
+    read_wildcard = wildcards()
+    typed = parse_items(items, read_wildcard, required=required)
     if file == NO_FILE:
-        return PromptList(typed)
-    listed = read_prompts(_input_folder() / Path(file).name)
-    return PromptList((*typed, *listed.prompts), listed.notes)
+        return typed
+    listed = read_prompts(_prompt_file(file), read_wildcard)
+    return checked_list((*typed.prompts, *listed.prompts), *typed.notes, *listed.notes)
+
+
+def _prompt_file(name: str) -> Path:
+    """Where a file of prompts is.
+
+    Raises:
+        ValueError: it is not inside the input folder.
+    """
+    check_text(name, "prompt_file")
+    path = _input_folder() / name
+    if not _is_inside(path):
+        raise ValueError(f"prompt_file: expected a file inside the input folder, got {name!r}, which is not.")
+    return path
+
+
+def _is_inside(path: Path) -> bool:
+    """Whether a path leads into the input folder; links may lead out."""
+    return path.resolve().is_relative_to(_input_folder().resolve())
 
 
 def _input_folder() -> Path:
@@ -74,4 +118,5 @@ def _input_folder() -> Path:
 
 def _prompt_files() -> list[str]:
     folder = _input_folder()
-    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in found if _is_inside(path))

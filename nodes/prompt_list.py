@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..sage_core.prompts.names import prompt_names
+from ..sage_core.prompts.notes import list_notes
 from .list_inputs import takes_lists
-from .prompt_inputs import NO_FILE, all_prompts, file_fingerprint, prompt_file_input, prompts_input
+from .prompt_inputs import NO_FILE, all_prompts, prompt_file_input, prompts_fingerprint, prompts_input
 from .sockets import CATEGORY, searched_as
 
 log = logging.getLogger(__name__)
@@ -54,14 +56,14 @@ class PromptList(io.ComfyNode):
 
     @classmethod
     @takes_lists("prompts")
-    def fingerprint_inputs(cls, prompt_file: str | None = NO_FILE, **inputs: Any) -> Any:
-        return file_fingerprint(prompt_file)
+    def fingerprint_inputs(cls, prompts: Sequence[Any] = (), prompt_file: str | None = NO_FILE, **inputs: Any) -> Any:
+        return prompts_fingerprint(prompts, prompt_file)
 
     @classmethod
     @takes_lists("prompts")
     def execute(cls, prompts: list[str], negative: str = "", prompt_file: str = NO_FILE) -> io.NodeOutput:
         listed = all_prompts(prompts, prompt_file)
-        for note in listed.notes:
+        for note in (*listed.notes, *list_notes(listed.texts)):
             log.warning("SAGE: %s", note)
         negatives = [prompt.negative or negative for prompt in listed.prompts]
         return io.NodeOutput(list(listed.texts), negatives, list(prompt_names(listed.prompts)))

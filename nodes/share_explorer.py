@@ -16,6 +16,7 @@ from ..sage_core.explorer.report import exploration_grid, exploration_report, go
 from ..sage_core.explorer.settings import parse_shares
 from ..sage_core.grouping.prompt_groups import PromptGroups, check_groups
 from ..sage_core.metrics.evaluate import evaluate
+from ..sage_core.socket_values import check_vae_channels
 from ..sage_core.validation import check_choice
 from .metrics import SCORERS, open_clip_model_input, scorer_network
 from .samplers import ksampler_inputs
@@ -80,6 +81,7 @@ class ShareExplorer(io.ComfyNode):
         most_prompts: int, scorer: str = _NO_SCORER, open_clip_model: str = "", **sampler: Any,
     ) -> io.NodeOutput:  # fmt: skip
         check_groups(groups)
+        check_vae_channels(vae, model.get_model_object("latent_format").latent_channels)
         wanted, few = parse_shares(shares), some_groups(groups, most_prompts)
         bar = comfy.utils.ProgressBar(1)
         results = explore(

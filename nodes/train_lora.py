@@ -252,7 +252,9 @@ class SaveLora(io.ComfyNode):
                     tooltip="How the file's name starts, in the output folder. LoRAs in output/loras are in the list "
                     "of Load LoRA.",
                 ),
-                io.Int.Input("steps", default=0, min=0, optional=True, tooltip="Becomes a part of the name."),
+                io.Int.Input(
+                    "steps", default=0, min=0, max=10**9, optional=True, tooltip="Becomes a part of the name."
+                ),
                 io.Combo.Input(
                     "dtype", options=list(DTYPES), default="fp16", optional=True, tooltip="fp32 is twice as large."
                 ),

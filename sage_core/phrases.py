@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def counted(number: int, word: str) -> str:
     """A number and its noun, in the plural where needed: "1 prompt", "2 prompts"."""
@@ -11,6 +13,11 @@ def counted(number: int, word: str) -> str:
 def shorten(text: str, length: int = 300) -> str:
     """A text of at most `length` characters, with an ellipsis where something is missing."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def with_notes(report: str, notes: Iterable[str]) -> str:
+    """A report with notes below, that also reads well as Markdown."""
+    return "\n".join([report, *(f"\nNote: {note}" for note in notes)])
 
 
 def saved_fraction(paid: float, baseline: float) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import numbers
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -94,18 +96,39 @@ def check_choice(name: str, value: str, options: Collection[str]) -> None:
         raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
 
 
-def check_text(name: str, text: str) -> None:
-    """Refuse what no file and no text encoder takes: zero characters, and halves of characters.
+def check_number(name: str, value: Any, low: float | None, high: float | None, *, whole: bool) -> None:
+    """Refuse what is no number, or out of range.
 
     Args:
-        name: of the input, for the error.
+        low, high: the range; None for no limit.
+        whole: whether it has to be a whole number.
 
     Raises:
-        ValueError: shows the text around the first such character.
+        ValueError: says the range.
     """
-    bad = next((at for at, letter in enumerate(text) if letter == "\0" or "\ud800" <= letter <= "\udfff"), None)
-    if bad is not None:
+    fits = isinstance(value, numbers.Integral if whole else numbers.Real) and math.isfinite(value)
+    if fits and (low is None or value >= low) and (high is None or value <= high):
+        return
+    word = "a whole number" if whole else "a finite number"
+    limits = [f"{word} {limit:g}" for word, limit in (("from", low), ("to", high)) if limit is not None]
+    raise ValueError(f"{name}: expected {' '.join([word, *limits])}, got {value!r}.")
+
+
+def check_text(text: Any, name: str = "") -> None:
+    """Refuse what no file, encoder or page can take: NUL, and halves of characters (lone surrogates).
+
+    Args:
+        name: of the input, for the error; without it, the caller says where.
+
+    Raises:
+        ValueError: this is no text; or says which sign is wrong, and where.
+    """
+    where = f"{name}: " if name else ""
+    if not isinstance(text, str):
+        raise ValueError(f"{where}expected text, got {type(text).__name__}.")
+    if found := re.search(r"[\0\ud800-\udfff]", text):
+        line = text.count("\n", 0, found.start()) + 1
         raise ValueError(
-            f"{name}: expected letters and signs, got {text[bad]!r}, which is no character, in "
-            f"{text[max(0, bad - 20) : bad + 20]!r}. Type the text again."
+            f"{where}line {line}: expected text, got a broken sign (U+{ord(found[0]):04X}). Delete it, and type it "
+            "again."
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..phrases import counted, saved_fraction, shorten
+from ..phrases import counted, saved_fraction, shorten, with_notes
 from ..prompts.differences import labels
+from ..prompts.notes import list_notes
 from .ambiguity import borderline_prompts, modifier_conflicts, split_modifiers
 from .prompt_groups import PromptGroups
 
@@ -52,7 +53,7 @@ def grouping_report(groups: PromptGroups, *, share: float | None = SHARE) -> str
         lines += [f"- {index + 1}: {names[index]}{remarks.get(index, '')}" for index in members]
         if prompt := shared.get(groups.texts(members)):
             lines.append(f"- shared steps under: {shorten(prompt)}")
-    return "\n".join([*lines, *(f"\nNote: {note}" for note in groups.notes)])
+    return with_notes("\n".join(lines), (*groups.notes, *list_notes(groups.prompts)))
 
 
 def _remarks(groups: PromptGroups) -> dict[int, str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .parser import MAX_PROMPTS
+from .checked_list import checked_list, single_spaced
 from .prompt_list import Prompt, PromptList
 
 # Between cells, where a file does not say it. Prompts have commas too, so they come last.
@@ -38,11 +38,11 @@ class _Row:
 
     def cell(self, at: int) -> str:
         """A cell with single white space; empty where the row has none there."""
-        return " ".join(self.cells[at].split()) if at < len(self.cells) else ""
+        return single_spaced(self.cells[at]) if at < len(self.cells) else ""
 
     def whole(self) -> str:
         """The only cell, or the whole row where there are more."""
-        return self.cell(0) if len(self.cells) == 1 else " ".join(self.text.split())
+        return self.cell(0) if len(self.cells) == 1 else single_spaced(self.text)
 
 
 def read_table(text: str, separator: str | None = None) -> PromptList:
@@ -63,24 +63,21 @@ def read_table(text: str, separator: str | None = None) -> PromptList:
     if declared:
         separator, lines[0] = declared[1], "\n"
     separators = _SEPARATORS if separator is None else (separator,)
-    listed = _below_header(lines, separators) or _without_header(lines, separators)
-    if not 0 < len(listed.prompts) <= MAX_PROMPTS:
-        raise ValueError(f"expected 1 to {MAX_PROMPTS} prompts, got {len(listed.prompts)}.")
-    return listed
+    return _below_header(lines, separators) or _without_header(lines, separators)
 
 
 def _below_header(lines: Sequence[str], separators: Iterable[str]) -> PromptList | None:
     """The prompts of a table whose first row names their column; None where it does not."""
     headers = ((separator, _header(lines, separator)) for separator in separators)
-    named = [(separator, header) for separator, header in headers if "text" in _columns(header)]
+    named = [(separator, header) for separator, header in headers if "text" in find_columns(header)]
     if not named:
         return None
     separator, header = max(named, key=lambda each: len(each[1]))
-    columns, rows = _columns(header), _rows(lines, separator, skip_spaces=True)
+    columns, rows = find_columns(header), _rows(lines, separator, skip_spaces=True)
     next(rows)
     if len(header) == 1:
-        return _listed(Prompt(row.whole()) for row in rows)
-    return _listed(_prompt(row, columns, len(header)) for row in rows)
+        return checked_list(Prompt(row.whole()) for row in rows)
+    return checked_list(_prompt(row, columns, len(header)) for row in rows)
 
 
 def _without_header(lines: Sequence[str], separators: Sequence[str]) -> PromptList:
@@ -88,10 +85,10 @@ def _without_header(lines: Sequence[str], separators: Sequence[str]) -> PromptLi
     for separator in separators:
         if _is_table(rows := _rows_if_any(lines, separator)):
             note = f"no column is called prompt; the first of the {len(rows[0].cells)} columns was used"
-            return _listed((Prompt(row.cell(0)) for row in rows), note)
+            return checked_list((Prompt(row.cell(0)) for row in rows), note)
     rows = list(_rows(lines, separators[-1]))
     note = "no column is called prompt; every line is one prompt"
-    return _listed((Prompt(row.whole()) for row in rows), *[note] * any(len(row.cells) > 1 for row in rows))
+    return checked_list((Prompt(row.whole()) for row in rows), *[note] * any(len(row.cells) > 1 for row in rows))
 
 
 def _is_table(rows: Sequence[_Row]) -> bool:
@@ -112,9 +109,9 @@ def _header(lines: Sequence[str], separator: str) -> list[str]:
         return []
 
 
-def _columns(header: Sequence[str]) -> dict[str, int]:
-    """The places of the known columns, by field of a prompt."""
-    names = [" ".join(cell.replace("_", " ").lower().split()).removesuffix("s") for cell in header]
+def find_columns(header: Sequence[str]) -> dict[str, int]:
+    """The places of the known columns, by field of a prompt; capitals, "_" and a plural "s" make no difference."""
+    names = [single_spaced(cell.replace("_", " ").lower()).removesuffix("s") for cell in header]
     found = ((field, next((name for name in known if name in names), None)) for field, known in _NAMES.items())
     return {field: names.index(name) for field, name in found if name is not None}
 
@@ -131,10 +128,6 @@ def _prompt(row: _Row, columns: Mapping[str, int], width: int) -> Prompt:
             "around every prompt."
         )
     return Prompt(**{field: row.cell(at) for field, at in columns.items()})
-
-
-def _listed(prompts: Iterable[Prompt], *notes: str) -> PromptList:
-    return PromptList(tuple(prompt for prompt in prompts if prompt.text), notes)
 
 
 def _rows_if_any(lines: Sequence[str], separator: str) -> list[_Row]:

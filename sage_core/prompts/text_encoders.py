@@ -66,7 +66,7 @@ def encode_prompts(
         raise ValueError("clip: expected a text encoder, got None; the checkpoint probably contains none.")
     found: dict[str, Conditioning] = {}
     for done, text in enumerate(dict.fromkeys(prompts), start=1):
-        check_text("prompts", text)
+        check_text(text, "prompts")
         found[text] = keep(clip.encode_from_tokens_scheduled(clip.tokenize(text)))
         on_prompt(done)
     return found

@@ -14,6 +14,7 @@ from ..grouping.repeats import copies_of
 from ..sharing.plan import SharePlan
 from ..sharing.sampling_record import SamplingRecord
 from ..sharing.settings import SharingSettings
+from ..socket_values import check_sigmas
 from ..validation import rows_per_prompt
 from . import latents
 from .job import Job, random_state
@@ -225,9 +226,10 @@ def make_job(
             they are the variations of all prompts.
 
     Raises:
-        ValueError: the latent does not fit the model, or its rows the prompts.
+        ValueError: the latent does not fit the model, or its rows the prompts; a number is not finite.
     """
-    check_latent(model_patcher, latent_image)
+    check_latent(model_patcher, latent_image, mask)
+    check_sigmas(sigmas)
     job = Job(noise, latent_image, mask, sampler, sigmas, seed, random_state(model_patcher.load_device))
     if not prompts:
         return job

@@ -8,21 +8,27 @@ import torch
 
 from ..conditioning.combine import Conditioning, text_width
 from ..grouping.prompt_groups import PromptGroups, check_groups
-from ..validation import check_finite
+from ..socket_values import check_mask, check_samples
 
 
-def check_latent(model_patcher: Any, latent: Any) -> None:
-    """Check that a latent is finite and has the model's channels.
+def check_latent(model_patcher: Any, latent: Any, mask: Any = None) -> None:
+    """Check that a latent and its mask are whole and finite, and that it has the model's channels.
 
     ComfyUI gives an empty latent the model's channels, but not one with a picture in it.
 
     Raises:
         ValueError: says what was expected and what came.
     """
-    check_finite(latent, "latent_image")
+    check_samples(latent, "latent_image")
+    if mask is not None:
+        check_mask(mask, "latent_image")
     if latent.is_nested:
         return
-    expected, got = model_patcher.get_model_object("latent_format").latent_channels, latent.shape[1]
+    latent_format = model_patcher.get_model_object("latent_format")
+    sides, wanted = latent.ndim - 2, latent_format.latent_dimensions
+    if sides not in (wanted, wanted - (sides == 2)):  # ComfyUI makes a picture a video of one frame
+        raise ValueError(f"latent_image: expected a latent with {wanted} sides, got shape {tuple(latent.shape)}.")
+    expected, got = latent_format.latent_channels, latent.shape[1]
     if got != expected and torch.count_nonzero(latent) > 0:
         raise ValueError(f"latent_image: expected {expected} channels, got {got}. Encode it with the model's VAE.")
 

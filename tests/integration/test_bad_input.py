@@ -38,19 +38,19 @@ def test_no_prompts(prompts: str) -> None:
 
 
 def test_an_open_brace() -> None:
-    with pytest.raises(ValueError, match=r"prompts, line 2: '\{' at character 3 is never closed"):
+    with pytest.raises(ValueError, match=r"prompts: line 2: '\{' at character 3 is never closed"):
         group("fine\na {red|blue car")
 
 
 @pytest.mark.parametrize("node", [OneNodeKSampler, SharedKSamplerPrefix])
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"share": 1.5}, "share: expected a fraction of the steps from 0 to 1, got 1.5"),
+    ({"share": 1.5}, "share: expected a finite number from 0 to 1, got 1.5"),
     ({"share": -0.1}, "share: expected .* got -0.1"),
     ({"share": float("nan")}, "share: expected .* got nan"),
     ({"share_mode": "often"}, "share_mode: expected one of fixed, tree.*, got 'often'"),
-    ({"cfg": float("inf")}, "cfg: expected a finite number, got inf"),
-    ({"steps": 0}, "steps: expected at least 1, got 0"),
-    ({"denoise": 1.2}, "denoise: expected 0 to 1, got 1.2"),
+    ({"cfg": float("inf")}, "cfg: expected a finite number from 0 to 100, got inf"),
+    ({"steps": 0}, "steps: expected a whole number from 1 to 10000, got 0"),
+    ({"denoise": 1.2}, "denoise: expected a finite number from 0 to 1, got 1.2"),
     ({"sampler_name": "quantum"}, "sampler_name: expected one of euler.* got 'quantum'"),
     ({"scheduler": "bus"}, "scheduler: expected one of .* got 'bus'"),
     ({"groups": "a string"}, "groups: expected the output of Semantic Group Prompts, got str"),
@@ -59,6 +59,14 @@ def test_an_open_brace() -> None:
      "groups: the model expects text width 768, the prompts have 2048"),
     ({"image": {"samples": torch.full((1, 4, 8, 8), float("nan"))}},
      "latent_image: expected finite values, got 256 NaN or infinite of 256"),
+    ({"image": {"samples": torch.ones(0, 4, 8, 8)}}, r"latent_image: expected samples .* got .* shape \(0, 4, 8, 8\)"),
+    ({"image": {"samples": torch.ones(1, 4, 8, 0)}}, r"latent_image: expected samples .* no side of length 0"),
+    ({"image": {"samples": torch.ones(1, 4, 64)}}, r"latent_image: expected a latent with 2 sides, got shape"),
+    ({"image": {**small("sd15"), "noise_mask": torch.full((1, 8, 8), float("nan"))}},
+     "latent_image, its noise_mask: expected finite values, got 64 NaN"),
+    ({"image": {**small("sd15"), "noise_mask": torch.ones(1, 0, 8)}},
+     "latent_image: expected a noise_mask with no side"),
+    ({"negative": [[torch.full((1, 77, 768), float("nan")), {}]]}, "negative: expected finite values"),
 ])  # fmt: skip
 def test_settings(node: Any, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -2,41 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-
 import pytest
-from comfyui_sage.sage_core.prompts import parser
-from comfyui_sage.sage_core.prompts.parser import expand_braces, parse_items, parse_prompts
-from hypothesis import given
-from hypothesis import strategies as st
-
-PLAIN = st.text(st.sampled_from("abc xyz,.()#:é猫🦊"), max_size=6)
-LETTERS = st.text("abcdefgh", min_size=1, max_size=4)
-
-
-@st.composite
-def templates(draw: st.DrawFn) -> tuple[str, list[str]]:
-    """A text with (nested) braces, and what it expands to by a second, recursive definition."""
-    return draw(_sequences(depth=2))
-
-
-def _sequences(depth: int) -> st.SearchStrategy[tuple[str, list[str]]]:
-    parts = LETTERS.map(lambda text: (text, [text]))
-    if depth:
-        braces = st.lists(_sequences(depth - 1), min_size=1, max_size=3).map(
-            lambda options: (
-                "{" + "|".join(text for text, _ in options) + "}",
-                [found for _, expansions in options for found in expansions],
-            )
-        )
-        parts = parts | braces
-    return st.lists(parts, min_size=1, max_size=3).map(
-        lambda chosen: (
-            "".join(text for text, _ in chosen),
-            ["".join(choice) for choice in itertools.product(*(expansions for _, expansions in chosen))],
-        )
-    )
+from comfyui_sage.sage_core.prompts import limits
+from comfyui_sage.sage_core.prompts.parser import parse_items, parse_prompts, parse_text
 
 
 class TestLines:
@@ -44,9 +12,9 @@ class TestLines:
         assert parse_prompts("a dog\na cat\na dog") == ("a dog", "a cat", "a dog")
 
     def test_blank_lines_comments_and_outer_spaces_are_skipped(self) -> None:
-        assert parse_prompts("\n  # not this\n\t a dog  \r\n\r\n#nor this\na cat #but this\n") == (
+        assert parse_prompts("\n  # not this\n\t a dog  \r\n\r\n#\tnor this\n#\na cat # but this\n") == (
             "a dog",
-            "a cat #but this",
+            "a cat # but this",
         )
 
     @pytest.mark.parametrize(
@@ -72,81 +40,22 @@ class TestLines:
 
     @pytest.mark.parametrize("text", ["", "   \n\t\n", "# only\n  # comments", "\n"])
     def test_nothing_left(self, text: str) -> None:
-        with pytest.raises(ValueError, match=r"prompts: expected at least one prompt .* got none"):
+        with pytest.raises(ValueError, match=r"^expected at least one prompt .* got none"):
             parse_prompts(text)
-
-
-class TestBraces:
-    def test_the_example(self) -> None:
-        assert parse_prompts("a {red|blue} car in {snow|rain}") == (
-            "a red car in snow",
-            "a red car in rain",
-            "a blue car in snow",
-            "a blue car in rain",
-        )
-
-    def test_nested(self) -> None:
-        assert expand_braces("{a|b {c|d}} e") == ["a e", "b c e", "b d e"]
-
-    def test_an_empty_alternative_leaves_no_double_space(self) -> None:
-        assert expand_braces("a {|big} dog") == ["a dog", "a big dog"]
-
-    def test_one_alternative(self) -> None:
-        assert expand_braces("a {red} car") == ["a red car"]
-
-    def test_escapes(self) -> None:
-        assert expand_braces(r"\{red\|blue\}") == ["{red|blue}"]
-        assert expand_braces(r"{a\|b|c\}}") == ["a|b", "c}"]
-
-    def test_a_bar_outside_braces_is_a_bar(self) -> None:
-        assert expand_braces("a | b") == ["a | b"]
-        assert expand_braces("a | {b|c}") == ["a | b", "a | c"]
-
-    def test_other_backslashes_stay(self) -> None:
-        assert expand_braces("a \\(b\\) \\") == ["a \\(b\\) \\"]
-
-    @given(st.lists(st.lists(LETTERS, min_size=1, max_size=4), min_size=1, max_size=4))
-    def test_count_is_the_product_and_leftmost_is_slowest(self, choices: list[list[str]]) -> None:
-        text = " ".join("{" + "|".join(options) + "}" for options in choices)
-        expanded = expand_braces(text)
-        assert len(expanded) == math.prod(len(options) for options in choices)
-        assert expanded == [" ".join(choice) for choice in itertools.product(*choices)]
-
-    @given(templates())
-    def test_nested_braces_against_a_second_definition(self, template: tuple[str, list[str]]) -> None:
-        text, expected = template
-        assert expand_braces(text) == expected
-
-    @given(PLAIN)
-    def test_text_without_braces_is_itself(self, text: str) -> None:
-        assert expand_braces(text) == [text]
-
-    @given(st.text(st.sampled_from("ab {}|\\"), max_size=12))
-    def test_escaping_everything_gives_the_text_back(self, text: str) -> None:
-        words = " ".join(text.replace("\\", "").split())
-        escaped = "".join(f"\\{character}" if character in "{}|" else character for character in words)
-        assert expand_braces(escaped) == [words]
-
-    @given(st.text(st.sampled_from("ab {}|\\"), max_size=14))
-    def test_any_text_expands_or_says_why_not(self, text: str) -> None:
-        try:
-            assert expand_braces(text)
-        except ValueError as error:
-            assert "at character" in str(error)  # noqa: PT017
 
 
 class TestItems:
     def test_one_text_is_parsed(self) -> None:
-        assert parse_items(["# cars\na {red|blue} car"]) == ("a red car", "a blue car")
+        assert parse_items(["# cars\na {red|blue} car"]).texts == ("a red car", "a blue car")
 
     def test_several_texts_are_a_prompt_each(self) -> None:
         texts = ["a {red|blue} car", "# 1\n of  2 ", "", " \n", "{", "a car", "a car"]
-        assert parse_items(texts) == ("a {red|blue} car", "# 1 of 2", "{", "a car", "a car")
+        assert parse_items(texts).texts == ("a {red|blue} car", "# 1 of 2", "{", "a car", "a car")
 
     @pytest.mark.parametrize("items", [[], ["", " "], ["# nothing"]])
     def test_none(self, items: list[str]) -> None:
-        assert parse_items(items, required=False) == ()
-        with pytest.raises(ValueError, match="prompts: expected .* got (0|none)"):
+        assert parse_items(items, required=False).texts == ()
+        with pytest.raises(ValueError, match="prompts: expected .* got none"):
             parse_items(items)
 
     def test_no_texts(self) -> None:
@@ -154,19 +63,19 @@ class TestItems:
             parse_items(["a car", 5])  # type: ignore[list-item]
 
     def test_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(parser, "MAX_PROMPTS", 2)
-        assert parse_items(["a", "b"]) == ("a", "b")
-        with pytest.raises(ValueError, match="prompts: expected a list with 1 to 2 prompts, got 3"):
+        monkeypatch.setattr(limits, "MAX_PROMPTS", 2)
+        assert parse_items(["a", "b"]).texts == ("a", "b")
+        with pytest.raises(ValueError, match="prompts: expected at most 2 prompts in all, got more"):
             parse_items(["a", "b", "c"])
 
 
 class TestErrors:
     def test_an_open_brace_names_line_and_character(self) -> None:
-        with pytest.raises(ValueError, match=r"prompts, line 3: '\{' at character 3 is never closed"):
+        with pytest.raises(ValueError, match=r"^line 3: '\{' at character 3 is never closed"):
             parse_prompts("a dog\n\na {red|blue car")
 
     def test_a_closing_brace_too_many(self) -> None:
-        with pytest.raises(ValueError, match=r"prompts, line 1: '\}' at character 8 closes nothing; write \\\}"):
+        with pytest.raises(ValueError, match=r"^line 1: '\}' at character 8 closes nothing; write \\\}"):
             parse_prompts("{a|b} c}")
 
     def test_the_outer_of_two_open_braces(self) -> None:
@@ -174,26 +83,58 @@ class TestErrors:
             parse_prompts("{a|{b|c}")
 
     def test_too_many_combinations_are_refused_before_they_are_built(self) -> None:
-        with pytest.raises(ValueError, match=f"line 1: .*at most {parser.MAX_PROMPTS}"):
+        with pytest.raises(ValueError, match=f"line 1: .*at most {limits.MAX_PROMPTS}"):
             parse_prompts("{a|b|c|d|e|f|g|h|i|j}" * 12)
 
     def test_the_limit_counts_all_lines(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(parser, "MAX_PROMPTS", 5)
+        monkeypatch.setattr(limits, "MAX_PROMPTS", 5)
         assert len(parse_prompts("a\n{b|c}\n{d|e}")) == 5
         with pytest.raises(ValueError, match="line 3: .*at most 5 "):
             parse_prompts("a\n{b|c}\n{d|e|f}")
         with pytest.raises(ValueError, match="line 6: .*at most 5 "):
             parse_prompts("a\nb\nc\nd\ne\nf")
 
-    def test_alternatives_count_together(self) -> None:
-        with pytest.raises(ValueError, match="at most"):
-            expand_braces("{{a|b}{c|d}|{e|f}}", limit=5)
 
-    def test_thousands_of_nested_braces(self) -> None:
-        depth = 5000
-        with pytest.raises(ValueError, match="nested"):
-            expand_braces("{" * depth + "a" + "}" * depth)
+class TestComments:
+    """A hash and a space, and what ComfyUI's own text box takes out."""
+
+    def test_a_hash_before_a_word_is_a_prompt(self) -> None:
+        assert parse_prompts("#ff0000 car\n# ff0000 boat\n## Cars\n\\# 1 of 2\na \\# sign") == (
+            "#ff0000 car",
+            "# 1 of 2",
+            "a \\# sign",
+        )
+
+    def test_slashes_and_blocks(self) -> None:
+        text = "a car // red\n// a boat\na /* big */ tree\n/* a\nb */a house /*"
+        assert parse_prompts(text) == ("a car", "a  tree", "a house /*")
+
+    def test_lines_keep_their_numbers_and_blocks_join_them(self) -> None:
+        assert parse_prompts("a car /* 1\n2 */ in the snow\nx") == ("a car  in the snow", "x")
+        with pytest.raises(ValueError, match="^line 4: '{' at character 1 "):
+            parse_prompts("/*\n\n*/\n{a")
+
+    def test_the_notes_count_them(self) -> None:
+        assert parse_text("# 1\na // 2\n/* 3 */ b\n#c\n{|}\n{d|}").notes == (
+            "3 comments skipped",
+            "1 line with # directly before a word: used as a prompt; for a comment, write # and a space",
+            "3 empty prompts left out",
+        )
+        assert parse_text("a\n\nb").notes == ()
 
 
-def test_a_prompt_that_starts_with_a_hash() -> None:
-    assert parse_prompts("\\#ff0000 car\n#ff0000 boat\na \\# sign") == ("#ff0000 car", "a \\# sign")
+class TestSigns:
+    def test_only_line_ends_end_a_line(self) -> None:
+        assert parse_prompts("a\vb\fc\x85d\u2028e\u2029f\rg\r\nh\ni") == ("a b c d e f", "g", "h", "i")
+
+    def test_what_cannot_be_seen_is_no_prompt(self) -> None:
+        assert parse_prompts("\ufeffa car\n\u200b\n \u2060\u200d \n\ufeff\n{\u200b|a boat}") == ("a car", "a boat")
+        assert parse_items(["\u200b", "a car", "\ufeff"]).texts == ("a car",)
+
+    @pytest.mark.parametrize("sign", ["\0", "\ud83d", "\udc00"])
+    def test_broken_signs_name_their_place(self, sign: str) -> None:
+        message = f"line 2: expected text, got a broken sign \\(U\\+{ord(sign):04X}\\)"
+        with pytest.raises(ValueError, match=message):
+            parse_prompts(f"a car\nb {sign}")
+        with pytest.raises(ValueError, match="prompts: prompt 2: line 1: expected text"):
+            parse_items(["a car", f"b {sign}"])

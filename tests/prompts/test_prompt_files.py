@@ -14,6 +14,7 @@ from comfyui_sage.nodes.group_prompts import SemanticGroupPrompts
 from comfyui_sage.nodes.prompt_inputs import all_prompts
 from comfyui_sage.nodes.prompt_list import PromptList
 from comfyui_sage.sage_core.prompts.files import read_prompts
+from comfyui_sage.sage_core.prompts.notes import list_notes
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt
 
 
@@ -35,6 +36,38 @@ def test_a_table(tmp_path: Path) -> None:
     assert read_prompts(write(tmp_path, "list.tsv", text)).prompts == (Prompt("a red car; snow", name="car"),)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"prompt": "a car,\\n{red|blue}", "negative": "blurry", "seed": 1}, {"Positive": "a boat", "name": "sea"}]',
+        '{"Prompts": [{"prompt": "a car, {red|blue}", "negative": "blurry"}, {"text": "a boat", "Name": "sea"}]}',
+    ],
+)
+def test_json(tmp_path: Path, text: str) -> None:
+    expected = (Prompt("a car, {red|blue}", "blurry"), Prompt("a boat", name="sea"))
+    assert read_prompts(write(tmp_path, "list.json", text, "utf-16")).prompts == expected
+    assert read_prompts(write(tmp_path, "list.json", '["a  car", "", " "]')).texts == ("a car",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('["a car",\n}', "line 2: expected JSON, got an error at character 1"),
+        ("3", "expected a JSON list, .* got int"),
+        ('{"3": {}}', "expected a JSON list, .* got dict"),
+        ('["a", 3]', 'item 2: expected a text, or an object with the key "prompt", got 3'),
+        ('[{"seed": 3}]', "item 1: expected a text, or an object .* got .*seed"),
+        ('[{"prompt": ["a"]}]', "item 1: expected a text as 'prompt', got"),
+        ('["a \\ud83d"]', "prompt 1: line 1: expected text, got a broken sign"),
+        ("[]", "expected at least one prompt"),
+        ("[" * 100_000, "expected a JSON list of prompts, got one that is nested too deep"),
+    ],
+)
+def test_json_that_is_no_list(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"prompt_file: a.json: {message}"):
+        read_prompts(write(tmp_path, "a.json", text))
+
+
 def test_notes_name_the_file(tmp_path: Path) -> None:
     notes = read_prompts(write(tmp_path, "list.csv", "a car, red\na boat\n")).notes
     assert notes == ("prompt_file: list.csv: no column is called prompt; every line is one prompt",)
@@ -43,10 +76,10 @@ def test_notes_name_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.txt", "# nothing\n", "prompt_file: a.txt: prompts: expected at least one prompt"),
-        ("a.txt", "a {red car", r"prompt_file: a.txt: prompts, line 1: '{'"),
-        ("a.csv", "", "prompt_file: a.csv: expected 1 to 100000 prompts, got 0"),
-        ("a.csv", "prompt,seed\n,1\n", "prompt_file: a.csv: expected 1 to 100000 prompts, got 0"),
+        ("a.txt", "# nothing\n", "prompt_file: a.txt: expected at least one prompt"),
+        ("a.txt", "a {red car", r"prompt_file: a.txt: line 1: '{'"),
+        ("a.csv", "", "prompt_file: a.csv: expected at least one prompt, got none"),
+        ("a.csv", "prompt,seed\n,1\n", "prompt_file: a.csv: expected at least one prompt, got none"),
         ("a.csv", 'prompt,seed\n"a car,1\n', "prompt_file: a.csv: line 2: expected a closing quote"),
     ],
 )
@@ -92,10 +125,13 @@ class TestNode:
 
     @pytest.mark.parametrize("node", [SemanticGroupPrompts, PromptList])
     def test_files_of_the_input_folder_are_offered(self, node: Any, tmp_path: Path) -> None:
-        for name in ("b.csv", "a.txt", "c.png", "d.TSV"):
+        (tmp_path / "sub").mkdir()
+        for name in ("b.csv", "a.txt", "c.png", "d.TSV", "sub/a.json"):
             write(tmp_path, name, "x")
+        os.mkfifo(tmp_path / "pipe.txt")
+        (tmp_path / "out.txt").symlink_to("/etc/passwd")
         inputs = {each.id: each for each in node.define_schema().inputs}
-        assert inputs["prompt_file"].options == ["none", "a.txt", "b.csv", "d.TSV"]
+        assert inputs["prompt_file"].options == ["none", "a.txt", "b.csv", "d.TSV", "sub/a.json"]
 
     def test_typed_prompts_come_first_and_need_not_be(self, tmp_path: Path) -> None:
         write(tmp_path, "a.csv", "from a file")
@@ -107,18 +143,90 @@ class TestNode:
         with pytest.raises(ValueError, match="prompts: expected at least one prompt"):
             all_prompts(["# nothing"], "none")
 
+    def test_subfolders(self, tmp_path: Path) -> None:
+        (tmp_path / "sub").mkdir()
+        write(tmp_path, "sub/a.txt", "a car")
+        assert all_prompts([""], "sub/a.txt").texts == ("a car",)
+
     def test_no_way_out_of_the_input_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match=f"got {tmp_path}/passwd"):
-            all_prompts([""], "../../etc/passwd")
+        (tmp_path / "out.txt").symlink_to("/etc/passwd")
+        for name in ("../../etc/passwd", "/etc/passwd", "out.txt", ".."):
+            with pytest.raises(ValueError, match=f"prompt_file: expected a file inside the input folder, got '{name}'"):
+                all_prompts([""], name)
+        for name in ("a\0.txt", "a\ud83d.txt"):
+            with pytest.raises(ValueError, match="prompt_file: line 1: expected text, got a broken sign"):
+                all_prompts([""], name)
 
     @pytest.mark.parametrize("node", [SemanticGroupPrompts, PromptList])
-    def test_a_changed_file_is_another_input(self, node: Any, tmp_path: Path) -> None:
+    def test_a_changed_text_is_another_input(self, node: Any, tmp_path: Path) -> None:
+        def fingerprint(prompts: Any, prompt_file: str) -> Any:
+            # as ComfyUI gives a text, and what another node will give
+            return node.fingerprint_inputs(prompts=prompts, prompt_file=[prompt_file], other=(None,))
+
         path = write(tmp_path, "a.txt", "a car")
-        inputs = {"prompts": ["x"], "other": (None,)}  # as ComfyUI gives a text, and what another node will give
-        before = node.fingerprint_inputs(prompt_file=["a.txt"], **inputs)
-        assert node.fingerprint_inputs(prompt_file=["a.txt"], **inputs) == before
-        os.utime(path, ns=(1, 1))
-        assert node.fingerprint_inputs(prompt_file=["a.txt"], **inputs) != before
-        assert node.fingerprint_inputs(prompt_file=["none"]) == node.fingerprint_inputs(prompt_file=["missing.txt"])
-        assert node.fingerprint_inputs(prompt_file=["none"]) == node.fingerprint_inputs()
+        before, later = fingerprint(["x"], "a.txt"), fingerprint((None,), "a.txt")
+        assert fingerprint(["x"], "a.txt") == before
+        path.write_text("a bus")
+        assert fingerprint(["x"], "a.txt") != before
+        assert fingerprint((None,), "a.txt") != later
+        assert fingerprint(["x"], "none") == fingerprint(["x"], "none")
         assert math.isnan(node.fingerprint_inputs(prompt_file=(None,))), "a name that comes later: run again"
+
+
+class TestWildcards:
+    @pytest.fixture(autouse=True)
+    def folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(folder_paths, "get_input_directory", lambda: str(tmp_path / "input"))
+        monkeypatch.setattr(folder_paths, "base_path", str(tmp_path))
+        places = {"wildcards": ["models/wildcards"], "custom_nodes": ["custom_nodes"]}
+        monkeypatch.setattr(
+            folder_paths, "get_folder_paths", lambda name: [str(tmp_path / place) for place in places[name]]
+        )
+
+    @pytest.mark.parametrize(
+        "folder", ["models/wildcards", "input/wildcards", "wildcards", "custom_nodes/a/wildcards",
+                   "custom_nodes/b/custom_wildcards"]
+    )  # fmt: skip
+    def test_are_found_in_the_usual_folders(self, tmp_path: Path, folder: str) -> None:
+        (tmp_path / folder / "sub").mkdir(parents=True)
+        write(tmp_path / folder, "sub/color.txt", "# colors\nred\n\n{dark|light} blue // sea\n", "utf-8-sig")
+        listed = all_prompts(["a __sub/color__ car"], "none")
+        assert listed.texts == ("a red car", "a dark blue car", "a light blue car")
+        assert listed.notes == ("prompts: wildcard __sub/color__: 3 texts",)
+        before = PromptList.fingerprint_inputs(prompts=["a __sub/color__ car"])
+        write(tmp_path / folder, "sub/color.txt", "green")
+        assert PromptList.fingerprint_inputs(prompts=["a __sub/color__ car"]) != before
+
+    def test_the_notes_name_what_is_missing(self, tmp_path: Path) -> None:
+        (tmp_path / "wildcards").mkdir()
+        write(tmp_path, "secret.txt", "x")
+        listed = all_prompts(["__a__ __a/../../secret__ __b__"], "none")
+        assert listed.texts == ("__a__ __a/../../secret__ __b__",)
+        assert "no wildcard file was found for __a__, __a/../../secret__, __b__, so" in listed.notes[0]
+
+    def test_what_is_no_list(self, tmp_path: Path) -> None:
+        folder = tmp_path / "wildcards"
+        folder.mkdir()
+        os.mkfifo(folder / "pipe.txt")
+        write(folder, "empty.txt", "# nothing\n")
+        write(folder, "latin.txt", "a\nKäfer", "cp1252")
+        for name, message in {"pipe": "expected a text file", "empty": "expected at least one line in ",
+                              "latin": "line 2: expected text in UTF-8"}.items():  # fmt: skip
+            with pytest.raises(ValueError, match=f"prompts: line 1: wildcard __{name}__: {message}"):
+                all_prompts([f"__{name}__"], "none")
+
+    def test_not_in_lists_and_tables(self, tmp_path: Path) -> None:
+        for folder in ("wildcards", "input"):
+            (tmp_path / folder).mkdir()
+        write(tmp_path / "wildcards", "a.txt", "red")
+        write(tmp_path / "input", "b.csv", "prompt\n__a__ car\n")
+        write(tmp_path / "input", "b.txt", "__a__ car\n")
+        assert all_prompts(["__a__", "x"], "b.csv").texts == ("__a__", "x", "__a__ car")
+        assert all_prompts(["__a__"], "b.txt").texts == ("red", "red car")
+
+
+def test_notes_on_lists() -> None:
+    again, lora = list_notes(["a car", "a <lora:x:1> car", "a car", "a car"])
+    assert again.startswith("2 prompts written again.") and "batch_size" in again
+    assert lora.startswith("1 prompt with <lora:x:1> or the like: in ComfyUI this is text")
+    assert list_notes(["a car", "a boat <3"]) == []

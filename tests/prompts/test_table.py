@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from comfyui_sage.sage_core.prompts import table
+from comfyui_sage.sage_core.prompts import limits
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt
 from comfyui_sage.sage_core.prompts.table import read_table
 from hypothesis import given
@@ -119,11 +119,19 @@ class TestErrors:
 
     @pytest.mark.parametrize("text", ["", "\n\n", "sep=;\n", "prompt\n", "prompt,name\n,x\n"])
     def test_no_prompts(self, text: str) -> None:
-        with pytest.raises(ValueError, match="expected 1 to 100000 prompts, got 0"):
+        with pytest.raises(ValueError, match="expected at least one prompt, got none"):
             read_table(text)
 
     def test_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(table, "MAX_PROMPTS", 2)
+        monkeypatch.setattr(limits, "MAX_PROMPTS", 2)
         assert read_table("a\nb\n").texts == ("a", "b")
-        with pytest.raises(ValueError, match="expected 1 to 2 prompts, got 3"):
+        with pytest.raises(ValueError, match="expected at most 2 prompts in all, got more"):
             read_table("a\nb\nc\n")
+
+    def test_broken_signs(self) -> None:
+        with pytest.raises(ValueError, match=r"prompt 2: line 1: expected text, got a broken sign \(U\+DC00\)"):
+            read_table("prompt,name\na,b\nc,d\udc00\n")
+
+
+def test_cells_with_nothing_to_see_are_no_prompts() -> None:
+    assert read_table("prompt,seed\n\u200b,1\na car,2\n").texts == ("a car",)

@@ -1,0 +1,33 @@
+"""Lists of prompts that are used as they are: from tables, JSON, and nodes that give a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..validation import check_text
+from .limits import check_size
+from .lines import is_blank
+from .prompt_list import Prompt, PromptList
+
+
+def single_spaced(text: str) -> str:
+    """A text with single white space, also in place of line breaks."""
+    return " ".join(text.split())
+
+
+def checked_list(prompts: Iterable[Prompt], *notes: str, required: bool = True) -> PromptList:
+    """The prompts that are not blank.
+
+    Args:
+        required: whether no prompt at all is an error.
+
+    Raises:
+        ValueError: there are too many or none, or one has signs that no text may have.
+    """
+    filled = tuple(prompt for prompt in prompts if not is_blank(prompt.text))
+    if required and not filled:
+        raise ValueError("expected at least one prompt, got none.")
+    check_size(len(filled), sum(len(prompt.text) for prompt in filled))
+    for number, prompt in enumerate(filled, start=1):
+        check_text(f"{prompt.text} {prompt.negative} {prompt.name}", f"prompt {number}")
+    return PromptList(filled, notes)

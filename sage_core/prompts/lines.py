@@ -1,0 +1,57 @@
+"""The lines of a text that are prompts, without its comments."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+# What ComfyUI's page takes out of a text box with dynamic prompts.
+_COMMENT = r"/\*[\s\S]*?\*/|//[^\n]*"
+# A line of its own. A hash before a word is not one: "#ff0000 car".
+_COMMENT_LINE = r"#+(\s.*)?"
+# Stands for a line break inside a comment, so that the next line keeps its number. Unicode has it for such uses.
+_BREAK = "\ufdd0"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of a text that are not blank.
+
+    Attributes:
+        numbered: number (from 1) and text of each, without white space around it.
+        comments: how many comments were left out.
+        hashes: how many lines start with a hash that is no comment.
+    """
+
+    numbered: tuple[tuple[int, str], ...]
+    comments: int
+    hashes: int
+
+
+def prompt_lines(text: str) -> Lines:
+    """Split a text into lines, and leave out blank ones and comments.
+
+    ``//`` to the end of the line and ``/* */`` are comments, as in ComfyUI's own text boxes; so is a line that starts
+    with ``#`` and a space. ``\\#`` at the start of a line is a hash. Only line feeds and carriage returns end a line;
+    other signs for a new line or page are spaces.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text, comments = re.subn(_COMMENT, lambda found: _BREAK * found[0].count("\n"), text)
+    numbered: list[tuple[int, str]] = []
+    number = hashes = 0
+    for line in text.split("\n"):
+        number += 1
+        start, number = number, number + line.count(_BREAK)
+        line = re.sub(r"[\v\f\x1c-\x1e\x85\u2028\u2029]", " ", line.replace(_BREAK, "")).strip()
+        if re.fullmatch(_COMMENT_LINE, line):
+            comments += 1
+        elif not is_blank(line):
+            hashes += line.startswith("#")
+            numbered.append((start, line[1:] if line.startswith("\\#") else line))
+    return Lines(tuple(numbered), comments, hashes)
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to see: white space, and signs without a width."""
+    return all(sign.isspace() or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
