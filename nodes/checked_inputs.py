@@ -28,7 +28,7 @@ def check_inputs(node: type[io.ComfyNode]) -> None:
     def execute(cls: Any, *args: Any, **inputs: Any) -> Any:
         inputs |= dict(zip(names, args, strict=False))
         schema = cls.define_schema()
-        for each in schema.inputs:
+        for each in schema.inputs or ():  # None in ComfyUI 0.3.75
             if each.id not in inputs:
                 continue
             values = inputs[each.id] if schema.is_input_list else [inputs[each.id]]

@@ -13,6 +13,8 @@ from .prompt_list import Prompt, PromptList
 
 # Between cells, where a file does not say it. Prompts have commas too, so they come last.
 _SEPARATORS = ("\t", ";", ",")
+# Where the first row names the columns.
+_OTHER_SEPARATORS = ("|",)
 # The line with which Excel says it.
 _SEPARATOR_LINE = r'"?sep=(.)"?\s*'
 # Names of the columns, best first; in files also with capitals, "_" or a plural "s".
@@ -62,8 +64,9 @@ def read_table(text: str, separator: str | None = None) -> PromptList:
     declared = re.fullmatch(_SEPARATOR_LINE, lines[0], re.IGNORECASE) if lines else None
     if declared:
         separator, lines[0] = declared[1], "\n"
-    separators = _SEPARATORS if separator is None else (separator,)
-    return _below_header(lines, separators) or _without_header(lines, separators)
+    if separator is not None:
+        return _below_header(lines, (separator,)) or _without_header(lines, (separator,))
+    return _below_header(lines, _SEPARATORS + _OTHER_SEPARATORS) or _without_header(lines, _SEPARATORS)
 
 
 def _below_header(lines: Sequence[str], separators: Iterable[str]) -> PromptList | None:

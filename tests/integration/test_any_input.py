@@ -33,7 +33,8 @@ from reference import SETTINGS, different, grouped
 import nodes as comfy_nodes
 
 CASES = 600
-TESTED = {node.GET_SCHEMA().node_id: node for node in NODES if node.GET_SCHEMA().inputs}
+TESTED = {node.GET_SCHEMA().node_id: node for node in NODES}
+WITH_INPUTS = [name for name, node in TESTED.items() if node.GET_SCHEMA().inputs]
 # In place of the defaults, where these take long or are not there.
 QUICK: dict[str, Any] = {
     "steps": 2, "rank": 2, "batch_size": 1, "run_name": "any", "sampler_name": "euler", "scheduler": "normal",
@@ -149,7 +150,7 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def works(node_id: str) -> dict[str, Any]:
     """Input that a node accepts."""
     found = {}
-    for each in TESTED[node_id].define_schema().inputs:
+    for each in TESTED[node_id].define_schema().inputs or ():
         if (kind := each.get_io_type()) in SOCKETS:
             if not each.optional:
                 found[each.id] = SOCKETS[kind][0]()
@@ -187,7 +188,7 @@ def _others(schema_input: Any) -> st.SearchStrategy[tuple[Any, bool]]:
 
 def accepted(node_id: str, inputs: dict[str, Any], linked: set[str]) -> dict[str, Any] | None:
     """The typed inputs as ComfyUI passes them on; None where it refuses them."""
-    kinds = {each.id: each.get_io_type() for each in TESTED[node_id].define_schema().inputs}
+    kinds = {each.id: each.get_io_type() for each in TESTED[node_id].define_schema().inputs or ()}
     typed = {
         name: ["2", AnyOutputs.RETURN_TYPES.index(kinds[name])]
         if name in linked or kinds[name] not in WIDGETS
@@ -216,9 +217,9 @@ def shown(value: Any) -> str:
 
 
 def run(node_id: str, inputs: dict[str, Any]) -> Any:
-    """Runs a node as ComfyUI does; a guider runs in ComfyUI's sampler."""
-    node = TESTED[node_id]
-    node.hidden = SimpleNamespace(prompt=None, extra_pnginfo=None, unique_id="1")
+    """Runs a node as ComfyUI does."""
+    hidden = SimpleNamespace(prompt=None, extra_pnginfo=None, unique_id="1")
+    node: Any = type(node_id, (TESTED[node_id],), {"hidden": hidden})
     if node.define_schema().is_input_list:
         inputs = {name: [value] for name, value in inputs.items()}
     with torch.inference_mode():
@@ -232,11 +233,11 @@ def test_what_works(node_id: str) -> None:
     run(node_id, inputs)
 
 
-@pytest.mark.parametrize("node_id", TESTED)
+@pytest.mark.parametrize("node_id", WITH_INPUTS)
 def test_any_input(node_id: str) -> None:
     names = "|".join(each.id for each in TESTED[node_id].define_schema().inputs)
 
-    @settings(max_examples=CASES // len(TESTED) + 1, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=CASES // len(WITH_INPUTS) + 1, suppress_health_check=list(HealthCheck))
     @given(changes(node_id))
     def check(changed: dict[str, tuple[Callable[[], Any], bool]]) -> None:
         inputs = works(node_id) | {name: make() for name, (make, _) in changed.items()}

@@ -64,8 +64,7 @@ def test_an_open_brace() -> None:
     ({"image": {"samples": torch.ones(1, 4, 64)}}, r"latent_image: expected a latent with 2 sides, got shape"),
     ({"image": {**small("sd15"), "noise_mask": torch.full((1, 8, 8), float("nan"))}},
      "latent_image, its noise_mask: expected finite values, got 64 NaN"),
-    ({"image": {**small("sd15"), "noise_mask": torch.ones(1, 0, 8)}},
-     "latent_image: expected a noise_mask with no side"),
+    ({"image": {**small("sd15"), "noise_mask": torch.ones(1, 0, 8)}}, "latent_image: expected a noise_mask"),
     ({"negative": [[torch.full((1, 77, 768), float("nan")), {}]]}, "negative: expected finite values"),
 ])  # fmt: skip
 def test_settings(node: Any, changes: dict[str, Any], message: str) -> None:

@@ -93,7 +93,7 @@ def test_the_number_of_negatives_and_latents() -> None:
     for wrong, message in (
         ({"negative": two}, "negative: expected one, or one for each of the 3 prompts, got 2"),
         ({"latent_image": [small("sd15")] * 2}, "latent_image: expected one, or one for each of the 3 prompts, got 2"),
-        ({"positive": []}, "positive: expected at least one conditioning, got none"),
+        ({"positive": []}, "positive: expected at least one value, got an empty list"),
         ({"groups": [object()]}, "groups: expected the output of Semantic Group Prompts, got object"),
     ):
         with pytest.raises(ValueError, match=message):

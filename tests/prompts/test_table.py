@@ -31,7 +31,7 @@ def as_csv(rows: list[list[str]], separator: str) -> str:
 
 
 class TestColumns:
-    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
     @pytest.mark.parametrize("header", [
         ["id", "prompt", "negative", "name"], ["ID", "Prompts", " Negatives ", "NAME"],
         ["id", "Positive", "negative_prompt", "Name"], ["id", "text", "Negative Prompt", "names"],
@@ -131,6 +131,10 @@ class TestErrors:
     def test_broken_signs(self) -> None:
         with pytest.raises(ValueError, match=r"prompt 2: line 1: expected text, got a broken sign \(U\+DC00\)"):
             read_table("prompt,name\na,b\nc,d\udc00\n")
+
+
+def test_bars_are_no_separator_without_names() -> None:
+    assert read_table("a car | red\na boat | blue\n").texts == ("a car | red", "a boat | blue")
 
 
 def test_cells_with_nothing_to_see_are_no_prompts() -> None:

@@ -1,0 +1,41 @@
+/**
+ * Files of prompts from the user's computer.
+ *
+ * @typedef {import("./server_requests.js").Api} Api
+ * @typedef {NonNullable<import("./comfy_nodes.js").GraphNode["widgets"]>[number]} Widget
+ */
+
+/** Endings of the files that a node can read. */
+export const ENDINGS = [".txt", ".csv", ".tsv", ".json"];
+
+/** @param {{name: string}} file */
+export const isPromptFile = (file) => ENDINGS.some((ending) => file.name.toLowerCase().endsWith(ending));
+
+/**
+ * Puts a file into ComfyUI's input folder, by the route that all its uploads take. An equal file that is there already
+ * is used; another one with that name stays, and the new one gets a number.
+ *
+ * @param {Api} api
+ * @param {File} file
+ * @returns {Promise<string>} its name there
+ */
+export async function uploadPromptFile(api, file) {
+  const body = new FormData();
+  body.append("image", file);
+  const response = await api.fetchApi("/upload/image", { method: "POST", body });
+  if (!response.ok) throw new Error(`${file.name} was not uploaded: ${response.status} ${response.statusText}`);
+  return (await response.json()).name;
+}
+
+/**
+ * Chooses a file in the widget of a node, and adds it to the list there.
+ *
+ * @param {Pick<Widget, "value" | "options" | "callback">} widget
+ * @param {string} name
+ */
+export function chooseFile(widget, name) {
+  const { values } = widget.options;
+  if (Array.isArray(values) && !values.includes(name)) values.push(name);
+  widget.value = name;
+  widget.callback?.(name);
+}
