@@ -83,9 +83,14 @@ def sample_recorded(
     model: Any, groups: PromptGroups, negative: Conditioning, latent: Latent,
     make_listener: MakeListener | None = None, **settings: Any,
 ) -> tuple[Latent, SamplingRecord]:  # fmt: skip
-    """As `sample`, with the record of the run instead of a report."""
+    """As `sample`, with the record of the run instead of a report.
+
+    Raises:
+        ValueError: there is no step to run, so that there is no record; or as `sample`.
+    """
     guider, out = _sample_with(SageGuider, model, groups, negative, latent, make_listener, settings)
-    assert guider.record is not None
+    if guider.record is None:
+        raise ValueError(f"denoise: expected enough for one step, got {settings['denoise']}.")
     return _describe_rows(out, latent, groups.prompts), guider.record
 
 
