@@ -13,6 +13,7 @@ import { example, names, withBlueprint } from "./examples.mjs";
 import { GroupsPanelUser, changeGroups, findPins, groupingOnly, reloadPage } from "./groups_panel.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
+import { usePromptFiles } from "./prompt_files.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
 import { ShareHereUser, useShareHere } from "./share_here.mjs";
@@ -153,6 +154,11 @@ async function checkShareHere(renderer, problems) {
   await inTab("share_here", renderer, "end", use, problems);
 }
 
+/** A file of prompts from the user's computer. */
+async function checkPromptFiles(renderer, problems) {
+  await inTab("prompt_files", renderer, "end", (page) => usePromptFiles(page, problems), problems);
+}
+
 /** Calls `use` with a new tab and gives what it returns. Every message on the console is a problem. */
 async function inTab(name, renderer, moment, use, problems) {
   await server.changeSettings({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
@@ -191,6 +197,7 @@ for (const renderer of renderers) {
   await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));
   await check(`blueprint, ${renderer}`, (problems) => checkBlueprint(renderer, problems));
   await check(`share here, ${renderer}`, (problems) => checkShareHere(renderer, problems));
+  await check(`prompt files, ${renderer}`, (problems) => checkPromptFiles(renderer, problems));
 }
 for (const name of names) {
   for (const renderer of renderers) {
