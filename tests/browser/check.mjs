@@ -14,6 +14,7 @@ import { GroupsPanelUser, changeGroups, findPins, groupingOnly, readError, reloa
 import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
+import { usePromptFiles } from "./prompt_files.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
 import { ShareHereUser, useShareHere } from "./share_here.mjs";
@@ -176,6 +177,11 @@ async function checkSizes(renderer, problems) {
   await inTab("sizes", renderer, "end", (page, shot) => measureNodes(page, shot, problems), problems);
 }
 
+/** A file of prompts from the user's computer. */
+async function checkPromptFiles(renderer, problems) {
+  await inTab("prompt_files", renderer, "end", (page) => usePromptFiles(page, problems), problems);
+}
+
 /** Calls `use` with a new tab and gives what it returns. Every message on the console is a problem. */
 async function inTab(name, renderer, moment, use, problems) {
   await server.changeSettings({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
@@ -216,6 +222,7 @@ for (const renderer of renderers) {
   await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));
   await check(`blueprint, ${renderer}`, (problems) => checkBlueprint(renderer, problems));
   await check(`share here, ${renderer}`, (problems) => checkShareHere(renderer, problems));
+  await check(`prompt files, ${renderer}`, (problems) => checkPromptFiles(renderer, problems));
 }
 for (const name of names) {
   const use = name in IMAGES ? runWorkflow : loadWorkflow;

@@ -82,6 +82,37 @@ export class WorkflowPage {
     await this.tab.waitForTimeout(1500);
   }
 
+  /** Moves the canvas so that a node is in the middle of the page. @param {string} title */
+  async look(title) {
+    await this.tab.evaluate((its) => {
+      const { canvas } = window.app;
+      const { pos } = canvas.graph.nodes.find((found) => found.title === its);
+      canvas.ds.scale = 0.7;
+      canvas.ds.offset = [1200 - pos[0], 500 - pos[1]];
+      canvas.setDirty(true, true);
+    }, title);
+    await this.settle();
+  }
+
+  /** Where the title of a node is in the window. @param {string} title */
+  titlePosition(title) {
+    return this.tab.evaluate((its) => {
+      const { canvas } = window.app;
+      const { pos } = canvas.graph.nodes.find((found) => found.title === its);
+      const { left, top } = canvas.canvas.getBoundingClientRect();
+      const { scale, offset } = canvas.ds;
+      return [left + (pos[0] + 60 + offset[0]) * scale, top + (pos[1] - 12 + offset[1]) * scale];
+    }, title);
+  }
+
+  /** Right-clicks a node, and gives the page when its menu is there. @param {string} title */
+  async openMenu(title) {
+    const [x, y] = await this.titlePosition(title);
+    await this.tab.mouse.click(x, y, { button: "right" });
+    await this.tab.getByText("Bypass", { exact: true }).first().waitFor();
+    return this.tab;
+  }
+
   /** Presses Run and waits for the end. `midway` is called after some live previews, or at the end without them. */
   async run(midway) {
     await this.tab.evaluate((endings) => {

@@ -103,7 +103,7 @@ export class ShareHereUser {
     }, [workflow, PLACES]);
     await this.page.load(await this.page.saved());
     if (inside.length) await this.openInSubgraph(inside, hasText);
-    await this.look();
+    await this.page.look(SAMPLER);
   }
 
   /** Puts nodes into a subgraph and opens it. @param {number[]} inside @param {boolean} hasText */
@@ -125,30 +125,9 @@ export class ShareHereUser {
     await this.page.settle();
   }
 
-  /** Moves the canvas so that the sampler is in the middle of the page. */
-  async look() {
-    await this.tab.evaluate((title) => {
-      const { canvas } = window.app;
-      const { pos } = canvas.graph.nodes.find((found) => found.title === title);
-      canvas.ds.scale = 0.7;
-      canvas.ds.offset = [1200 - pos[0], 500 - pos[1]];
-      canvas.setDirty(true, true);
-    }, SAMPLER);
-    await this.page.settle();
-  }
-
   /** Right-clicks the sampler. Gives the entry of the command in the menu. */
   async openMenu() {
-    const [x, y] = await this.tab.evaluate((title) => {
-      const { canvas } = window.app;
-      const { pos } = canvas.graph.nodes.find((found) => found.title === title);
-      const { left, top } = canvas.canvas.getBoundingClientRect();
-      const { scale, offset } = canvas.ds;
-      return [left + (pos[0] + 60 + offset[0]) * scale, top + (pos[1] - 12 + offset[1]) * scale];
-    }, SAMPLER);
-    await this.tab.mouse.click(x, y, { button: "right" });
-    await this.tab.getByText("Bypass", { exact: true }).first().waitFor();
-    return this.tab.getByText(LABEL, { exact: true });
+    return (await this.page.openMenu(SAMPLER)).getByText(LABEL, { exact: true });
   }
 
   async closeMenu() {

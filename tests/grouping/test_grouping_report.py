@@ -58,3 +58,8 @@ class TestGrouping:
 
     def test_notes_come_last(self) -> None:
         assert grouping_report(groups(notes=("group 1: no mean",))).endswith("\n\nNote: group 1: no mean")
+
+    def test_repeated_prompts_and_loras_in_a_prompt(self) -> None:
+        report = grouping_report(groups(prompts=("a dog", "a <lora:x:1> house", "a dog")))
+        assert "\nNote: 1 prompt written again." in report and "batch_size" in report
+        assert "\nNote: 1 prompt with <lora:x:1> or the like" in report

@@ -172,6 +172,8 @@ class TestIn:
         outputs = server.queue(graph)
         assert len(server.files(outputs["7"])) == 2 * 2
         assert len(outputs["8"]["text"]) == 1 and outputs["8"]["text"][0].startswith("2 new prompts")
+        graph["20"]["inputs"]["prompts"] = "# new\na white car"
+        assert "\n\nNote: prompts: 1 comment skipped" in server.queue(graph)["8"]["text"][0]
 
     def test_other_inputs_have_one_value(self, server: Server) -> None:
         graph = grouping_of_a_list()

@@ -16,6 +16,7 @@ from comfyui_sage.nodes.prompt_list import PromptList
 from comfyui_sage.sage_core.prompts.files import read_prompts
 from comfyui_sage.sage_core.prompts.notes import list_notes
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt
+from comfyui_sage.sage_core.prompts.wildcards import wildcard_reader
 
 
 def write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
@@ -203,6 +204,11 @@ class TestWildcards:
         listed = all_prompts(["__a__ __a/../../secret__ __b__"], "none")
         assert listed.texts == ("__a__ __a/../../secret__ __b__",)
         assert "no wildcard file was found for __a__, __a/../../secret__, __b__, so" in listed.notes[0]
+
+    def test_no_way_out_of_the_folders(self, tmp_path: Path) -> None:
+        write(tmp_path, "secret.txt", "x")
+        read = wildcard_reader([tmp_path / "wildcards"])
+        assert [read(name) for name in ("../secret", str(tmp_path / "secret"), "a/../../secret")] == [None] * 3
 
     def test_what_is_no_list(self, tmp_path: Path) -> None:
         folder = tmp_path / "wildcards"
