@@ -25,7 +25,7 @@ comfyui.load()
 import numpy as np
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from demo_model.scenes import BACKGROUNDS, COLOURS, SCENERIES, SUBJECTS, Scene, Thing, allowed
-from fidelity import Group, Rendering, Setting, _members, cost_axis, summary
+from fidelity import Group, Rendering, Setting, cost_axis, related_scenes, summary
 from results_file import Kept
 
 SAMPLERS = ("euler", "dpmpp_2m", "uni_pc", "dpmpp_2m_sde")
@@ -45,7 +45,7 @@ def make_groups(sizes: Sequence[int], seeds: int, prompts: int = 24) -> list[Gro
             for kind in ("subject", "all") if size <= 8 else ("unrelated",):
                 for number in range(max(1, prompts // size)):
                     rng = np.random.default_rng([seed, size, number, len(kind)])
-                    scenes = _unrelated(size, rng) if kind == "unrelated" else _members(kind, size, rng)
+                    scenes = _unrelated(size, rng) if kind == "unrelated" else related_scenes(kind, size, rng)
                     made.append(Group(kind, scenes, 1000 * (1 + seed) + number))
     return made
 
@@ -109,6 +109,8 @@ def run(block: str, sampler: str, steps: int, rendering: Rendering, results: Kep
             "corrected": setting.correction == "on", **summary(groups, found, evaluations),
             "like": likeness(found, alone),
         }  # fmt: skip
+        if rendering.cfg == 1:  # a step has no evaluation of the negative
+            shown["paid"] *= 2
         print(
             f"{key:<70} paid {shown['paid']:5.2f} right {shown['all']:.1%} mse {shown['like']['error']:.5f}", flush=True
         )
@@ -190,7 +192,7 @@ def main() -> None:
             run(block, sampler, options.steps, rendering, results, options.seeds, options.prompts)
     drawn = f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed"
     drawn += f", CFG {options.cfg:g}, {options.steps} steps"
-    text = [f"{drawn}; paid: steps an image (cond + uncond)", ""]
+    text = [f"{drawn}; paid: steps an image", ""]
     for block in BLOCKS:
         for sampler in options.samplers:
             rows = [row for row in results.values() if (row["block"], row["sampler"]) == (block, sampler)]

@@ -78,11 +78,11 @@ def make_groups(scale: int, seed: int = 0) -> list[Group]:
         for size in SIZES:
             for number in range(24 // size * scale):
                 rng = np.random.default_rng([seed, KINDS.index(kind), size, number])
-                made.append(Group(kind, _members(kind, size, rng), 1000 + number))
+                made.append(Group(kind, related_scenes(kind, size, rng), 1000 + number))
     return made
 
 
-def _members(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
+def related_scenes(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
     """Different things in one kind of scene; every one of them can be seen in its setting."""
     while True:
         setting = str(rng.choice((*SCENERIES, *BACKGROUNDS)))
