@@ -97,7 +97,7 @@ class PromptGroups:
         parts = (tuple(place[index] for index in members if index in place) for members in self.partition)
         return replace(
             self, prompts=tuple(self.prompts[index] for index in place),
-            conditionings=tuple(self.conditionings[index] for index in place),
+            conditionings=select(self.conditionings, place),
             embeddings=self.embeddings[list(place)], partition=tuple(part for part in parts if part),
             negatives=tuple(self.negatives[index] for index in place) if self.negatives else (),
         )  # fmt: skip
