@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 _IN_MEMORY = 2**28
 # Bytes of a tensor that is not worth the disk.
 _SMALL = 2**16
-# Where it is there: the usual folder for temporary files may be in memory itself.
-_ON_DISK = "/var/tmp"
+# Where it is there: the usual folder for temporary files may be in memory itself. TemporaryFile keeps the file private.
+_ON_DISK = "/var/tmp"  # nosec B108
 
 
 class Shelf:
