@@ -10,6 +10,9 @@ from ..grouping.prompt_groups import PromptGroups
 from ..images.comparison_grid import comparison_grid
 from .explore import Result
 
+# Steps by which costs that are meant to be the same differ: a run has whole steps.
+_SAME = 0.5
+
 
 def good_share(results: Sequence[Result], tolerance: float) -> float:
     """The largest share whose pictures, with correction, differ by no more than the tolerance; 0 where none does."""
@@ -57,7 +60,7 @@ def _advice(results: Sequence[Result], tolerance: float) -> list[str]:
     fits = [each for each in results if each.setting.share and each.difference <= tolerance]
     shared = min(fits, key=lambda result: result.paid, default=None)
     lines = []
-    if fewer is not None and (shared is None or fewer.paid <= shared.paid):
+    if fewer is not None and (shared is None or fewer.paid <= shared.paid + _SAME):
         lines.append(
             f"Fewer steps are enough: {fewer.setting.steps} steps for every prompt alone differ by "
             f"{fewer.difference:.1%}, for {fewer.paid:.1f} steps paid."

@@ -91,6 +91,10 @@ class TestAdvice:
         assert first.startswith("Fewer steps are enough: 8 steps for every prompt alone differ by 2.0%")
         assert second.startswith("Sharing: 40% with correction on differs by 1.0%, for 13.0 steps paid")
 
+    def test_costs_that_differ_by_less_than_a_step_are_the_same(self) -> None:
+        results = [self.ALONE, result(Setting(20, 0.8, "on"), 7.6, 0.025), self.FEWER]
+        assert exploration_report(results, 0.03).startswith("Fewer steps are enough: 8 steps")
+
     def test_fewer_steps_are_not_advised_where_sharing_is_cheaper(self) -> None:
         report = exploration_report([self.ALONE, self.SOME, self.MUCH, self.FEWER], 0.06)
         assert report.startswith("Sharing: 80%")
