@@ -93,7 +93,7 @@ def check_choice(name: str, value: str, options: Collection[str]) -> None:
         ValueError: lists the options.
     """
     if value not in options:
-        raise ValueError(f"{name}: expected one of {', '.join(options)}, got {value!r}.")
+        raise ValueError(f"{name}: expected one of {', '.join(options) or '(nothing there yet)'}, got {value!r}.")
 
 
 def check_number(name: str, value: Any, low: float | None, high: float | None, *, whole: bool) -> None:
