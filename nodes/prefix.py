@@ -18,6 +18,7 @@ from ..sage_core.prefix.file import ENDING, load_prefix, save_prefix
 from ..sage_core.prompts.notes import list_notes
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.sampling.prefix import check_prefix
+from ..sage_core.validation import check_choice
 from .encoder_folder import load_embedder
 from .file_state import file_state
 from .list_inputs import takes_lists
@@ -148,9 +149,7 @@ class LoadPrefix(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        known = _files()
-        if file not in known:
-            raise ValueError(f"file: expected one of {', '.join(known) or '(nothing there yet)'}, got {file!r}.")
+        check_choice("file", file, _files())
         return io.NodeOutput(load_prefix(_path(file)))
 
 
