@@ -162,6 +162,7 @@ def test_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = learnt("flux", tmp_path / "x.safetensors", layers="attention")
     monkeypatch.setattr("folder_paths.get_output_directory", lambda: str(tmp_path))
     monkeypatch.setattr("folder_paths.get_full_path_or_raise", lambda folder, name: str(tmp_path / name))
+    monkeypatch.setattr("folder_paths.get_filename_list", lambda folder: [file.name])
     options = {name: [value] for name, value in OPTIONS.items()}
     out = TrainLora.execute(
         model=[flux()], latents=[latent("flux", h=4, w=4, seed=1)], positive=[conditioning("flux", 1)],

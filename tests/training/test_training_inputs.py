@@ -63,7 +63,10 @@ class TestNames:
     )
     def test_a_name_that_no_file_can_have_is_refused_first(self, name: str) -> None:
         with pytest.raises(ValueError, match="^run_name: "):
-            TrainLora.execute(model=[None], latents=[], positive=[], run_name=[name])
+            TrainLora.execute(
+                model=[flux()], latents=[latent("flux", h=4, w=4, seed=1)], positive=[conditioning("flux", seed=1)],
+                run_name=[name],
+            )  # fmt: skip
 
     def test_a_training_from_before_names_were_checked_goes_on(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
