@@ -5,11 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import folder_paths
+from comfy_api.latest import io
 
 from ..sage_core.prompts.embedding_models import Embed, open_clip_encoder, sentence_encoder
 
 FOLDER = "sage_encoders"
 folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+
+
+def model_name_input(name: str, encoders: str) -> io.String.Input:
+    """The input for the name of a model.
+
+    Args:
+        name: of the input.
+        encoders: what the model is for.
+    """
+    return io.String.Input(
+        name,
+        default="",
+        optional=True,
+        tooltip=f"For {encoders}: a folder or file in models/{FOLDER}. Empty: the only one there.",
+    )
 
 
 def encoder_model(name: str, input_name: str) -> Path:

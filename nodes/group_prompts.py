@@ -19,9 +19,9 @@ from ..sage_core.images.heatmap import similarity_image
 from ..sage_core.panels.groups import panel_payload
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.text_encoders import ENCODERS
-from .encoder_folder import FOLDER, load_embedder
+from .encoder_folder import FOLDER, load_embedder, model_name_input
 from .graph import output_type, place_in_graph
-from .grouping_inputs import compare_input, encoder_model_input, threshold_inputs
+from .grouping_inputs import compare_input, threshold_inputs
 from .list_inputs import takes_lists
 from .prompt_inputs import NO_FILE, all_prompts, prompt_file_input, prompts_fingerprint, prompts_input, wildcards
 from .sockets import CATEGORY, Groups, searched_as
@@ -65,7 +65,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     "every prompt; its own text is not used. For lyrics, style tokens, pictures in the text, or a text "
                     "for each area, use Share Sampling instead.",
                 ),
-                encoder_model_input(),
+                model_name_input("encoder_model", "sentence and open_clip"),
                 prompt_file_input(),
                 io.String.Input(
                     "pinned", default="", optional=True,

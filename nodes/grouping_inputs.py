@@ -8,16 +8,6 @@ from comfy_api.latest import io
 
 from ..sage_core.grouping.build import COMPARE_MODES
 from ..sage_core.grouping.threshold import THRESHOLD_MODES
-from .encoder_folder import FOLDER
-
-
-def encoder_model_input() -> io.String.Input:
-    return io.String.Input(
-        "encoder_model",
-        default="",
-        optional=True,
-        tooltip=f"For sentence and open_clip: a folder or file in models/{FOLDER}. Empty: the only one there.",
-    )
 
 
 def compare_input() -> io.Combo.Input:

@@ -18,19 +18,10 @@ from ..sage_core.metrics.image_encoders import (
 )
 from ..sage_core.metrics.report import evaluation_plot, evaluation_report
 from ..sage_core.validation import check_choice
-from .encoder_folder import FOLDER, encoder_model
+from .encoder_folder import FOLDER, encoder_model, model_name_input
 from .sockets import CATEGORY, Groups, searched_as
 
 SCORERS = ("demo", "open_clip")
-
-
-def open_clip_model_input() -> io.String.Input:
-    return io.String.Input(
-        "open_clip_model",
-        default="",
-        optional=True,
-        tooltip=f"For open_clip: a folder or file in models/{FOLDER}. Empty: the only one there.",
-    )
 
 
 class Metrics(io.ComfyNode):
@@ -53,7 +44,7 @@ class Metrics(io.ComfyNode):
                     tooltip="The network that looks at the images. demo knows the drawings of the SAGE Demo Model "
                     "only. open_clip is for all other images and needs a model file.",
                 ),
-                open_clip_model_input(),
+                model_name_input("open_clip_model", "open_clip"),
                 io.Image.Input(
                     "reference", optional=True,
                     tooltip="Other images, to measure the distance to them. For example, the same prompts rendered "

@@ -15,8 +15,8 @@ from ..sage_core.grouping.prompt_groups import CONDITION_MODES, PromptGroups, ch
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.share_patch import share_sampling
 from ..sage_core.sharing.settings import SharingSettings
-from .encoder_folder import FOLDER, load_embedder
-from .grouping_inputs import compare_input, encoder_model_input, threshold_inputs
+from .encoder_folder import FOLDER, load_embedder, model_name_input
+from .grouping_inputs import compare_input, threshold_inputs
 from .list_inputs import takes_lists
 from .samplers import correction_input, latent_rows_input, share_input, share_mode_input
 from .sockets import CATEGORY, Groups, searched_as
@@ -73,7 +73,7 @@ class ShareSampling(io.ComfyNode):
                     tooltip="What measures how similar the prompts are: the conditionings' own embeddings, or a "
                     f"sentence or open_clip model in models/{FOLDER}, for the texts.",
                 ),
-                encoder_model_input(),
+                model_name_input("encoder_model", "sentence and open_clip"),
                 *threshold_inputs(optional=True),
                 io.Combo.Input(
                     "group_condition", options=list(CONDITION_MODES), default="auto", optional=True,

@@ -18,7 +18,8 @@ from ..sage_core.grouping.prompt_groups import PromptGroups, check_groups
 from ..sage_core.metrics.evaluate import evaluate
 from ..sage_core.socket_values import check_vae_channels
 from ..sage_core.validation import check_choice
-from .metrics import SCORERS, open_clip_model_input, scorer_network
+from .encoder_folder import model_name_input
+from .metrics import SCORERS, scorer_network
 from .samplers import ksampler_inputs
 from .sockets import CATEGORY
 
@@ -61,7 +62,7 @@ class ShareExplorer(io.ComfyNode):
                     tooltip="A network that scores how well the images fit their prompts. demo knows the drawings of "
                     "the SAGE Demo Model only. open_clip needs a model file.",
                 ),
-                open_clip_model_input(),
+                model_name_input("open_clip_model", "open_clip"),
             ],
             outputs=[
                 io.Float.Output(

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ..conditioning.combine import Conditioning
+from ..grouping.partition import of_largest
 from ..grouping.prompt_groups import PromptGroups
 from ..sampling.ksampler import sample_recorded
 from ..sampling.latent_rows import Latent
@@ -44,9 +45,7 @@ def some_groups(groups: PromptGroups, most: int) -> PromptGroups:
     Raises:
         ValueError: no group has two prompts, so that nothing is shared.
     """
-    picks: list[int] = []
-    for members in sorted((group for group in groups.partition if len(group) > 1), key=len, reverse=True):
-        picks += members[: most - len(picks)]
+    picks = of_largest((group for group in groups.partition if len(group) > 1), most)
     if not picks:
         raise ValueError("groups: expected a group of two prompts or more, got none, so there is nothing to share.")
     return groups.only(picks)

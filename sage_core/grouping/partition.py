@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 Cluster = tuple[int, ...]
 Partition = tuple[Cluster, ...]
 
@@ -29,6 +31,11 @@ def parents_of(fine: Partition, coarse: Partition) -> list[int]:
             raise ValueError(f"plan: prompts {cluster} are together in a level but apart in a coarser one.")
         parents.append(found.pop())
     return parents
+
+
+def of_largest(clusters: Iterable[Cluster], most: int) -> list[int]:
+    """The prompts of the largest clusters, at most `most` together; the last cluster may be there in part."""
+    return [prompt for cluster in sorted(clusters, key=len, reverse=True) for prompt in cluster][:most]
 
 
 def index_with(clusters: Partition, prompt: int) -> int:

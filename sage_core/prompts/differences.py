@@ -53,6 +53,8 @@ def labels(prompts: Sequence[str], length: int) -> list[str]:
 
     Source: ours.
     """
+    if all(len(text) <= length for text in prompts):
+        return list(prompts)
     repeated = repeated_phrases(prompts)
     own = {text: text if len(text) <= length else without_phrases(text, repeated) for text in prompts}
     starts = _shared_starts(list(own.values()))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..conditioning.combine import Conditioning
+from ..grouping.partition import of_largest
 from ..grouping.prompt_groups import PromptGroups
 from ..images.comparison_grid import comparison_grid
 from ..sampling.ksampler import sample
@@ -60,8 +61,6 @@ def sample_prompts(trainer: Trainer, most: int) -> tuple[PromptGroups, torch.Ten
     """
     training_set = trainer.training_set
     shape = training_set.latents[max(training_set.groups.partition, key=len)[0]].shape
-    picks: list[int] = []
-    for members in sorted(training_set.groups.partition, key=len, reverse=True):
-        if training_set.latents[members[0]].shape == shape:
-            picks += members[: most - len(picks)]
+    partition = training_set.groups.partition
+    picks = of_largest((members for members in partition if training_set.latents[members[0]].shape == shape), most)
     return training_set.groups.only(picks), training_set.latents[picks[0]]
