@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # In bytes of UTF-8: what Linux and macOS take, with the ending.
-_LONGEST = 255
+MOST_BYTES = 255
 _FORBIDDEN = '<>:"|?*/\\'
 _DEVICES = r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])"
 
@@ -33,11 +33,11 @@ def check_file_name(name: str, value: str, ending: str = "") -> None:
         raise ValueError(f"{name}: expected a name that does not end with a dot or a space, got {value!r}.")
     if re.fullmatch(_DEVICES, value.split(".")[0].rstrip(), re.IGNORECASE):
         raise ValueError(f"{name}: expected a name that is no device of Windows (such as CON or NUL), got {value!r}.")
-    length = len((value + ending).encode())
-    if length > _LONGEST:
+    length, most = len(value.encode()), MOST_BYTES - len(ending.encode())
+    if length > most:
         raise ValueError(
-            f"{name}: expected a name of at most {_LONGEST - len(ending.encode())} bytes (a letter can take four), got "
-            f"{length - len(ending.encode())} bytes: {value[:40]!r}..."
+            f"{name}: expected a name of at most {most} bytes (a letter can take four), got {length} bytes: "
+            f"{value[:40]!r}..."
         )
 
 

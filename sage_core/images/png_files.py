@@ -13,15 +13,13 @@ import torch
 from PIL.PngImagePlugin import PngInfo
 
 from ..atomic_file import write_new
+from ..file_names import MOST_BYTES
 from ..grouping.prompt_groups import PromptGroups
 from ..prompts.differences import labels
 from ..prompts.names import MOST_LETTERS, file_text
 from .convert import tensor_to_picture
 from .finished_files import MARK, mark_of
 from .graph_settings import SamplerSettings
-
-# Bytes of a file's name that every file system takes.
-_LONGEST = 255
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class ImageRecord:
         return json.dumps({key: value for key, value in flat.items() if value is not None}, ensure_ascii=False)
 
 
-def file_name(record: ImageRecord, *, variations: int, label: str = "", most_bytes: int = _LONGEST) -> str:
+def file_name(record: ImageRecord, *, variations: int, label: str = "", most_bytes: int = MOST_BYTES) -> str:
     """The part of a file's name that says what is in it, such as "g02_a-red-car".
 
     Letters (of any script), digits, "-" and "_" only, which every file system takes.
@@ -125,7 +123,7 @@ class ImageFiles:
             record = ImageRecord(
                 self.groups.prompts[prompt], group + 1, len(self.groups.partition[group]), variation + 1, self.settings
             )
-            room = _LONGEST - len(f"{self.stem}_00000000_.png".encode())
+            room = MOST_BYTES - len(f"{self.stem}_00000000_.png".encode())
             name = file_name(record, variations=len(images), label=self.labels[prompt], most_bytes=room)
             number = self.first + prompt * len(images) + variation
             # Another process may have taken the number since: then one behind all of this list.

@@ -25,13 +25,17 @@ def picture_marks(prefix: Prefix, recipe: str) -> list[str]:
     shared = [b"".join(map(digest, (x for x in trace[-1].outputs if x is not None))) if trace else b""
               for trace in prefix.traces]  # fmt: skip
     parents = parents_of(plan.levels[-1].clusters, plan.levels[-2].clusters) if shared else []
-    marks = []
+    start_of = prefix.job.start_of or (0,) * len(groups.prompts)
+    starts: dict[int, bytes] = {}  # most often there is one for all prompts
+    sigmas, marks = digest(prefix.job.sigmas), []
     for prompt, text in enumerate(groups.prompts):
-        start = prefix.job.start([prompt])
+        if start_of[prompt] not in starts:
+            start = prefix.job.start([prompt])
+            pieces = (piece for batch in (start.noise, start.latent_image) for piece in latents.digests(batch, 1))
+            starts[start_of[prompt]] = b"".join(pieces)
         together = groups.texts(groups.partition[group_of[prompt]])
         described = [recipe, prompt, text, together, prefix.sampler_name, prefix.cfg]
-        parts = [json.dumps(described).encode(), digest(prefix.job.sigmas)]
-        parts += [piece for batch in (start.noise, start.latent_image) for piece in latents.digests(batch, 1)]
+        parts = [json.dumps(described).encode(), sigmas, starts[start_of[prompt]]]
         parts += [shared[parents[distinct[prompt]]]] if shared else []
         marks.append(sha256(b"".join(parts)).hexdigest()[:32])
     return marks
