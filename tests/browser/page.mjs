@@ -188,8 +188,12 @@ export class WorkflowPage {
     return this.tab.evaluate(() => "Comfy.Execution.PreviewMethod" in window.app.ui.settings.settingsLookup);
   }
 
-  /** How many images the page shows on nodes. Waits for `expected` images, at most 20 seconds. */
+  /**
+   * How many images the page shows on nodes. Waits for `expected` images, at most 20 seconds. All nodes are brought
+   * into view first: the classic canvas of some versions loads the images of a node when it first draws the node.
+   */
   async shownImages(expected) {
+    await this.tab.evaluate(() => window.app.extensionManager.command.execute("Comfy.Canvas.FitView"));
     const count = () => {
       const html = document.querySelectorAll("[data-node-id] img").length;
       return html || window.app.graph.nodes.reduce((sum, node) => sum + (node.imgs?.length ?? 0), 0);
