@@ -66,7 +66,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     "for each area, use Share Sampling instead.",
                 ),
                 model_name_input("encoder_model", "sentence and open_clip"),
-                prompt_file_input(),
+                prompt_file_input("The numbers of a column 'seed offset' are added to the sampler's seed. "),
                 io.String.Input(
                     "pinned", default="", optional=True,
                     tooltip="Prompts that you moved to another group in the panel. A JSON object: each prompt, and "
@@ -111,7 +111,7 @@ class SemanticGroupPrompts(io.ComfyNode):
             clip, listed.texts, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
             shared_prompts=own.texts, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
-            compare=compare, notes=(*listed.notes, *own.notes),
+            compare=compare, notes=(*listed.notes, *own.notes), seed_offsets=listed.seed_offsets,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip

@@ -35,7 +35,7 @@ class PromptList(io.ComfyNode):
                     "negative", multiline=True, dynamic_prompts=False, default="", optional=True,
                     tooltip="The negative prompt of every prompt that has none of its own in the file.",
                 ),
-                prompt_file_input("The columns 'negative' and 'name' are used too. "),
+                prompt_file_input("The columns 'negative', 'name' and 'seed offset' are used too. "),
             ],
             outputs=[
                 io.String.Output(
@@ -49,6 +49,11 @@ class PromptList(io.ComfyNode):
                     display_name="name", is_output_list=True,
                     tooltip="A short name of each prompt: the one in the file, or else the first words of the prompt. "
                     "For example for the filename_prefix of Save Image.",
+                ),
+                io.Int.Output(
+                    display_name="seed_offset", is_output_list=True,
+                    tooltip="The seed offset of each prompt, from the file; else 0. Add it to the seed of a sampler "
+                    "that runs once per prompt.",
                 ),
             ],
             **searched_as("prompt list", "batch prompts", "multiple prompts", "wildcard", "storyboard"),
@@ -66,7 +71,8 @@ class PromptList(io.ComfyNode):
         for note in (*listed.notes, *list_notes(listed.texts)):
             log.warning("SAGE: %s", note)
         negatives = [prompt.negative or negative for prompt in listed.prompts]
-        return io.NodeOutput(list(listed.texts), negatives, list(prompt_names(listed.prompts)))
+        offsets = [prompt.seed_offset for prompt in listed.prompts]
+        return io.NodeOutput(list(listed.texts), negatives, list(prompt_names(listed.prompts)), offsets)
 
 
 NODES = [PromptList]

@@ -53,6 +53,7 @@ def build_prompt_groups(
     encoder_model: str = "",
     compare: str = "what differs",
     notes: tuple[str, ...] = (),
+    seed_offsets: tuple[int, ...] = (),
 ) -> PromptGroups:
     """Group prompts by meaning.
 
@@ -69,6 +70,7 @@ def build_prompt_groups(
         encoder_model: name of the model behind `embed`; Add Prompts needs it.
         compare: one of COMPARE_MODES.
         notes: what the user should know of the list.
+        seed_offsets: one per prompt, or none.
 
     Raises:
         ValueError: an input is out of range or does not fit.
@@ -82,7 +84,7 @@ def build_prompt_groups(
         threshold_mode=threshold_mode, threshold=threshold, max_group_size=max_group_size, pins=pins,
         group_condition=group_condition, set_aside=set_aside,
     )  # fmt: skip
-    groups = replace(groups, template=template, notes=notes)
+    groups = replace(groups, template=template, notes=notes, seed_offsets=seed_offsets)
     if shared_prompts:
         encoded, vectors = encode_and_embed(clip, shared_prompts, embed, template, set_aside=set_aside)
         groups = replace(groups, shared_prompts=_assign_shared_prompts(groups, shared_prompts, encoded, vectors))
@@ -212,6 +214,8 @@ def _with_notes(groups: PromptGroups, unknown: list[str], pinned: int, shared_pr
         notes.append(f"{pinned} of the prompts are in the groups where you put them, whatever the threshold")
     if unknown:
         notes.append(f"the demo model does not know these words and skips them: {_first(unknown, 20)}")
+    if len(set(groups.seed_offsets)) > 1:
+        notes.append("prompts with different seed offsets begin from different noise, so they share no steps")
     used = {text for _, text, _ in groups.shared_prompts}
     unused = [text for text in shared_prompts if text not in used]
     notes += _other_conditions(groups)

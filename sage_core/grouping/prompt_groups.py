@@ -50,6 +50,7 @@ class PromptGroups:
         shared_prompts: the prompts for shared steps, of groups that have one.
         set_aside: phrases that most prompts repeat, without which they were embedded.
         negatives: one negative conditioning per prompt; empty where the sampler has one for all.
+        seed_offsets: for every prompt what is added to the sampler's seed; empty where nothing is.
     """
 
     prompts: tuple[str, ...]
@@ -67,6 +68,7 @@ class PromptGroups:
     shared_prompts: tuple[SharedPrompt, ...] = field(default=(), repr=False)
     set_aside: tuple[str, ...] = ()
     negatives: tuple[Conditioning, ...] = field(default=(), repr=False)
+    seed_offsets: tuple[int, ...] = ()
 
     def group_of(self) -> list[int]:
         """For every prompt the index of its group."""
@@ -89,6 +91,7 @@ class PromptGroups:
         return replace(
             self, prompts=tuple(self.prompts[index] for index in first), conditionings=conditionings,
             embeddings=self.embeddings[first], partition=partition,
+            seed_offsets=tuple(self.seed_offsets[index] for index in first) if self.seed_offsets else (),
         ), representative_of  # fmt: skip
 
     def only(self, prompts: Collection[int]) -> PromptGroups:
@@ -100,6 +103,7 @@ class PromptGroups:
             conditionings=select(self.conditionings, place),
             embeddings=self.embeddings[list(place)], partition=tuple(part for part in parts if part),
             negatives=tuple(self.negatives[index] for index in place) if self.negatives else (),
+            seed_offsets=tuple(self.seed_offsets[index] for index in place) if self.seed_offsets else (),
         )  # fmt: skip
 
     def split(self, kind_of: Sequence[int]) -> PromptGroups:

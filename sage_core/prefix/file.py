@@ -14,7 +14,7 @@ import torch
 from ..conditioning.combine import Conditioning
 from ..grouping.prompt_groups import CONDITION_MODES, PromptGroups
 from ..sampling import latents
-from ..sampling.job import Job
+from ..sampling.job import Draw, Job
 from ..sampling.prefix import Prefix, check_prefix
 from ..sampling.trace import Call
 from ..serialization import read_data, write_data
@@ -77,6 +77,7 @@ def prefix_state(prefix: Prefix) -> dict[str, Any]:
         "outcome": _record_state(origin.record), "groups": _groups_state(origin.groups),
         "negative": prefix.negative, "added": None if prefix.origin is None else _added_state(prefix.groups),
         **({"start_of": job.start_of} if job.start_of else {}),
+        **({"draws": [tuple(draw) for draw in job.draws]} if job.draws else {}),
     }  # fmt: skip
 
 
@@ -105,6 +106,7 @@ def _prefix(state: dict[str, Any]) -> Prefix:
     job = Job(
         _unpacked(state["noise"]), _unpacked(state["latent_image"]), _unpacked(state["denoise_mask"]),
         comfy.samplers.sampler_object(name), state["sigmas"], state["seed"], state["rng"], state.get("start_of", ()),
+        tuple(Draw(*draw) for draw in state.get("draws", ())),
     )  # fmt: skip
     return Prefix(
         job, _plan(state["plan"]), [[_call(call) for call in trace] for trace in state["traces"]],
@@ -121,6 +123,7 @@ def _check(prefix: Prefix) -> None:
     n = len(groups.prompts)
     _check_equal("prompts in groups", list(range(n)), sorted(prompt for group in groups.partition for prompt in group))
     _check_equal("starts", n if job.start_of else 0, len(job.start_of))
+    _check_equal("draws", job.starts if job.draws else 0, len(job.draws))
     _check_equal("rows of noise per start", 0, latents.count(job.noise) % job.starts)
     _check_equal("size of latent_image", _shapes(job.noise), _shapes(job.latent_image))
     _check_equal("sigmas", sorted(job.sigmas.tolist(), reverse=True), job.sigmas.tolist())

@@ -90,6 +90,8 @@ _Cluster = Annotated[tuple[_Count, ...], Field(min_length=1)]
 _Partition = Annotated[tuple[_Cluster, ...], Field(min_length=1)]
 _Plan = list[tuple[_Partition, _Sigma | None]]
 _Texts = tuple[str, ...]
+_Seed = Annotated[int, Field(ge=0, lt=2**64)]
+_RandomState = Annotated[tuple[Annotated[_Tensor, AfterValidator(_bytes)], ...], Field(min_length=1)]
 
 
 class _Call(TypedDict):
@@ -172,8 +174,8 @@ class _PrefixState(TypedDict):
     format: int
     sampler_name: str
     sigmas: Annotated[_Tensor, AfterValidator(_line)]
-    seed: Annotated[int, Field(ge=0, lt=2**64)] | None
-    rng: Annotated[tuple[Annotated[_Tensor, AfterValidator(_bytes)], ...], Field(min_length=1)]
+    seed: _Seed | None
+    rng: _RandomState
     noise: _Latent
     latent_image: _Latent
     denoise_mask: _Latent | None
@@ -187,6 +189,7 @@ class _PrefixState(TypedDict):
     negative: _Conditioning
     added: _Added | None
     start_of: NotRequired[tuple[_Count, ...]]  # where every prompt begins from a latent of its own
+    draws: NotRequired[list[tuple[_Seed, _RandomState]]]  # where prompts have seeds of their own
 
 
 _STATE: TypeAdapter[_PrefixState] = TypeAdapter(_PrefixState)

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from .checked_list import checked_list, single_spaced
-from .prompt_list import Prompt, PromptList
+from .prompt_list import Prompt, PromptList, seed_offset
 from .table import find_columns
 
 
 def read_json(text: str) -> PromptList:
-    """Prompts of a JSON file, with their negative prompts and names.
+    """Prompts of a JSON file, with their negative prompts, names and seed offsets.
 
     A list of texts, or of objects with the keys that a table has as columns (see `read_table`), or an object with such
     a list under "prompts". Prompts are used unchanged, without braces and comments; items without one are left out.
@@ -43,10 +43,14 @@ def _prompt(number: int, item: Any) -> Prompt:
         raise ValueError(f'item {number}: expected a text, or an object with the key "prompt", got {_shown(item)}.')
     names = list(item)
     fields = {field: item[names[at]] for field, at in keys.items()}
+    try:
+        offset = seed_offset(fields.pop("seed_offset", 0))
+    except ValueError as error:
+        raise ValueError(f"item {number}: {error}") from None
     for field, value in fields.items():
         if not isinstance(value, str):
             raise ValueError(f"item {number}: expected a text as {names[keys[field]]!r}, got {_shown(value)}.")
-    return Prompt(**{field: single_spaced(value) for field, value in fields.items()})
+    return Prompt(**{field: single_spaced(value) for field, value in fields.items()}, seed_offset=offset)
 
 
 def _shown(value: Any) -> str:

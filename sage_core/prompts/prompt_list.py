@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -13,11 +14,13 @@ class Prompt:
         text: the prompt.
         negative: its own negative prompt; empty where it has none.
         name: what its files are called; empty where it has none.
+        seed_offset: what is added to the sampler's seed for it.
     """
 
     text: str
     negative: str = ""
     name: str = ""
+    seed_offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,21 @@ class PromptList:
     def texts(self) -> tuple[str, ...]:
         """The prompts alone."""
         return tuple(prompt.text for prompt in self.prompts)
+
+    @property
+    def seed_offsets(self) -> tuple[int, ...]:
+        """For every prompt its own; empty where none has one."""
+        offsets = tuple(prompt.seed_offset for prompt in self.prompts)
+        return offsets if any(offsets) else ()
+
+
+def seed_offset(value: object) -> int:
+    """A seed offset as files write it: a whole number, or a text with one; 0 for an empty text.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    text = str(value).strip() or "0"
+    if isinstance(value, int | str) and re.fullmatch(r"[+-]?[0-9]{1,20}", text):
+        return int(text)
+    raise ValueError(f"expected a whole number as the seed offset, got {str(value)[:80]!r}.")

@@ -7,9 +7,10 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .checked_list import checked_list, single_spaced
-from .prompt_list import Prompt, PromptList
+from .prompt_list import Prompt, PromptList, seed_offset
 
 # Between cells, where a file does not say it. Prompts have commas too, so they come last.
 _SEPARATORS = ("\t", ";", ",")
@@ -22,6 +23,7 @@ _NAMES = {
     "text": ("prompt", "positive", "text", "positive prompt"),
     "negative": ("negative", "negative prompt"),
     "name": ("name",),
+    "seed_offset": ("seed offset",),
 }
 
 
@@ -48,7 +50,7 @@ class _Row:
 
 
 def read_table(text: str, separator: str | None = None) -> PromptList:
-    """Prompts of a CSV file, with their negative prompts and names.
+    """Prompts of a CSV file, with their negative prompts, names and seed offsets.
 
     The first row names the columns. If no name is known there, the prompts are in the first column of a table. But
     where the rows have different numbers of cells, or a space after a comma, this is a list of prompts with commas, and
@@ -58,7 +60,8 @@ def read_table(text: str, separator: str | None = None) -> PromptList:
         separator: between cells; None finds it.
 
     Raises:
-        ValueError: a quote is not closed, a row has too many cells, or there are too many prompts or none.
+        ValueError: a quote is not closed, a row has too many cells, a seed offset is no whole number, or there are too
+            many prompts or none.
     """
     lines = list(io.StringIO(text, newline=""))
     declared = re.fullmatch(_SEPARATOR_LINE, lines[0], re.IGNORECASE) if lines else None
@@ -123,14 +126,19 @@ def _prompt(row: _Row, columns: Mapping[str, int], width: int) -> Prompt:
     """The prompt of a row.
 
     Raises:
-        ValueError: the row has more cells than the header, so that a prompt would be cut.
+        ValueError: the row has more cells than the header, so that a prompt would be cut; or a seed offset is no whole
+            number.
     """
     if any(cell.strip() for cell in row.cells[width:]):
         raise ValueError(
             f'line {row.line}: expected {width} cells, as in the first row, got {len(row.cells)}. Put quotes (") '
             "around every prompt."
         )
-    return Prompt(**{field: row.cell(at) for field, at in columns.items()})
+    fields: dict[str, Any] = {field: row.cell(at) for field, at in columns.items()}
+    try:
+        return Prompt(**{**fields, "seed_offset": seed_offset(fields.get("seed_offset", 0))})
+    except ValueError as error:
+        raise ValueError(f"line {row.line}: {error}") from None
 
 
 def _rows_if_any(lines: Sequence[str], separator: str) -> list[_Row]:

@@ -17,6 +17,7 @@ from . import latents
 from .job import Job
 from .latent_rows import LATENT_ROWS, continues_rows
 from .level_runner import plain_guider
+from .own_seeds import OwnSeeds
 from .prefix import Prefix, check_prefix, model_identity
 from .progress import StepCallback
 from .prompt_conditions import PromptConditions
@@ -36,8 +37,10 @@ class SageGuider(comfy.samplers.CFGGuider):
         record: what was planned and done, after `sample`.
         make_listener: makes the listener of the run; None for no listener.
         on_finished: gets the rows of every prompt as soon as they are finished; None if nobody waits for them.
+        own_seeds: the noise that the guider is given, where prompts have seeds of their own.
     """
 
+    own_seeds: OwnSeeds | None = None
     gives_denoised = True
     make_listener: MakeListener | None = None
     on_finished: OnFinished | None = None
@@ -94,13 +97,19 @@ class SageGuider(comfy.samplers.CFGGuider):
     def _job(
         self, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, mask: Any, seed: int | None
     ) -> Job:
-        prompts = len(self.groups.prompts)
+        prompts, own_seeds = len(self.groups.prompts), self.own_seeds
+        if own_seeds is None and any(self.groups.seed_offsets):
+            raise ValueError(
+                "groups: the prompts have seed offsets, but here the noise comes from another node, whose seed is one "
+                "for all. Use SAGE KSampler or Shared KSampler Prefix, or a list without the column 'seed offset'."
+            )
         own_rows = self.latent_rows == "prompts"
         if self.latent_rows == "auto":
             own_rows = continues_rows(noise, latent_image, prompts)
         return make_job(
-            self.model_patcher, noise, latent_image, sampler, sigmas, mask, seed, prompts=prompts if own_rows else 0
-        )
+            self.model_patcher, noise, latent_image, sampler, sigmas, mask, seed, prompts=prompts if own_rows else 0,
+            draws=() if own_seeds is None else own_seeds.draws,
+        )  # fmt: skip
 
     def _sampling(self, job: Job, callback: StepCallback | None, disable_pbar: bool) -> SharedSampling:
         guider = plain_guider(self.model_patcher, self.model_options, self.cfg)

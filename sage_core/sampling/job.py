@@ -20,6 +20,13 @@ class Start(NamedTuple):
     denoise_mask: Any
 
 
+class Draw(NamedTuple):
+    """What decides the random numbers of a run: the seed that a sampler gets, and the state of global generators."""
+
+    seed: int | None
+    rng: tuple[torch.Tensor, ...]
+
+
 @dataclass(frozen=True)
 class Job:
     """What a sampler is given: V variations, from one start for all prompts, or from several.
@@ -30,6 +37,7 @@ class Job:
         sampler, sigmas, seed: as ComfyUI's guiders get them.
         rng: state of the global random generators when the job was made (some samplers draw from them).
         start_of: for every prompt the number of its start; empty where there is only one.
+        draws: for every start what its runs draw, where prompts have seeds of their own; empty where all have one.
     """
 
     noise: Any
@@ -40,6 +48,7 @@ class Job:
     seed: int | None
     rng: tuple[torch.Tensor, ...] = field(repr=False)
     start_of: tuple[int, ...] = ()
+    draws: tuple[Draw, ...] = field(default=(), repr=False)
 
     @property
     def starts(self) -> int:
@@ -56,14 +65,28 @@ class Job:
         wanted = [self.start_of[prompt] if self.start_of else 0 for prompt in prompts]
         return self._select(wanted, self.starts)
 
-    def of_starts(self, prompts: int) -> Job:
-        """The same job, where the rows are those of so many prompts, prompt-major; equal rows are one start."""
+    def draw(self, prompt: int) -> Draw:
+        """What the runs of a prompt draw."""
+        if not self.draws:
+            return Draw(self.seed, self.rng)
+        return self.draws[self.start_of[prompt] if self.start_of else 0]
+
+    def of_starts(self, prompts: int, draws: Sequence[Draw] = ()) -> Job:
+        """The same job, where the rows are those of so many prompts, prompt-major; equal rows are one start.
+
+        Args:
+            draws: one per prompt, where these have seeds of their own.
+        """
         batches = [batch for batch in (self.noise, self.latent_image, self._row_mask()) if batch is not None]
-        found: dict[bytes, int] = {}
-        keys = zip(*(latents.digests(batch, prompts) for batch in batches), strict=True)
-        start_of = tuple(found.setdefault(b"".join(key), len(found)) for key in keys)
-        starts = self._select([start_of.index(start) for start in range(len(found))], prompts)
-        return replace(self, **starts._asdict(), start_of=start_of if len(found) > 1 else ())
+        found: dict[tuple[Any, ...], int] = {}
+        seeds = [draw.seed for draw in draws] or [None] * prompts
+        keys = zip(seeds, *(latents.digests(batch, prompts) for batch in batches), strict=True)
+        start_of = tuple(found.setdefault(key, len(found)) for key in keys)
+        first = [start_of.index(start) for start in range(len(found))]
+        return replace(
+            self, **self._select(first, prompts)._asdict(), start_of=start_of if len(found) > 1 else (),
+            draws=tuple(draws[prompt] for prompt in first) if draws else (),
+        )  # fmt: skip
 
     def of_prompts(self, prompts: Sequence[int]) -> Job:
         """The same job for some of the prompts, in this order."""

@@ -19,6 +19,7 @@ from ..validation import check_choice
 from . import latents
 from .guiders import BranchGuider, PrefixGuider, SageGuider
 from .latent_rows import Latent, has_own_rows, mark_rows, row_keys, rows_for
+from .own_seeds import OwnSeeds
 from .prefix import Prefix
 from .report import sampling_report
 from .shared_sampling import MakeListener, OnFinished
@@ -117,7 +118,8 @@ def sample_branch(model: Any, prefix: Prefix, make_listener: MakeListener | None
     """
     guider = BranchGuider(model, prefix)
     guider.make_listener = make_listener
-    out = _run(guider, prefix.latent, prefix.job.seed or 0, prefix.job.sampler, prefix.job.sigmas)
+    noise = Noise_RandomNoise(prefix.job.seed or 0)
+    out = _run(guider, prefix.latent, noise, prefix.job.sampler, prefix.job.sigmas)
     return _describe_rows(out, prefix.latent, prefix.groups.prompts), _report(guider)
 
 
@@ -149,20 +151,25 @@ def _sample_with(
 ) -> tuple[Guider, Latent]:  # fmt: skip
     settings = KSamplerSettings(**inputs)
     check_groups(groups)
-    own_rows = has_own_rows(latent, settings.latent_rows, len(groups.prompts))
-    if own_rows:  # the noise of every prompt's rows is that which they get alone
+    own_seeds = None
+    if any(groups.seed_offsets):
+        own_seeds = OwnSeeds(settings.seed, groups.seed_offsets, model.load_device)
+    own_rows = own_seeds is not None or has_own_rows(latent, settings.latent_rows, len(groups.prompts))
+    if own_seeds is not None:
+        latent = rows_for([latent], settings.latent_rows, groups.prompts).latent
+    elif own_rows:  # the noise of every prompt's rows is that which they get alone
         latent = rows_for([latent], "prompts", groups.prompts).latent
     guider = guider_class(
         model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction,
         settings.reuse, "prompts" if own_rows else "variations",
     )  # fmt: skip
-    guider.make_listener = make_listener
-    return guider, _run(guider, latent, settings.seed, *settings.sampler(model))
+    guider.make_listener, guider.own_seeds = make_listener, own_seeds
+    return guider, _run(guider, latent, own_seeds or Noise_RandomNoise(settings.seed), *settings.sampler(model))
 
 
-def _run(guider: SageGuider, latent: Latent, seed: int, sampler: Any, sigmas: torch.Tensor) -> Latent:
+def _run(guider: SageGuider, latent: Latent, noise: Any, sampler: Any, sigmas: torch.Tensor) -> Latent:
     guider.gives_denoised = False
-    return SamplerCustomAdvanced.execute(Noise_RandomNoise(seed), guider, sampler, sigmas, latent).args[0]
+    return SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).args[0]
 
 
 def _describe_rows(out: Latent, latent: Latent, prompts: Sequence[str]) -> Latent:

@@ -71,7 +71,7 @@ class LevelRunner:
         alone = self.one_cluster_per_run or self.patch_sees_whole_batch or not self.has_plain_guidance
         size = 1 if alone else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
-        parts = _by_trace_length(indices, parents)
+        parts = [half for part in _by_seed(indices, level, job) for half in _by_trace_length(part, parents)]
         if correction is not None:
             parts = [half for part in parts for half in _references_first(part, correction)]
         pending = [chunk for part in parts for chunk in _pieces(part, size)]
@@ -143,11 +143,12 @@ class LevelRunner:
             on_evaluation=progress.add,
             on_denoised=lambda denoised: progress.show(denoised, chunk),
         )
-        start = job.start([level.clusters[index][0] for index in chunk])
-        with use_random_state(job.rng, self.guider.model_patcher.load_device):
+        first = [level.clusters[index][0] for index in chunk]
+        start, draw = job.start(first), job.draw(first[0])
+        with use_random_state(draw.rng, self.guider.model_patcher.load_device):
             return guider.run(
                 start.noise, start.latent_image, job.sampler, job.sigmas, denoise_mask=start.denoise_mask,
-                disable_pbar=True, seed=job.seed,
+                disable_pbar=True, seed=draw.seed,
             )  # fmt: skip
 
     @property
@@ -185,6 +186,14 @@ def plain_guider(model_patcher: Any, model_options: dict[str, Any], cfg: float) 
     guider.model_options = model_options
     guider.set_cfg(cfg)
     return guider
+
+
+def _by_seed(indices: list[int], level: Level, job: Job) -> list[list[int]]:
+    """Clusters whose runs draw the same, together: a sampler has one seed."""
+    by_seed: dict[int | None, list[int]] = {}
+    for index in indices:
+        by_seed.setdefault(job.draw(level.clusters[index][0]).seed, []).append(index)
+    return list(by_seed.values())
 
 
 def _by_trace_length(indices: list[int], parents: Sequence[ClusterTrace] | None) -> list[list[int]]:

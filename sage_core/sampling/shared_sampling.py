@@ -17,7 +17,7 @@ from ..sharing.settings import SharingSettings
 from ..socket_values import check_sigmas
 from ..validation import rows_per_prompt
 from . import latents
-from .job import Job, random_state
+from .job import Draw, Job, random_state
 from .level_runner import LevelRunner
 from .plan_runner import run_plan, run_shared
 from .planner import Planner, Prediction
@@ -217,13 +217,14 @@ class SharedSampling:
 
 def make_job(
     model_patcher: Any, noise: Any, latent_image: Any, sampler: Any, sigmas: torch.Tensor, mask: Any, seed: int | None,
-    *, prompts: int = 0,
+    *, prompts: int = 0, draws: Sequence[Draw] = (),
 ) -> Job:  # fmt: skip
     """The job of a sampler's inputs.
 
     Args:
         prompts: the number of prompts where the rows are (prompt, variation), each with a start of its own; 0 where
             they are the variations of all prompts.
+        draws: one per prompt, where these have seeds of their own.
 
     Raises:
         ValueError: the latent does not fit the model, or its rows the prompts; a number is not finite.
@@ -234,4 +235,4 @@ def make_job(
     if not prompts:
         return job
     rows_per_prompt(latents.count(latent_image), prompts, "latent_image", "row")
-    return job.of_starts(prompts)
+    return job.of_starts(prompts, draws)

@@ -77,7 +77,7 @@ def save_lora(lora: dict[str, torch.Tensor], path: Path, dtype: str) -> None:
         with replacing(path) as part:
             save_file(tensors, part, metadata={"format": "pt", **getattr(lora, "metadata", {})})
     except Exception as error:
-        raise OSError(f"The LoRA cannot be written to {path}: {error}") from error
+        raise OSError(f"The LoRA cannot be written to {path.parent}: {error}") from error
 
 
 def file_names(model: Any) -> dict[str, str]:

@@ -38,9 +38,10 @@ def grouping_of_a_list(**inputs: Any) -> Graph:
 
 class TestNode:
     def test_one_item_per_prompt(self) -> None:
-        prompts, negatives, names = execute_listed(PromptList, THREE, negative="blurry").args
+        prompts, negatives, names, offsets = execute_listed(PromptList, THREE, negative="blurry").args
         assert prompts == TEXTS
         assert negatives == ["blurry"] * 3
+        assert offsets == [0] * 3
         assert names == ["a-red-car-in-the-snow", "a-blue-car-in-the-snow", "a-small-boat-on-the-sea"]
 
     def test_the_log_says_how_a_table_was_read(

@@ -37,6 +37,29 @@ def test_a_table(tmp_path: Path) -> None:
     assert read_prompts(write(tmp_path, "list.tsv", text)).prompts == (Prompt("a red car; snow", name="car"),)
 
 
+def test_seed_offsets(tmp_path: Path) -> None:
+    text = "prompt,Seed_Offset\na car,3\na boat,\na plane,-2\n"
+    assert read_prompts(write(tmp_path, "seeds.csv", text)).seed_offsets == (3, 0, -2)
+    items = '[{"prompt": "a car", "seed offset": 3}, {"prompt": "a boat", "seed offset": "4"}, "a plane"]'
+    assert read_prompts(write(tmp_path, "seeds.json", items)).seed_offsets == (3, 4, 0)
+    assert read_prompts(write(tmp_path, "none.csv", "prompt,seed offset\na car,0\n")).seed_offsets == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("list.csv", "prompt,seed offset\na car,3\na boat,1.5\n", "line 3: expected a whole number .* got '1.5'"),
+        ("list.csv", "prompt,seed offset\na car," + "9" * 30, "line 2: expected a whole number"),
+        ("list.json", '[{"prompt": "a car", "seed offset": 1.5}]', "item 1: expected a whole number .* got '1.5'"),
+        ("list.json", '[{"prompt": "a car", "seed offset": true}]', "item 1: expected a whole number .* got 'True'"),
+        ("list.json", '[{"prompt": "a car", "seed offset": null}]', "item 1: expected a whole number .* got 'None'"),
+    ],
+)
+def test_seed_offsets_that_are_none(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_prompts(write(tmp_path, name, text))
+
+
 @pytest.mark.parametrize(
     "text",
     [
