@@ -41,8 +41,12 @@ class Shelf:
         ]
 
     def _put(self, value: Any) -> Any:
-        if not isinstance(value, torch.Tensor) or value.nbytes < _SMALL:
+        if not isinstance(value, torch.Tensor):
             return value
+        if value.nbytes < _SMALL:
+            # In memory of its own: what was made beside a large tensor would keep that one's memory from being used
+            # again, as a part of it or as the small block after it.
+            return value.clone() if self._room < 0 else value
         self._room -= value.nbytes
         if self._room >= 0:
             return value

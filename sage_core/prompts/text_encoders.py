@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from ..conditioning.combine import Conditioning
 from ..validation import check_text
 from ..vectors import normalize
+from .encoded_texts import encoded_texts
 
 ENCODERS = ("clip", "sentence", "open_clip")
 
@@ -46,14 +46,14 @@ UNRELATED_PROMPTS = (
 # Words of a text that is longer than any piece that an encoder cuts texts into (LongCLIP has 248 tokens).
 _LONG = 250
 
-_unrelated: weakref.WeakKeyDictionary[Any, np.ndarray] = weakref.WeakKeyDictionary()
-
 
 def encode_prompts(
     clip: Any, prompts: Sequence[str], on_prompt: Callable[[int], None] = lambda done: None,
     keep: Callable[[Conditioning], Conditioning] = lambda conditioning: conditioning,
 ) -> dict[str, Conditioning]:  # fmt: skip
     """Conditioning of every different text, as ComfyUI's CLIP Text Encode makes it.
+
+    Texts of earlier calls with this encoder are not encoded again, see `EncodedTexts`.
 
     Args:
         on_prompt: gets the number of texts encoded so far.
@@ -64,10 +64,12 @@ def encode_prompts(
     """
     if clip is None:
         raise ValueError("clip: expected a text encoder, got None; the checkpoint probably contains none.")
-    found: dict[str, Conditioning] = {}
-    for done, text in enumerate(dict.fromkeys(prompts), start=1):
+    for text in prompts:
         check_text(text, "prompts")
-        found[text] = keep(clip.encode_from_tokens_scheduled(clip.tokenize(text)))
+    remembered, found = encoded_texts(clip), dict[str, Conditioning]()
+    remembered.begin()
+    for done, text in enumerate(dict.fromkeys(prompts), start=1):
+        found[text] = keep(remembered.get(text, lambda each: clip.encode_from_tokens_scheduled(clip.tokenize(each))))
         on_prompt(done)
     return found
 
@@ -93,10 +95,8 @@ def clip_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
 
 
 def unrelated_embeddings(clip: Any) -> np.ndarray:
-    """The unrelated prompts through a CLIP, remembered as long as it lives."""
-    if clip not in _unrelated:
-        _unrelated[clip] = clip_embeddings(list(encode_prompts(clip, UNRELATED_PROMPTS).values()))
-    return _unrelated[clip]
+    """The unrelated prompts through a CLIP."""
+    return clip_embeddings(list(encode_prompts(clip, UNRELATED_PROMPTS).values()))
 
 
 def _pooled(conditioning: Conditioning) -> np.ndarray:

@@ -34,6 +34,19 @@ class TestClip:
         assert list(encoded) == ["b", "a"]
         assert progress == [1, 2]
 
+    def test_the_next_run_encodes_new_texts_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clip = clip_l().clone()
+        first = encode_prompts(clip, ["a", "b"])
+        encoded: list[str] = []
+        monkeypatch.setattr(clip, "tokenize", lambda text: encoded.append(text) or type(clip).tokenize(clip, text))
+        again = encode_prompts(clip, ["b", "c"])
+        assert encoded == ["c"]
+        assert torch.equal(again["b"][0][0], first["b"][0][0])
+        again["b"][0][1]["changed"] = True
+        assert "changed" not in encode_prompts(clip, ["b"])["b"][0][1]
+        encode_prompts(clip.clone(), ["c"])
+        assert encoded == ["c"], "another encoder has a tokenizer of its own"
+
     def test_pooled_embeddings(self) -> None:
         conditionings = list(encode_prompts(clip_l(), ["a dog", "a cat 🦊", "word " * 4100]).values())
         embeddings = clip_embeddings(conditionings)
@@ -52,11 +65,8 @@ class TestClip:
     def test_half_precision(self) -> None:
         assert_unit_rows(clip_embeddings([[[randn(1, 5, 4, seed=1).bfloat16(), {}]]]), 1)
 
-    def test_unrelated_prompts_are_encoded_once_per_clip(self) -> None:
-        clip = clip_l().clone()
-        first = unrelated_embeddings(clip)
-        assert_unit_rows(first, len(UNRELATED_PROMPTS))
-        assert unrelated_embeddings(clip) is first
+    def test_unrelated_prompts(self) -> None:
+        assert_unit_rows(unrelated_embeddings(clip_l()), len(UNRELATED_PROMPTS))
 
     def test_pieces_of_long_texts(self) -> None:
         """The length of an encoded text tells only on CLIP whether it can be one of words alone."""
