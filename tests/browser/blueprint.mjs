@@ -4,7 +4,7 @@ import { compare } from "./compare.mjs";
 
 const NAME = "SAGE text to image";
 const PLACE = [900, 200];
-const TINY = { width: 128, height: 128, steps: 4, cfg: 4 };
+const TINY = { width: 128, height: 128, steps: 4, cfg: 4, batch_size: 2 };
 
 export class BlueprintUser {
   /** @param {import("./page.mjs").WorkflowPage} page */
@@ -73,11 +73,11 @@ export async function useBlueprint(user, shot, problems) {
   await user.addToCanvas();
   await user.connect();
   const values = await user.widgetValues();
-  const wanted = ["prompts", "negative", "width", "height", "seed", "steps", "cfg", "sampler_name", "scheduler", "share"];
+  const wanted = ["prompts", "negative", "width", "height", "seed", "steps", "cfg", "sampler_name", "scheduler", "share", "batch_size"];
   compare(problems, "the widgets of the blueprint", Object.keys(values), wanted);
   compare(problems, "the steps that were set", values.steps, TINY.steps);
   const { images } = await user.page.run(() => {});
-  compare(problems, "pictures of the blueprint's prompts", images.length, 5);
+  compare(problems, "two pictures of each of the blueprint's prompts", images.length, 10);
   compare(problems, "their widths", [...new Set(await user.page.widths(images))], [TINY.width]);
   await user.page.load(await user.page.saved());
   const { seed, ...kept } = await user.widgetValues();
