@@ -17,6 +17,10 @@ from .pins import Pins, keepers, with_pinned
 _BLOCK = 256
 # How much rounding may lower a similarity that is exactly at the threshold.
 SIMILARITY_TOLERANCE = 1e-6
+# Pairs whose vectors are compared in full at once.
+_PAIRS = 65536
+# Of a long list the vectors are shortened, by steps of so many components, until few pairs are left to be compared.
+_STEP, _FEW, _SAMPLE = 32, 1e-3, 1024
 # Prompts in one dendrogram: 64 MB of distances. A larger connected set is cut in two first.
 _LARGEST_TREE = 4096
 
@@ -158,16 +162,49 @@ def _connected(vectors: np.ndarray, threshold: float) -> list[np.ndarray]:
     """
     n = len(vectors)
     labels = np.arange(n)
+    short = _shortened(vectors, threshold)
     for start in range(0, n, _BLOCK):
-        row, column = np.nonzero(
-            vectors[start : start + _BLOCK] @ vectors[start:].T >= threshold - SIMILARITY_TOLERANCE
-        )
+        products = short[start : start + _BLOCK] @ short[start:].T
+        found = np.flatnonzero(products >= threshold - SIMILARITY_TOLERANCE)  # far faster than for two axes
+        row, column = np.divmod(found, n - start)
         left, right = labels[start + row], labels[start + column]
-        apart = left != right
-        graph = coo_array((np.ones(apart.sum(), dtype=bool), (left[apart], right[apart])), shape=(n, n))
+        joins = left != right
+        if short is not vectors:
+            joins[joins] = _are_similar(vectors, start + row[joins], start + column[joins], threshold)
+        graph = coo_array((np.ones(joins.sum(), dtype=bool), (left[joins], right[joins])), shape=(n, n))
         labels = connected_components(graph, directed=False)[1][labels]
     order = np.argsort(labels, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+
+
+def _shortened(vectors: np.ndarray, threshold: float) -> np.ndarray:
+    """Shorter vectors whose products are no smaller than those of the vectors, or these themselves.
+
+    Of the vectors along their principal axes the first components, and the length of the rest: the rests of two
+    vectors have at most the product of their lengths (Cauchy and Schwarz). Few pairs are left to be compared in full.
+    """
+    if len(vectors) < _LARGEST_TREE:
+        return vectors
+    axes = np.linalg.eigh(vectors.T @ vectors)[1][:, ::-1]
+    some = vectors[np.linspace(0, len(vectors) - 1, _SAMPLE).astype(int)]
+    for kept in range(_STEP, len(axes) // 2, _STEP):
+        short = _with_rest(some @ axes[:, :kept])
+        if (short @ short.T >= threshold).mean() <= 1 / len(some) + _FEW:  # each with itself, and few others
+            return _with_rest(vectors @ axes[:, :kept])
+    return vectors
+
+
+def _with_rest(first: np.ndarray) -> np.ndarray:
+    """The first components of unit vectors, and the length of the rest, with more than rounding may take away."""
+    rest = 1 - np.square(first).sum(1, keepdims=True)
+    return np.concatenate([first, np.sqrt(np.maximum(0, rest)) + 1e-3], axis=1)
+
+
+def _are_similar(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, threshold: float) -> np.ndarray:
+    """Which pairs are at least `threshold` similar; a part at a time, as there may be many."""
+    parts = [slice(start, start + _PAIRS) for start in range(0, len(left), _PAIRS)]
+    products = [np.einsum("nd,nd->n", vectors[left[part]], vectors[right[part]]) for part in parts]
+    return np.concatenate([np.empty(0), *products]) >= threshold - SIMILARITY_TOLERANCE
 
 
 def _halves(vectors: np.ndarray, component: np.ndarray) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ from comfyui_sage.sage_core.vectors import normalize
 from embeddings import as_sets, clustered_directions, prompt_names, random_directions
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
 
 def naive_complete_linkage(embeddings: np.ndarray, threshold: float) -> set[frozenset[int]]:
@@ -135,6 +136,25 @@ class TestManyPrompts:
         cluster = order // 4
         assert len(found) == 2500
         assert all(len(group) == 4 and len(set(cluster[list(group)])) == 1 for group in found)
+
+    @pytest.mark.parametrize("threshold", [0.6, 0.8, 0.95])
+    @pytest.mark.parametrize("common", [0.0, 1.0])
+    def test_short_vectors_find_the_same(
+        self, threshold: float, common: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those of lists that are so long that most pairs are compared by a part of the vectors only."""
+        monkeypatch.setattr(linkage, "_LARGEST_TREE", 100)
+        monkeypatch.setattr(linkage, "_SAMPLE", 200)
+        embeddings = normalize(clustered_directions(4, [3] * 200, spread=0.4, width=256) + common / 16)
+        short = linkage._shortened(embeddings, threshold)
+        if threshold == 0.95:
+            assert short.shape[1] < 128
+        assert (short[:50] @ short.T >= embeddings[:50] @ embeddings.T).all()
+        expected = connected_components(embeddings @ embeddings.T >= threshold, directed=False)[1]
+        found = linkage._connected(embeddings, threshold)
+        assert {frozenset(part) for part in found} == {
+            frozenset(np.flatnonzero(expected == label)) for label in np.unique(expected)
+        }
 
     def test_thousands_of_variants_of_one_prompt_share(self) -> None:
         """All pairs similar: more prompts than one tree holds, and still only a few groups."""
