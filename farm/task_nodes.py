@@ -113,12 +113,13 @@ class FarmSave(io.ComfyNode):
         return io.NodeOutput()
 
 
-class FarmPlan(SharedKSamplerPrefix):
+class FarmPlan(io.ComfyNode):
     """Tells what Shared KSampler Prefix and what comes after it will cost; runs nothing."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return replace(super().define_schema(), node_id="SageFarmPlan", outputs=[], is_output_node=True)
+        inputs = SharedKSamplerPrefix.define_schema().inputs
+        return io.Schema(node_id="SageFarmPlan", inputs=inputs, outputs=[], is_output_node=True)
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
