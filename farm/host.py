@@ -51,7 +51,6 @@ class Host:
         sys.argv = [str(comfy / "main.py"), *own, *shlex.split(arguments)]
         sys.path.insert(0, str(comfy))
         os.chdir(comfy)
-        self._streams = sys.stdout, sys.stderr  # ComfyUI wraps them; what nobody refers to would be closed
         main = _import_main()
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)

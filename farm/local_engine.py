@@ -32,12 +32,12 @@ class LocalEngine:
         host.on_event = self._on_event
 
     def check(self) -> None:
-        """Check the graph before the first task: models, nodes and inputs that are missing are named.
+        """Check the artist's own graph before the first task: models, nodes and inputs that are missing are named.
 
         Raises:
             Refused: ComfyUI does not take it.
         """
-        self._host.check(self._graph.task(self._folder, "[]", "[]"))
+        self._host.check(self._graph.given())
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings, (N, D), unit rows."""

@@ -93,6 +93,24 @@ def test_routes_know_no_nodes() -> None:
     assert [(file.name, line) for file, line, name in imports(REPO / "routes") if name.split(".")[0] == "nodes"] == []
 
 
+def test_nothing_knows_the_command_line() -> None:
+    folders = (CORE, REPO / "nodes", REPO / "routes")
+    found = [(file.name, name) for folder in folders for file, _, name in imports(folder)]
+    assert [each for each in found if each[1].split(".")[0] == "farm"] == []
+
+
+def test_the_command_line_starts_without_torch() -> None:
+    """ComfyUI sets up the memory of the GPU before torch is there."""
+    code = f"""
+import sys, types
+sys.modules["pack"] = pack = types.ModuleType("pack")
+pack.__path__ = [{str(REPO)!r}]
+import pack.farm.command, pack.farm.host, pack.sage_core.farm.graphs
+assert not {{"torch", *{COMFY | SERVER!r}}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, cwd="/")
+
+
 @pytest.mark.parametrize("file", sorted(CORE.rglob("__init__.py")), ids=lambda file: file.parent.name)
 def test_init_files_hold_a_docstring_only(file: Path) -> None:
     tree = ast.parse(file.read_text("utf-8"))

@@ -56,6 +56,11 @@ class JobGraph:
         inputs.pop("prompt_file", None)
         return {**self.graph, self.groups: {**self.graph[self.groups], "inputs": inputs}}
 
+    def given(self) -> Graph:
+        """The artist's nodes as they are, for a check: only those that are needed, and with some prompt."""
+        graph = self.with_prompt("a prompt")
+        return {key: graph[key] for key in upstream(graph, self.save, most=len(graph))}
+
     def embedding(self, texts: str) -> Graph:
         """What embeds some texts, a JSON list; the result is that of the node `groups`."""
         own = self.inputs(self.groups)

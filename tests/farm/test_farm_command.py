@@ -71,8 +71,8 @@ def farm(files: Path, out: str, *more: str, nodes: Sequence[str] = ()) -> Iterat
     arguments = f"--cpu --disable-api-nodes --disable-all-custom-nodes --whitelist-custom-nodes {whitelist}"
     if nodes:
         arguments += f" --extra-model-paths-config {files / 'nodes.yaml'}"
-    command = [sys.executable, FARM, "render", files / "graph.json", "--prompts", files / "list.txt", "--out", files / out,
-               "--split", "8", "--json", "--comfy-args", arguments, *more]  # fmt: skip
+    job = [files / "graph.json", "--prompts", files / "list.txt", "--out", files / out]
+    command = [sys.executable, FARM, "render", *job, "--split", "8", "--json", "--comfy-args", arguments, *more]
     with (files / f"{out}.log").open("ab") as log:
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/")
     try:

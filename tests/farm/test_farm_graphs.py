@@ -40,6 +40,11 @@ def test_a_graph_with_one_prompt() -> None:
     assert inputs["prompts"] == r"a \{red\} car" and "prompt_file" not in inputs
 
 
+def test_what_comfyui_checks_are_the_artists_own_nodes() -> None:
+    given = checked_graph(farm_graph()).given()
+    assert given == {**{key: farm_graph()[key] for key in "13456"}, "2": changed("2", "prompts", "a prompt")["2"]}
+
+
 def test_what_makes_no_difference_to_a_job() -> None:
     graph = farm_graph()
     before = checked_graph(farm_graph()).recipe()
