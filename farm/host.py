@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import os
 import shlex
 import sys
@@ -57,18 +56,20 @@ class Host:
         _, self._server, _ = main.start_comfyui(loop)
         self._server.send_sync = self._send
         threading.Thread(target=loop.run_forever, daemon=True).start()
-        self._execution = importlib.import_module("execution")
+        import execution
+
+        self._execution = execution
         self._executor = self._execution.PromptExecutor(
             self._server, cache_type=self._execution.CacheType.CLASSIC,
             cache_args={"lru": 0, "ram": 0.0, "ram_inactive": 0.0},
         )  # fmt: skip
 
     def pack(self, node: str, module: str) -> ModuleType:
-        """A module of the pack, as ComfyUI has loaded it.
+        """A module of the pack's nodes, as ComfyUI has loaded it.
 
         Args:
             node: a node of the pack.
-            module: its name below the pack's root.
+            module: its name.
 
         Raises:
             Refused: ComfyUI has not loaded the pack.
@@ -78,8 +79,8 @@ class Host:
             raise Refused(
                 f"comfy: expected a ComfyUI with this pack in custom_nodes, got {os.getcwd()}, without {node}."
             )
-        root = found.__module__.rsplit(".nodes.", 1)[0]
-        return importlib.import_module(f"{root}.{module}")
+        folder, _ = found.__module__.rsplit(".", 1)
+        return sys.modules[f"{folder}.{module}"]
 
     def add_node(self, node: type[Any]) -> None:
         """Make a node known to graphs, though not to the page."""
@@ -144,11 +145,17 @@ class Host:
             self.on_event(event, data)
 
     def _nodes(self) -> Any:
-        return importlib.import_module("nodes")
+        import nodes
+
+        return nodes
 
 
 def _import_main() -> Any:
     """ComfyUI's main.py as a module. What it does only as a program comes before: the memory of the GPU."""
-    importlib.import_module("comfy.options").enable_args_parsing()
-    importlib.import_module("cuda_malloc")
-    return importlib.import_module("main")
+    import comfy.options
+
+    comfy.options.enable_args_parsing()
+    import cuda_malloc  # noqa: F401
+    import main
+
+    return main

@@ -24,8 +24,8 @@ class LocalEngine:
             folder: of the job's files; they need not be there yet.
         """
         self._host, self._graph, self._folder = host, graph, str(folder)
-        nodes = host.pack(SAVE, "farm.task_nodes")
-        for node in nodes.NODES:
+        nodes = host.pack(SAVE, "farm")
+        for node in nodes.FARM_NODES:
             host.add_node(node)
         self._saved_event: str = nodes.SAVED
         self._on_saved: Callable[[int, Sequence[SavedFile]], None] = lambda prompt, files: None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -62,7 +61,7 @@ def render(host: Host, graph: JobGraph, settings: Settings, report: Report) -> i
         OSError: a file cannot be read or written.
     """
     with _stops(host):
-        listed = read_prompts(settings.prompts, host.pack(SAVE, "nodes.prompt_inputs").wildcards())
+        listed = read_prompts(settings.prompts, host.pack(SAVE, "prompt_inputs").wildcards())
         folder = settings.out / FOLDER
         engine = LocalEngine(host, graph, folder)
         engine.check()
@@ -168,7 +167,7 @@ def _ledger(folder: Path, shard: Shard) -> Iterator[Ledger]:
 
 
 def _check_empty(out: Path) -> None:
-    found = sorted(path.name for path in out.iterdir() if path.name != FOLDER)
+    found = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     if found:
         raise ValueError(f"out: expected an empty folder, or one with a job, got {out}, which has {found[0]!r}.")
 
@@ -181,7 +180,9 @@ def _notes(listed: PromptList) -> Iterator[str]:
 
 
 def _comfyui_version() -> str:
-    return importlib.import_module("comfyui_version").__version__
+    import comfyui_version
+
+    return comfyui_version.__version__
 
 
 def _sage_version() -> str:

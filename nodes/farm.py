@@ -14,13 +14,8 @@ import comfy.utils
 import numpy as np
 from comfy.cli_args import args
 from comfy_api.latest import io
-from server import PromptServer
 
-from ..nodes.encoder_folder import load_embedder
-from ..nodes.images import check_branch, picture_size, save_each
-from ..nodes.output_path import output_path
-from ..nodes.samplers import SharedKSamplerPrefix
-from ..nodes.sockets import Groups, Prefix
+from ..routes.json_body import server
 from ..sage_core.atomic_file import replacing
 from ..sage_core.farm.job import Job, read_job
 from ..sage_core.grouping.build import encode_and_embed
@@ -31,6 +26,11 @@ from ..sage_core.images.saveable import not_saved
 from ..sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
 from ..sage_core.sampling.ksampler import sample_prefix
 from ..sage_core.sharing.sampling_record import SamplingRecord
+from .encoder_folder import load_embedder
+from .images import check_branch, picture_size, save_each
+from .output_path import output_path
+from .samplers import SharedKSamplerPrefix
+from .sockets import Groups, Prefix
 
 # What SageFarmSave sends when all files of a prompt are there.
 SAVED = "sage.farm.saved"
@@ -104,7 +104,7 @@ class FarmSave(io.ComfyNode):
                 broken.append(prompt)
                 return
             saved = [(f"{files.subfolder}{name}", (files.folder / name).stat().st_size) for name in names]
-            PromptServer.instance.send_sync(SAVED, {"prompt": numbers[prompt], "files": saved})
+            server().send_sync(SAVED, {"prompt": numbers[prompt], "files": saved})
 
         kept = frozenset(at for at, number in enumerate(numbers) if number in finished)
         save_each(model, prefix, vae, save, cls.hidden, kept)
@@ -167,4 +167,4 @@ def _files(job: Path, settings: SamplerSettings, width: int, height: int) -> _Jo
     return _JobFiles(read_job(job), settings, width, height)
 
 
-NODES = [FarmEmbed, FarmGroups, FarmSave, FarmPlan]
+FARM_NODES = [FarmEmbed, FarmGroups, FarmSave, FarmPlan]
