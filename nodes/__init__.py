@@ -16,6 +16,7 @@ from . import (
     train_lora,
 )
 from .checked_inputs import check_inputs
+from .farm import FARM_NODES as FARM_NODES  # for the command line only: ComfyUI does not get them
 
 NODES: list[type[io.ComfyNode]] = [
     *group_prompts.NODES,

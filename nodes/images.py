@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import comfy.utils
@@ -141,6 +141,47 @@ class SaveImages(io.ComfyNode):
         return io.NodeOutput(ui=saver.shown())
 
 
+def check_branch(prefix: Any, vae: Any) -> None:
+    """Check that the rows of a prefix can be decoded to pictures.
+
+    Raises:
+        ValueError: they cannot; names the input.
+    """
+    check_prefix(prefix)
+    check_pictures(prefix.latent["samples"])
+    check_vae_channels(vae, prefix.model["latent channels"])
+
+
+def picture_size(prefix: Any, vae: Any) -> tuple[int, int]:
+    """Height and width of the pictures of a prefix."""
+    height, width = (side * vae.spacial_compression_decode() for side in prefix.job.latent_image.shape[-2:])
+    return height, width
+
+
+def save_each(
+    model: Any, prefix: Any, vae: Any, save: Callable[[int, Any], object], hidden: Any, kept: Collection[int]
+) -> str:
+    """Sample the rest of the steps, and save the pictures of every prompt as soon as they are finished.
+
+    Args:
+        save: gets a prompt and its pictures.
+        hidden: of the node that runs.
+        kept: prompts that are not to be saved.
+
+    Returns:
+        The report.
+    """
+
+    def finished(its_prompts: Sequence[int], latents: Any) -> None:
+        missing = [prompt for prompt in its_prompts if prompt not in kept]
+        if missing:
+            images = VAEDecode().decode(vae, {"samples": latents})[0]
+            for prompt in missing:
+                save(prompt, images)
+
+    return sample_each(model, prefix, finished, sampling_monitor(progress_sender(hidden)), kept)
+
+
 class BranchSave(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -181,12 +222,10 @@ class BranchSave(io.ComfyNode):
     def execute(
         cls, model: Any, prefix: Any, vae: Any, filename_prefix: str, workflow: bool = True, render_all: bool = False
     ) -> io.NodeOutput:
-        check_prefix(prefix)
-        check_pictures(prefix.latent["samples"])
-        check_vae_channels(vae, prefix.model["latent channels"])
+        check_branch(prefix, vae)
         prompts, variations = prefix.groups.prompts, prefix.job.variations
         saver = ImageSaver(cls.hidden, "prefix", prefix.groups, filename_prefix, workflow=workflow)
-        height, width = (side * vae.spacial_compression_decode() for side in prefix.job.latent_image.shape[-2:])
+        height, width = picture_size(prefix, vae)
         graph, node = place_in_graph(cls.hidden)
         if graph is not None and node is not None:
             saver.marks = picture_marks(prefix, recipe(graph, node))
@@ -195,14 +234,7 @@ class BranchSave(io.ComfyNode):
         kept = frozenset(saver.names)
         saver.check_room((len(prompts) - len(kept)) * variations, height, width)
 
-        def finished(its_prompts: Sequence[int], latents: Any) -> None:
-            missing = [prompt for prompt in its_prompts if prompt not in kept]
-            if missing:
-                images = VAEDecode().decode(vae, {"samples": latents})[0]
-                for prompt in missing:
-                    saver.save(prompt, images)
-
-        report = sample_each(model, prefix, finished, sampling_monitor(progress_sender(cls.hidden)), kept)
+        report = save_each(model, prefix, vae, saver.save, cls.hidden, kept)
         if kept:
             report += f"\n- {counted(len(kept), 'prompt')}: finished by an earlier run, files kept"
         if saver.broken:

@@ -29,13 +29,13 @@ echo "== mypy"
 # A package needs a name that is one, whatever the folder of the repository is called.
 mkdir -p .hosts/types && ln -sfn ../.. .hosts/types/comfyui_sage
 MYPYPATH=.hosts/types:scripts "$tools/mypy" --python-executable "$(python_of "${hosts[0]}")" \
-  -p comfyui_sage.sage_core -p comfyui_sage.nodes -p comfyui_sage.routes -m install_comfyui -m comfyui_server \
+  -p comfyui_sage.sage_core -p comfyui_sage.nodes -p comfyui_sage.routes -p comfyui_sage.farm -m install_comfyui -m comfyui_server \
   -m workflow_to_api -m demo -m browser_checks -m make_thumbnails -m export_texts -m screenshots || failed=1
 
 echo "== scanners"
 # What users and the registry may run over the pack. Of the second one, "suspicious" is not enough: so are docstrings.
-"$tools/bandit" -q -r -ll sage_core nodes routes __init__.py || failed=1
-for folder in sage_core nodes routes web; do
+"$tools/bandit" -q -r -ll sage_core nodes routes farm __init__.py || failed=1
+for folder in sage_core nodes routes farm web; do
   "$tools/nodesafe" scan --fail-on malicious "$folder" >/dev/null || { echo "nodesafe: $folder" && failed=1; }
 done
 

@@ -16,8 +16,8 @@ CORE = REPO / "sage_core"
 FLOOR = {
     "conditioning": 1, "demo": 1, "atomic_file": 1, "file_names": 1, "name_tokens": 1, "output_space": 1,
     "serialization": 2, "validation": 1, "vectors": 1, "phrases": 1, "graph": 0, "prompts": 2, "grouping": 3,
-    "sharing": 4, "images": 4, "sampling": 5, "metrics": 5, "prefix": 6, "training": 6, "explorer": 6, "split": 6,
-    "panels": 7, "socket_values": 2,
+    "sharing": 4, "images": 4, "farm": 4, "sampling": 5, "metrics": 5, "prefix": 6, "training": 6,
+    "explorer": 6, "split": 6, "panels": 7, "socket_values": 2,
 }  # fmt: skip
 COMFY = {"comfy", "comfy_extras", "latent_preview"}
 # The only files of sage_core that touch ComfyUI's internals.
@@ -33,6 +33,7 @@ SERVER = {"comfy_api", "folder_paths", "aiohttp", "server", "nodes"}
 WITHOUT_COMFYUI = (
     "prompts", "conditioning", "grouping", "sharing", "images", "metrics", "vectors", "validation", "phrases",
     "serialization", "atomic_file", "file_names", "name_tokens", "output_space", "graph", "socket_values",
+    "farm",
 )  # fmt: skip
 
 Import = tuple[Path, int, str]
@@ -90,6 +91,24 @@ def test_the_core_knows_no_server_no_nodes_and_no_routes() -> None:
 
 def test_routes_know_no_nodes() -> None:
     assert [(file.name, line) for file, line, name in imports(REPO / "routes") if name.split(".")[0] == "nodes"] == []
+
+
+def test_nothing_knows_the_command_line() -> None:
+    folders = (CORE, REPO / "nodes", REPO / "routes")
+    found = [(file.name, name) for folder in folders for file, _, name in imports(folder)]
+    assert [each for each in found if each[1].split(".")[0] == "farm"] == []  # nodes/farm is another one
+
+
+def test_the_command_line_starts_without_torch() -> None:
+    """ComfyUI sets up the memory of the GPU before torch is there."""
+    code = f"""
+import sys, types
+sys.modules["pack"] = pack = types.ModuleType("pack")
+pack.__path__ = [{str(REPO)!r}]
+import pack.farm.command, pack.farm.host, pack.sage_core.farm.graphs
+assert not {{"torch", *{COMFY | SERVER!r}}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, cwd="/")
 
 
 @pytest.mark.parametrize("file", sorted(CORE.rglob("__init__.py")), ids=lambda file: file.parent.name)

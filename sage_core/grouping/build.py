@@ -188,7 +188,7 @@ def encode_and_embed(
         vectors = clip_embeddings(shelved(known[text] for text in compared))
     else:
         vectors = embed(compared)
-    _check_embeddings(list(encoded), vectors)
+    check_embeddings(list(encoded), vectors)
     if template is not None:
         first = shelved([encoded[prompts[0]]])[0]
         check_template(template, first, lambda text: encode_prompts(clip, [text])[text], piece_size(clip))
@@ -197,7 +197,7 @@ def encode_and_embed(
     return shelved(encoded[text] for text in prompts), vectors[[row[text] for text in prompts]]
 
 
-def _check_embeddings(prompts: Sequence[str], embeddings: np.ndarray) -> None:
+def check_embeddings(prompts: Sequence[str], embeddings: np.ndarray) -> None:
     """Refuse NaN and infinity, to which half precision overflows in some text encoders.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,19 +129,27 @@ class ImageFiles:
             # Another process may have taken the number since: then one behind all of this list.
             numbers = itertools.count(number, len(self.group_of) * len(images))
             paths = (self.folder / f"{self.stem}_{number:05}_{name}.png" for number in numbers)
-            names.append(write_new(paths, self._writer(image, record, prompt)).name)
+            names.append(self._put(paths, self._writer(image, record, prompt)).name)
         return names
+
+    def _put(self, paths: Iterable[Path], write: Callable[[Path], object]) -> Path:
+        """Write a file under the first of some names that is free."""
+        return write_new(paths, write)
+
+    def _texts(self, prompt: int) -> dict[str, str] | None:
+        """The PNG texts of a prompt's files; None for no metadata at all."""
+        return self.texts
 
     def _writer(self, image: torch.Tensor, record: ImageRecord, prompt: int) -> Callable[[Path], None]:
         """What writes one file."""
-        picture, info = tensor_to_picture(image), None
-        if self.texts is not None:
+        picture, info, texts = tensor_to_picture(image), None, self._texts(prompt)
+        if texts is not None:
             info = PngInfo()
             info.add_text("parameters", record.parameters(*picture.size))
             info.add_text("sage", record.as_json())
             if self.marks:
                 info.add_text(MARK, mark_of(self.marks[prompt], record.variation - 1))
-            for key, value in self.texts.items():
+            for key, value in texts.items():
                 info.add_text(key, value)
         return lambda path: picture.save(path, "PNG", pnginfo=info, compress_level=4)
 

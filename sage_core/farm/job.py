@@ -1,0 +1,145 @@
+"""A job on the disk: the list, its groups, and what they were made of. A run that goes on never groups again."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..atomic_file import replacing
+from ..grouping.build import COMPARE_MODES, check_embeddings, group_encoded, phrases_to_set_aside
+from ..grouping.pins import parse_pins
+from ..grouping.prompt_groups import PromptGroups
+from ..prompts.differences import without_phrases
+from ..prompts.prompt_list import PromptList
+from ..prompts.text_encoders import UNRELATED_PROMPTS
+from .graphs import JobGraph, checked_graph
+
+FOLDER = ".sage"
+_JOB, _EMBEDDINGS = "job.json", "embeddings.npy"
+# Texts that are embedded at once.
+_SHARD = 64
+# Embeds at most _SHARD texts: (N, D), unit rows.
+EmbedShard = Callable[[Sequence[str]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job.
+
+    Attributes:
+        folder: where its files are, in its output folder.
+        graph: the artist's.
+        filename_prefix: how file names start; without tokens for a date.
+        made_of: digests and versions, by what they are of.
+    """
+
+    folder: Path
+    graph: JobGraph
+    groups: PromptGroups
+    filename_prefix: str
+    made_of: Mapping[str, str]
+
+
+def made_of(graph: JobGraph, listed: PromptList, **versions: str) -> dict[str, str]:
+    """What decides the pictures of a job, by its name for the user."""
+    prompts = [[prompt.text, prompt.seed_offset] for prompt in listed.prompts]
+    return {"workflow": _digest(graph.recipe()), "prompts": _digest(prompts), **versions}
+
+
+def check_same(job: Mapping[str, str], asked: Mapping[str, str], out: Path) -> None:
+    """Refuse to go on with another job in the same folder: its numbers would be those of other prompts.
+
+    Raises:
+        ValueError: names what differs.
+    """
+    differs = [name for name in asked if job.get(name) != asked[name]]
+    if differs:
+        raise ValueError(
+            f"out: expected a folder without another job, got {out}, whose job has other {' and '.join(differs)}. "
+            "Choose another folder, or give what the job was begun with."
+        )
+
+
+def make_job(
+    folder: Path, graph: JobGraph, listed: PromptList, embed: EmbedShard, filename_prefix: str, key: Mapping[str, str]
+) -> None:
+    """Group a list as Semantic Group Prompts does, and write the job.
+
+    Args:
+        folder: exists.
+        embed: embeds texts with the encoder of the graph.
+        key: see `made_of`.
+
+    Raises:
+        ValueError: a setting of the graph is out of range.
+    """
+    settings = {
+        "compare": COMPARE_MODES[0], "pinned": "", "encoder_model": "", **graph.inputs(graph.groups),
+    }  # fmt: skip
+    set_aside = phrases_to_set_aside(listed.texts, settings["compare"])
+    different = list(dict.fromkeys(listed.texts))
+    vectors = _embedded([without_phrases(text, set_aside) for text in different], embed)
+    check_embeddings(different, vectors)
+    row = {text: at for at, text in enumerate(different)}
+    groups = group_encoded(
+        listed.texts, (), vectors[[row[text] for text in listed.texts]], _embedded(UNRELATED_PROMPTS, embed),
+        encoder=settings["encoder"], encoder_model=settings["encoder_model"],
+        threshold_mode=settings["threshold_mode"], threshold=settings["threshold"],
+        max_group_size=settings["max_group_size"], pins=parse_pins(settings["pinned"]),
+        group_condition=settings["group_condition"], set_aside=set_aside,
+    )  # fmt: skip
+    _write(folder, graph, groups, listed.seed_offsets, filename_prefix, key)
+
+
+@functools.lru_cache(1)
+def read_job(folder: Path) -> Job:
+    """The job in a folder; embeddings stay on the disk.
+
+    Raises:
+        OSError: there is none.
+    """
+    data = json.loads((folder / _JOB).read_text("utf-8"))
+    prompts = tuple(data["prompts"])
+    groups = PromptGroups(
+        prompts=prompts, conditionings=([],) * len(prompts), embeddings=np.load(folder / _EMBEDDINGS, mmap_mode="r"),
+        partition=tuple(map(tuple, data["partition"])), seed_offsets=tuple(data["seed_offsets"]),
+        set_aside=tuple(data["set_aside"]), **data["grouping"],
+    )  # fmt: skip
+    return Job(folder, checked_graph(data["graph"]), groups, data["filename_prefix"], data["made_of"])
+
+
+def has_job(folder: Path) -> bool:
+    return (folder / _JOB).exists()
+
+
+def _write(
+    folder: Path, graph: JobGraph, groups: PromptGroups, seed_offsets: Sequence[int], filename_prefix: str,
+    key: Mapping[str, str],
+) -> None:  # fmt: skip
+    names = ("threshold", "threshold_mode", "encoder", "group_condition", "auto_threshold", "encoder_model")
+    data = {
+        "made_of": dict(key), "graph": graph.graph, "filename_prefix": filename_prefix, "prompts": groups.prompts,
+        "seed_offsets": list(seed_offsets), "partition": groups.partition, "set_aside": groups.set_aside,
+        "grouping": {name: getattr(groups, name) for name in names},
+    }  # fmt: skip
+    with replacing(folder / _EMBEDDINGS) as part, part.open("wb") as file:
+        np.save(file, groups.embeddings)
+    with replacing(folder / _JOB) as part:  # last: with it the job is there
+        part.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+
+
+def _embedded(texts: Sequence[str], embed: EmbedShard) -> np.ndarray:
+    """(N, D): embeddings of texts, some at a time."""
+    shards = range(0, len(texts), _SHARD)
+    return np.concatenate([embed(texts[start : start + _SHARD]) for start in shards])
+
+
+def _digest(data: Any) -> str:
+    return sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,59 @@
+"""Cuts the groups of a list into tasks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..grouping.partition import Partition
+
+# Indices of the groups that are rendered together.
+Task = tuple[int, ...]
+
+
+class Shard(NamedTuple):
+    """One of several parts of a job; `number` counts from 1."""
+
+    number: int
+    total: int
+
+    def of(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Every so-manieth task: the parts together are all tasks, each once."""
+        return tasks[self.number - 1 :: self.total]
+
+
+def parse_shard(text: str) -> Shard:
+    """A shard as it is typed, "2/8".
+
+    Raises:
+        ValueError: it is something else.
+    """
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    shard = Shard(int(match[1]), int(match[2])) if match else None
+    if shard is None or not 1 <= shard.number <= shard.total:
+        raise ValueError(f"shard: expected a number and how many there are, such as 1/4, 2/4 to 4/4, got {text!r}.")
+    return shard
+
+
+def make_tasks(partition: Partition, split: int) -> list[Task]:
+    """Groups together, in their order, up to a number of prompts; a larger group is a task of its own.
+
+    Args:
+        split: most prompts in a task of several groups.
+    """
+    tasks: list[Task] = []
+    room = 0
+    for group, members in enumerate(partition):
+        if tasks and len(members) <= room:
+            tasks[-1] = (*tasks[-1], group)
+        else:
+            tasks.append((group,))
+            room = split
+        room -= len(members)
+    return tasks
+
+
+def prompts_of(task: Task, partition: Partition) -> list[int]:
+    """The prompts of a task, in the order of the list."""
+    return sorted(prompt for group in task for prompt in partition[group])

@@ -1,0 +1,84 @@
+"""A job on the disk: its groups are those of the node, and another job is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from comfyui_sage.sage_core.farm.graphs import checked_graph
+from comfyui_sage.sage_core.farm.job import Job, check_same, has_job, made_of, make_job, read_job
+from comfyui_sage.sage_core.grouping.build import group_encoded, phrases_to_set_aside
+from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
+from comfyui_sage.sage_core.prompts.text_encoders import UNRELATED_PROMPTS
+from embeddings import clustered_directions
+from farm_graph import farm_graph
+
+TEXTS = tuple(f"a thing {number}, best quality" for number in range(100)) + ("a thing 3, best quality",)
+LISTED = PromptList(tuple(map(Prompt, TEXTS)))
+VECTORS = dict(zip([f"a thing {number}" for number in range(100)], clustered_directions(0, [20] * 5), strict=True))
+OTHERS = dict(zip(UNRELATED_PROMPTS, clustered_directions(1, [1] * len(UNRELATED_PROMPTS)), strict=True))
+asked: list[int] = []
+
+
+def embed(texts: Sequence[str]) -> np.ndarray:
+    asked.append(len(texts))
+    return np.stack([{**VECTORS, **OTHERS}[text] for text in texts])
+
+
+def made(folder: Path, listed: PromptList = LISTED, **inputs: Any) -> Job:
+    graph = farm_graph()
+    graph["2"]["inputs"] |= inputs
+    make_job(folder, checked_graph(graph), listed, embed, "SAGE/image", {"prompts": "a"})
+    read_job.cache_clear()
+    return read_job(folder)
+
+
+def test_the_groups_are_those_of_the_node(tmp_path: Path) -> None:
+    asked.clear()
+    assert not has_job(tmp_path)
+    job = made(tmp_path)
+    set_aside = phrases_to_set_aside(TEXTS, "what differs")
+    vectors = np.stack([VECTORS[text.removesuffix(", best quality")] for text in TEXTS])
+    whole = group_encoded(
+        TEXTS, (), vectors, embed(UNRELATED_PROMPTS), encoder="clip", group_condition="auto", set_aside=set_aside
+    )
+    assert job.groups.partition == whole.partition and len(whole.partition) == 5
+    assert (job.groups.threshold, job.groups.set_aside) == (whole.threshold, ("best quality",))
+    np.testing.assert_array_equal(job.groups.embeddings, whole.embeddings)
+    assert has_job(tmp_path) and asked[:2] == [64, 36]
+
+
+def test_some_prompts_of_a_job(tmp_path: Path) -> None:
+    listed = PromptList(tuple(Prompt(text, seed_offset=at % 2) for at, text in enumerate(TEXTS)))
+    found = made(tmp_path, listed, group_condition="mean").groups.only([0, 3, 100])
+    assert found.prompts == (TEXTS[0], TEXTS[3], TEXTS[3]) and found.seed_offsets == (0, 1, 0)
+    assert found.partition == ((0, 1, 2),) and found.group_condition == "mean"
+
+
+def test_pins_and_sizes_count(tmp_path: Path) -> None:
+    job = made(tmp_path, max_group_size=7, pinned=f'{{"{TEXTS[1]}": "{TEXTS[1]}"}}')
+    assert (1,) in job.groups.partition and max(map(len, job.groups.partition)) <= 8
+
+
+def test_embeddings_that_are_no_numbers_name_their_prompt(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected finite embeddings.* 'a'"):
+        make_job(
+            tmp_path, checked_graph(farm_graph()), PromptList((Prompt("a"),)),
+            lambda texts: np.full((len(texts), 4), np.nan), "x", {},
+        )  # fmt: skip
+    assert not has_job(tmp_path)
+
+
+def test_another_job_is_refused_by_what_differs(tmp_path: Path) -> None:
+    graph, other = farm_graph(), farm_graph(seed=2)
+    first = made_of(checked_graph(graph), LISTED, **{"SAGE version": "1"})
+    check_same(first, made_of(checked_graph(graph), LISTED, **{"SAGE version": "1"}), tmp_path)
+    fewer = PromptList(LISTED.prompts[1:])
+    with pytest.raises(ValueError, match="out: .* has other workflow and prompts and SAGE version"):
+        check_same(first, made_of(checked_graph(other), fewer, **{"SAGE version": "2"}), tmp_path)
+    offset = PromptList((*LISTED.prompts[:-1], Prompt(TEXTS[3], seed_offset=1)))
+    with pytest.raises(ValueError, match="has other prompts. Choose"):
+        check_same(first, made_of(checked_graph(graph), offset, **{"SAGE version": "1"}), tmp_path)

@@ -1,0 +1,138 @@
+"""The state machine of a job, with engines that render nothing."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from comfyui_sage.sage_core.farm.graphs import checked_graph
+from comfyui_sage.sage_core.farm.job import make_job, read_job
+from comfyui_sage.sage_core.farm.ledger import Ledger, done_prompts, failures, ledger_path, read
+from comfyui_sage.sage_core.farm.run import Run, Stopped, TaskError, summary
+from comfyui_sage.sage_core.farm.tasks import make_tasks
+from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
+from embeddings import clustered_directions
+from farm_graph import farm_graph
+
+PARTITION = ((0, 1), (2, 3), (4,), (5, 6, 7))
+
+
+class Pretended:
+    """An engine that saves empty files, and fails where it is told to.
+
+    Attributes:
+        calls: prompts and done prompts of every task.
+    """
+
+    def __init__(self, out: Path, fails_at: Callable[[int], bool] = lambda prompt: False) -> None:
+        self.out, self.fails_at = out, fails_at
+        self.calls: list[tuple[list[int], list[int]]] = []
+
+    def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
+        self.calls.append((list(prompts), list(done)))
+        for prompt in prompts:
+            if prompt in done:
+                continue
+            if self.fails_at(prompt):
+                raise TaskError(f"prompt {prompt} is bad")
+            (self.out / f"{prompt}.png").touch()
+            on_saved(prompt, [(f"{prompt}.png", 0)])
+
+
+@pytest.fixture
+def events() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def run(tmp_path: Path, events: list[str]) -> Run:
+    def tell(event: str, **data: Any) -> None:
+        events.append(event)
+
+    return Run(PARTITION, Ledger(ledger_path(tmp_path)), 3, tell)
+
+
+def test_all_prompts_once(run: Run, tmp_path: Path, events: list[str]) -> None:
+    engine = Pretended(tmp_path)
+    tasks = make_tasks(PARTITION, 4)
+    run.render(tasks, engine)
+    assert engine.calls == [([0, 1, 2, 3], []), ([4, 5, 6, 7], [])]
+    assert summary(run, tasks) == {"prompts": 8, "done": 8, "failed": 0}
+    assert done_prompts([ledger_path(tmp_path)], tmp_path) == set(range(8))
+    assert events == ["task", *["saved"] * 4] * 2
+
+
+def test_a_bad_group_is_tried_and_named_and_the_rest_goes_on(run: Run, tmp_path: Path) -> None:
+    """First with its task, then alone; what a try has saved is kept."""
+    engine = Pretended(tmp_path, lambda prompt: prompt == 1)
+    run.render(make_tasks(PARTITION, 4), engine)
+    assert engine.calls == [
+        ([0, 1, 2, 3], []), ([4, 5, 6, 7], []), ([0, 1], [0]), ([2, 3], []), ([0, 1], [0]),
+    ]  # fmt: skip
+    assert run.failed == {1: "prompt 1 is bad"} == failures([ledger_path(tmp_path)])
+    assert run.done == {0, 2, 3, 4, 5, 6, 7}
+
+
+def test_a_group_that_fails_once_is_done_in_the_end(run: Run, tmp_path: Path) -> None:
+    bad = [5]
+    run.render(make_tasks(PARTITION, 4), Pretended(tmp_path, lambda prompt: prompt in bad and bool(bad.pop())))
+    assert run.done == set(range(8)) and not run.failed
+
+
+def test_an_engine_that_forgets_a_prompt_has_failed(run: Run) -> None:
+    class Forgetful:
+        def render(self, *ignored: object) -> None:
+            pass
+
+    run.render(make_tasks(PARTITION, 8), Forgetful())
+    assert len(run.failed) == 8 and "expected files for 2 prompts" in run.failed[0]
+
+
+def test_a_stop_ends_the_run(run: Run) -> None:
+    class Stopping:
+        def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
+            on_saved(prompts[0], [])
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run.render(make_tasks(PARTITION, 4), Stopping())
+    assert run.done == {0} and not run.failed
+
+
+def test_going_on_renders_whole_tasks_with_what_is_missing(run: Run, tmp_path: Path) -> None:
+    """The same rows together give the same bits; tasks that are done are left out."""
+    run.done |= {0, 4, 5, 6, 7}
+    engine = Pretended(tmp_path)
+    run.render(make_tasks(PARTITION, 4), engine)
+    assert engine.calls == [([0, 1, 2, 3], [0])]
+
+
+def test_memory_for_a_long_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 10,000 prompts the driver and its job take less than 300 MB, beside the libraries."""
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    prompts = tuple(Prompt(f"picture {index % 100} of thing {index} " * 3) for index in range(10_000))
+    directions = clustered_directions(0, [20] * 500)
+    rows = iter([*(directions[start : start + 64] for start in range(0, 10_000, 64)), directions[:24]])
+    graph = farm_graph()
+    graph["2"]["inputs"] |= {"threshold_mode": "fixed", "threshold": 0.7, "compare": "whole prompts"}
+
+    class Engine:
+        def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
+            job.groups.only(prompts)
+            for prompt in prompts:
+                on_saved(prompt, [(f"SAGE/image_{prompt:05}.png", 0)])
+
+    make_job(tmp_path, checked_graph(graph), PromptList(prompts), lambda texts: next(rows), "SAGE/image", {})
+    tracemalloc.start()
+    try:
+        job = read_job(tmp_path)
+        run = Run(job.groups.partition, Ledger(ledger_path(tmp_path)), 3, lambda event, **data: None)
+        run.render(make_tasks(job.groups.partition, 64), Engine())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(run.done) == sum(1 for _ in read(ledger_path(tmp_path))) == 10_000
+    assert len(job.groups.partition) < 1000 and peak < 300 * 2**20
