@@ -7,8 +7,7 @@ import { useTranslations } from "./panels/texts.js";
 app.registerExtension({
   name: "SAGE.Translations",
   async init() {
-    const response = await api.fetchApi("/i18n").catch(() => undefined); // if the server is gone, ComfyUI says so itself
-    const served = response?.ok ? await response.json() : {};
+    const served = await api.getCustomNodesI18n().catch(() => ({})); // then the texts stay English
     useTranslations(served, () => String(app.extensionManager.setting.get("Comfy.Locale")));
   },
 });
