@@ -40,6 +40,8 @@ export class GroupsPanel {
   constructor(node, fetchGrouping, undoable) {
     this.node = node;
     this.undoable = undoable;
+    /** The threshold's own name, in the language of the page. */
+    this.label = this.widget("threshold").label;
     /** @type {Run | null} */
     this.run = null;
     /** @type {Grouping | null} */
@@ -215,7 +217,8 @@ export class GroupsPanel {
     this.note.textContent = run && !this.isMadeOf(run.made_of) ? say(OLD) : "";
     const { threshold_mode: mode } = this.settings();
     const used = grouping && mode === "auto" ? digits(grouping.threshold) : undefined;
-    this.widget("threshold").label = used ? say("threshold (auto: {threshold})", { threshold: used }) : undefined;
+    const { label } = this;
+    this.widget("threshold").label = used ? say("threshold (auto: {threshold})", { threshold: used }) : label;
   }
 
   /** The settings of the samplers that the groups go to. @returns {Settings[]} */
