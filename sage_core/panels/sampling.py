@@ -147,7 +147,7 @@ class ClusterLabels:
         self.copies = copies_of(representative_of)
 
     def of(self, cluster: Cluster) -> dict[str, Any]:
-        """Title, texts and colour of a cluster, as plain data. The page puts the title of several prompts into words."""
+        """Title (of one prompt a text, of several the numbers for it), texts and colour of a cluster, as plain data."""
         members = [index for distinct in cluster for index in self.copies[distinct]]
         group = self.group_of[members[0]]
         size = len(self.partition[group])
