@@ -27,18 +27,27 @@ export function parse(source) {
 }
 
 /** The texts of a module that go through `say`, also those that it keeps in a constant. */
-export const saidTexts = (file) => strings(file).filter((node) => isSaid(node, file)).map(({ text }) => text);
+export const saidTexts = (file) => strings(file).filter(([, node]) => isSaid(node, file)).map(([text]) => text);
 
 /** What a module shows without `say`. */
 export const unsaidTexts = (file) =>
-  strings(file).filter((node) => !isSaid(node, file) && looksShown(node)).map(({ text }) => text);
+  strings(file).filter(([text, node]) => !isSaid(node, file) && looksShown(text, node)).map(([text]) => text);
 
-/** All strings, and of templates what is between the values. */
+/** All strings with their nodes, and of templates what is between the values. */
 function strings(node) {
-  const own = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node);
+  const text = textOf(node);
+  if (text !== undefined) return [[text, node]];
   const inner = [];
   ts.forEachChild(node, (child) => void inner.push(...strings(child)));
-  return own ? [node] : inner;
+  return inner;
+}
+
+/** The text of a string, also of one in several parts. */
+function textOf(node) {
+  if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)) return node.text;
+  if (!ts.isBinaryExpression(node) || node.operatorToken.kind !== ts.SyntaxKind.PlusToken) return undefined;
+  const [left, right] = [textOf(node.left), textOf(node.right)];
+  return left === undefined || right === undefined ? undefined : left + right;
 }
 
 /** The nodes around one up to the call that has it among its arguments, the nearest first. */
@@ -69,11 +78,11 @@ function identifiers(node, name) {
 }
 
 /** Whether the user sees a string, by its place in the code or because it is a sentence. */
-function looksShown(node) {
+function looksShown(text, node) {
   const isCompared = ts.isBinaryExpression(node.parent) && node.parent.operatorToken.kind !== ts.SyntaxKind.PlusToken &&
     !ts.isAssignmentOperator(node.parent.operatorToken.kind);
   const isKey = node.parent.name === node;
-  return /\p{L}{2}/u.test(node.text) && !isCompared && !isKey && (SENTENCE.test(node.text) || isInShownPlace(node));
+  return /\p{L}{2}/u.test(text) && !isCompared && !isKey && (SENTENCE.test(text) || isInShownPlace(node));
 }
 
 function isInShownPlace(node) {

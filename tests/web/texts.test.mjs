@@ -71,8 +71,8 @@ test("texts are found wherever the page shows them", () => {
   const shown = 'made.append(element("b", "bold", "One"), scrollArea("a", `Two ${x}`)); made.title = "Three";' +
     'made.setAttribute("aria-label", on ? "Four" : say("said")); throw new Error("Some words of five");';
   assert.deepEqual(unsaidTexts(parse(shown)), ["One", "Two ", "Three", "Four", "Some words of five"]);
-  const found = ["a", "{b}", "d", "e"];
-  assert.deepEqual(saidTexts(parse('const A = "a"; say(A); say("{b}", { b: "c" }); sayCount(1, "d", "e");')), found);
+  const found = ["a and b", "{b}", "d", "e"];
+  assert.deepEqual(saidTexts(parse('const A = "a " + "and b"; say(A); say("{b}", { b: "c" }); sayCount(1, "d", "e");')), found);
 });
 
 test("the texts of the server are those that it sends", () => {
