@@ -4,6 +4,7 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { undoable } from "./panels/comfy_nodes.js";
 import { ENDINGS, chooseFile, isPromptFile, uploadPromptFile } from "./panels/prompt_upload.js";
+import { say } from "./panels/texts.js";
 
 /**
  * @typedef {import("./panels/comfy_nodes.js").GraphNode} GraphNode
@@ -28,7 +29,7 @@ async function upload(node, file) {
     node.setDirtyCanvas(true);
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    app.extensionManager.toast.add({ severity: "error", summary: LABEL, detail, life: 20_000 });
+    app.extensionManager.toast.add({ severity: "error", summary: say(LABEL), detail, life: 20_000 });
   }
 }
 
@@ -43,7 +44,7 @@ function ask(node) {
 
 app.registerExtension({
   name: "SAGE.PromptFiles",
-  getNodeMenuItems: (node) => (fileWidget(node) ? [{ content: LABEL, callback: () => ask(node) }] : []),
+  getNodeMenuItems: (node) => (fileWidget(node) ? [{ content: say(LABEL), callback: () => ask(node) }] : []),
   nodeCreated(/** @type {DropNode} */ node) {
     if (!fileWidget(node)) return;
     node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some(({ kind }) => kind === "file");

@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 import { samplerParts } from "./graphs/sampler_parts.js";
 import { shareHere } from "./graphs/share_here.js";
 import { undoable } from "./panels/comfy_nodes.js";
+import { say } from "./panels/texts.js";
 
 /** @typedef {import("./panels/comfy_nodes.js").GraphNode} GraphNode */
 
@@ -21,12 +22,14 @@ function create(type) {
 const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
 /** @param {string} detail */
-const tell = (detail) => app.extensionManager.toast.add({ severity: "warn", summary: LABEL, detail, life: 20_000 });
+function tell(detail) {
+  app.extensionManager.toast.add({ severity: "warn", summary: say(LABEL), detail, life: 20_000 });
+}
 
 /** @param {GraphNode | undefined} sampler */
 function share(sampler) {
   const parts = sampler && samplerParts(sampler);
-  if (!parts) return tell("Select a sampler that has no Share Sampling before it.");
+  if (!parts) return tell(say("Select a sampler that has no Share Sampling before it."));
   undoable(app, async () => {
     const { nodes, missing } = shareHere(sampler, parts, create);
     app.canvas.selectItems(nodes);
@@ -38,7 +41,7 @@ function share(sampler) {
 
 app.registerExtension({
   name: COMMAND,
-  getNodeMenuItems: (node) => (samplerParts(node) ? [{ content: LABEL, callback: () => share(node) }] : []),
+  getNodeMenuItems: (node) => (samplerParts(node) ? [{ content: say(LABEL), callback: () => share(node) }] : []),
   // In Nodes 2.0 of ComfyUI 0.3.75 extensions cannot add to the menu of a node. There it is a button above the node.
   commands: [
     {

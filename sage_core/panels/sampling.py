@@ -147,13 +147,13 @@ class ClusterLabels:
         self.copies = copies_of(representative_of)
 
     def of(self, cluster: Cluster) -> dict[str, Any]:
-        """Title, texts and colour of a cluster, as plain data."""
+        """Title (of one prompt a text, of several the numbers for it), texts and colour of a cluster, as plain data."""
         members = [index for distinct in cluster for index in self.copies[distinct]]
         group = self.group_of[members[0]]
         size = len(self.partition[group])
         texts = [f"{index + 1}. {self.prompts[index]}"[:_MOST_CHARACTERS] for index in members[:_MOST_TEXTS]]
-        part = f"{size}" if len(members) == size else f"{len(members)} of {size}"
-        title = texts[0] if len(cluster) == 1 else f"Group {group + 1}: {part} prompts"
+        part = {"group": group + 1, "prompts": len(members), "size": size}
+        title = texts[0] if len(cluster) == 1 else part
         return {"title": title, "texts": texts, "colour": hex_colour(group, size)}
 
 

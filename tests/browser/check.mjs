@@ -11,6 +11,7 @@ import { BlueprintUser, useBlueprint } from "./blueprint.mjs";
 import { differences, layoutProblems } from "./compare.mjs";
 import { example, names, withBlueprint } from "./examples.mjs";
 import { GroupsPanelUser, changeGroups, findPins, groupingOnly, readError, reloadPage } from "./groups_panel.mjs";
+import { useChinese } from "./language.mjs";
 import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
@@ -182,6 +183,17 @@ async function checkPromptFiles(renderer, problems) {
   await inTab("prompt_files", renderer, "end", (page) => usePromptFiles(page, problems), problems);
 }
 
+/** ComfyUI in Chinese. */
+async function checkLanguage(renderer, problems) {
+  const use = (page, shot) => useChinese(page, groupingOnly(example("3 One node (SAGE KSampler)")), shot, problems);
+  await server.changeSettings({ "Comfy.Locale": "zh" });
+  try {
+    await inTab("language", renderer, "end", use, problems);
+  } finally {
+    await server.changeSettings({ "Comfy.Locale": "en" });
+  }
+}
+
 /** Calls `use` with a new tab and gives what it returns. Every message on the console is a problem. */
 async function inTab(name, renderer, moment, use, problems) {
   await server.changeSettings({ "Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": renderer === "vue" });
@@ -222,6 +234,7 @@ for (const renderer of renderers) {
   await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));
   await check(`blueprint, ${renderer}`, (problems) => checkBlueprint(renderer, problems));
   await check(`share here, ${renderer}`, (problems) => checkShareHere(renderer, problems));
+  await check(`language, ${renderer}`, (problems) => checkLanguage(renderer, problems));
   await check(`prompt files, ${renderer}`, (problems) => checkPromptFiles(renderer, problems));
 }
 for (const name of names) {

@@ -11,7 +11,7 @@ import pytest
 from comfyui_server import Server
 from export_texts import LANGUAGES, LOCALES, node_texts
 
-FILES = ("nodeDefs.json", "settings.json", "commands.json")
+FILES = ("nodeDefs.json", "settings.json", "commands.json")  # tests/web/texts.test.mjs checks main.json
 
 
 def read(language: str, file: str) -> dict[str, Any]:
@@ -34,6 +34,12 @@ def test_the_server_serves_them(server: Server) -> None:
     served = server.get("/i18n")
     assert set(LANGUAGES) <= set(served)
     assert served["ja"]["nodeDefs"] == read("ja", "nodeDefs.json")
+    assert served["ja"]["SAGE"] == read("ja", "main.json")["SAGE"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_headings_of_settings(language: str) -> None:
+    assert read(language, "main.json")["settingsCategories"].keys() == {"Panels"}
 
 
 def test_every_setting_is_there() -> None:

@@ -116,7 +116,9 @@ class TestCorrected:
 def test_the_pictures_of_a_run(page: Page) -> None:
     one_node(page)
     shared, alone = page.news[1]["sheet"], page.run["sheet"]
-    assert [cluster["title"] for cluster in shared["clusters"]] == ["Group 1: 3 prompts", "Group 2: 2 prompts"]
+    assert [cluster["title"] for cluster in shared["clusters"]] == [
+        {"group": 1, "prompts": 3, "size": 3}, {"group": 2, "prompts": 2, "size": 2},
+    ]  # fmt: skip
     assert [cluster["colour"] for cluster in shared["clusters"]] == ["#0072b2", "#e69f00"]
     assert len(shared["clusters"][0]["texts"]) == 3
     assert [cluster["title"] for cluster in alone["clusters"]] == [
@@ -201,7 +203,7 @@ def test_repeated_prompts_are_numbered_by_the_users_list() -> None:
 
 
 def test_a_part_of_a_group_says_so() -> None:
-    assert ClusterLabels(GROUPS, range(5)).of((0, 2))["title"] == "Group 1: 2 of 3 prompts"
+    assert ClusterLabels(GROUPS, range(5)).of((0, 2))["title"] == {"group": 1, "prompts": 2, "size": 3}
 
 
 def test_very_many_rows_have_no_picture(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,6 @@ export const load = (name) => import(dataUrl(new URL(name, WEB)));
 /** @param {URL} file */
 function dataUrl(file) {
   const source = fs.readFileSync(file, "utf-8");
-  const whole = source.replace(/ from "(\.\/[^"]+)"/g, (_, other) => ` from "${dataUrl(new URL(other, file))}"`);
+  const whole = source.replace(/ from "(\.{1,2}\/[^"]+)"/g, (_, other) => ` from "${dataUrl(new URL(other, file))}"`);
   return `data:text/javascript,${encodeURIComponent(whole)}`;
 }

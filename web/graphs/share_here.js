@@ -11,6 +11,9 @@ import { leadFrom, leadTo, linksFrom, linkTo, nodeBefore, upstream } from "./lin
 import { addAfter, addBefore, addBeside } from "./make_room.js";
 import { promptLine } from "./prompt_line.js";
 import { ownGuider } from "./sampler_parts.js";
+import { say } from "../panels/texts.js";
+
+const INSTEAD = "Connect “prompt” of “{list}” to the text of “{encoder}”, in place of what it is connected to.";
 
 /**
  * Shares the sampling of a sampler.
@@ -92,8 +95,13 @@ function listBefore(positive, share, list) {
   addBeside(list, encoder ?? share);
   const text = encoder && findText(encoder);
   if (text) takeText(text, list);
-  const missing = encoder ? `“${encoder.title}”, in place of what it is connected to` : "your text encoder";
-  return { list, missing: text ? "" : `Connect “prompt” of “${list.title}” to the text of ${missing}.` };
+  return { list, missing: text ? "" : missingLink(list.title, encoder?.title) };
+}
+
+/** What the user still has to connect. @param {string} list @param {string} [encoder] titles of the nodes */
+function missingLink(list, encoder) {
+  if (encoder === undefined) return say("Connect “prompt” of “{list}” to the text of your text encoder.", { list });
+  return say(INSTEAD, { list, encoder });
 }
 
 /** Moves the text of an encoder to Prompt List. @param {EncoderText} text @param {GraphNode} list */

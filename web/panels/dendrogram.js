@@ -1,5 +1,6 @@
 import { branchesOf, heightOf, nextThreshold, scaleOf, similarityAt } from "./dendrogram_layout.js";
-import { consume, count, digits, element, hasModifier, svgElement } from "./dom.js";
+import { consume, digits, element, hasModifier, svgElement } from "./dom.js";
+import { say, sayCount, sayList } from "./texts.js";
 
 /** @type {Partial<Record<string, "more" | "fewer">>} */
 const KEYS = { ArrowUp: "more", ArrowDown: "fewer" };
@@ -26,7 +27,7 @@ export class Dendrogram {
     this.slider.prepend(this.drawing);
     this.slider.tabIndex = 0;
     this.slider.setAttribute("role", "slider");
-    this.slider.setAttribute("aria-label", "Threshold");
+    this.slider.setAttribute("aria-label", say("Threshold"));
     this.slider.setAttribute("aria-orientation", "vertical");
     this.slider.setAttribute("aria-valuemax", "1");
     this.element = element("div", "sage-tree", this.axis, this.slider);
@@ -62,7 +63,8 @@ export class Dendrogram {
     this.slider.setAttribute("aria-disabled", String(locked));
     this.slider.setAttribute("aria-valuemin", digits(low));
     this.slider.setAttribute("aria-valuenow", digits(threshold));
-    this.slider.setAttribute("aria-valuetext", `${digits(threshold)}, ${count(groups.length, "group")}`);
+    const found = sayCount(groups.length, "1 group", "{count} groups");
+    this.slider.setAttribute("aria-valuetext", sayList([digits(threshold), found]));
   }
 
   /** @param {number} threshold */
@@ -125,7 +127,8 @@ function branchPath({ path, leaves }, groupOf) {
 /** @param {string} prompt @param {number} size how many prompts it stands for @param {Group | undefined} group */
 function leaf(prompt, size, group) {
   const made = element("i", "");
-  made.title = size > 1 ? `${prompt}\nand ${count(size - 1, "similar prompt")}` : prompt;
+  const others = sayCount(size - 1, "and 1 similar prompt", "and {count} similar prompts");
+  made.title = size > 1 ? `${prompt}\n${others}` : prompt;
   made.style.setProperty("--sage-group", group?.colour ?? null);
   return made;
 }

@@ -35,9 +35,6 @@ export function scrollArea(className, label) {
   return made;
 }
 
-/** A number with its noun. @param {number} number @param {string} noun */
-export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
-
 /** With as many digits as a threshold has. @param {number} similarity */
 export const digits = (similarity) => String(Number(similarity.toFixed(4)));
 

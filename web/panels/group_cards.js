@@ -1,4 +1,5 @@
-import { count, digits, element } from "./dom.js";
+import { digits, element } from "./dom.js";
+import { say, sayCount, sayList } from "./texts.js";
 
 /**
  * Groups as cards in their colours. Prompts are text of the user, so they are never read as HTML.
@@ -7,6 +8,12 @@ import { count, digits, element } from "./dom.js";
  * @typedef {{threshold: number, share: number, saved: number, groups: Group[], colours: string[]}} Grouping see
  *     groups_payload in sage_core/panels/groups.py; `number` is added on the page
  */
+
+const HINT = "Drop a prompt here to give it a group of its own.";
+const MOVE = "Drag it to another group, or press ← → to move it, Enter for a group of its own.";
+
+/** @param {number} count */
+export const promptCount = (count) => sayCount(count, "1 prompt", "{count} prompts");
 
 /** Each text of a group once, in prompt order. @param {string[]} prompts @param {Group} group */
 export const textsOf = (prompts, group) => [...new Set(group.members.map((index) => prompts[index]))];
@@ -36,12 +43,13 @@ export function groupCards(prompts, labels, grouping, pins) {
   grouping.groups.forEach((group, index) => {
     const rows = textsOf(prompts, group).map(row);
     if (group.members.length === 1) return alone.push(...rows);
-    const info = `${count(group.members.length, "prompt")}, ${rangeText(group)}`;
+    const info = sayList([promptCount(group.members.length), rangeText(group)]);
     const bar = similarityBar(group, grouping.threshold, lowest);
-    cards.push(card(`Group ${(group.number ?? index) + 1}`, info, group.colour, index, [bar], rows));
+    const title = say("Group {number}", { number: (group.number ?? index) + 1 });
+    cards.push(card(title, info, group.colour, index, [bar], rows));
   });
-  const hint = alone.length ? [] : [element("div", "sage-hint", "Drop a prompt here to give it a group of its own.")];
-  cards.push(card("Alone", count(alone.length, "prompt"), "", "", hint, alone));
+  const hint = alone.length ? [] : [element("div", "sage-hint", say(HINT))];
+  cards.push(card(say("Alone"), promptCount(alone.length), "", "", hint, alone));
   return cards;
 }
 
@@ -58,15 +66,15 @@ function card(title, info, colour, index, details, rows) {
   const made = element("section", "sage-card", heading, ...details, element("ul", "", ...rows));
   if (colour) made.style.setProperty("--sage-group", colour);
   made.dataset.group = String(index);
-  made.setAttribute("aria-label", `${title}, ${info}`);
+  made.setAttribute("aria-label", sayList([title, info]));
   return made;
 }
 
 /** How similar the pairs of a group are. @param {Group} group */
 export function rangeText({ loosest, tightest }) {
   const [low, high] = [loosest, tightest].map((similarity) => similarity.toFixed(3));
-  if (low !== high) return `pairs ${low} to ${high}`;
-  return low === "1.000" ? "nearly the same" : `pairs ${low}`;
+  if (low !== high) return say("pairs {low} to {high}", { low, high });
+  return low === "1.000" ? say("nearly the same") : say("pairs {similarity}", { similarity: low });
 }
 
 /** @param {string} text @param {string} label @param {number} times @param {boolean} pinned */
@@ -75,16 +83,16 @@ function promptRow(text, label, times, pinned) {
   made.dataset.prompt = text;
   made.tabIndex = 0;
   made.draggable = true;
-  const state = pinned ? "Pinned to this group; Delete removes the pin. " : "";
-  made.title = `${text}\n\n${state}Drag it to another group, or press ← → to move it, Enter for a group of its own.`;
+  const state = pinned ? `${say("Pinned to this group; Delete removes the pin.")} ` : "";
+  made.title = `${text}\n\n${state}${say(MOVE)}`;
   return made;
 }
 
 /** A dot. @param {string} text */
 function unpinButton(text) {
   const made = element("button", "sage-pin");
-  made.title = "Remove the pin";
-  made.setAttribute("aria-label", `Remove the pin of ${text}`);
+  made.title = say("Remove the pin");
+  made.setAttribute("aria-label", say("Remove the pin of {prompt}", { prompt: text }));
   return made;
 }
 
@@ -104,6 +112,7 @@ function similarityBar(group, threshold, lowest) {
   const line = element("u", "");
   line.style.left = percent(threshold);
   const bar = element("div", "sage-similarity", range, line);
-  bar.title = `Similarity from ${lowest.toFixed(3)} to 1. The line is the threshold, ${digits(threshold)}.`;
+  const values = { lowest: lowest.toFixed(3), threshold: digits(threshold) };
+  bar.title = say("Similarity from {lowest} to 1. The line is the threshold, {threshold}.", values);
   return bar;
 }

@@ -1,18 +1,22 @@
 import { extendMethod } from "./comfy_nodes.js";
 import { DebouncedRequest } from "./debounced_request.js";
 import { Dendrogram } from "./dendrogram.js";
-import { count, digits, element } from "./dom.js";
+import { digits, element } from "./dom.js";
 import { enableMoving } from "./drag_prompts.js";
-import { groupCards, textsOf } from "./group_cards.js";
+import { groupCards, promptCount, textsOf } from "./group_cards.js";
 import { withNumbersOf } from "./group_numbers.js";
 import {
   followEdits, formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt, workingPins,
 } from "./pins.js";
 import { samplersAfter, savingText } from "./saving_text.js";
+import { say, sayCount, sayList } from "./texts.js";
 
 const SETTINGS = ["threshold_mode", "threshold", "max_group_size", "pinned"];
 const OLD = "The prompts have changed since this run. Run again to see their groups.";
 const EMPTY = "Run the workflow to see the groups of your prompts here.";
+const TOO_MANY = "{count} prompts: too many to show here. The report has all of them.";
+const RESET = "Remove all pins. Every prompt goes back to the group that the threshold gives it.";
+const LOST = "A lost pin does nothing: its prompt is no longer in the list.";
 
 /**
  * The payload of a run, see panel_payload in sage_core/panels/groups.py.
@@ -36,6 +40,8 @@ export class GroupsPanel {
   constructor(node, fetchGrouping, undoable) {
     this.node = node;
     this.undoable = undoable;
+    /** The threshold's own name, in the language of the page. */
+    this.label = this.widget("threshold").label;
     /** @type {Run | null} */
     this.run = null;
     /** @type {Grouping | null} */
@@ -43,7 +49,7 @@ export class GroupsPanel {
     /** Settings that are shown while the user drags, before the widgets have them. @type {Settings} */
     this.preview = {};
     this.summary = element("span", "");
-    this.reset = element("button", "", "Reset");
+    this.reset = element("button", "");
     this.reset.onclick = () => this.setPins(new Map());
     this.message = element("div", "sage-message");
     this.message.setAttribute("role", "status");
@@ -115,7 +121,7 @@ export class GroupsPanel {
       this.run = this.grouping = null;
       this.dendrogram.setTree(null);
       this.render();
-      return this.showMessage(`${count(run.too_many, "prompt")}: too many to show here. The report has all of them.`);
+      return this.showMessage(say(TOO_MANY, { count: run.too_many }));
     }
     const before = this.prompts;
     this.run = run;
@@ -207,11 +213,12 @@ export class GroupsPanel {
   /** Shows what also depends on other widgets and nodes. */
   renderSummary() {
     const { prompts, grouping, run } = this;
-    this.summary.textContent = grouping ? summaryText(prompts, grouping, this.settings(), this.samplers()) : EMPTY;
-    this.note.textContent = run && !this.isMadeOf(run.made_of) ? OLD : "";
+    this.summary.textContent = grouping ? summaryText(prompts, grouping, this.settings(), this.samplers()) : say(EMPTY);
+    this.note.textContent = run && !this.isMadeOf(run.made_of) ? say(OLD) : "";
     const { threshold_mode: mode } = this.settings();
-    const used = grouping && mode === "auto" ? `threshold (auto: ${digits(grouping.threshold)})` : undefined;
-    this.widget("threshold").label = used;
+    const used = grouping && mode === "auto" ? digits(grouping.threshold) : undefined;
+    const { label } = this;
+    this.widget("threshold").label = used ? say("threshold (auto: {threshold})", { threshold: used }) : label;
   }
 
   /** The settings of the samplers that the groups go to. @returns {Settings[]} */
@@ -229,11 +236,9 @@ export class GroupsPanel {
     const lost = pins.size - working;
     this.showMessage(this.error);
     this.reset.hidden = !this.widget("pinned").value; // not `pins`: a damaged text can be reset too
-    this.reset.textContent = `Reset ${count(working, "pin")}${lost ? ` (${lost} lost)` : ""}`;
-    this.reset.title = [
-      "Remove all pins. Every prompt goes back to the group that the threshold gives it.",
-      ...(lost ? ["A lost pin does nothing: its prompt is no longer in the list."] : []),
-    ].join(" ");
+    const pinned = sayCount(working, "Reset 1 pin", "Reset {count} pins");
+    this.reset.textContent = lost ? `${pinned} ${say("({count} lost)", { count: lost })}` : pinned;
+    this.reset.title = lost ? `${say(RESET)} ${say(LOST)}` : say(RESET);
     this.renderSummary();
     const locked = this.isLinked("threshold") || this.isLinked("threshold_mode");
     if (grouping) this.dendrogram.show(prompts, grouping, locked);
@@ -258,7 +263,10 @@ export class GroupsPanel {
  * @param {Settings[]} samplers
  */
 function summaryText(prompts, grouping, { threshold_mode }, samplers) {
-  const how = `threshold ${digits(grouping.threshold)} (${threshold_mode})`;
-  const sizes = `${count(prompts.length, "prompt")} in ${count(grouping.groups.length, "group")}`;
-  return `${sizes}, ${how}, ${savingText(prompts, grouping, samplers)}`;
+  const groups = sayCount(grouping.groups.length, "1 group", "{count} groups");
+  const sizes = say("{prompts} in {groups}", { prompts: promptCount(prompts.length), groups });
+  const how = say("threshold {threshold} ({mode})", {
+    threshold: digits(grouping.threshold), mode: String(threshold_mode),
+  });
+  return sayList([sizes, how, savingText(prompts, grouping, samplers)]);
 }

@@ -5,6 +5,8 @@
  * @typedef {NonNullable<import("./comfy_nodes.js").GraphNode["widgets"]>[number]} Widget
  */
 
+import { say } from "./texts.js";
+
 /** Endings of the files that a node can read. */
 export const ENDINGS = [".txt", ".csv", ".tsv", ".json"];
 
@@ -23,7 +25,10 @@ export async function uploadPromptFile(api, file) {
   const body = new FormData();
   body.append("image", file);
   const response = await api.fetchApi("/upload/image", { method: "POST", body });
-  if (!response.ok) throw new Error(`${file.name} was not uploaded: ${response.status} ${response.statusText}`);
+  if (!response.ok) {
+    const reason = `${response.status} ${response.statusText}`;
+    throw new Error(say("{name} was not uploaded: {reason}", { name: file.name, reason }));
+  }
   return (await response.json()).name;
 }
 

@@ -6,26 +6,28 @@
  * }} Progress
  */
 
+import { say, sayList } from "./texts.js";
+
 /** @param {number} seconds */
 export function duration(seconds) {
   const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
+  if (whole < 60) return say("{seconds} s", { seconds: whole });
   const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (minutes < 60) return say("{minutes} min {seconds} s", { minutes, seconds: whole % 60 });
+  return say("{hours} h {minutes} min", { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
 }
 
 /** The time that is left, or the time that the run took. @param {Progress} progress */
 function timeText({ running, stopped, seconds, left }) {
-  if (!running) return `${stopped ? "stopped after" : "done in"} ${duration(seconds)}`;
-  return left === null ? "" : `${duration(left)} left`;
+  if (!running) return say(stopped ? "stopped after {time}" : "done in {time}", { time: duration(seconds) });
+  return left === null ? "" : say("{time} left", { time: duration(left) });
 }
 
 /** What is sampled now. @param {Sampling} run */
 function phaseText({ running, shared, corrected }) {
   if (!running || shared === null) return "";
-  if (shared) return corrected ? "one picture per group" : "shared steps";
-  return corrected ? "each prompt's own steps" : "every prompt on its own";
+  if (shared) return say(corrected ? "one picture per group" : "shared steps");
+  return say(corrected ? "each prompt's own steps" : "every prompt on its own");
 }
 
 /**
@@ -35,13 +37,16 @@ function phaseText({ running, shared, corrected }) {
  * @param {Sampling} run
  */
 export function samplingSummary(run) {
-  const evaluations = `${run.done} of ${run.at_most ? "at most " : ""}${run.total} evaluations`;
-  const saved = run.saving === null ? "" : `${(100 * run.saving).toFixed(1)}% saved`;
-  return [evaluations, saved, phaseText(run), timeText(run)].filter(Boolean).join(", ");
+  const { done, total } = run;
+  const evaluations = say(
+    run.at_most ? "{done} of at most {total} evaluations" : "{done} of {total} evaluations", { done, total },
+  );
+  const saved = run.saving === null ? "" : say("{percent}% saved", { percent: (100 * run.saving).toFixed(1) });
+  return sayList([evaluations, saved, phaseText(run), timeText(run)]);
 }
 
 /** @param {Progress & {rate: number | null}} run see TrainingMonitor in sage_core/panels/training.py */
 export function trainingSummary(run) {
-  const rate = run.rate === null ? "" : `learning rate ${Number(run.rate.toPrecision(2))}`;
-  return [`step ${run.done} of ${run.total}`, rate, timeText(run)].filter(Boolean).join(", ");
+  const rate = run.rate === null ? "" : say("learning rate {rate}", { rate: Number(run.rate.toPrecision(2)) });
+  return sayList([say("step {done} of {total}", { done: run.done, total: run.total }), rate, timeText(run)]);
 }

@@ -5,6 +5,8 @@
  * @typedef {import("./group_cards.js").Grouping} Grouping
  */
 
+import { say } from "./texts.js";
+
 const SAMPLERS = ["SageKSampler", "SageSharedKSamplerPrefix", "SageGuider"];
 
 /** The SAGE samplers and guiders that a node's groups go to. @param {GraphNode} node @returns {GraphNode[]} */
@@ -20,11 +22,12 @@ export function samplersAfter({ graph, outputs }) {
  * @param {Record<string, unknown>[]} samplers the settings of each sampler by name
  */
 export function savingText(prompts, { groups, share, saved }, samplers) {
-  if (!samplers.length) return `saves ${percent(saved)} at share ${share} if correction is off`;
+  if (!samplers.length) return say(WITHOUT_SAMPLER, { percent: percent(saved), share });
   const texts = new Set(samplers.map((settings) => predicted(prompts, groups.length, settings)));
-  return texts.size === 1 ? [...texts][0] : MEASURED;
+  return texts.size === 1 ? [...texts][0] : say(MEASURED);
 }
 
+const WITHOUT_SAMPLER = "saves {percent}% at share {share} if correction is off";
 const MEASURED = "what is saved is on the sampler's panel";
 
 /**
@@ -36,14 +39,14 @@ const MEASURED = "what is saved is on the sampler's panel";
  */
 function predicted(prompts, groups, { share, steps, share_mode, correction }) {
   const known = share_mode === "fixed" && correction === "off" && typeof share === "number" && typeof steps === "number";
-  if (!known) return MEASURED;
+  if (!known) return say(MEASURED);
   const shared = roundHalfEven(share * steps) / steps;
   const paid = shared * groups + (1 - shared) * new Set(prompts).size;
-  return `saves ${percent(1 - paid / prompts.length)} at share ${share}`;
+  return say("saves {percent}% at share {share}", { percent: percent(1 - paid / prompts.length), share });
 }
 
 /** @param {number} fraction */
-const percent = (fraction) => `${(100 * fraction).toFixed(1)}%`;
+const percent = (fraction) => (100 * fraction).toFixed(1);
 
 /** As the server rounds. @param {number} number */
 const roundHalfEven = (number) => (number % 1 === 0.5 ? 2 * Math.round(number / 2) : Math.round(number));

@@ -6,8 +6,10 @@
  * }} Api the page's api
  */
 
+import { say } from "./texts.js";
+
 /**
- * Posts JSON and gives the JSON of the response. An error has the server's own text.
+ * Posts JSON and gives the JSON of the response. An error has the server's text, translated if it is always the same.
  *
  * @param {Api} api
  * @param {string} route
@@ -16,7 +18,7 @@
 export async function postJson(api, route, body) {
   const response = await api.fetchApi(route, { method: "POST", body: JSON.stringify(body) });
   const value = await response.json();
-  if (!response.ok) throw new Error(value.error);
+  if (!response.ok) throw new Error(say(value.error));
   return value;
 }
 

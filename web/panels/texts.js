@@ -1,10 +1,45 @@
-/** Texts that the user sees. */
+/**
+ * Texts that the user sees, in the language of the page. The English text is the key of its translations, which are in
+ * locales/<language>/main.json; where there is none the text stays English.
+ *
+ * @typedef {Record<string, {SAGE?: Record<string, string>}>} Translations by language, as ComfyUI serves them
+ * @typedef {Record<string, string | number>} Values
+ */
+
+/** @type {Translations} */
+let translations = {};
+let language = () => "en";
+
+/**
+ * Uses translations from now on.
+ *
+ * @param {Translations} served
+ * @param {() => string} current gives the language of the page, which can change while it is open
+ */
+export function useTranslations(served, current) {
+  translations = served;
+  language = current;
+}
 
 /**
  * A text with its values filled in.
+ *
  * @param {string} english the text, with `{name}` where a value goes
- * @param {Record<string, string | number>} [values]
+ * @param {Values} [values]
  */
 export function say(english, values = {}) {
-  return english.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  const text = translations[language()]?.SAGE?.[english] ?? english;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
+
+/**
+ * A number with its noun.
+ *
+ * @param {number} count
+ * @param {string} one the text for 1
+ * @param {string} many the text for all other numbers, with `{count}` in it
+ */
+export const sayCount = (count, one, many) => say(count === 1 ? one : many, { count });
+
+/** Parts of a sentence, one after the other; empty ones are left out. @param {string[]} parts */
+export const sayList = (parts) => parts.filter(Boolean).join(say(", "));

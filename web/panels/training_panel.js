@@ -3,9 +3,11 @@ import { chartLimits, linePath } from "./loss_chart.js";
 import { PALETTE } from "./palette.js";
 import { progressBar, showProgress } from "./progress_bar.js";
 import { trainingSummary } from "./run_summary.js";
+import { say, sayList } from "./texts.js";
 
 const EMPTY = "Run the workflow to see the loss and the sample images of the training here.";
 const OLD = "The workflow has changed since this run.";
+const STOP = "End the training after this step. The LoRA of the steps so far goes on to the next node.";
 /** As in the node's plot. The whole loss has the colour of the text. @type {Record<string, string>} */
 const COLOURS = {
   loss: "currentColor", plain: PALETTE.blue, soft: PALETTE.vermilion, consistency: PALETTE.green,
@@ -26,10 +28,10 @@ export class TrainingPanel {
   constructor(requestStop) {
     /** @type {Run | null} */
     this.run = null;
-    this.summary = element("span", "", EMPTY);
+    this.summary = element("span", "", say(EMPTY));
     this.summary.setAttribute("role", "status");
-    this.button = element("button", "", "Stop and save");
-    this.button.title = "End the training after this step. The LoRA of the steps so far goes on to the next node.";
+    this.button = element("button", "", say("Stop and save"));
+    this.button.title = say(STOP);
     this.button.hidden = true;
     this.button.onclick = () => this.stop(requestStop);
     this.message = element("div", "sage-message");
@@ -37,9 +39,9 @@ export class TrainingPanel {
     this.bar = progressBar();
     this.chart = element("div", "");
     this.samples = element("img", "");
-    this.samples.alt = "Sample images of the training so far";
+    this.samples.alt = say("Sample images of the training so far");
     this.samples.hidden = true;
-    this.body = scrollArea("sage-training", "Loss and sample images");
+    this.body = scrollArea("sage-training", say("Loss and sample images"));
     this.body.append(this.chart, this.samples);
     const header = element("div", "sage-summary", this.summary, this.button);
     this.element = element("div", "sage-panel", header, this.message, this.note, this.bar, this.body);
@@ -67,7 +69,7 @@ export class TrainingPanel {
 
   /** @param {boolean} old whether the settings are no longer those of the run */
   markOld(old) {
-    this.note.textContent = old ? OLD : "";
+    this.note.textContent = old ? say(OLD) : "";
   }
 
   /** @param {(run: Run) => Promise<void>} requestStop */
@@ -89,7 +91,7 @@ function lossChart(lines) {
   const limits = chartLimits(lines);
   const drawing = svgElement("svg", {
     viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img",
-    "aria-label": `Loss by step: ${lines.map(lastValue).join(", ")}`,
+    "aria-label": say("Loss by step: {values}", { values: sayList(lines.map(lastValue)) }),
   });
   for (const { name, points } of [...lines].reverse()) {
     const path = svgElement("path", { d: linePath(points, limits) });
@@ -97,7 +99,7 @@ function lossChart(lines) {
     drawing.append(path);
   }
   const values = axis("sage-axis sage-vertical", short(limits.largest), "0");
-  const steps = axis("sage-axis", `${limits.firstStep}`, `step ${limits.lastStep}`);
+  const steps = axis("sage-axis", `${limits.firstStep}`, say("step {step}", { step: limits.lastStep }));
   return element("div", "sage-plot", values, drawing, steps);
 }
 
@@ -118,4 +120,4 @@ function legend(lines) {
 const short = (value) => String(Number(value.toPrecision(3)));
 
 /** The name of a line and its last value. @param {Line} line */
-const lastValue = ({ name, points }) => `${name} ${short(points[points.length - 1][1])}`;
+const lastValue = ({ name, points }) => `${say(name)} ${short(points[points.length - 1][1])}`;
