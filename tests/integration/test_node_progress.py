@@ -107,6 +107,18 @@ class TestProgress:
         assert run["sheet"]["picture"].startswith("data:image/jpeg;base64,")
         assert [cluster["texts"] for cluster in run["sheet"]["clusters"]][0] == ["1. a red car in the snow"]
 
+    def test_saved_files_go_to_the_sampler_that_they_are_of(self, server: Server) -> None:
+        """Also where the sampler does not run again."""
+        for prefix in ("one", "two"):
+            graph = sage_graph(seed=11)
+            inputs = {"images": ["6", 0], "groups": ["2", 0], "filename_prefix": prefix}
+            graph["7"] = {"class_type": "SageSaveImages", "inputs": inputs}
+            files = server.files(server.queue(graph, workflow={"id": WORKFLOW}, client="saver")["7"])
+            _, runs = self.get(server, "?client=saver")
+            assert runs[-1]["node"] == "5" and ("total" in runs[-1]) == (prefix == "one")
+            shown = [name for picture in runs[-1]["finished"]["pictures"] for name in picture["files"]]
+            assert shown == [path.name for path in files] and runs[-1]["finished"]["aspect"] == 2
+
     @pytest.mark.parametrize("query", ["?client=another", f"?client={WORKFLOW}"])
     def test_another_client(self, server: Server, query: str) -> None:
         assert self.get(server, query) == (200, [])
