@@ -16,7 +16,7 @@ GROUPS = named_groups(((0, 1), (2,)), ["a red car", "a blue car", "a boat"])
 def test_every_prompt_has_its_files() -> None:
     update = finished_pictures(GROUPS, {2: ["c.png", "d.png"], 0: ["a.png", "b.png"]}, "SAGE", 1.5)["finished"]
     assert (update["aspect"], update["subfolder"]) == (1.5, "SAGE")
-    shown = [(picture["title"], picture["prompt"], picture["colour"], picture["files"]) for picture in update["pictures"]]
+    shown = [tuple(picture[key] for key in ("title", "prompt", "colour", "files")) for picture in update["pictures"]]
     assert shown == [
         ("1. a red car", "a red car", "#0072b2", ["a.png", "b.png"]),
         ("3. a boat", "a boat", "#969696", ["c.png", "d.png"]),
@@ -40,7 +40,7 @@ def test_long_prompts_are_named_by_what_differs() -> None:
 
 
 def output_type(class_type: str, index: int) -> str | None:
-    return TYPES.get(class_type, (None, None))[index]
+    return dict(enumerate(TYPES.get(class_type, ()))).get(index)
 
 
 @pytest.mark.parametrize("graph, panel", [(sage_graph(), "5"), (split_graph(), "21")])
