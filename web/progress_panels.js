@@ -22,7 +22,7 @@ import { TrainingPanel } from "./panels/training_panel.js";
  * }} Panel
  */
 
-const makeSamplingPanel = () => new SamplingPanel();
+const makeSamplingPanel = () => new SamplingPanel((query) => api.apiURL(`/view?${query}`));
 /** @type {Partial<Record<string, () => Panel>>} */
 const PANELS = {
   SageKSampler: makeSamplingPanel,
@@ -81,7 +81,18 @@ function applyUpdate(update) {
 
 /** @param {Run} run */
 function showRun(run) {
-  if (isOfOpenTab(app, run.run)) panelAt(run.node)?.show(run);
+  if (isOfOpenTab(app, run.run)) panelAt(run.node)?.show({ ...sampledBefore(run), ...run });
+}
+
+/**
+ * The last run of a node in this tab that sampled, for one of which only the saved files are known: ComfyUI does not run
+ * a node again if nothing has changed before it.
+ *
+ * @param {Run} run
+ */
+function sampledBefore({ node, total }) {
+  const isBefore = (/** @type {Run} */ other) => other.node === node && other.total !== undefined;
+  if (total === undefined) return [...runs.values()].findLast((run) => isBefore(run) && isOfOpenTab(app, run.run));
 }
 
 /** Shows the last runs of this workflow's nodes: those that this page knows, then those that the server remembers. */
