@@ -154,7 +154,10 @@ class ClusterLabels:
         self.labels = labels(groups.prompts, _LABEL)
 
     def of(self, cluster: Cluster) -> dict[str, Any]:
-        """Title, texts and colour of a cluster, and its prompt where it has only one, as plain data."""
+        """Title, texts and colour of a cluster, as plain data.
+
+        Where all its prompts are equal, also the prompt, and its places in the list; else None, and no places.
+        """
         members = [index for distinct in cluster for index in self.copies[distinct]]
         group = self.group_of[members[0]]
         size = len(self.partition[group])
@@ -163,7 +166,10 @@ class ClusterLabels:
         alone = len(cluster) == 1
         title = f"{members[0] + 1}. {self.labels[members[0]]}" if alone else f"Group {group + 1}: {part} prompts"
         prompt = self.prompts[members[0]] if alone else None
-        return {"title": title, "texts": texts, "colour": hex_colour(group, size), "prompt": prompt}
+        return {
+            "title": title, "texts": texts, "colour": hex_colour(group, size), "prompt": prompt,
+            "members": members if alone else [],
+        }  # fmt: skip
 
 
 def preview_decoder(model_patcher: Any) -> Decode | None:

@@ -13,7 +13,7 @@ import { example, names, withBlueprint } from "./examples.mjs";
 import { GroupsPanelUser, changeGroups, findPins, groupingOnly, readError, reloadPage } from "./groups_panel.mjs";
 import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
-import { PicturesUser, lookAtPictures } from "./pictures.mjs";
+import { PicturesUser, lookAtPictures, useFavourites } from "./pictures.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { usePromptFiles } from "./prompt_files.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
@@ -145,6 +145,11 @@ async function checkPictures(renderer, problems) {
   await inTab("pictures", renderer, "end", (page, shot) => lookAtPictures(new PicturesUser(page), shot, problems), problems);
 }
 
+/** Favourites among the pictures, and a run of these alone. */
+async function checkFavourites(renderer, problems) {
+  await inTab("favourites", renderer, "end", (page, shot) => useFavourites(new PicturesUser(page), shot, problems), problems);
+}
+
 /** The panel of a training, and its button that ends the training. */
 async function checkTraining(renderer, problems) {
   const workflow = endlessTraining(example("8 Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
@@ -224,6 +229,7 @@ for (const renderer of renderers) {
   await check(`error on a panel, ${renderer}`, (problems) => checkError(renderer, problems));
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`pictures, ${renderer}`, (problems) => checkPictures(renderer, problems));
+  await check(`favourites, ${renderer}`, (problems) => checkFavourites(renderer, problems));
   await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
   await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
   await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));

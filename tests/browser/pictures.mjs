@@ -145,3 +145,70 @@ async function saveAgain(user, problems) {
   const sources = await user.panel.locator(".sage-enlarge img").evaluateAll((images) => images.map(({ src }) => src));
   compare(problems, "new files", sources.map((src) => src.includes("filename=again_")), Array(4).fill(true));
 }
+
+/** The marks of the pictures on the panel. @param {PicturesUser} user */
+const hearts = (user) =>
+  user.panel.locator(".sage-heart").evaluateAll((found) => found.map((heart) => heart.getAttribute("aria-pressed") === "true"));
+
+/** The pixels of the files on the panel, as sums of all their values. @param {PicturesUser} user */
+const pixels = (user) =>
+  user.panel.locator(".sage-enlarge img").evaluateAll(async (images) => {
+    const sums = [];
+    for (const image of images) {
+      await image.decode();
+      const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");
+      canvas.drawImage(image, 0, 0);
+      const { data } = canvas.getImageData(0, 0, image.naturalWidth, image.naturalHeight);
+      sums.push(data.reduce((sum, value, index) => (sum + value * (1 + (index % 8191))) % 2 ** 40, 0));
+    }
+    return sums;
+  });
+
+/** Marks pictures in three ways, runs only these, and all again. @param {PicturesUser} user */
+export async function useFavourites(user, shot, problems) {
+  const check = async (what, found, expected) => compare(problems, what, await found, expected);
+  const button = (name) => user.panel.getByRole("button", { name, exact: true });
+  const groups = user.tab.locator(".sage-panel").filter({ has: user.tab.locator(".sage-cards") });
+  const nodes = graph(5, "pictures/liked");
+  nodes[5].inputs.share = 0;
+  await user.load(nodes);
+  await user.tab.evaluate(() => {
+    const sampler = window.app.graph.nodes.find(({ title }) => title === "sampler");
+    sampler.widgets.find(({ name }) => name === "control_after_generate").value = "fixed";
+  });
+  await user.page.run(() => {});
+  await user.page.look(SAMPLER);
+  const whole = await pixels(user);
+  await check("the choice without favourites", button("Run only these").isVisible(), false);
+  await user.picture(1).hover();
+  await user.panel.locator(".sage-heart").nth(1).click();
+  await user.picture(2).focus();
+  await user.press("f");
+  await user.picture(3).click();
+  await user.press("f");
+  await check("the heart in the viewer", user.viewer.getByRole("button", { name: "Favourite (F)" }).getAttribute("aria-pressed"), "true");
+  await shot("heart");
+  await user.press("ArrowLeft");
+  await user.press("f");
+  await user.press("Escape");
+  await check("hearts", hearts(user), [false, true, false, true]);
+  await user.page.settle();
+  await shot("marked");
+
+  await button("Run only these").click();
+  await user.tab.waitForFunction(() => document.querySelectorAll(".sage-sheet img").length === 2, null, { timeout: 300_000 });
+  await check("the pictures of the favourites", pixels(user), [whole[1], whole[3]]);
+  await check("their hearts", hearts(user), [true, true]);
+  await check("the choice", button("Only favourites (2)").getAttribute("aria-pressed"), "true");
+  await user.page.settle();
+  await shot("only");
+  await user.page.reload();
+  await check("hearts after a reload", hearts(user), [true, true]);
+  await check("the choice after a reload", button("Only favourites (2)").getAttribute("aria-pressed"), "true");
+
+  await groups.getByRole("button", { name: "All prompts" }).click();
+  await button("All prompts").and(user.tab.locator('[aria-pressed="true"]')).waitFor({ timeout: 10_000 });
+  await user.page.run(() => {});
+  await check("all pictures again", pixels(user), whole);
+  await check("hearts again", hearts(user), [false, true, false, true]);
+}

@@ -4,12 +4,12 @@ import fs from "node:fs";
 
 const WEB = new URL("../../web/", import.meta.url);
 
-/** @param {string} name a module in web/ that imports only modules beside it */
+/** @param {string} name a module in web/ that imports only other modules in it */
 export const load = (name) => import(dataUrl(new URL(name, WEB)));
 
 /** @param {URL} file */
 function dataUrl(file) {
   const source = fs.readFileSync(file, "utf-8");
-  const whole = source.replace(/ from "(\.\/[^"]+)"/g, (_, other) => ` from "${dataUrl(new URL(other, file))}"`);
+  const whole = source.replace(/ from "(\.{1,2}\/[^"]+)"/g, (_, other) => ` from "${dataUrl(new URL(other, file))}"`);
   return `data:text/javascript,${encodeURIComponent(whole)}`;
 }

@@ -6,8 +6,8 @@ import { load } from "./module.mjs";
 
 const { framesOf } = await load("panels/pictures.js");
 
-const cluster = (title, prompt) => ({ title, texts: [title], colour: "#123456", prompt });
-const CLUSTERS = [cluster("1. a car", "a car"), cluster("2. a boat", "a boat")];
+const cluster = (title, prompt, ...members) => ({ title, texts: [title], colour: "#123456", prompt, members });
+const CLUSTERS = [cluster("1. a car", "a car", 0), cluster("2. a boat", "a boat", 1)];
 const sheet = (variations, clusters = CLUSTERS) => ({ picture: "data:", columns: 2, lines: 2, aspect: 1, variations, clusters });
 const finished = (...files) => ({ aspect: 1, subfolder: "a b", pictures: files.map((names, at) => ({ ...CLUSTERS[at], files: names })) });
 const frames = (previews, files) => framesOf(previews, files, (query) => `/view?${query}`);

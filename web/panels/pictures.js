@@ -1,8 +1,8 @@
 /**
  * The pictures of a sampling run: previews, which are tiles of one sheet, and the files of those that were saved.
  *
- * @typedef {{title: string, texts: string[], colour: string, prompt: string | null}} Cluster see ClusterLabels in
- *     sage_core/panels/sampling.py; a group of several prompts has no `prompt`
+ * @typedef {{title: string, texts: string[], colour: string, prompt: string | null, members: number[]}} Cluster see ClusterLabels in
+ *     sage_core/panels/sampling.py; a group of different prompts has no `prompt` and no `members`
  * @typedef {{
  *   picture: string, columns: number, lines: number, aspect: number, variations: number, clusters: Cluster[],
  * }} Sheet one picture of all rows, with as many columns and lines of tiles as it says
@@ -23,11 +23,11 @@
  */
 export function framesOf(sheet, finished, address) {
   if (!finished) return (sheet?.clusters ?? []).map((cluster, number) => previewFrame(cluster, number, sheet));
-  const numbers = new Map(sheet?.clusters.map(({ prompt }, number) => [prompt, number]));
+  const numbers = new Map(sheet?.clusters.flatMap(({ members }, number) => members.map((member) => [member, number])));
   return finished.pictures.map(({ files, ...cluster }) => {
     const addresses = files.map((filename) =>
       address(String(new URLSearchParams({ filename, subfolder: finished.subfolder, type: "output" }))));
-    const tiles = tilesOf(numbers.get(cluster.prompt), sheet);
+    const tiles = tilesOf(numbers.get(cluster.members[0]), sheet);
     return frame(cluster, addresses.map((file, variation) => ({ file, tile: tiles[variation] ?? "" })));
   });
 }

@@ -1,4 +1,5 @@
-import { element, scrollArea } from "./dom.js";
+import { consume, element, hasModifier, scrollArea } from "./dom.js";
+import { FavouriteBar } from "./favourite_bar.js";
 import { pictureTile, styleTiles } from "./picture_tile.js";
 import { framesOf } from "./pictures.js";
 import { progressBar, showProgress } from "./progress_bar.js";
@@ -25,9 +26,15 @@ const MOST_COLUMNS = 4; // variations of a cluster side by side
 
 /** Shows the progress of a sampling run, and all its rows in frames of their group's colour. */
 export class SamplingPanel {
-  /** @param {(query: string) => string} address of a file that was saved */
-  constructor(address) {
+  /**
+   * @param {(query: string) => string} address of a file that was saved
+   * @param {import("./favourite_marks.js").FavouriteMarks} favourites
+   * @param {() => void} run queues the workflow
+   */
+  constructor(address, favourites, run) {
     this.address = address;
+    this.favourites = favourites;
+    this.choice = new FavouriteBar(favourites, run);
     this.layout = "";
     /** @type {import("./pictures.js").Picture[]} */
     this.pictures = [];
@@ -43,17 +50,20 @@ export class SamplingPanel {
     this.bar = progressBar();
     this.sheet = scrollArea("sage-sheet", "Pictures so far");
     this.sheet.addEventListener("click", (event) => this.click(event));
+    this.sheet.addEventListener("keydown", (event) => this.press(event));
     // Otherwise Nodes 2.0 drags the node too.
     this.sheet.addEventListener("pointerdown", (event) => event.button === 0 && event.stopPropagation());
-    this.element = element("div", "sage-panel", this.summary, this.message, this.note, this.bar, this.sheet, this.hint);
+    this.element = element(
+      "div", "sage-panel", this.summary, this.message, this.note, this.bar, this.choice.element, this.sheet, this.hint,
+    );
   }
 
   /** @param {Run} run */
   show(run) {
     const sheet = run.sheet && "picture" in run.sheet ? run.sheet : null;
-    this.summary.textContent = run.total === undefined ? NOT_AGAIN : samplingSummary(run);
+    this.summary.textContent = run.total === undefined ? say(NOT_AGAIN) : samplingSummary(run);
     if (run.running) this.message.textContent = "";
-    this.hint.textContent = sheet && !run.running && !run.finished ? PREVIEWS : "";
+    this.hint.textContent = sheet && !run.running && !run.finished ? say(PREVIEWS) : "";
     showProgress(this.bar, run);
     const layout = JSON.stringify([{ ...run.sheet, picture: "" }, run.finished]);
     if (layout !== this.layout) this.layOut(run, sheet);
@@ -85,7 +95,26 @@ export class SamplingPanel {
     const tooMany = sent && "too_many" in sent && !frames.length;
     const hint = tooMany ? [element("div", "sage-hint", `${sent.too_many} pictures: too many to show.`)] : [];
     this.sheet.replaceChildren(...hint, ...frames.map(frameElement));
+    this.renderMarks();
+  }
+
+  /** Shows which pictures are favourites; they may have been changed on another panel. */
+  renderMarks() {
+    this.choice.render();
+    this.all("sage-heart").forEach((heart, index) => {
+      const picture = this.pictures[index];
+      const marked = this.favourites.has(picture);
+      heart.hidden = picture.prompt === null;
+      heart.textContent = marked ? "♥" : "♡";
+      heart.setAttribute("aria-pressed", String(marked));
+    });
     refreshViewer(this);
+  }
+
+  /** @param {number} index */
+  toggleFavourite(index) {
+    this.favourites.toggle(this.pictures[index]);
+    this.renderMarks();
   }
 
   /** Shows a picture once it is decoded; before that a background would be empty. @param {string} picture */
@@ -101,18 +130,34 @@ export class SamplingPanel {
     image.decode().then(show, () => {});
   }
 
+  /** The elements of a class, one per picture. @param {string} name @returns {HTMLElement[]} */
+  all(name) {
+    return [...this.sheet.querySelectorAll(`:scope .${name}`)].filter((each) => each instanceof HTMLElement);
+  }
+
+  /** Which picture an event is on, -1 for none. @param {Event} event @param {string} name a class of its elements */
+  indexOf({ target }, name) {
+    return this.all(name).findIndex((each) => target instanceof Node && each.contains(target));
+  }
+
   /** @param {MouseEvent} event */
-  click({ target }) {
-    const tile = target instanceof Element ? target.closest("button.sage-enlarge") : null;
-    const index = [...this.sheet.querySelectorAll("button.sage-enlarge")].findIndex((each) => each === tile);
-    if (index >= 0) openViewer(this, index);
+  click(event) {
+    const [heart, picture] = ["sage-heart", "sage-enlarge"].map((name) => this.indexOf(event, name));
+    if (heart >= 0) this.toggleFavourite(heart);
+    else if (picture >= 0) openViewer(this, picture);
+  }
+
+  /** @param {KeyboardEvent} event */
+  press(event) {
+    const index = this.indexOf(event, "sage-picture");
+    if (event.key.toLowerCase() !== "f" || hasModifier(event) || index < 0) return;
+    consume(event);
+    this.toggleFavourite(index);
   }
 
   /** Where the focus goes when the viewer is closed. @param {number} index */
   focusPicture(index) {
-    /** @type {NodeListOf<HTMLElement>} */
-    const tiles = this.sheet.querySelectorAll("button.sage-enlarge");
-    tiles[index]?.focus();
+    this.all("sage-enlarge")[index]?.focus();
   }
 }
 
@@ -121,7 +166,10 @@ function frameElement({ title, texts, colour, pictures }) {
   const tiles = pictures.map((picture) => {
     const button = element("button", "sage-enlarge", pictureTile(picture));
     button.setAttribute("aria-label", say("Enlarge {title}", { title: picture.title }));
-    return button;
+    const heart = element("button", "sage-heart");
+    heart.title = say("Favourite (F)");
+    heart.setAttribute("aria-label", say("Favourite: {title}", { title: picture.title }));
+    return element("div", "sage-picture", button, heart);
   });
   const made = element("figure", "", element("div", "sage-tiles", ...tiles), element("figcaption", "", title));
   made.style.setProperty("--sage-group", colour);

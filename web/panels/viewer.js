@@ -9,6 +9,7 @@ import { Wipe } from "./wipe.js";
  * @typedef {import("./pictures.js").Picture} Picture
  * @typedef {{
  *   pictures: Picture[], styleTiles(target: HTMLElement): void, focusPicture(index: number): void,
+ *   favourites: import("./favourite_marks.js").FavouriteMarks, toggleFavourite(index: number): void,
  * }} Source
  */
 
@@ -41,6 +42,9 @@ class Viewer {
     this.prompt = element("div", "sage-viewer-prompt");
     this.prompt.tabIndex = 0; // for the keys that scroll it
     this.note = element("div", "sage-viewer-note");
+    /** Which pictures are on the stage. */
+    this.shown = "";
+    this.heart = button("", say("Favourite (F)"), () => this.toggleFavourite());
     this.compareButton = button(say("Compare"), say("Compare this picture with others (C)"), () => this.compare());
     this.copyButton = button(say("Copy prompt"), say("Copy the whole prompt"), () => this.copyPrompt());
     this.saveLink = link(say("Save"), say("Save the picture on this computer"));
@@ -48,7 +52,8 @@ class Viewer {
     this.openLink.target = "_blank";
     const close = button("✕", say("Close (Escape)"), () => this.dialog.close());
     this.tools = element(
-      "div", "sage-viewer-tools", this.compareButton, this.copyButton, this.saveLink, this.openLink, close,
+      "div", "sage-viewer-tools",
+      this.heart, this.compareButton, this.copyButton, this.saveLink, this.openLink, close,
     );
     const before = button("‹", say("Previous picture (←)"), () => this.walk(-1));
     const after = button("›", say("Next picture (→)"), () => this.walk(1));
@@ -65,7 +70,7 @@ class Viewer {
 
   /** @param {Source} source @param {number} index */
   open(source, index) {
-    Object.assign(this, { source, index, fixed: null });
+    Object.assign(this, { source, index, fixed: null, shown: "" });
     document.body.append(this.dialog);
     if (!this.dialog.open) this.dialog.showModal();
     this.dialog.focus();
@@ -85,6 +90,7 @@ class Viewer {
     /** @type {Record<string, () => void>} */
     const keys = {
       ArrowLeft: () => this.walk(-1), ArrowRight: () => this.walk(1), c: () => this.compare(),
+      f: () => this.toggleFavourite(),
       ...(this.fixed === null ? {} : { ArrowUp: () => this.wipe.step(1), ArrowDown: () => this.wipe.step(-1) }),
     };
     const act = keys[event.key] ?? keys[event.key.toLowerCase()];
@@ -114,6 +120,10 @@ class Viewer {
     }
   }
 
+  toggleFavourite() {
+    if (!this.heart.disabled) this.source?.toggleFavourite(this.index);
+  }
+
   /** Works without HTTPS too, where pages have no clipboard. The text stays selected: the user sees what was copied. */
   copyPrompt() {
     getSelection()?.selectAllChildren(this.prompt);
@@ -129,14 +139,18 @@ class Viewer {
     const fixed = this.fixed === null ? undefined : pictures[this.fixed];
     const shown = fixed && fixed !== picture ? [fixed, picture] : [picture];
     source.styleTiles(this.stage);
-    this.stage.replaceChildren(...shown.map(pictureTile));
+    if (JSON.stringify(shown) !== this.shown) this.stage.replaceChildren(...shown.map(pictureTile));
+    this.shown = JSON.stringify(shown);
     this.dialog.classList.toggle("sage-viewer-comparing", shown.length > 1);
     this.wipe.slider.hidden = shown.length < 2;
     this.compareButton.setAttribute("aria-pressed", String(this.fixed !== null));
     this.compareButton.disabled = pictures.length < 2;
     this.title.replaceChildren(...titles(shown, this.index, pictures.length));
     this.prompt.textContent = picture.text;
-    this.copyButton.disabled = picture.prompt === null;
+    this.copyButton.disabled = this.heart.disabled = picture.prompt === null;
+    const marked = source.favourites.has(picture);
+    this.heart.textContent = marked ? say("♥ Favourite") : say("♡ Favourite");
+    this.heart.setAttribute("aria-pressed", String(marked));
     this.note.textContent = shown.every(({ file }) => file) ? "" : PREVIEW();
     this.renderLinks(picture);
   }
