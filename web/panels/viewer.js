@@ -133,7 +133,7 @@ class Viewer {
   render() {
     const { source } = this;
     const { pictures } = source ?? { pictures: [] };
-    if (!source || !pictures.length) return this.dialog.close();
+    if (!source || !pictures.length) return; // the next run has begun: what is shown stays
     this.index = Math.min(this.index, pictures.length - 1);
     const picture = pictures[this.index];
     const fixed = this.fixed === null ? undefined : pictures[this.fixed];
