@@ -133,6 +133,7 @@ export async function lookAtPictures(user, shot, problems) {
   await user.page.reload();
   await check("files after a reload", user.fileSizes(), Array(4).fill("192 x 128"));
   await saveAgain(user, problems);
+  await loseFiles(user, shot, problems);
 }
 
 /** Other names: the sampler does not run again, and its panel shows the new files. */
@@ -144,6 +145,20 @@ async function saveAgain(user, problems) {
   await user.page.run(() => {});
   const sources = await user.panel.locator(".sage-enlarge img").evaluateAll((images) => images.map(({ src }) => src));
   compare(problems, "new files", sources.map((src) => src.includes("filename=again_")), Array(4).fill(true));
+}
+
+/** Files that were deleted: their previews are shown, on the panel and large. */
+async function loseFiles(user, shot, problems) {
+  await user.tab.route(/\/view\?.*filename=again_/, (route) => route.fulfill({ status: 404 }));
+  await user.page.reload();
+  compare(problems, "pictures of lost files", await user.panel.locator(".sage-enlarge img").count(), 0);
+  await user.page.look(SAMPLER);
+  await user.picture(0).click();
+  await user.page.settle();
+  const preview = (found) => getComputedStyle(found).backgroundImage.startsWith('url("data:image/jpeg;base64,');
+  compare(problems, "a preview, large", await user.viewer.locator(".sage-tile").evaluate(preview), true);
+  await shot("preview");
+  await user.press("Escape");
 }
 
 /** The marks of the pictures on the panel. @param {PicturesUser} user */
