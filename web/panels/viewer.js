@@ -62,6 +62,8 @@ class Viewer {
     this.dialog = element("dialog", "sage-viewer", head, middle, this.wipe.slider, this.note, this.prompt);
     this.dialog.setAttribute("aria-label", say("Picture"));
     this.dialog.addEventListener("keydown", (event) => this.press(event));
+    // The page would copy the selected node in place of the text.
+    this.dialog.addEventListener("copy", (event) => event.stopPropagation());
     this.dialog.addEventListener("click", ({ target }) => {
       if (target === this.stage && this.fixed === null) this.dialog.close(); // beside the picture
     });
