@@ -17,6 +17,7 @@ from ..sage_core.grouping.prompt_groups import CONDITION_MODES
 from ..sage_core.grouping.report import grouping_report
 from ..sage_core.images.heatmap import similarity_image
 from ..sage_core.panels.groups import panel_payload
+from ..sage_core.prompts.chosen import only_chosen
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder, model_name_input
@@ -78,6 +79,11 @@ class SemanticGroupPrompts(io.ComfyNode):
                     "is most similar to, in place of the group_condition.",
                 ),
                 compare_input(),
+                io.String.Input(
+                    "chosen", default="", optional=True,
+                    tooltip="The prompts that are used, as a JSON list of texts. Empty: all. The favourites on the "
+                    "panel of a sampler set it.",
+                ),
             ],
             outputs=[
                 Groups.Output(display_name="groups", tooltip="For the SAGE samplers and the SAGE Guider."),
@@ -99,11 +105,11 @@ class SemanticGroupPrompts(io.ComfyNode):
     def execute(
         cls, clip: Any, prompts: list[str], encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
         group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = NO_FILE,
-        pinned: str = "", shared_prompts: str = "", compare: str = COMPARE_MODES[0],
+        pinned: str = "", shared_prompts: str = "", compare: str = COMPARE_MODES[0], chosen: str = "",
     ) -> io.NodeOutput:  # fmt: skip
         check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
-        listed = all_prompts(prompts, prompt_file)
+        listed = only_chosen(all_prompts(prompts, prompt_file), chosen)
         own = parse_items([shared_prompts], wildcards(), required=False, name="shared_prompts")
         embed, model_name = load_embedder(encoder, encoder_model)
         bar = comfy.utils.ProgressBar(len(set(listed.texts)))
@@ -117,7 +123,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     "pinned": pinned}  # fmt: skip
         run = panel_payload(groups, settings)
         made_of = {"prompts": "\n".join(prompts), "prompt_file": prompt_file, "encoder": encoder,
-                   "encoder_model": encoder_model, "compare": compare}  # fmt: skip
+                   "encoder_model": encoder_model, "compare": compare, "chosen": chosen}  # fmt: skip
         keep_grouping(cls.hidden, run, made_of)
         report, image = grouping_report(groups), similarity_image(groups)
         return io.NodeOutput(groups, report, image, ui={"sage_groups": [{**run, "made_of": made_of}]})

@@ -9,11 +9,13 @@ import torch
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 
+from ..routes.node_progress import progress_sender
 from ..sage_core.grouping.prompt_groups import PromptGroups
 from ..sage_core.images.finished_files import finished_files, mark_of, number_in
 from ..sage_core.images.graph_settings import read_sampler_settings
 from ..sage_core.images.png_files import ImageFiles
 from ..sage_core.output_space import check_room
+from ..sage_core.panels.pictures import finished_pictures
 from .output_path import output_path, output_prefix
 
 # The most images that a node shows on the page: the browser has to load them all.
@@ -93,6 +95,17 @@ class ImageSaver:
         names = [name for prompt in sorted(self.names) for name in self.names[prompt]]
         shown = names[:_MOST_SHOWN]
         return ui.SavedImages([ui.SavedResult(name, self.subfolder, io.FolderType.output) for name in shown])
+
+    def show_on(self, panel: str | None, aspect: float) -> None:
+        """Send the saved files to the sampling panel of a node, where there is one.
+
+        Args:
+            aspect: width / height of the images.
+        """
+        send = None if panel is None else progress_sender(self.hidden, panel)
+        if send is not None:
+            whole = {prompt: names for prompt, names in self.names.items() if prompt not in self.broken}
+            send(finished_pictures(self.groups, whole, self.subfolder, aspect))
 
     def _files(self, height: int, width: int) -> ImageFiles:
         """Where and with which metadata images of a size are saved."""

@@ -17,6 +17,7 @@ from ..sage_core.grouping.prompt_groups import check_groups
 from ..sage_core.images.comparison_grid import comparison_grid
 from ..sage_core.images.graph_settings import stated_variations
 from ..sage_core.images.saveable import check_pictures, not_saved, variations_to_save
+from ..sage_core.panels.pictures import panel_of
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.phrases import counted
 from ..sage_core.sampling.ksampler import sample_each
@@ -136,6 +137,7 @@ class SaveImages(io.ComfyNode):
         for prompt, its_images in enumerate(images.split(variations)):
             saver.save(prompt, its_images)
             bar.update(variations)
+        saver.show_on(panel_of(*place_in_graph(cls.hidden), output_type), images.shape[2] / images.shape[1])
         if saver.broken:
             raise ValueError(f"images: {not_saved(groups.prompts, saver.broken)} All others are saved.")
         return io.NodeOutput(ui=saver.shown())
@@ -235,6 +237,7 @@ class BranchSave(io.ComfyNode):
         saver.check_room((len(prompts) - len(kept)) * variations, height, width)
 
         report = save_each(model, prefix, vae, saver.save, cls.hidden, kept)
+        saver.show_on(node, width / height)
         if kept:
             report += f"\n- {counted(len(kept), 'prompt')}: finished by an earlier run, files kept"
         if saver.broken:

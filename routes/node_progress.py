@@ -103,17 +103,22 @@ def workflow_of(hidden: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def address_of(hidden: Any) -> NodeAddress | None:
-    """The address of the node that runs; None if no page shows it."""
+def address_of(hidden: Any, node: str | None = None) -> NodeAddress | None:
+    """The address of the node that runs, or of another one in its run; None if no page shows it."""
     client, run = getattr(server(), "client_id", None), get_executing_context()
     if client is None or run is None or workflow_of(hidden) is None:
         return None
-    return NodeAddress(client, run.prompt_id, str(hidden.unique_id))
+    return NodeAddress(client, run.prompt_id, str(hidden.unique_id) if node is None else node)
 
 
-def progress_sender(hidden: Any) -> SendUpdate | None:
-    """What sends a node's updates to the page that has queued it; None where there is no such page."""
-    running, address = server(), address_of(hidden)
+def progress_sender(hidden: Any, node: str | None = None) -> SendUpdate | None:
+    """What sends updates of a node to the page that has queued it; None where there is no such page.
+
+    Args:
+        hidden: of the node that runs.
+        node: the id of another one whose panel shows them; None for the one that runs.
+    """
+    running, address = server(), address_of(hidden, node)
     if running is None or address is None:
         return None
 

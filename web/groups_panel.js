@@ -15,6 +15,8 @@ import { fetchRemembered, postJson } from "./panels/server_requests.js";
  */
 
 const NODE = "SageSemanticGroupPrompts";
+/** Panels show and change these, so their JSON is hidden. */
+const HIDDEN = ["pinned", "chosen"];
 /** @type {WeakMap<object, GroupsPanel>} */
 const panels = new WeakMap();
 
@@ -29,12 +31,13 @@ const fetchGrouping = (body) => postJson(api, "/sage/regroup", body);
 /** @param {import("./panels/comfy_nodes.js").PageNode} node */
 function addPanel(node) {
   const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change));
-  // The panel shows and changes the pins, so their JSON is hidden.
-  const pinned = panel.widget("pinned");
-  pinned.hidden = true;
-  Object.assign(pinned.options, { hidden: true }); // for Nodes 2.0; ComfyUI 0.3.75 does not have it
-  const socket = node.findInputSlot("pinned");
-  if (socket >= 0) node.removeInput(socket);
+  for (const name of HIDDEN) {
+    const widget = panel.widget(name);
+    widget.hidden = true;
+    Object.assign(widget.options, { hidden: true }); // for Nodes 2.0; ComfyUI 0.3.75 does not have it
+    const socket = node.findInputSlot(name);
+    if (socket >= 0) node.removeInput(socket);
+  }
 
   addPanelElement(node, "groups_panel", panel.element, 250);
   panels.set(node, panel);

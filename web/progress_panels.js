@@ -3,7 +3,8 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { settingsOf } from "./graphs/settings_of.js";
-import { addPanelElement, addStylesheet, nodeByPath, rootGraph } from "./panels/comfy_nodes.js";
+import { addPanelElement, addStylesheet, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
+import { FavouriteMarks } from "./panels/favourite_marks.js";
 import { isOfOpenTab, watchTabs } from "./panels/queued_from.js";
 import { allNodes, onGraphChange, onNodeError } from "./panels/run_events.js";
 import { SamplingPanel } from "./panels/sampling_panel.js";
@@ -19,11 +20,19 @@ import { TrainingPanel } from "./panels/training_panel.js";
  * @typedef {NodeAddress & RunState} Run
  * @typedef {{
  *   element: HTMLElement, show(run: RunState): void, showError(message: string): void, markOld(old: boolean): void,
+ *   renderMarks?(): void,
  * }} Panel
+ * @typedef {import("./panels/comfy_nodes.js").GraphNode} GraphNode
  */
 
-const makeSamplingPanel = () => new SamplingPanel();
-/** @type {Partial<Record<string, () => Panel>>} */
+/** @param {GraphNode} node */
+function makeSamplingPanel(node) {
+  const favourites = new FavouriteMarks(node, (change) => undoable(app, change));
+  const run = () => app.extensionManager.command.execute("Comfy.QueuePrompt");
+  return new SamplingPanel((query) => api.apiURL(`/view?${query}`), favourites, run);
+}
+
+/** @type {Partial<Record<string, (node: GraphNode) => Panel>>} */
 const PANELS = {
   SageKSampler: makeSamplingPanel,
   SageSharedKSamplerPrefix: makeSamplingPanel,
@@ -81,7 +90,18 @@ function applyUpdate(update) {
 
 /** @param {Run} run */
 function showRun(run) {
-  if (isOfOpenTab(app, run.run)) panelAt(run.node)?.show(run);
+  if (isOfOpenTab(app, run.run)) panelAt(run.node)?.show({ ...sampledBefore(run), ...run });
+}
+
+/**
+ * The last run of a node in this tab that sampled, for one of which only the saved files are known: ComfyUI does not run
+ * a node again if nothing has changed before it.
+ *
+ * @param {Run} run
+ */
+function sampledBefore({ node, total }) {
+  const isBefore = (/** @type {Run} */ other) => other.node === node && other.total !== undefined;
+  if (total === undefined) return [...runs.values()].findLast((run) => isBefore(run) && isOfOpenTab(app, run.run));
 }
 
 /** Shows the last runs of this workflow's nodes: those that this page knows, then those that the server remembers. */
@@ -109,7 +129,7 @@ watchTabs(api, app, showAll, () => {
   restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
 });
 
-/** Says on a node's panel whether it is older than the settings. @param {import("./panels/comfy_nodes.js").GraphNode} node */
+/** Says on a node's panel whether it is older than the settings. @param {GraphNode} node */
 function markOld(node) {
   const ran = settingsOfRun.get(node);
   if (ran !== undefined) panels.get(node)?.markOld(ran !== settingsOf(node));
@@ -123,7 +143,10 @@ api.addEventListener("promptQueued", () => {
     markOld(node);
   }
 });
-onGraphChange(app, api, markOld);
+onGraphChange(app, api, (node) => {
+  markOld(node);
+  panels.get(node)?.renderMarks?.();
+});
 onNodeError(app, api, (node, message) => panels.get(node)?.showError(message));
 
 addStylesheet();
@@ -133,7 +156,7 @@ app.registerExtension({
   nodeCreated(node) {
     const makePanel = PANELS[node.comfyClass ?? ""];
     if (!makePanel || !app.extensionManager.setting.get(SHOW_PANELS)) return;
-    const panel = makePanel();
+    const panel = makePanel(node);
     addPanelElement(
       /** @type {import("./panels/comfy_nodes.js").PageNode} */ (node), "running_panel", panel.element, 150,
     );

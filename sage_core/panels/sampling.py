@@ -14,6 +14,7 @@ from ..grouping.partition import Cluster
 from ..grouping.prompt_groups import PromptGroups
 from ..grouping.repeats import copies_of
 from ..images.palette import hex_colour
+from ..prompts.differences import labels
 from ..sampling.contact_sheet import contact_sheet, layout
 from ..sampling.shared_sampling import MakeListener, SharedSampling
 from ..sharing.plan import Level
@@ -29,6 +30,8 @@ Decode = Callable[[torch.Tensor], Image.Image]
 _MOST_ROWS = 256
 # Of a cluster: prompts that are named, and characters of each.
 _MOST_TEXTS, _MOST_CHARACTERS = 20, 300
+# Characters of a prompt below its picture.
+_LABEL = 80
 
 
 def sampling_monitor(send: SendUpdate | None) -> MakeListener | None:
@@ -37,8 +40,8 @@ def sampling_monitor(send: SendUpdate | None) -> MakeListener | None:
         return None
 
     def make(sampling: SharedSampling, predicted: SamplingRecord) -> SamplingMonitor:
-        labels = ClusterLabels(sampling.all_groups, sampling.representative_of)
-        return SamplingMonitor(send, labels, predicted, preview_decoder(sampling.model_patcher))
+        names = ClusterLabels(sampling.all_groups, sampling.representative_of)
+        return SamplingMonitor(send, names, predicted, preview_decoder(sampling.model_patcher))
 
     return make
 
@@ -68,7 +71,10 @@ class SamplingMonitor:
         """The run begins: everything that the page knows of an earlier run is replaced."""
         cost = self.predicted.cost
         self.at_most = cost is not None and cost.is_bound and total == cost.total  # the shared runs alone are certain
-        self.send({**self._numbers(done, total), "running": True, "stopped": False, "shared": None, "sheet": None})
+        self.send({
+            **self._numbers(done, total), "running": True, "stopped": False, "shared": None, "sheet": None,
+            "finished": None,
+        })  # fmt: skip
 
     def start_level(self, level: Level, variations: int) -> None:
         """What follows is of this level; its first rows are shown at once."""
@@ -145,16 +151,24 @@ class ClusterLabels:
         self.prompts, self.partition = groups.prompts, groups.partition
         self.group_of = groups.group_of()
         self.copies = copies_of(representative_of)
+        self.labels = labels(groups.prompts, _LABEL)
 
     def of(self, cluster: Cluster) -> dict[str, Any]:
-        """Title (of one prompt a text, of several the numbers for it), texts and colour of a cluster, as plain data."""
+        """Title (of one prompt a text, of several the numbers for it), texts and colour of a cluster, as plain data.
+
+        Where all its prompts are equal, also the prompt, and its places in the list; else None, and no places.
+        """
         members = [index for distinct in cluster for index in self.copies[distinct]]
         group = self.group_of[members[0]]
         size = len(self.partition[group])
         texts = [f"{index + 1}. {self.prompts[index]}"[:_MOST_CHARACTERS] for index in members[:_MOST_TEXTS]]
+        alone = len(cluster) == 1
         part = {"group": group + 1, "prompts": len(members), "size": size}
-        title = texts[0] if len(cluster) == 1 else part
-        return {"title": title, "texts": texts, "colour": hex_colour(group, size)}
+        return {
+            "title": f"{members[0] + 1}. {self.labels[members[0]]}" if alone else part, "texts": texts,
+            "colour": hex_colour(group, size), "prompt": self.prompts[members[0]] if alone else None,
+            "members": members if alone else [],
+        }  # fmt: skip
 
 
 def preview_decoder(model_patcher: Any) -> Decode | None:

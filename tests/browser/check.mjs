@@ -14,6 +14,7 @@ import { GroupsPanelUser, changeGroups, findPins, groupingOnly, readError, reloa
 import { useChinese } from "./language.mjs";
 import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
+import { PicturesUser, lookAtPictures, useFavourites } from "./pictures.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { usePromptFiles } from "./prompt_files.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
@@ -140,6 +141,17 @@ async function checkSampling(renderer, problems) {
   await inTab("sampling", renderer, "end", use, problems);
 }
 
+/** The pictures of a sampling panel, over the whole page. */
+async function checkPictures(renderer, problems) {
+  await inTab("pictures", renderer, "end", (page, shot) => lookAtPictures(new PicturesUser(page), shot, problems), problems);
+}
+
+/** Favourites among the pictures, and a run of these alone. */
+async function checkFavourites(renderer, problems) {
+  await server.post("/free", { free_memory: true }); // what is cached gives a new page no pictures
+  await inTab("favourites", renderer, "end", (page, shot) => useFavourites(new PicturesUser(page), shot, problems), problems);
+}
+
 /** The panel of a training, and its button that ends the training. */
 async function checkTraining(renderer, problems) {
   const workflow = endlessTraining(example("8 Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
@@ -229,6 +241,8 @@ for (const renderer of renderers) {
   await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
   await check(`error on a panel, ${renderer}`, (problems) => checkError(renderer, problems));
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
+  await check(`pictures, ${renderer}`, (problems) => checkPictures(renderer, problems));
+  await check(`favourites, ${renderer}`, (problems) => checkFavourites(renderer, problems));
   await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
   await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
   await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));

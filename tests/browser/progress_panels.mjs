@@ -94,7 +94,7 @@ export async function watchSampling(user, workflow, shot, problems) {
 /** Changes a setting and changes it back: the panel says while the run is not that of the settings. */
 async function noteOldRun(user, type, problems) {
   const shown = (text) => user.panel.getByText(text, { exact: true }).isVisible();
-  compare(problems, "pictures are called previews", await shown("These are previews. The finished pictures are after VAE Decode."), true);
+  compare(problems, "pictures are called previews", await shown("These are previews. SAGE Save Images shows the finished pictures here."), true);
   const change = async (share) => {
     await user.tab.evaluate(([wanted, value]) => {
       const node = window.app.graph.nodes.find((found) => found.type === wanted);

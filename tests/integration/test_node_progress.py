@@ -17,7 +17,7 @@ from comfyui_sage.routes.node_progress import (
     workflow_of,
 )
 from comfyui_server import Graph, Server
-from graphs import sage_graph
+from graphs import sage_graph, split_graph
 
 WORKFLOW = "5a1f0d8e-0000-4c64-9d0b-3c7a1e5b2f02"
 
@@ -106,6 +106,29 @@ class TestProgress:
         assert (run["running"], run["done"] == run["total"]) == (False, True)
         assert run["sheet"]["picture"].startswith("data:image/jpeg;base64,")
         assert [cluster["texts"] for cluster in run["sheet"]["clusters"]][0] == ["1. a red car in the snow"]
+
+    def test_saved_files_go_to_the_sampler_that_they_are_of(self, server: Server) -> None:
+        """Also where the sampler does not run again."""
+        for prefix in ("one", "two"):
+            graph = sage_graph(seed=11)
+            inputs = {"images": ["6", 0], "groups": ["2", 0], "filename_prefix": prefix}
+            graph["7"] = {"class_type": "SageSaveImages", "inputs": inputs}
+            files = server.files(server.queue(graph, workflow={"id": WORKFLOW}, client="saver")["7"])
+            _, runs = self.get(server, "?client=saver")
+            assert runs[-1]["node"] == "5" and ("total" in runs[-1]) == (prefix == "one")
+            shown = [name for picture in runs[-1]["finished"]["pictures"] for name in picture["files"]]
+            assert shown == [path.name for path in files] and runs[-1]["finished"]["aspect"] == 2
+
+    def test_branch_and_save_has_its_own_files(self, server: Server) -> None:
+        graph = split_graph()
+        inputs = {"model": ["1", 0], "prefix": ["5", 0], "vae": ["1", 2], "filename_prefix": "branch"}
+        graph = {key: graph[key] for key in ("1", "2", "3", "4", "5")}
+        graph["21"] = {"class_type": "SageBranchSave", "inputs": inputs}
+        files = server.files(server.queue(graph, workflow={"id": WORKFLOW}, client="branch")["21"])
+        run = next(run for run in self.get(server, "?client=branch")[1] if run["node"] == "21")
+        shown = {picture["prompt"]: picture["files"] for picture in run["finished"]["pictures"]}
+        assert [name for names in shown.values() for name in names] == [path.name for path in files]
+        assert list(shown)[2] == "a small boat on the sea" and len(files) == 6
 
     @pytest.mark.parametrize("query", ["?client=another", f"?client={WORKFLOW}"])
     def test_another_client(self, server: Server, query: str) -> None:

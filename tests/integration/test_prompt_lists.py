@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import folder_paths
+import numpy as np
 import pytest
 import torch
+from comfyui_sage.nodes.group_prompts import SemanticGroupPrompts
 from comfyui_sage.nodes.list_inputs import takes_lists
 from comfyui_sage.nodes.prompt_list import PromptList
 from comfyui_server import Graph, Server, ServerError
@@ -55,6 +58,28 @@ class TestNode:
     def test_the_node_search_finds_it(self, comfyui_version: tuple[int, ...]) -> None:
         known = comfyui_version >= (0, 30)
         assert ("storyboard" in getattr(PromptList.define_schema(), "search_aliases", [])) is known
+
+
+class TestChosen:
+    def graph(self, **inputs: Any) -> Graph:
+        """One picture per prompt, every prompt on its own."""
+        graph = sage_graph(share=0.0, seed=4)
+        graph["4"]["inputs"]["batch_size"] = 1
+        graph["2"]["inputs"] |= inputs
+        return {**graph, "9": show("2", 1)}
+
+    def test_the_pictures_are_those_of_the_whole_list(self, server: Server) -> None:
+        whole = server.queue(self.graph())
+        some = server.queue(self.graph(chosen=json.dumps([TEXTS[2], TEXTS[0], "gone"])))
+        before, its = ([np.array(Image.open(path), int) for path in server.files(run["7"])] for run in (whole, some))
+        assert len(its) == 2
+        for picture, before_it in zip(its, (before[0], before[2]), strict=True):
+            assert abs(picture - before_it).max() <= 1
+        assert "only 2 of 3 prompts: your favourites." in some["9"]["text"][0]
+
+    def test_it_is_the_last_input_and_nothing_by_default(self) -> None:
+        last = SemanticGroupPrompts.define_schema().inputs[-1]
+        assert (last.id, last.default, last.optional) == ("chosen", "", True)
 
 
 class TestListInputs:

@@ -19,6 +19,10 @@ const CLASSES = {
   Reroute: ["in *", "out *"],
   Decode: ["samples LATENT, vae VAE", "image IMAGE"],
   SageKSampler: ["model MODEL, groups SAGE_GROUPS, negative CONDITIONING, latent_image LATENT", "latent LATENT"],
+  SageSemanticGroupPrompts: ["clip CLIP, prompts BOX, chosen BOX", "groups SAGE_GROUPS"],
+  SageSharedKSamplerPrefix: ["model MODEL, groups SAGE_GROUPS", "prefix SAGE_PREFIX"],
+  SageAddPrompts: ["prefix SAGE_PREFIX, clip CLIP, prompts BOX", "prefix SAGE_PREFIX"],
+  SageBranchSave: ["model MODEL, prefix SAGE_PREFIX", "report STRING"],
   SagePromptList: ["prompts BOX, negative BOX", "prompt STRING, negative STRING, name STRING"],
   SageShare: [
     `model MODEL, ${CONDITIONINGS}, latent_image LATENT, prompts STRING, groups SAGE_GROUPS`,

@@ -4,7 +4,7 @@ import fs from "node:fs";
 
 const WEB = new URL("../../web/", import.meta.url);
 
-/** @param {string} name a module in web/ that imports only modules beside it */
+/** @param {string} name a module in web/ that imports only other modules in it */
 export const load = (name) => import(dataUrl(new URL(name, WEB)));
 
 /** @param {URL} file */

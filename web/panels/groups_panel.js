@@ -3,6 +3,8 @@ import { DebouncedRequest } from "./debounced_request.js";
 import { Dendrogram } from "./dendrogram.js";
 import { digits, element } from "./dom.js";
 import { enableMoving } from "./drag_prompts.js";
+import { marksOf, setMarks } from "./favourite_marks.js";
+import { followMarks, formatMarks } from "./favourites.js";
 import { groupCards, promptCount, textsOf } from "./group_cards.js";
 import { withNumbersOf } from "./group_numbers.js";
 import {
@@ -51,6 +53,9 @@ export class GroupsPanel {
     this.summary = element("span", "");
     this.reset = element("button", "");
     this.reset.onclick = () => this.setPins(new Map());
+    this.all = element("button", "", say("All prompts"));
+    this.all.title = say("Only your favourites are used. Press here to use all prompts again.");
+    this.all.onclick = () => this.setWidgets({ chosen: "" });
     this.message = element("div", "sage-message");
     this.message.setAttribute("role", "status");
     this.error = "";
@@ -61,7 +66,7 @@ export class GroupsPanel {
     this.cards = element("div", "sage-cards");
     this.cards.tabIndex = -1; // a click focuses it, and then the mouse wheel scrolls it
     this.cards.dataset.captureWheel = "true";
-    const header = element("div", "sage-summary", this.summary, this.reset);
+    const header = element("div", "sage-summary", this.summary, this.all, this.reset);
     this.element = element("div", "sage-panel", header, this.message, this.note, this.dendrogram.element, this.cards);
     this.request = new DebouncedRequest(
       fetchGrouping, (grouping) => this.showGrouping(grouping), (message) => this.showMessage(message),
@@ -129,6 +134,8 @@ export class GroupsPanel {
     this.showGrouping(run.grouping);
     const followed = formatPins(followEdits(this.pins, before, run.prompts));
     if (followed !== formatPins(this.pins)) this.setWidgets({ pinned: followed });
+    const marks = followMarks(marksOf(this.node), before, run.prompts);
+    if (formatMarks(marks) !== formatMarks(marksOf(this.node))) this.undoable(() => setMarks(this.node, marks));
     const current = this.settings();
     if (SETTINGS.some((name) => current[name] !== run.settings[name])) this.requestGrouping();
   }
@@ -214,6 +221,7 @@ export class GroupsPanel {
   renderSummary() {
     const { prompts, grouping, run } = this;
     this.summary.textContent = grouping ? summaryText(prompts, grouping, this.settings(), this.samplers()) : say(EMPTY);
+    this.all.hidden = !this.widget("chosen").value;
     this.note.textContent = run && !this.isMadeOf(run.made_of) ? say(OLD) : "";
     const { threshold_mode: mode } = this.settings();
     const used = grouping && mode === "auto" ? digits(grouping.threshold) : undefined;

@@ -108,7 +108,20 @@ export function workingPins(pins, prompts) {
  * @returns {Pins}
  */
 export function followEdits(pins, before, now) {
-  const gone = [...new Set([...pins].flat())].filter((text) => before.includes(text) && !now.includes(text));
+  const edited = editedTexts([...pins].flat(), before, now);
+  const current = (/** @type {string} */ text) => edited.get(text) ?? text;
+  return new Map([...pins].map(([text, other]) => [current(text), current(other)]));
+}
+
+/**
+ * What became of prompts that the user has edited: each that is gone, with the most similar new one.
+ *
+ * @param {string[]} texts the prompts to look for
+ * @param {string[]} before
+ * @param {string[]} now
+ */
+export function editedTexts(texts, before, now) {
+  const gone = [...new Set(texts)].filter((text) => before.includes(text) && !now.includes(text));
   const added = new Set(now.filter((text) => !before.includes(text)));
   /** @type {Map<string, string>} */
   const edited = new Map();
@@ -118,8 +131,7 @@ export function followEdits(pins, before, now) {
     edited.set(text, closest);
     added.delete(closest);
   }
-  const current = (/** @type {string} */ text) => edited.get(text) ?? text;
-  return new Map([...pins].map(([text, other]) => [current(text), current(other)]));
+  return edited;
 }
 
 /** Which part of their words two prompts have in common, 0 to 1. @param {string} a @param {string} b */

@@ -1,30 +1,46 @@
-import { element, scrollArea } from "./dom.js";
+import { consume, element, hasModifier, scrollArea } from "./dom.js";
+import { FavouriteBar } from "./favourite_bar.js";
+import { pictureTile, styleTiles } from "./picture_tile.js";
+import { framesOf } from "./pictures.js";
 import { progressBar, showProgress } from "./progress_bar.js";
 import { samplingSummary } from "./run_summary.js";
 import { say } from "./texts.js";
+import { openViewer, refreshViewer } from "./viewer.js";
 
 const EMPTY = "Run the workflow to see all pictures here while they are made.";
-const PREVIEWS = "These are previews. The finished pictures are after VAE Decode.";
+const PREVIEWS = "These are previews. SAGE Save Images shows the finished pictures here.";
+const NOT_AGAIN = "Not sampled again: nothing has changed.";
 const OLD = "The workflow has changed since this run.";
 const TOO_MANY = "{count} pictures: too many to show.";
 const MOST_COLUMNS = 4; // variations of a cluster side by side
 
 /**
- * The payload of a sampling run, see SamplingMonitor in sage_core/panels/sampling.py. A sheet is one picture of all
- * rows, with as many columns and lines of tiles as it says.
+ * The payload of a sampling run, see SamplingMonitor in sage_core/panels/sampling.py. If the sampler did not run again
+ * because nothing had changed, only its finished pictures are known.
  *
- * @typedef {{group: number, prompts: number, size: number}} Part the number of a group, and how many of its prompts
- * @typedef {{title: string | Part, texts: string[], colour: string}} Cluster
- * @typedef {{
- *   picture: string, columns: number, lines: number, aspect: number, variations: number, clusters: Cluster[],
- * }} Sheet
- * @typedef {import("./run_summary.js").Sampling & {sheet: Sheet | {too_many: number} | null}} Run
+ * @typedef {import("./pictures.js").Sheet} Sheet
+ * @typedef {import("./pictures.js").Frame} Frame
+ * @typedef {import("./run_summary.js").Sampling & {
+ *   sheet: Sheet | {too_many: number} | null, finished?: import("./pictures.js").Finished | null,
+ * }} Run
  */
 
 /** Shows the progress of a sampling run, and all its rows in frames of their group's colour. */
 export class SamplingPanel {
-  constructor() {
+  /**
+   * @param {(query: string) => string} address of a file that was saved
+   * @param {import("./favourite_marks.js").FavouriteMarks} favourites
+   * @param {() => void} run queues the workflow
+   */
+  constructor(address, favourites, run) {
+    this.address = address;
+    this.favourites = favourites;
+    this.choice = new FavouriteBar(favourites, run);
     this.layout = "";
+    /** @type {import("./pictures.js").Picture[]} */
+    this.pictures = [];
+    /** What is set on elements with tiles. @type {(target: HTMLElement) => void} */
+    this.styleTiles = () => {};
     /** @type {HTMLImageElement | null} */
     this.newest = null;
     this.summary = element("div", "sage-summary", say(EMPTY));
@@ -34,19 +50,26 @@ export class SamplingPanel {
     this.hint = element("div", "sage-hint");
     this.bar = progressBar();
     this.sheet = scrollArea("sage-sheet", say("Pictures so far"));
-    this.element = element("div", "sage-panel", this.summary, this.message, this.note, this.bar, this.sheet, this.hint);
+    this.sheet.addEventListener("click", (event) => this.click(event));
+    this.sheet.addEventListener("keydown", (event) => this.press(event));
+    // Otherwise Nodes 2.0 drags the node too.
+    this.sheet.addEventListener("pointerdown", (event) => event.button === 0 && event.stopPropagation());
+    this.element = element(
+      "div", "sage-panel", this.summary, this.message, this.note, this.bar, this.choice.element, this.sheet, this.hint,
+    );
   }
 
   /** @param {Run} run */
   show(run) {
-    this.summary.textContent = samplingSummary(run);
+    const sheet = run.sheet && "picture" in run.sheet ? run.sheet : null;
+    this.summary.textContent = run.total === undefined ? say(NOT_AGAIN) : samplingSummary(run);
     if (run.running) this.message.textContent = "";
-    this.hint.textContent = run.sheet && "picture" in run.sheet && !run.running ? say(PREVIEWS) : "";
+    this.hint.textContent = sheet && !run.running && !run.finished ? say(PREVIEWS) : "";
     showProgress(this.bar, run);
-    const layout = JSON.stringify({ ...run.sheet, picture: "" });
-    if (layout !== this.layout) this.layOut(run.sheet);
+    const layout = JSON.stringify([{ ...run.sheet, picture: "" }, run.finished]);
+    if (layout !== this.layout) this.layOut(run, sheet);
     this.layout = layout;
-    if (run.sheet && "picture" in run.sheet) this.showPicture(run.sheet.picture);
+    if (sheet) this.showPicture(sheet.picture);
   }
 
   /** @param {string} message why the node failed */
@@ -59,18 +82,40 @@ export class SamplingPanel {
     this.note.textContent = old ? say(OLD) : "";
   }
 
-  /** @param {Run["sheet"]} sheet */
-  layOut(sheet) {
-    if (!sheet) return this.sheet.replaceChildren();
-    if ("too_many" in sheet) {
-      return this.sheet.replaceChildren(element("div", "sage-hint", say(TOO_MANY, { count: sheet.too_many })));
-    }
-    const { columns, lines, aspect, variations, clusters } = sheet;
-    const style = {
-      "sheet-size": `${100 * columns}% ${100 * lines}%`, aspect, columns: Math.min(variations, MOST_COLUMNS),
+  /** @param {Run} run @param {Sheet | null} sheet */
+  layOut({ sheet: sent, finished = null }, sheet) {
+    const frames = framesOf(sheet, finished, this.address);
+    this.pictures = frames.flatMap(({ pictures }) => pictures);
+    this.styleTiles = (target) => {
+      styleTiles(target, sheet, finished?.aspect ?? sheet?.aspect ?? 1);
+      target.style.setProperty("--sage-picture", this.sheet.style.getPropertyValue("--sage-picture"));
     };
-    for (const [name, value] of Object.entries(style)) this.sheet.style.setProperty(`--sage-${name}`, String(value));
-    this.sheet.replaceChildren(...clusters.map((cluster, number) => clusterFrame(cluster, number, sheet)));
+    this.styleTiles(this.sheet);
+    const variations = Math.max(1, ...frames.map(({ pictures }) => pictures.length));
+    this.sheet.style.setProperty("--sage-columns", String(Math.min(variations, MOST_COLUMNS)));
+    const tooMany = sent && "too_many" in sent && !frames.length;
+    const hint = tooMany ? [element("div", "sage-hint", say(TOO_MANY, { count: sent.too_many }))] : [];
+    this.sheet.replaceChildren(...hint, ...frames.map(frameElement));
+    this.renderMarks();
+  }
+
+  /** Shows which pictures are favourites; they may have been changed on another panel. */
+  renderMarks() {
+    this.choice.render();
+    this.all("sage-heart").forEach((heart, index) => {
+      const picture = this.pictures[index];
+      const marked = this.favourites.has(picture);
+      heart.hidden = picture.prompt === null;
+      heart.textContent = marked ? "♥" : "♡";
+      heart.setAttribute("aria-pressed", String(marked));
+    });
+    refreshViewer(this);
+  }
+
+  /** @param {number} index */
+  toggleFavourite(index) {
+    this.favourites.toggle(this.pictures[index]);
+    this.renderMarks();
   }
 
   /** Shows a picture once it is decoded; before that a background would be empty. @param {string} picture */
@@ -78,38 +123,58 @@ export class SamplingPanel {
     const image = new Image();
     this.newest = image;
     image.src = picture;
-    const show = () => this.newest === image && this.sheet.style.setProperty("--sage-picture", `url("${picture}")`);
+    const show = () => {
+      if (this.newest !== image) return;
+      this.sheet.style.setProperty("--sage-picture", `url("${picture}")`);
+      refreshViewer(this);
+    };
     image.decode().then(show, () => {});
+  }
+
+  /** The elements of a class, one per picture. @param {string} name @returns {HTMLElement[]} */
+  all(name) {
+    return [...this.sheet.querySelectorAll(`:scope .${name}`)].filter((each) => each instanceof HTMLElement);
+  }
+
+  /** Which picture an event is on, -1 for none. @param {Event} event @param {string} name a class of its elements */
+  indexOf({ target }, name) {
+    return this.all(name).findIndex((each) => target instanceof Node && each.contains(target));
+  }
+
+  /** @param {MouseEvent} event */
+  click(event) {
+    const [heart, picture] = ["sage-heart", "sage-enlarge"].map((name) => this.indexOf(event, name));
+    if (heart >= 0) this.toggleFavourite(heart);
+    else if (picture >= 0) openViewer(this, picture);
+  }
+
+  /** @param {KeyboardEvent} event */
+  press(event) {
+    const index = this.indexOf(event, "sage-picture");
+    if (event.key.toLowerCase() !== "f" || hasModifier(event) || index < 0) return;
+    consume(event);
+    this.toggleFavourite(index);
+  }
+
+  /** Where the focus goes when the viewer is closed. @param {number} index */
+  focusPicture(index) {
+    this.all("sage-enlarge")[index]?.focus();
   }
 }
 
-/**
- * The frame of a cluster, with one tile per variation.
- *
- * @param {Cluster} cluster
- * @param {number} number
- * @param {Sheet} sheet
- */
-function clusterFrame({ title, texts, colour }, number, { columns, lines, variations }) {
-  const tiles = Array.from({ length: variations }, (_, variation) => {
-    const row = number * variations + variation;
-    const tile = element("div", "sage-tile");
-    tile.style.backgroundPosition = `${offset(row % columns, columns)} ${offset(Math.floor(row / columns), lines)}`;
-    return tile;
+/** The frame of a cluster, with one picture per variation. @param {Frame} frame */
+function frameElement({ title, texts, colour, pictures }) {
+  const tiles = pictures.map((picture) => {
+    const button = element("button", "sage-enlarge", pictureTile(picture));
+    button.setAttribute("aria-label", say("Enlarge {title}", { title: picture.title }));
+    const heart = element("button", "sage-heart");
+    heart.title = say("Favourite (F)");
+    heart.setAttribute("aria-label", say("Favourite: {title}", { title: picture.title }));
+    return element("div", "sage-picture", button, heart);
   });
-  const caption = element("figcaption", "", titleText(title));
+  const caption = element("figcaption", "", title);
   const made = element("figure", "", element("div", "sage-tiles", ...tiles), caption);
   made.style.setProperty("--sage-group", colour);
   made.title = texts.join("\n");
   return made;
 }
-
-/** @param {Cluster["title"]} title */
-function titleText(title) {
-  if (typeof title === "string") return title;
-  const whole = title.prompts === title.size;
-  return say(whole ? "Group {group}: {size} prompts" : "Group {group}: {prompts} of {size} prompts", title);
-}
-
-/** The position of a tile in the sheet, as a CSS percentage. @param {number} index @param {number} count */
-const offset = (index, count) => `${count > 1 ? (100 * index) / (count - 1) : 0}%`;

@@ -1,0 +1,81 @@
+import { upstream } from "../graphs/links.js";
+import { formatMarks, isMarked, markedPrompts, parseMarks, toggleMark } from "./favourites.js";
+
+/** @typedef {import("./comfy_nodes.js").GraphNode} GraphNode @typedef {import("./pictures.js").Picture} Picture */
+
+const GROUPING = "SageSemanticGroupPrompts";
+const PROPERTY = "sage_favourites";
+const CHOSEN = "chosen";
+
+/** The marks that a node has. @param {GraphNode} node */
+export const marksOf = (node) => parseMarks(node.properties[PROPERTY]);
+
+/** @param {GraphNode} node @param {import("./favourites.js").Mark[]} marks */
+export function setMarks(node, marks) {
+  node.properties[PROPERTY] = formatMarks(marks);
+}
+
+/**
+ * The favourites among the pictures of a sampler. The node that has its prompts keeps them, so that all samplers with
+ * the same prompts show the same ones, and that node can use these prompts only.
+ */
+export class FavouriteMarks {
+  /**
+   * @param {GraphNode} node the sampler
+   * @param {(change: () => void) => void} undoable makes a change of the workflow that undo takes back in one step
+   */
+  constructor(node, undoable) {
+    this.node = node;
+    this.undoable = undoable;
+  }
+
+  /** The node with the prompts; none if they come from elsewhere: a file, or nodes around a subgraph. */
+  get grouping() {
+    const before = this.node.graph ? upstream(this.node) : [];
+    if (before.some(({ type }) => type === "SageAddPrompts")) return undefined;
+    return before.find(({ type }) => type === GROUPING);
+  }
+
+  get home() {
+    return this.grouping ?? this.node;
+  }
+
+  get marks() {
+    return marksOf(this.home);
+  }
+
+  /** @param {Picture} picture */
+  has({ prompt, variation }) {
+    return prompt !== null && isMarked(this.marks, [prompt, variation]);
+  }
+
+  /** @param {Picture} picture */
+  toggle({ prompt, variation }) {
+    if (prompt === null) return;
+    this.undoable(() => {
+      setMarks(this.home, toggleMark(this.marks, [prompt, variation]));
+      if (this.isOnly) this.writeChoice(markedPrompts(this.marks));
+    });
+  }
+
+  /** Whether only the favourites are used. */
+  get isOnly() {
+    return Boolean(this.widget?.value);
+  }
+
+  /** @param {boolean} only */
+  setOnly(only) {
+    this.undoable(() => this.writeChoice(only ? markedPrompts(this.marks) : []));
+  }
+
+  /** What has the choice; none if the prompts come from elsewhere. */
+  get widget() {
+    return this.grouping?.widgets?.find(({ name }) => name === CHOSEN);
+  }
+
+  /** @param {string[]} texts none for all prompts */
+  writeChoice(texts) {
+    const { widget } = this;
+    if (widget) widget.value = texts.length ? JSON.stringify(texts) : "";
+  }
+}

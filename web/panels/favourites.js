@@ -1,0 +1,48 @@
+/**
+ * Pictures that the user marked: the prompt of each by its text, and its variation. They are saved in a node's
+ * properties, as text.
+ *
+ * @typedef {[text: string, variation: number]} Mark
+ */
+
+import { editedTexts } from "./pins.js";
+
+/** @param {unknown} saved none if it is damaged @returns {Mark[]} */
+export function parseMarks(saved) {
+  try {
+    return JSON.parse(String(saved || "[]"));
+  } catch {
+    return [];
+  }
+}
+
+/** @param {Mark[]} marks */
+export const formatMarks = (marks) => (marks.length ? JSON.stringify(marks) : "");
+
+/** Where a picture is in the marks, -1 if it has none. @param {Mark[]} marks @param {Mark} mark */
+const placeOf = (marks, [text, variation]) => marks.findIndex(([its, number]) => its === text && number === variation);
+
+/** @param {Mark[]} marks @param {Mark} mark */
+export const isMarked = (marks, mark) => placeOf(marks, mark) >= 0;
+
+/** The marks with one more, or without it if it was there. @param {Mark[]} marks @param {Mark} mark */
+export function toggleMark(marks, mark) {
+  const place = placeOf(marks, mark);
+  return place < 0 ? [...marks, mark] : marks.toSpliced(place, 1);
+}
+
+/** The prompts with a mark, each once. @param {Mark[]} marks */
+export const markedPrompts = (marks) => [...new Set(marks.map(([text]) => text))];
+
+/**
+ * The marks after the user has edited prompts, as pins follow them.
+ *
+ * @param {Mark[]} marks
+ * @param {string[]} before the prompts that the marks were made for
+ * @param {string[]} now
+ * @returns {Mark[]}
+ */
+export function followMarks(marks, before, now) {
+  const edited = editedTexts(markedPrompts(marks), before, now);
+  return marks.map(([text, variation]) => [edited.get(text) ?? text, variation]);
+}
