@@ -37,7 +37,7 @@ def test_the_same_bits_come_back(dtype: torch.dtype) -> None:
     for given, back in zip((first, second), found, strict=True):
         (text, extras), (its_text, its_extras) = given[0], back[0]
         assert its_text.dtype == dtype and torch.equal(its_text.view(torch.uint8), text.view(torch.uint8))
-        assert its_extras["pooled_output"] is extras["pooled_output"] and its_extras["guidance"] == 3.5
+        assert torch.equal(its_extras["pooled_output"], extras["pooled_output"]) and its_extras["guidance"] == 3.5
     assert torch.equal(found[0][0][1]["llama"], large[:, ::2])
 
 
@@ -52,6 +52,12 @@ def test_only_what_is_too_much_goes_to_the_disk() -> None:
     shelf = Shelf(in_memory=2 * SIZE)
     items = [shelf.put(made(seed)) for seed in range(4)]
     assert [isinstance(item[0][0], torch.Tensor) for item in items] == [True, True, False, False]
+
+
+def test_a_small_part_does_not_keep_the_whole_in_memory() -> None:
+    large = torch.randn(1, 64, 512)
+    (entry,) = Shelf(in_memory=0).put([[large, {"pooled_output": large[:, 0]}]])
+    assert entry[1]["pooled_output"].untyped_storage().nbytes() == large[:, 0].nbytes
 
 
 def test_one_that_is_there_twice_is_stored_once() -> None:
