@@ -33,21 +33,28 @@ LIST = (
 SLOW = "an unlucky bird\na {red|blue} car in the snow\na small boat on the sea\n"
 # A text encoder that reads a text with "unlucky" once, and never again.
 UNLUCKY = """
+class NoControl:
+    def __getattr__(self, name):
+        raise RuntimeError("out of luck")
+
+
 class Unlucky:
     INPUT_TYPES = classmethod(lambda cls: {"required": {"clip": ("CLIP",)}})
     RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP",), "run", "test"
 
     def run(self, clip):
-        clip, tokenize, seen = clip.clone(), clip.tokenize, []
+        clip, tokenize, encode, texts = clip.clone(), clip.tokenize, clip.encode_from_tokens_scheduled, []
 
-        def once(text, *args, **more):
-            if "unlucky" in text:
-                if text in seen:
-                    raise RuntimeError("out of luck")
-                seen.append(text)
+        def tokenized(text, *args, **more):
+            texts.append(text)
             return tokenize(text, *args, **more)
 
-        clip.tokenize = once
+        def encoded(tokens, *args, **more):
+            found = encode(tokens, *args, **more)
+            extras = {"control": NoControl()} if "unlucky" in texts[-1] else {}
+            return [[text, {**others, **extras}] for text, others in found]
+
+        clip.tokenize, clip.encode_from_tokens_scheduled = tokenized, encoded
         return (clip,)
 
 
@@ -178,7 +185,7 @@ def test_a_bad_prompt_is_named_and_the_others_are_done(files: Path, tmp_path: Pa
     code, said = finished(tmp_path, "out", "--retries", "2", nodes=["unlucky"])
     assert code == FAILURES and said[-1] == {"event": "end", "prompts": 4, "done": 3, "failed": 1}
     [failed] = [event for event in said if event["event"] == "failed"]
-    assert failed["prompts"] == [0] and "SageFarmGroups (node 2): out of luck" in failed["error"]
+    assert failed["prompts"] == [0] and "SageSharedKSamplerPrefix (node 5): out of luck" in failed["error"]
     assert len(pictures(tmp_path / "out")) == 6
     output = io.StringIO()
     options = _parser(FARM.parent).parse_args(["status", str(tmp_path / "out"), "--json"])
