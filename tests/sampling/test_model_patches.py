@@ -20,6 +20,7 @@ from comfy_extras import (
     nodes_sag,
     nodes_slg,
 )
+from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from evaluations import count_evaluations
@@ -66,7 +67,9 @@ class TestPatches:
         check_laws("sd15", image, model=model)
         guider = SageGuider(model, groups, conditioning("sd15", seed=1), 3.0, 0.5)
         with count_evaluations(model) as evaluations:
-            ksampler._run(guider, image, 5, *ksampler.KSamplerSettings(**SETTINGS, share=0.0).sampler(model))
+            ksampler._run(
+                guider, image, Noise_RandomNoise(5), *ksampler.KSamplerSettings(**SETTINGS, share=0.0).sampler(model)
+            )
         assert evaluations.rows == guider.record.evaluations == 3 * (4 + 2 * 4)
 
     def test_skip_layer_guidance(self) -> None:
