@@ -25,13 +25,15 @@ from PIL import Image
 
 COMFYUI = Path(os.environ["COMFYUI_PATH"]).resolve()
 FARM = COMFYUI / "custom_nodes" / linked_as(COMFYUI) / "farm"
+# A ComfyUI starts up to three times in a test, beside another suite.
+pytestmark = pytest.mark.timeout(900)
 # 24 prompts, the last one a repeat.
 LIST = (
     "a {red|blue|green|white} {car|boat} in the {snow|desert}\na {red|blue|green} house on the {sea|beach}\n"
     "a small boat on the sea\na red car in the snow\n"
 )
 SLOW = "an unlucky bird\na {red|blue} car in the snow\na small boat on the sea\n"
-# A text encoder that reads a text with "unlucky" once, and never again.
+# A text encoder whose conditioning of a text with "unlucky" fails in sampling.
 UNLUCKY = """
 class NoControl:
     def __getattr__(self, name):
