@@ -157,8 +157,9 @@ class _JobFiles(ImageFiles):
 
     def _texts(self, prompt: int) -> dict[str, str] | None:
         """The artist's graph with this prompt only: a whole list in every file would be many times its size."""
-        own = {"prompt": json.dumps(self.graph.with_prompt(self.groups.prompts[prompt]))}
-        return None if self.texts is None else own
+        if self.texts is None:
+            return None
+        return {"prompt": json.dumps(self.graph.with_prompt(self.groups.prompts[prompt]))}
 
 
 @functools.lru_cache(1)

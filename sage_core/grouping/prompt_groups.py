@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ..conditioning.shelf import select
 from .linkage import similarity_range
 from .partition import Cluster, Partition, cluster_of
 from .repeats import copies_of
+
+T = TypeVar("T")
 
 CONDITION_MODES = (*GROUP_CONDITIONS, "auto")
 # The best first, as benchmarks/fidelity.py finds them; not every encoder's embeddings can be averaged.
@@ -89,9 +91,8 @@ class PromptGroups:
         partition = tuple(tuple(sorted({representative_of[index] for index in members})) for members in self.partition)
         conditionings = select(self.conditionings, first)
         return replace(
-            self, prompts=tuple(self.prompts[index] for index in first), conditionings=conditionings,
-            embeddings=self.embeddings[first], partition=partition,
-            seed_offsets=tuple(self.seed_offsets[index] for index in first) if self.seed_offsets else (),
+            self, prompts=_picked(self.prompts, first), conditionings=conditionings,
+            embeddings=self.embeddings[first], partition=partition, seed_offsets=_picked(self.seed_offsets, first),
         ), representative_of  # fmt: skip
 
     def only(self, prompts: Collection[int]) -> PromptGroups:
@@ -99,11 +100,10 @@ class PromptGroups:
         place = {index: number for number, index in enumerate(sorted(prompts))}
         parts = (tuple(place[index] for index in members if index in place) for members in self.partition)
         return replace(
-            self, prompts=tuple(self.prompts[index] for index in place),
+            self, prompts=_picked(self.prompts, place),
             conditionings=select(self.conditionings, place),
             embeddings=self.embeddings[list(place)], partition=tuple(part for part in parts if part),
-            negatives=tuple(self.negatives[index] for index in place) if self.negatives else (),
-            seed_offsets=tuple(self.seed_offsets[index] for index in place) if self.seed_offsets else (),
+            negatives=_picked(self.negatives, place), seed_offsets=_picked(self.seed_offsets, place),
         )  # fmt: skip
 
     def split(self, kind_of: Sequence[int]) -> PromptGroups:
@@ -172,6 +172,11 @@ class PromptGroups:
             return None
         texts = self.texts(cluster)
         return next((conditioning for others, _, conditioning in self.shared_prompts if others == texts), None)
+
+
+def _picked(values: tuple[T, ...], prompts: Iterable[int]) -> tuple[T, ...]:
+    """What some prompts have of a value per prompt; nothing where there are no values."""
+    return tuple(values[prompt] for prompt in prompts) if values else ()
 
 
 def check_groups(groups: object) -> None:

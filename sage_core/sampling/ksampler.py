@@ -151,14 +151,11 @@ def _sample_with(
 ) -> tuple[Guider, Latent]:  # fmt: skip
     settings = KSamplerSettings(**inputs)
     check_groups(groups)
-    own_seeds = None
-    if any(groups.seed_offsets):
-        own_seeds = OwnSeeds(settings.seed, groups.seed_offsets, model.load_device)
-    own_rows = own_seeds is not None or has_own_rows(latent, settings.latent_rows, len(groups.prompts))
-    if own_seeds is not None:
+    has_offsets = any(groups.seed_offsets)
+    own_seeds = OwnSeeds(settings.seed, groups.seed_offsets, model.load_device) if has_offsets else None
+    own_rows = has_offsets or has_own_rows(latent, settings.latent_rows, len(groups.prompts))
+    if own_rows:  # the noise of every prompt's rows is that which they get alone
         latent = rows_for([latent], settings.latent_rows, groups.prompts).latent
-    elif own_rows:  # the noise of every prompt's rows is that which they get alone
-        latent = rows_for([latent], "prompts", groups.prompts).latent
     guider = guider_class(
         model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction,
         settings.reuse, "prompts" if own_rows else "variations",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,7 +71,10 @@ class LevelRunner:
         alone = self.one_cluster_per_run or self.patch_sees_whole_batch or not self.has_plain_guidance
         size = 1 if alone else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
-        parts = [half for part in _by_seed(indices, level, job) for half in _by_trace_length(part, parents)]
+        # A sampler has one seed, and all clusters of a run begin to evaluate at the same call.
+        parts = _together(indices, lambda index: job.draw(level.clusters[index][0]).seed)
+        if parents is not None:
+            parts = [half for part in parts for half in _together(part, lambda index: len(parents[index]))]
         if correction is not None:
             parts = [half for part in parts for half in _references_first(part, correction)]
         pending = [chunk for part in parts for chunk in _pieces(part, size)]
@@ -188,22 +191,12 @@ def plain_guider(model_patcher: Any, model_options: dict[str, Any], cfg: float) 
     return guider
 
 
-def _by_seed(indices: list[int], level: Level, job: Job) -> list[list[int]]:
-    """Clusters whose runs draw the same, together: a sampler has one seed."""
-    by_seed: dict[int | None, list[int]] = {}
+def _together(indices: list[int], kind: Callable[[int], Hashable]) -> list[list[int]]:
+    """Indices of one kind each, the kinds in the order in which they come."""
+    by_kind: dict[Hashable, list[int]] = {}
     for index in indices:
-        by_seed.setdefault(job.draw(level.clusters[index][0]).seed, []).append(index)
-    return list(by_seed.values())
-
-
-def _by_trace_length(indices: list[int], parents: Sequence[ClusterTrace] | None) -> list[list[int]]:
-    """Clusters with traces of equal length, together: all clusters of a run begin to evaluate at the same call."""
-    if parents is None:
-        return [indices]
-    by_length: dict[int, list[int]] = {}
-    for index in indices:
-        by_length.setdefault(len(parents[index]), []).append(index)
-    return list(by_length.values())
+        by_kind.setdefault(kind(index), []).append(index)
+    return list(by_kind.values())
 
 
 def _references_first(part: list[int], correction: CorrectionPlan) -> list[list[int]]:

@@ -41,10 +41,12 @@ class OwnSeeds:
         Args:
             latent: prompt-major, with the same number of rows and their `batch_index` for every prompt.
         """
+        prompts_of: dict[int, list[int]] = {}
+        for prompt, seed in enumerate(self._seeds):
+            prompts_of.setdefault(seed, []).append(prompt)
         noise: list[Any] = [None] * len(self._seeds)
         draws: dict[int, Draw] = {}
-        for seed in dict.fromkeys(self._seeds):
-            prompts = [prompt for prompt, its_seed in enumerate(self._seeds) if its_seed == seed]
+        for seed, prompts in prompts_of.items():
             batch = Noise_RandomNoise(seed).generate_noise(self._rows_of(latent, prompts))
             draws[seed] = Draw(seed, random_state(self._device))
             for prompt, rows in zip(prompts, latents.chunk(batch, len(prompts)), strict=True):
