@@ -10,7 +10,7 @@ from pathlib import Path
 PACK = Path(__file__).absolute().parent.parent
 
 
-def _load() -> None:
+def load_pack() -> None:
     """Make the pack importable by a name, without ComfyUI and without its root on the path, where `nodes` is ours."""
     package = types.ModuleType("comfyui_sage")
     package.__path__ = [str(PACK)]
@@ -21,7 +21,7 @@ def _load() -> None:
 
 
 if __name__ == "__main__":
-    _load()
+    load_pack()
     from comfyui_sage.farm.command import main
 
     sys.exit(main(sys.argv[1:], PACK))

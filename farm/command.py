@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .report import Report, standard_output
+
+if TYPE_CHECKING:
+    from ..sage_core.farm.graphs import JobGraph
+    from .engine import FarmEngine
 
 FINISHED, USAGE, FAILURES, STOPPED = 0, 2, 3, 130
 
@@ -40,21 +47,41 @@ def _render(options: argparse.Namespace, report: Report) -> int:
     prompts, out = options.prompts.absolute(), options.out.absolute()
     if not prompts.is_file():
         raise ValueError(f"prompts: expected a .txt, .csv, .tsv or .json file, got {prompts}, which is none.")
-    if not (options.comfy / "main.py").is_file():
+    with _engines(options, out, graph, report) as engines:
+        from .render import Settings, render  # not before ComfyUI is there: it imports torch
+
+        settings = Settings(prompts, out, shard, options.split, options.retries, options.plan)
+        return render(engines, graph, settings, report)
+
+
+@contextmanager
+def _engines(options: argparse.Namespace, out: Path, graph: JobGraph, report: Report) -> Iterator[Sequence[FarmEngine]]:
+    """Context with what renders: this process, or workers."""
+    comfy = options.comfy.absolute()
+    if not (comfy / "main.py").is_file():
         raise ValueError(f"comfy: expected the folder of a ComfyUI, with main.py in it, got {options.comfy}.")
+    asked = [name for name in ("address", "workers", "gpus") if getattr(options, name) is not None]
+    if options.engine == "local" and asked:
+        raise ValueError(f"{asked[0]}: expected the engine ray, got local. Leave --engine out, or choose ray.")
+    if options.engine == "ray" or asked:
+        from .ray_engine import Cluster, ray_engines
 
-    from .host import Host
+        cluster = Cluster(options.pack, comfy, options.comfy_args, graph, out, options.gpus, report.tell)
+        with ray_engines(cluster, options.address or "local", options.workers) as engines:
+            yield engines
+        return
+    from .local_engine import LocalEngine
 
-    host = Host(options.comfy.absolute(), out, options.comfy_args)
-    from .render import Settings, render  # not before: it imports torch
-
-    settings = Settings(prompts, out, shard, options.split, options.retries, options.plan)
-    return render(host, graph, settings, report)
+    engine = LocalEngine(comfy, out, options.comfy_args, graph)
+    try:
+        yield [engine]
+    finally:
+        engine.close()
 
 
 def _status(options: argparse.Namespace, report: Report) -> int:
-    from ..sage_core.farm.job import FOLDER, has_job, read_job
-    from ..sage_core.farm.ledger import done_prompts, failures, ledgers
+    from ..sage_core.farm.job import has_job, read_job
+    from ..sage_core.farm.ledger import FOLDER, done_prompts, failures, ledgers
 
     out = options.out.absolute()
     if not has_job(out / FOLDER):
@@ -87,12 +114,23 @@ def _parser(pack: Path) -> argparse.ArgumentParser:
     render.add_argument("--retries", type=int, default=3, help="how often a group is tried before it is given up")
     render.add_argument("--plan", action="store_true", help="only group the prompts, and tell what they will cost")
     render.add_argument("--json", action="store_true", help="write one line of JSON per event")
-    render.add_argument("--comfy", type=Path, default=pack.parent.parent, 
-                        help="the folder of ComfyUI; not needed where this pack is in its custom_nodes")  # fmt: skip
-    render.add_argument("--comfy-args", default="", help='more arguments for ComfyUI, such as "--lowvram"')
+    _add_engine(render, pack)
     render.set_defaults(run=_render)
     status = commands.add_parser("status", help="tell what is done")
     status.add_argument("out", type=Path, help="the folder that was given as --out")
     status.add_argument("--json", action="store_true", help="write one line of JSON per event")
     status.set_defaults(run=_status)
     return parser
+
+
+def _add_engine(command: argparse.ArgumentParser, pack: Path) -> None:
+    """Arguments of every command that starts ComfyUI."""
+    command.add_argument("--engine", choices=["local", "ray"],
+                         help="local: in this process; ray: on workers, also if one of the next three is given")  # fmt: skip
+    command.add_argument("--address", help="local, to start Ray on this machine, or HOST:PORT of a Ray cluster")
+    command.add_argument("--workers", type=int, help="how many workers; as many as there are GPUs if left out")
+    command.add_argument("--gpus", type=float, help="GPUs of a worker; 1 if left out, 0 for a machine without")
+    command.add_argument("--comfy", type=Path, default=pack.parent.parent,
+                         help="the folder of ComfyUI; not needed where this pack is in its custom_nodes")  # fmt: skip
+    command.add_argument("--comfy-args", default="", help='more arguments for ComfyUI, such as "--lowvram"')
+    command.set_defaults(pack=pack)

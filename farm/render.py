@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,22 +12,19 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..sage_core.farm.graphs import SAVE, JobGraph
-from ..sage_core.farm.job import FOLDER, Job, check_same, has_job, made_of, make_job, read_job
-from ..sage_core.farm.ledger import Ledger, done_prompts, ledger_path, ledgers
+from ..sage_core.farm.graphs import JobGraph
+from ..sage_core.farm.job import Job, check_same, has_job, made_of, make_job, read_job
+from ..sage_core.farm.ledger import FOLDER, Ledger, done_prompts, ledger_path, ledgers
 from ..sage_core.farm.run import Run, Stopped, summary
-from ..sage_core.farm.tasks import Shard, Task, make_tasks, prompts_of
+from ..sage_core.farm.tasks import Shard, Task, make_tasks, prompts_of, shrinking_tasks
 from ..sage_core.name_tokens import replace_tokens
 from ..sage_core.output_space import check_room
 from ..sage_core.phrases import saved_fraction
 from ..sage_core.prompts.files import read_prompts
 from ..sage_core.prompts.prompt_list import PromptList
 from .command import FAILURES, FINISHED, STOPPED
-from .host import Host
-from .local_engine import LocalEngine
+from .engine import FarmEngine
 from .report import Report
-
-_PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 @dataclass(frozen=True)
@@ -50,8 +46,11 @@ class Settings:
     only_plan: bool
 
 
-def render(host: Host, graph: JobGraph, settings: Settings, report: Report) -> int:
+def render(engines: Sequence[FarmEngine], graph: JobGraph, settings: Settings, report: Report) -> int:
     """Render a list, or what is missing of it.
+
+    Args:
+        engines: one in this process, or some elsewhere. The first one also compares the prompts.
 
     Returns:
         The exit code.
@@ -60,32 +59,41 @@ def render(host: Host, graph: JobGraph, settings: Settings, report: Report) -> i
         ValueError: an input is wrong, or the folder has another job.
         OSError: a file cannot be read or written.
     """
-    with _stops(host):
-        listed = read_prompts(settings.prompts, host.pack(SAVE, "prompt_inputs").wildcards())
-        folder = settings.out / FOLDER
-        engine = LocalEngine(host, graph, folder)
-        engine.check()
+    with stops(engines):
         try:
-            job = _job(folder, graph, listed, engine, settings, report)
+            first = ready(engines[0])
+            first.check()
+            job = _job(graph, first, settings, report)
+            tasks = settings.shard.of(make_tasks(job.groups.partition, settings.split))
+            if settings.only_plan:
+                return _plan(job, tasks, first, report)
         except Stopped:
             return STOPPED
-        tasks = settings.shard.of(make_tasks(job.groups.partition, settings.split))
-        if settings.only_plan:
-            return _plan(job, tasks, engine, report)
-        with _ledger(folder, settings.shard) as ledger:
+        with _ledger(job.folder, settings.shard) as ledger:
             run = Run(job.groups.partition, ledger, settings.tries, report.tell)
-            run.done |= done_prompts(ledgers(folder), settings.out)
-            return _run(run, tasks, engine, report)
+            run.done |= done_prompts(ledgers(job.folder), settings.out)
+            return _run(run, tasks, engines, settings.split, report)
 
 
-def _job(
-    folder: Path, graph: JobGraph, listed: PromptList, engine: LocalEngine, settings: Settings, report: Report
-) -> Job:
+def ready(engine: FarmEngine) -> FarmEngine:
+    """An engine, when it has started.
+
+    Raises:
+        Stopped: the user has stopped it before.
+        ValueError: it cannot start.
+    """
+    if not engine.is_ready(lambda: False):
+        raise ValueError(f"workers: expected one that starts, got an error from {engine.name}; it is written above.")
+    return engine
+
+
+def _job(graph: JobGraph, engine: FarmEngine, settings: Settings, report: Report) -> Job:
     """The job of the output folder; a new one is made where there is none.
 
     Several shards may begin at once: one of them groups the list, and the others wait for it.
     """
-    key = made_of(graph, listed, **{"ComfyUI version": _comfyui_version(), "SAGE version": _sage_version()})
+    listed = read_prompts(settings.prompts, engine.read_wildcard)
+    key, folder = made_of(graph, listed, engine.hello()), settings.out / FOLDER
     check_room(folder)
     with FileLock(folder / "job.lock"):
         if not has_job(folder):
@@ -100,20 +108,21 @@ def _job(
     return job
 
 
-def _run(run: Run, tasks: Sequence[Task], engine: LocalEngine, report: Report) -> int:
-    partition = run.partition
-    left = sum(not run.done.issuperset(prompts_of(task, partition)) for task in tasks)
-    report.tell("start", **summary(run, tasks), groups=sum(map(len, tasks)), tasks=left)
+def _run(run: Run, tasks: Sequence[Task], engines: Sequence[FarmEngine], split: int, report: Report) -> int:
+    groups = [group for task in tasks for group in task]
+    report.tell("start", **summary(run, tasks), groups=len(groups), workers=len(engines))
+    several = len(engines) > 1
+    waiting = shrinking_tasks(groups, run.partition, split, len(engines)) if several else tasks
     try:
-        run.render(tasks, engine)
+        run.render(waiting, engines)
     except Stopped:
         report.tell("stopped", **summary(run, tasks))
         return STOPPED
-    report.tell("end", **summary(run, tasks))
-    return FAILURES if run.failed else FINISHED
+    report.tell("end", **(numbers := summary(run, tasks)))
+    return FINISHED if numbers["done"] == numbers["prompts"] else FAILURES
 
 
-def _plan(job: Job, tasks: Sequence[Task], engine: LocalEngine, report: Report) -> int:
+def _plan(job: Job, tasks: Sequence[Task], engine: FarmEngine, report: Report) -> int:
     """Tell what tasks will cost."""
     costs = [engine.plan(prompts_of(task, job.groups.partition)) for task in tasks]
     numbers: dict[str, Any] = {
@@ -132,12 +141,13 @@ def _plan(job: Job, tasks: Sequence[Task], engine: LocalEngine, report: Report) 
 
 
 @contextmanager
-def _stops(host: Host) -> Iterator[None]:
+def stops(engines: Sequence[FarmEngine]) -> Iterator[None]:
     """Context in which Ctrl-C and SIGTERM stop the run and keep what is whole; a second one ends the process."""
 
     def stop(number: int, frame: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
-        host.stop()
+        for engine in engines:
+            engine.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -145,7 +155,6 @@ def _stops(host: Host) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        host.close()
 
 
 @contextmanager
@@ -177,14 +186,3 @@ def _notes(listed: PromptList) -> Iterator[str]:
     for field in ("negative", "name"):
         if any(getattr(prompt, field) for prompt in listed.prompts):
             yield f"the column {field} of the list is not used, as in Semantic Group Prompts"
-
-
-def _comfyui_version() -> str:
-    import comfyui_version
-
-    return comfyui_version.__version__
-
-
-def _sage_version() -> str:
-    found = re.search(r'^version = "(.+)"$', _PROJECT.read_text("utf-8"), re.MULTILINE)
-    return found[1] if found else ""

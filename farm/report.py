@@ -8,9 +8,14 @@ import sys
 from typing import Any, TextIO
 
 _TEXTS = {
-    "start": "{prompts} prompts in {groups} groups; {done} are done. {tasks} tasks to do.",
+    "start": "{prompts} prompts in {groups} groups; {done} are done. Workers: {workers}.",
     "embedding": "Comparing {prompts} prompts.",
-    "task": "Task: {prompts} prompts in {groups} groups; {waiting} tasks are waiting.",
+    "task": "Task: {prompts} prompts in {groups} groups. {worker}",
+    "ready": "Ready: {worker}",
+    "refused": "Not used, {worker}: {error}",
+    "not started": "Did not start, {worker}: {error}",
+    "lost": "Lost, {worker}: {error}",
+    "good": "Good, {worker}: {facts}",
     "saved": "{done}: {files}",
     "retry": "Failed, {groups} groups are tried again: {error}",
     "failed": "Given up, prompts {prompts}: {error}",

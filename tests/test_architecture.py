@@ -105,7 +105,7 @@ def test_the_command_line_starts_without_torch() -> None:
 import sys, types
 sys.modules["pack"] = pack = types.ModuleType("pack")
 pack.__path__ = [{str(REPO)!r}]
-import pack.farm.command, pack.farm.host, pack.sage_core.farm.graphs
+import pack.farm.command, pack.farm.local_engine, pack.farm.ray_worker
 assert not {{"torch", *{COMFY | SERVER!r}}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-P", "-c", code], check=True, cwd="/")

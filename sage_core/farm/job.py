@@ -21,7 +21,6 @@ from ..prompts.prompt_list import PromptList
 from ..prompts.text_encoders import UNRELATED_PROMPTS
 from .graphs import JobGraph, checked_graph
 
-FOLDER = ".sage"
 _JOB, _EMBEDDINGS = "job.json", "embeddings.npy"
 # Texts that are embedded at once.
 _SHARD = 64
@@ -47,19 +46,25 @@ class Job:
     made_of: Mapping[str, str]
 
 
-def made_of(graph: JobGraph, listed: PromptList, **versions: str) -> dict[str, str]:
-    """What decides the pictures of a job, by its name for the user."""
+def made_of(graph: JobGraph, listed: PromptList, machine: Mapping[str, str]) -> dict[str, str]:
+    """What decides the pictures of a job, by its name for the user.
+
+    Args:
+        machine: what a machine adds: versions, and digests of files.
+    """
     prompts = [[prompt.text, prompt.seed_offset] for prompt in listed.prompts]
-    return {"workflow": _digest(graph.recipe()), "prompts": _digest(prompts), **versions}
+    return {"workflow": _digest(graph.recipe()), "prompts": _digest(prompts), **machine}
 
 
 def check_same(job: Mapping[str, str], asked: Mapping[str, str], out: Path) -> None:
     """Refuse to go on with another job in the same folder: its numbers would be those of other prompts.
 
+    What a job of an earlier version does not tell is not compared.
+
     Raises:
         ValueError: names what differs.
     """
-    differs = [name for name in asked if job.get(name) != asked[name]]
+    differs = [name for name in asked if name in job and job[name] != asked[name]]
     if differs:
         raise ValueError(
             f"out: expected a folder without another job, got {out}, whose job has other {' and '.join(differs)}. "
@@ -117,6 +122,19 @@ def read_job(folder: Path) -> Job:
 
 def has_job(folder: Path) -> bool:
     return (folder / _JOB).exists()
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """The files of a job, by their names, for another machine."""
+    return {name: (folder / name).read_bytes() for name in (_EMBEDDINGS, _JOB)}
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write what `read_files` has given; the folder is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (_EMBEDDINGS, _JOB):
+        with replacing(folder / name) as part:
+            part.write_bytes(files[name])
 
 
 def _write(

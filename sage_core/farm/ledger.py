@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+# Where the files of a job are in its output folder.
+FOLDER = ".sage"
 _PREFIX, _SUFFIX = "ledger", ".jsonl"
 # A file that was saved: its path below the job's output folder, with "/", and its size in bytes.
 SavedFile = tuple[str, int]
@@ -21,9 +23,9 @@ class Ledger:
         self._file = path.open("ab")
         self._file.truncate(_whole_size(path))
 
-    def saved(self, prompt: int, files: Sequence[SavedFile]) -> None:
-        """Note that all files of a prompt are there."""
-        self._append({"prompt": prompt, "files": files})
+    def saved(self, prompt: int, files: Sequence[SavedFile], worker: str) -> None:
+        """Note that all files of a prompt are there, and who made them."""
+        self._append({"prompt": prompt, "files": files, "worker": worker})
 
     def failed(self, prompts: Sequence[int], error: str) -> None:
         """Note that prompts were given up."""

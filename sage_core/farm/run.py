@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,16 @@ class Stopped(Exception):
 
 
 class Engine(Protocol):
-    """What renders tasks."""
+    """What renders tasks, one after the other.
+
+    Attributes:
+        name: of its worker, for the user.
+    """
+
+    name: str
+
+    def is_ready(self, is_over: Callable[[], bool]) -> bool:
+        """Wait until it can render, or until nothing is left for it; False where it cannot, and never will."""
 
     def render(
         self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[[int, Sequence[SavedFile]], None]
@@ -43,6 +53,51 @@ class Engine(Protocol):
 Tell = Callable[..., None]
 
 
+class Waiting:
+    """The tasks that wait for an engine. Any thread may call it."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._tasks, self._again = iter(tasks), deque[Task]()
+        self._next: Task | None = None
+        self._running = 0
+        self._is_stopped = False
+        self._changed = threading.Condition()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no task will ever be given any more."""
+        with self._changed:
+            return self._is_stopped or (self._peek() is None and not self._running)
+
+    def take(self) -> Task | None:
+        """The next task; None when all is over. Waits for those that run: they may have to run again."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_over or self._peek() is not None)
+            if self._is_stopped or self._next is None:
+                return None
+            task, self._next = self._next, None
+            self._running += 1
+            return task
+
+    def give_back(self, again: Iterable[Task]) -> None:
+        """A task that was taken is over; some may have to run again, after all others."""
+        with self._changed:
+            self._again.extend(again)
+            self._running -= 1
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Give no task any more."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+
+    def _peek(self) -> Task | None:
+        if self._next is None:
+            self._next = next(self._tasks, None) or (self._again.popleft() if self._again else None)
+        return self._next
+
+
 @dataclass
 class Run:
     """One run of a job.
@@ -60,34 +115,67 @@ class Run:
     done: set[int] = field(default_factory=set)
     failed: dict[int, str] = field(default_factory=dict)
     _strikes: dict[int, int] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def render(self, tasks: Iterable[Task], engine: Engine) -> None:
-        """Render what is not done of some tasks.
+    def render(self, tasks: Iterable[Task], engines: Sequence[Engine]) -> None:
+        """Render what is not done of some tasks. Every engine takes the next task when it is through with its last.
 
         A task that fails is done again with every unfinished group alone, so that the others do not suffer.
 
         Raises:
             Stopped: the user has stopped it.
         """
-        waiting = deque(tasks)
-        while waiting:
-            task = waiting.popleft()
-            prompts = prompts_of(task, self.partition)
-            if self.done.issuperset(prompts):
-                continue
-            self.tell("task", groups=len(task), prompts=len(prompts), waiting=len(waiting))
-            try:
-                engine.render(prompts, [prompt for prompt in prompts if prompt in self.done], self._saved)
-                missing = set(prompts) - self.done
-                if missing:
-                    raise TaskError(f"expected files for {len(prompts)} prompts, got none for {sorted(missing)[:10]}.")
-            except TaskError as error:
-                waiting.extend(self._again(task, str(error)))
+        waiting = Waiting(task for task in tasks if not self.done.issuperset(prompts_of(task, self.partition)))
+        if len(engines) == 1:
+            self._work(engines[0], waiting)
+            return
+        errors: list[BaseException] = []
+        threads = [
+            threading.Thread(target=self._guarded, args=(each, waiting, errors), daemon=True) for each in engines
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():  # a wait without end would keep Ctrl-C from being noticed
+                thread.join(0.2)
+        if errors:
+            raise errors[0]
 
-    def _saved(self, prompt: int, files: Sequence[SavedFile]) -> None:
-        self.ledger.saved(prompt, files)
-        self.done.add(prompt)
-        self.tell("saved", prompt=prompt, files=[name for name, _ in files], done=len(self.done))
+    def _guarded(self, engine: Engine, waiting: Waiting, errors: list[BaseException]) -> None:
+        """`_work` in a thread: an error ends the work of all."""
+        try:
+            self._work(engine, waiting)
+        except BaseException as error:
+            errors.append(error)
+            waiting.stop()
+
+    def _work(self, engine: Engine, waiting: Waiting) -> None:
+        """Render tasks until there are none, or the engine is lost."""
+        while engine.is_ready(lambda: waiting.is_over) and (task := waiting.take()) is not None:
+            again: list[Task] = []
+            try:
+                self._render(task, engine)
+            except TaskError as error:
+                with self._lock:
+                    again = self._again(task, str(error))
+            finally:
+                waiting.give_back(again)
+
+    def _render(self, task: Task, engine: Engine) -> None:
+        prompts = prompts_of(task, self.partition)
+
+        def saved(prompt: int, files: Sequence[SavedFile]) -> None:
+            with self._lock:
+                self.ledger.saved(prompt, files, engine.name)
+                self.done.add(prompt)
+                self.tell("saved", prompt=prompt, files=[name for name, _ in files], done=len(self.done))
+
+        with self._lock:
+            self.tell("task", groups=len(task), prompts=len(prompts), worker=engine.name)
+        engine.render(prompts, [prompt for prompt in prompts if prompt in self.done], saved)
+        missing = set(prompts) - self.done
+        if missing:
+            raise TaskError(f"expected files for {len(prompts)} prompts, got none for {sorted(missing)[:10]}.")
 
     def _again(self, task: Task, error: str) -> list[Task]:
         """The unfinished groups of a failed task that are to be tried again."""

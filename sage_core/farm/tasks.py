@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..grouping.partition import Partition
@@ -52,6 +53,27 @@ def make_tasks(partition: Partition, split: int) -> list[Task]:
             room = split
         room -= len(members)
     return tasks
+
+
+def shrinking_tasks(groups: Iterable[int], partition: Partition, split: int, workers: int) -> Iterator[Task]:
+    """Tasks for several workers that each take the next one: smaller ones towards the end, so that all end together.
+
+    The largest groups come first. A task is made when it is taken.
+
+    Args:
+        split: most prompts in a task of several groups.
+    """
+    waiting = deque(sorted(groups, key=lambda group: -len(partition[group])))
+    left = sum(len(partition[group]) for group in waiting)
+    while waiting:
+        room = min(split, -(-left // (3 * workers)))
+        task = [waiting.popleft()]
+        size = len(partition[task[0]])
+        while waiting and size + len(partition[waiting[0]]) <= room:
+            size += len(partition[waiting[0]])
+            task.append(waiting.popleft())
+        left -= size
+        yield tuple(task)
 
 
 def prompts_of(task: Task, partition: Partition) -> list[int]:

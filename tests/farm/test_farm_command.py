@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,18 +14,11 @@ from comfyui_sage.farm.report import Report
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
 from comfyui_server import Graph, Server
 from farm_graph import farm_graph
-from install_comfyui import linked_as
+from farm_process import FARM, LIST, events, farm, finished, pictures, until
 from PIL import Image
 
-COMFYUI = Path(os.environ["COMFYUI_PATH"]).resolve()
-FARM = COMFYUI / "custom_nodes" / linked_as(COMFYUI) / "farm"
 # A ComfyUI starts up to three times in a test, beside another suite.
 pytestmark = pytest.mark.timeout(900)
-# 24 prompts, the last one a repeat.
-LIST = (
-    "a {red|blue|green|white} {car|boat} in the {snow|desert}\na {red|blue|green} house on the {sea|beach}\n"
-    "a small boat on the sea\na red car in the snow\n"
-)
 SLOW = "an unlucky bird\na {red|blue} car in the snow\na small boat on the sea\n"
 # A text encoder whose conditioning of a text with "unlucky" fails in sampling.
 UNLUCKY = """
@@ -64,67 +51,6 @@ NODE_CLASS_MAPPINGS = {"Unlucky": Unlucky}
 """
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with graph.json and list.txt."""
-    folder = tmp_path_factory.mktemp("farm")
-    (folder / "graph.json").write_text(json.dumps(farm_graph()), encoding="utf-8")
-    (folder / "list.txt").write_text(LIST, encoding="utf-8")
-    return folder
-
-
-@contextmanager
-def farm(files: Path, out: str, *more: str, nodes: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process of its own, with the tasks of 8 prompts."""
-    whitelist = " ".join([linked_as(COMFYUI), *nodes])
-    arguments = f"--cpu --disable-api-nodes --disable-all-custom-nodes --whitelist-custom-nodes {whitelist}"
-    if nodes:
-        arguments += f" --extra-model-paths-config {files / 'nodes.yaml'}"
-    job = [files / "graph.json", "--prompts", files / "list.txt", "--out", files / out]
-    command = [sys.executable, FARM, "render", *job, "--split", "8", "--json", "--comfy-args", arguments, *more]
-    with (files / f"{out}.log").open("ab") as log:
-        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/")
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout
-        process.stdout.close()
-
-
-def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    assert process.stdout
-    return (json.loads(line) for line in process.stdout)
-
-
-def finished(files: Path, out: str, *more: str, **farm_settings: Any) -> tuple[int, list[dict[str, Any]]]:
-    """Run the command to its end: its exit code and its events."""
-    with farm(files, out, *more, **farm_settings) as process:
-        found = list(events(process))
-        return process.wait(60), found
-
-
-def until_saved(process: subprocess.Popen[str], count: int) -> None:
-    """Return when some files are there."""
-    saved = (event for event in events(process) if event["event"] == "saved")
-    for _ in range(count):
-        next(saved)
-
-
-def pictures(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(out.rglob("*.png"))}
-
-
-@pytest.fixture(scope="module")
-def whole(files: Path) -> Path:
-    """The output folder of a run that nothing has stopped."""
-    code, said = finished(files, "whole")
-    assert code == FINISHED, said
-    assert said[-1] == {"event": "end", "prompts": 24, "done": 24, "failed": 0}
-    return files / "whole"
-
-
 def test_as_branch_and_save_in_one_run(files: Path, whole: Path, server: Server) -> None:
     """The same names, pixels, and words in the files."""
     graph: Graph = farm_graph()
@@ -154,7 +80,7 @@ def test_killed_and_stopped(files: Path, whole: Path) -> None:
     """Two shards, one killed and one stopped: a last run renders what is missing, and gives the same bytes."""
     out = files / "parts"
     with farm(files, "parts", "--shard", "1/2") as process:
-        until_saved(process, 3)
+        until(process, "saved", 3)
         process.send_signal(signal.SIGKILL)
         process.wait(60)
     kept = pictures(out)
@@ -162,7 +88,7 @@ def test_killed_and_stopped(files: Path, whole: Path) -> None:
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.png")}
 
     with farm(files, "parts", "--shard", "2/2") as process:
-        until_saved(process, 1)
+        until(process, "saved")
         process.send_signal(signal.SIGINT)
         *_, last = events(process)
         assert process.wait(60) == STOPPED and last["event"] == "stopped" and last["done"] < last["prompts"]
@@ -210,6 +136,8 @@ def test_a_plan_renders_nothing(files: Path) -> None:
     (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--shard", "3/2"], "shard: expected a number"),
     (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--split", "0"], "split, retries: expected"),
     (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--comfy", "."], "comfy: expected the folder"),
+    (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--engine", "local", "--workers", "2"],
+     "workers: expected the engine ray"),
     (["status", "."], "out: expected the output folder of a job"),
 ])  # fmt: skip
 def test_wrong_arguments_are_named_before_comfyui_starts(

@@ -74,11 +74,11 @@ def test_embeddings_that_are_no_numbers_name_their_prompt(tmp_path: Path) -> Non
 
 def test_another_job_is_refused_by_what_differs(tmp_path: Path) -> None:
     graph, other = farm_graph(), farm_graph(seed=2)
-    first = made_of(checked_graph(graph), LISTED, **{"SAGE version": "1"})
-    check_same(first, made_of(checked_graph(graph), LISTED, **{"SAGE version": "1"}), tmp_path)
+    first = made_of(checked_graph(graph), LISTED, {"SAGE version": "1"})
+    check_same(first, made_of(checked_graph(graph), LISTED, {"SAGE version": "1"}), tmp_path)
     fewer = PromptList(LISTED.prompts[1:])
     with pytest.raises(ValueError, match="out: .* has other workflow and prompts and SAGE version"):
-        check_same(first, made_of(checked_graph(other), fewer, **{"SAGE version": "2"}), tmp_path)
+        check_same(first, made_of(checked_graph(other), fewer, {"SAGE version": "2"}), tmp_path)
     offset = PromptList((*LISTED.prompts[:-1], Prompt(TEXTS[3], seed_offset=1)))
     with pytest.raises(ValueError, match="has other prompts. Choose"):
-        check_same(first, made_of(checked_graph(graph), offset, **{"SAGE version": "1"}), tmp_path)
+        check_same(first, made_of(checked_graph(graph), offset, {"SAGE version": "1"}), tmp_path)

@@ -11,7 +11,7 @@ from comfyui_sage.sage_core.farm.ledger import Ledger, done_prompts, failures, l
 def written(path: Path) -> bytes:
     ledger = Ledger(path)
     for prompt in range(3):
-        ledger.saved(prompt, [(f"SAGE/ü_{prompt}.png", prompt + 1)])
+        ledger.saved(prompt, [(f"SAGE/ü_{prompt}.png", prompt + 1)], "here")
     ledger.failed([7, 8], "node 3: no")
     ledger.close()
     return path.read_bytes()
@@ -39,8 +39,8 @@ def test_cut_at_every_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_only_files_that_are_there_whole_count(tmp_path: Path) -> None:
     ledger = Ledger(ledger_path(tmp_path))
-    ledger.saved(0, [("a.png", 3), ("b.png", 3)])
-    ledger.saved(1, [("c.png", 3)])
+    ledger.saved(0, [("a.png", 3), ("b.png", 3)], "here")
+    ledger.saved(1, [("c.png", 3)], "here")
     ledger.close()
     for name, size in (("a", 3), ("b", 2), ("c", 3)):
         (tmp_path / f"{name}.png").write_bytes(b"x" * size)
@@ -52,6 +52,6 @@ def test_only_files_that_are_there_whole_count(tmp_path: Path) -> None:
 def test_every_shard_has_its_own(tmp_path: Path) -> None:
     for number in (1, 2):
         ledger = Ledger(ledger_path(tmp_path, f"-{number}-of-2"))
-        ledger.saved(number, [])
+        ledger.saved(number, [], "here")
         ledger.close()
     assert done_prompts(ledgers(tmp_path), tmp_path) == {1, 2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from comfyui_sage.sage_core.farm.graphs import checked_graph
 from comfyui_sage.sage_core.farm.job import make_job, read_job
 from comfyui_sage.sage_core.farm.ledger import Ledger, done_prompts, failures, ledger_path, read
 from comfyui_sage.sage_core.farm.run import Run, Stopped, TaskError, summary
-from comfyui_sage.sage_core.farm.tasks import make_tasks
+from comfyui_sage.sage_core.farm.tasks import make_tasks, shrinking_tasks
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from embeddings import clustered_directions
 from farm_graph import farm_graph
@@ -20,7 +22,16 @@ from farm_graph import farm_graph
 PARTITION = ((0, 1), (2, 3), (4,), (5, 6, 7))
 
 
-class Pretended:
+class Ready:
+    """An engine that is there."""
+
+    name = "here"
+
+    def is_ready(self, is_over: Callable[[], bool]) -> bool:
+        return True
+
+
+class Pretended(Ready):
     """An engine that saves empty files, and fails where it is told to.
 
     Attributes:
@@ -58,7 +69,7 @@ def run(tmp_path: Path, events: list[str]) -> Run:
 def test_all_prompts_once(run: Run, tmp_path: Path, events: list[str]) -> None:
     engine = Pretended(tmp_path)
     tasks = make_tasks(PARTITION, 4)
-    run.render(tasks, engine)
+    run.render(tasks, [engine])
     assert engine.calls == [([0, 1, 2, 3], []), ([4, 5, 6, 7], [])]
     assert summary(run, tasks) == {"prompts": 8, "done": 8, "failed": 0}
     assert done_prompts([ledger_path(tmp_path)], tmp_path) == set(range(8))
@@ -68,7 +79,7 @@ def test_all_prompts_once(run: Run, tmp_path: Path, events: list[str]) -> None:
 def test_a_bad_group_is_tried_and_named_and_the_rest_goes_on(run: Run, tmp_path: Path) -> None:
     """First with its task, then alone; what a try has saved is kept."""
     engine = Pretended(tmp_path, lambda prompt: prompt == 1)
-    run.render(make_tasks(PARTITION, 4), engine)
+    run.render(make_tasks(PARTITION, 4), [engine])
     assert engine.calls == [
         ([0, 1, 2, 3], []), ([4, 5, 6, 7], []), ([0, 1], [0]), ([2, 3], []), ([0, 1], [0]),
     ]  # fmt: skip
@@ -78,35 +89,125 @@ def test_a_bad_group_is_tried_and_named_and_the_rest_goes_on(run: Run, tmp_path:
 
 def test_a_group_that_fails_once_is_done_in_the_end(run: Run, tmp_path: Path) -> None:
     bad = [5]
-    run.render(make_tasks(PARTITION, 4), Pretended(tmp_path, lambda prompt: prompt in bad and bool(bad.pop())))
+    run.render(make_tasks(PARTITION, 4), [Pretended(tmp_path, lambda prompt: prompt in bad and bool(bad.pop()))])
     assert run.done == set(range(8)) and not run.failed
 
 
 def test_an_engine_that_forgets_a_prompt_has_failed(run: Run) -> None:
-    class Forgetful:
+    class Forgetful(Ready):
         def render(self, *ignored: object) -> None:
             pass
 
-    run.render(make_tasks(PARTITION, 8), Forgetful())
+    run.render(make_tasks(PARTITION, 8), [Forgetful()])
     assert len(run.failed) == 8 and "expected files for 2 prompts" in run.failed[0]
 
 
 def test_a_stop_ends_the_run(run: Run) -> None:
-    class Stopping:
+    class Stopping(Ready):
         def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
             on_saved(prompts[0], [])
             raise Stopped
 
     with pytest.raises(Stopped):
-        run.render(make_tasks(PARTITION, 4), Stopping())
+        run.render(make_tasks(PARTITION, 4), [Stopping()])
     assert run.done == {0} and not run.failed
+
+
+def test_a_stop_ends_all_engines(run: Run, tmp_path: Path) -> None:
+    """The one that waits for the other's task, too."""
+    is_taken = threading.Event()
+
+    class Stopping(Ready):
+        def render(self, *ignored: object) -> None:
+            is_taken.wait(10)
+            raise Stopped
+
+    class Second(Pretended):
+        def render(self, *task: Any) -> None:
+            super().render(*task)
+            is_taken.set()
+
+    with pytest.raises(Stopped):
+        run.render(make_tasks(PARTITION, 4), [Stopping(), Second(tmp_path)])
+    assert len(run.done) == 4
+
+
+def test_two_engines_share_the_tasks(run: Run, tmp_path: Path) -> None:
+    """Each waits until the other has taken a task; the ledger says who made which."""
+    barrier = threading.Barrier(2, timeout=10)
+
+    class Both(Pretended):
+        def render(self, *task: Any) -> None:
+            if not self.calls:
+                barrier.wait()
+            super().render(*task)
+
+    engines = [Both(tmp_path), Both(tmp_path)]
+    engines[1].name = "there"
+    run.render(shrinking_tasks(range(4), PARTITION, 4, 2), engines)
+    assert all(engine.calls for engine in engines) and run.done == set(range(8))
+    assert {record["worker"] for record in read(ledger_path(tmp_path))} == {"here", "there"}
+
+
+def test_what_a_lost_engine_leaves_is_done_by_another(run: Run, tmp_path: Path, events: list[str]) -> None:
+    """Also when the other has had nothing to do for a while."""
+    is_lost = threading.Event()
+
+    class Lost(Pretended):
+        def is_ready(self, is_over: Callable[[], bool]) -> bool:
+            return not is_lost.is_set()
+
+        def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
+            on_saved(prompts[0], [])
+            is_lost.wait(10)
+            raise TaskError("lost")
+
+    class Other(Pretended):
+        def render(self, *task: Any) -> None:
+            super().render(*task)
+            is_lost.set()
+
+    run.render(make_tasks(PARTITION, 4), [Lost(tmp_path), Other(tmp_path)])
+    assert run.done == set(range(8)) and not run.failed and "retry" in events
+
+
+def test_an_engine_that_comes_too_late_is_not_waited_for(run: Run, tmp_path: Path) -> None:
+    class Late(Ready):
+        def is_ready(self, is_over: Callable[[], bool]) -> bool:
+            while not is_over():
+                time.sleep(0.01)
+            return False
+
+    run.render(make_tasks(PARTITION, 4), [Pretended(tmp_path), Late()])
+    assert run.done == set(range(8))
+
+
+def test_without_any_engine_the_prompts_are_left(run: Run) -> None:
+    class Never(Ready):
+        def is_ready(self, is_over: Callable[[], bool]) -> bool:
+            return False
+
+    tasks = make_tasks(PARTITION, 4)
+    run.render(tasks, [Never(), Never()])
+    assert summary(run, tasks) == {"prompts": 8, "done": 0, "failed": 0}
+
+
+def test_an_error_of_one_engine_is_raised(run: Run, tmp_path: Path) -> None:
+    """A full disk, say."""
+
+    class Full(Ready):
+        def render(self, *ignored: object) -> None:
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        run.render(make_tasks(PARTITION, 4), [Full(), Pretended(tmp_path)])
 
 
 def test_going_on_renders_whole_tasks_with_what_is_missing(run: Run, tmp_path: Path) -> None:
     """The same rows together give the same bits; tasks that are done are left out."""
     run.done |= {0, 4, 5, 6, 7}
     engine = Pretended(tmp_path)
-    run.render(make_tasks(PARTITION, 4), engine)
+    run.render(make_tasks(PARTITION, 4), [engine])
     assert engine.calls == [([0, 1, 2, 3], [0])]
 
 
@@ -119,7 +220,7 @@ def test_memory_for_a_long_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     graph = farm_graph()
     graph["2"]["inputs"] |= {"threshold_mode": "fixed", "threshold": 0.7, "compare": "whole prompts"}
 
-    class Engine:
+    class Engine(Ready):
         def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
             job.groups.only(prompts)
             for prompt in prompts:
@@ -130,7 +231,7 @@ def test_memory_for_a_long_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     try:
         job = read_job(tmp_path)
         run = Run(job.groups.partition, Ledger(ledger_path(tmp_path)), 3, lambda event, **data: None)
-        run.render(make_tasks(job.groups.partition, 64), Engine())
+        run.render(make_tasks(job.groups.partition, 64), [Engine()])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from comfyui_sage.sage_core.farm.tasks import Shard, make_tasks, parse_shard, prompts_of
+from comfyui_sage.sage_core.farm.tasks import Shard, make_tasks, parse_shard, prompts_of, shrinking_tasks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +18,12 @@ def test_whole_groups_up_to_the_split() -> None:
 
 def test_the_prompts_of_a_task_are_in_the_order_of_the_list() -> None:
     assert prompts_of((0, 2), PARTITION) == [0, 2, 3, 4, 5]
+
+
+def test_shrinking_tasks_begin_large_and_end_small() -> None:
+    assert list(shrinking_tasks(range(5), PARTITION, 4, 2)) == [(3,), (0,), (2,), (1,), (4,)]
+    sizes = [len(task) for task in shrinking_tasks(range(100), [(group,) for group in range(100)], 8, 2)]
+    assert sizes[:7] == [8] * 7 and sizes[-1] == 1 and sizes == sorted(sizes, reverse=True) and sum(sizes) == 100
 
 
 @given(st.lists(st.integers(1, 9), max_size=20), st.integers(1, 12), st.integers(1, 7))

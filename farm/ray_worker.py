@@ -1,0 +1,102 @@
+"""A worker on Ray: a whole ComfyUI in a process that Ray starts, on this machine or on another one."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from ..sage_core.farm.graphs import JobGraph
+from ..sage_core.farm.ledger import FOLDER, SavedFile
+from ..sage_core.farm.run import Stopped, TaskError
+from .host import Refused
+from .local_engine import LocalEngine
+
+# A prompt whose files are there, with their names and contents; or, at the end of a task, what went wrong, if anything.
+Streamed = tuple[int, list[tuple[str, bytes]]] | str
+STOPPED = "stopped"
+
+
+class RayWorker:
+    """A `LocalEngine` that renders into a folder of its own and hands out the files.
+
+    What can go wrong for the user's sake comes back as text: Ray wraps errors, and their classes get lost.
+    """
+
+    def __init__(self, comfy: Path, arguments: str, graph: JobGraph) -> None:
+        """See `LocalEngine`."""
+        self._folder = tempfile.TemporaryDirectory(prefix="sage-farm-")
+        self._out = Path(self._folder.name)
+        self._engine = LocalEngine(comfy, self._out, arguments, graph)
+
+    def hello(self) -> tuple[str, dict[str, str]]:
+        """Its name for the user, and what decides its pictures."""
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        return f"{platform.node()} {f'GPU {gpus}' if gpus else f'process {os.getpid()}'}", self._engine.hello()
+
+    def wildcard(self, name: str) -> Any:
+        return self._engine.read_wildcard(name)
+
+    def check(self) -> str:
+        """What is wrong with the artist's graph; empty where it is right."""
+        try:
+            self._engine.check()
+        except Refused as error:
+            return str(error)
+        return ""
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        return self._engine.embed(texts)
+
+    def plan(self, job: Sequence[Any], prompts: Sequence[int]) -> tuple[int, int, bool] | None:
+        self._take(job)
+        return self._engine.plan(prompts)
+
+    def render(self, job: Sequence[Any], prompts: Sequence[int], done: Sequence[int]) -> Iterator[Streamed]:
+        """Render, and give every prompt's files as soon as they are there."""
+        self._take(job)
+        saved: SimpleQueue[tuple[int, Sequence[SavedFile]] | str] = SimpleQueue()
+
+        def render() -> None:
+            try:
+                self._engine.render(prompts, done, lambda prompt, files: saved.put((prompt, files)))
+                saved.put("")
+            except Stopped:
+                saved.put(STOPPED)
+            except (TaskError, Refused) as error:
+                saved.put(str(error))
+
+        thread = threading.Thread(target=render)
+        thread.start()
+        while not isinstance(item := saved.get(), str):
+            prompt, files = item
+            yield prompt, [(name, self._handed_out(name)) for name, _ in files]
+        thread.join()
+        yield item
+
+    def stop(self) -> None:
+        self._engine.stop()
+
+    def _take(self, job: Sequence[Any]) -> None:
+        """Write the files of the job, once.
+
+        Args:
+            job: a reference to them, in a list: else Ray would fetch them for every call.
+        """
+        import ray
+
+        from ..sage_core.farm.job import has_job, write_files  # not before ComfyUI is there: it imports torch
+
+        if not has_job(self._out / FOLDER):
+            write_files(self._out / FOLDER, ray.get(job[0]))
+
+    def _handed_out(self, name: str) -> bytes:
+        path = self._out / name
+        data = path.read_bytes()
+        path.unlink()
+        return data

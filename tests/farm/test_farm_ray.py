@@ -1,0 +1,116 @@
+"""The farm on workers that Ray starts: the same bytes as in one process, whatever dies."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from comfyui_sage.farm.command import FINISHED, STOPPED, USAGE
+from comfyui_sage.farm.ray_engine import Cluster, ray_engines
+from comfyui_sage.sage_core.farm.graphs import checked_graph
+from comfyui_sage.sage_core.farm.ledger import ledgers, read
+from farm_graph import farm_graph
+from farm_process import events, farm, finished, pictures, until
+
+# ComfyUI starts in up to three processes in a test, and Ray in seven, beside another suite.
+pytestmark = pytest.mark.timeout(900)
+CPU = ("--gpus", "0", "--workers")
+
+
+def pid_of(ready: dict[str, Any]) -> int:
+    """The process of a worker, from the event that says that it is there."""
+    found = re.search(r"process (\d+)$", ready["worker"])
+    assert found
+    return int(found[1])
+
+
+def until_gone(pids: Iterable[int], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while any(map(psutil.pid_exists, pids)):
+        assert time.monotonic() < end, f"still there: {[pid for pid in pids if psutil.pid_exists(pid)]}"
+        time.sleep(0.2)
+
+
+def test_a_worker_is_killed(files: Path, whole: Path) -> None:
+    """Two workers render what one process renders. What the killed one has saved stays, and it is replaced."""
+    with farm(files, "workers", *CPU, "2") as process:
+        victim = pid_of(until(process, "ready"))
+        until(process, "saved", 6)
+        os.kill(victim, signal.SIGKILL)
+        said = list(events(process))
+        assert process.wait(60) == FINISHED, said[-1]
+    assert said[-1] == {"event": "end", "prompts": 24, "done": 24, "failed": 0}
+    [lost] = [event for event in said if event["event"] == "lost"]
+    assert str(victim) in lost["worker"]
+    out = files / "workers"
+    assert pictures(out) == pictures(whole)
+    records = [record for path in ledgers(out / ".sage") for record in read(path)]
+    assert sorted(record["prompt"] for record in records) == list(range(24))
+    assert len({record["worker"] for record in records}) >= 2
+
+
+def test_the_command_is_killed_then_stopped_then_goes_on_without_ray(files: Path, whole: Path) -> None:
+    out = files / "driver"
+    with farm(files, "driver", *CPU, "1") as process:
+        pids = [pid_of(until(process, "ready"))]
+        until(process, "saved", 6)
+        pids += [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+    until_gone(pids, 20)
+    assert not list(out.rglob("*.part"))
+    kept = pictures(out)
+    assert 12 <= len(kept) < 48
+
+    with farm(files, "driver", *CPU, "1") as process:
+        pids = [pid_of(until(process, "ready"))]
+        assert until(process, "start")["done"] == len(kept) // 2
+        until(process, "saved")
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        *_, last = events(process)
+        took = time.monotonic() - start
+        assert process.wait(60) == STOPPED and last["event"] == "stopped"
+    assert took < 10  # 1 to 2 s on an idle machine
+    until_gone(pids, 20)
+    code, _ = finished(files, "driver")
+    assert code == FINISHED and pictures(out) == pictures(whole)
+
+
+def test_a_machine_without_the_pack_is_named(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray says that a worker is there although its start has failed: only its answer counts."""
+    monkeypatch.setenv("SAGE_FARM_PACK", "/nowhere")
+    code, said = finished(files, "nowhere", *CPU, "1")
+    assert code == USAGE
+    assert {event["event"] for event in said[:-1]} == {"not started"}
+    assert "SAGE_FARM_PACK: expected this pack in /nowhere" in said[0]["error"]
+    assert "workers: expected one that starts" in said[-1]["error"]
+
+
+def test_another_model_or_version_is_refused(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, tmp_path, "", checked_graph(farm_graph()), tmp_path, 0, lambda event, **data: None)
+    cluster.check_same({"SAGE version": "1", "file a.safetensors": "x"})
+    cluster.check_same({"SAGE version": "1", "file a.safetensors": "x"})
+    for other in ({"SAGE version": "1", "file a.safetensors": "y"}, {"SAGE version": "1"}):
+        with pytest.raises(ValueError, match=r"expected what the first worker has, got another file a\.safetensors"):
+            cluster.check_same(other)
+
+
+def test_without_ray_it_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    cluster = Cluster(tmp_path, tmp_path, "", checked_graph(farm_graph()), tmp_path, 0, lambda event, **data: None)
+    with pytest.raises(ValueError, match="python -m pip install"), ray_engines(cluster, "local", 1):
+        pass
+
+
+def test_an_address_without_a_cluster_is_named(files: Path) -> None:
+    code, said = finished(files, "unreachable", "--address", "127.0.0.1:9")
+    assert code == USAGE and "address: expected local, or HOST:PORT of a Ray cluster" in said[-1]["error"]

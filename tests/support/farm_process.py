@@ -1,0 +1,72 @@
+"""The farm's command in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from install_comfyui import linked_as
+
+COMFYUI = Path(os.environ["COMFYUI_PATH"]).resolve()
+FARM = COMFYUI / "custom_nodes" / linked_as(COMFYUI) / "farm"
+# 24 prompts, the last one a repeat.
+LIST = (
+    "a {red|blue|green|white} {car|boat} in the {snow|desert}\na {red|blue|green} house on the {sea|beach}\n"
+    "a small boat on the sea\na red car in the snow\n"
+)
+
+
+@contextmanager
+def farm(files: Path, out: str, *more: str, nodes: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
+    """The command `render`, with one group of the list per task.
+
+    Args:
+        files: a folder with graph.json and list.txt.
+        out: the output folder in it.
+        nodes: custom nodes beside the pack, in the folders of nodes.yaml.
+    """
+    whitelist = " ".join([linked_as(COMFYUI), *nodes])
+    arguments = f"--cpu --disable-api-nodes --disable-all-custom-nodes --whitelist-custom-nodes {whitelist}"
+    if nodes:
+        arguments += f" --extra-model-paths-config {files / 'nodes.yaml'}"
+    job = [files / "graph.json", "--prompts", files / "list.txt", "--out", files / out]
+    command = [sys.executable, FARM, "render", *job, "--split", "3", "--json", "--comfy-args", arguments, *more]
+    with (files / f"{out}.log").open("ab") as log:
+        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/")
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout
+        process.stdout.close()
+
+
+def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """What it tells, as it comes."""
+    assert process.stdout
+    return (json.loads(line) for line in process.stdout)
+
+
+def until(process: subprocess.Popen[str], event: str, count: int = 1) -> dict[str, Any]:
+    """The so-manieth event of a name, as soon as it is there."""
+    found = (each for each in events(process) if each["event"] == event)
+    return [next(found) for _ in range(count)][-1]
+
+
+def finished(files: Path, out: str, *more: str, **farm_settings: Any) -> tuple[int, list[dict[str, Any]]]:
+    """Run the command to its end: its exit code and its events."""
+    with farm(files, out, *more, **farm_settings) as process:
+        found = list(events(process))
+        return process.wait(60), found
+
+
+def pictures(out: Path) -> dict[str, bytes]:
+    """All images below a folder."""
+    return {path.name: path.read_bytes() for path in sorted(out.rglob("*.png"))}
