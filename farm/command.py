@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,18 @@ def _render(options: argparse.Namespace, report: Report) -> int:
         return render(engines, graph, settings, report)
 
 
+def _check(options: argparse.Namespace, report: Report) -> int:
+    from ..sage_core.farm.graphs import read_graph
+
+    graph = read_graph(options.workflow)
+    with tempfile.TemporaryDirectory(prefix="sage-farm-check-") as folder:
+        out = Path(folder)
+        with _engines(options, out / "images", graph, report) as engines:
+            from .check import check  # not before ComfyUI is there: it imports torch
+
+            return check(engines, graph, out, report)
+
+
 @contextmanager
 def _engines(options: argparse.Namespace, out: Path, graph: JobGraph, report: Report) -> Iterator[Sequence[FarmEngine]]:
     """Context with what renders: this process, or workers."""
@@ -81,7 +94,7 @@ def _engines(options: argparse.Namespace, out: Path, graph: JobGraph, report: Re
 
 def _status(options: argparse.Namespace, report: Report) -> int:
     from ..sage_core.farm.job import has_job, read_job
-    from ..sage_core.farm.ledger import FOLDER, done_prompts, failures, ledgers
+    from ..sage_core.farm.ledger import FOLDER, done_prompts, failures, ledgers, prompts_by_worker
 
     out = options.out.absolute()
     if not has_job(out / FOLDER):
@@ -89,6 +102,8 @@ def _status(options: argparse.Namespace, report: Report) -> int:
     groups, paths = read_job(out / FOLDER).groups, ledgers(out / FOLDER)
     done = done_prompts(paths, out)
     failed = {prompt: error for prompt, error in failures(paths).items() if prompt not in done}
+    for worker, count in prompts_by_worker(paths).items():
+        report.tell("worker", worker=worker, done=count)
     for prompt, error in failed.items():
         report.tell("failed", prompts=[prompt], error=error, texts=[groups.prompts[prompt]])
     report.tell(
@@ -104,9 +119,7 @@ def _parser(pack: Path) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True)
     render = commands.add_parser("render", help="render a list, or go on with it")
-    render.add_argument(
-        "workflow", type=Path, help="the workflow: an API export of ComfyUI, or a PNG that it has saved"
-    )
+    _add_workflow(render)
     render.add_argument("--prompts", type=Path, required=True, help="the list: a .txt, .csv, .tsv or .json file")
     render.add_argument("--out", type=Path, required=True, help="the folder for the images; the same one to go on")
     render.add_argument("--shard", default="1/1", metavar="I/N", help="render part I of N parts (every N-th task)")
@@ -116,6 +129,11 @@ def _parser(pack: Path) -> argparse.ArgumentParser:
     render.add_argument("--json", action="store_true", help="write one line of JSON per event")
     _add_engine(render, pack)
     render.set_defaults(run=_render)
+    check = commands.add_parser("check", help="try every worker with a small group of prompts")
+    _add_workflow(check)
+    _add_engine(check, pack)
+    check.add_argument("--json", action="store_true", help="write one line of JSON per event")
+    check.set_defaults(run=_check)
     status = commands.add_parser("status", help="tell what is done")
     status.add_argument("out", type=Path, help="the folder that was given as --out")
     status.add_argument("--json", action="store_true", help="write one line of JSON per event")
@@ -123,10 +141,15 @@ def _parser(pack: Path) -> argparse.ArgumentParser:
     return parser
 
 
+def _add_workflow(command: argparse.ArgumentParser) -> None:
+    text = "the workflow: an API export of ComfyUI, or a PNG that it has saved"
+    command.add_argument("workflow", type=Path, help=text)
+
+
 def _add_engine(command: argparse.ArgumentParser, pack: Path) -> None:
     """Arguments of every command that starts ComfyUI."""
     command.add_argument("--engine", choices=["local", "ray"],
-                         help="local: in this process; ray: on workers, also if one of the next three is given")  # fmt: skip
+                         help="in this process, or on workers; ray if one of the next three is given")  # fmt: skip
     command.add_argument("--address", help="local, to start Ray on this machine, or HOST:PORT of a Ray cluster")
     command.add_argument("--workers", type=int, help="how many workers; as many as there are GPUs if left out")
     command.add_argument("--gpus", type=float, help="GPUs of a worker; 1 if left out, 0 for a machine without")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import os
 import shlex
 import sys
@@ -157,6 +158,4 @@ def _import_main() -> Any:
     comfy.options.enable_args_parsing()
     import cuda_malloc  # noqa: F401
 
-    import main
-
-    return main
+    return importlib.import_module("main")

@@ -63,7 +63,7 @@ def render(engines: Sequence[FarmEngine], graph: JobGraph, settings: Settings, r
         try:
             first = ready(engines[0])
             first.check()
-            job = _job(graph, first, settings, report)
+            job = open_job(graph, first, settings, report)
             tasks = settings.shard.of(make_tasks(job.groups.partition, settings.split))
             if settings.only_plan:
                 return _plan(job, tasks, first, report)
@@ -87,7 +87,7 @@ def ready(engine: FarmEngine) -> FarmEngine:
     return engine
 
 
-def _job(graph: JobGraph, engine: FarmEngine, settings: Settings, report: Report) -> Job:
+def open_job(graph: JobGraph, engine: FarmEngine, settings: Settings, report: Report) -> Job:
     """The job of the output folder; a new one is made where there is none.
 
     Several shards may begin at once: one of them groups the list, and the others wait for it.

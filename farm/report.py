@@ -15,7 +15,8 @@ _TEXTS = {
     "refused": "Not used, {worker}: {error}",
     "not started": "Did not start, {worker}: {error}",
     "lost": "Lost, {worker}: {error}",
-    "good": "Good, {worker}: {facts}",
+    "good": "Good. {worker} {images} images in {seconds} s. {made_of}",
+    "bad": "Not good. {worker} {error}",
     "saved": "{done}: {files}",
     "retry": "Failed, {groups} groups are tried again: {error}",
     "failed": "Given up, prompts {prompts}: {error}",
@@ -25,6 +26,7 @@ _TEXTS = {
     "end": "{done} of {prompts} prompts are done, {failed} failed.",
     "stopped": "Stopped: {done} of {prompts} prompts are done. The same command goes on.",
     "status": "{done} of {prompts} prompts are done, {failed} failed, {left} are left.",
+    "worker": "{worker}: {done} prompts",
     "error": "Error: {error}",
 }
 
@@ -44,6 +46,8 @@ class Report:
                 data["prompts"] = ", ".join(str(prompt + 1) for prompt in data["prompts"])
             if "files" in data:
                 data["files"] = ", ".join(data["files"])
+            if "made_of" in data:
+                data["made_of"] = ", ".join(f"{name} {value[:12]}" for name, value in data["made_of"].items())
             line = _TEXTS[event].format(**data)
         print(line, file=self._output, flush=True)
 

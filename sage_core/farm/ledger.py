@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,12 @@ def failures(paths: Iterable[Path]) -> dict[int, str]:
     """The last error of every prompt that was given up."""
     found = (record for path in paths for record in read(path) if "failed" in record)
     return {prompt: record["error"] for record in found for prompt in record["failed"]}
+
+
+def prompts_by_worker(paths: Iterable[Path]) -> Counter[str]:
+    """How many prompts every worker has made; those of a run in one process are not counted."""
+    makers = {record["prompt"]: record.get("worker") for path in paths for record in read(path) if "prompt" in record}
+    return Counter(worker for worker in makers.values() if worker)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

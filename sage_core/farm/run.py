@@ -80,7 +80,10 @@ class Waiting:
             return task
 
     def give_back(self, again: Iterable[Task]) -> None:
-        """A task that was taken is over; some may have to run again, after all others."""
+        """A task that was taken is over; some may have to run again.
+
+        They come first: a large group that comes back last would keep all others waiting at the end.
+        """
         with self._changed:
             self._again.extend(again)
             self._running -= 1
@@ -94,7 +97,7 @@ class Waiting:
 
     def _peek(self) -> Task | None:
         if self._next is None:
-            self._next = next(self._tasks, None) or (self._again.popleft() if self._again else None)
+            self._next = self._again.popleft() if self._again else next(self._tasks, None)
         return self._next
 
 

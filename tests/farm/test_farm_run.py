@@ -81,7 +81,7 @@ def test_a_bad_group_is_tried_and_named_and_the_rest_goes_on(run: Run, tmp_path:
     engine = Pretended(tmp_path, lambda prompt: prompt == 1)
     run.render(make_tasks(PARTITION, 4), [engine])
     assert engine.calls == [
-        ([0, 1, 2, 3], []), ([4, 5, 6, 7], []), ([0, 1], [0]), ([2, 3], []), ([0, 1], [0]),
+        ([0, 1, 2, 3], []), ([0, 1], [0]), ([2, 3], []), ([0, 1], [0]), ([4, 5, 6, 7], []),
     ]  # fmt: skip
     assert run.failed == {1: "prompt 1 is bad"} == failures([ledger_path(tmp_path)])
     assert run.done == {0, 2, 3, 4, 5, 6, 7}
