@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ HOW_TO_INSTALL = (
 )
 # Seconds between two looks at whether a worker is there.
 _LOOK = 0.5
+# Seconds in which the first machine of a cluster has to answer.
+_REACHED_IN = 10
 # How often in a row a worker may fail to start.
 _STARTS = 3
 # Files on their way from a worker.
@@ -259,7 +262,10 @@ def _connect(address: str) -> None:
     if address == "local":
         os.environ.setdefault("RAY_worker_niceness", "0")
         own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
-    else:  # Ray reads the file with the token only when it is told to
+    else:
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host, int(port)), _REACHED_IN).close()  # Ray alone would try for minutes
+        # Ray reads the file with the token only when it is told to.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray.init(address=address, log_to_driver=False, configure_logging=False, **own)
 

@@ -32,10 +32,18 @@ def pid_of(ready: dict[str, Any]) -> int:
     return int(found[1])
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process works; one that nobody has waited for does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def until_gone(pids: Iterable[int], seconds: float) -> None:
     end = time.monotonic() + seconds
-    while any(map(psutil.pid_exists, pids)):
-        assert time.monotonic() < end, f"still there: {[pid for pid in pids if psutil.pid_exists(pid)]}"
+    while left := [psutil.Process(pid).cmdline() for pid in pids if is_running(pid)]:
+        assert time.monotonic() < end, f"still there: {left}"
         time.sleep(0.2)
 
 
