@@ -258,16 +258,23 @@ def ray_engines(cluster: Cluster, address: str, workers: int | None) -> Iterator
 def _connect(address: str) -> None:
     """Start Ray here, or join a cluster. Never Ray's own choice: that joins whatever was started last."""
     ray = _ray()
-    own: dict[str, Any] = {}
-    if address == "local":
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        own = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
-    else:
+    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    if address != "local":
         host, _, port = address.rpartition(":")
         socket.create_connection((host, int(port)), _REACHED_IN).close()  # Ray alone would try for minutes
         # Ray reads the file with the token only when it is told to.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    ray.init(address=address, log_to_driver=False, configure_logging=False, **own)
+        ray.init(address=address, **quiet)
+        return
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    for is_last in (False, False, True):  # Ray gives itself half a minute, which is too short on a busy machine
+        try:
+            ray.init(address="local", include_dashboard=False, object_store_memory=_OBJECT_STORE, **quiet)
+            return
+        except Exception:
+            ray.shutdown()
+            if is_last:
+                raise
 
 
 def _room(gpus: float | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from comfyui_sage.farm.report import Report
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
 from comfyui_server import Graph, Server
 from farm_graph import farm_graph
-from farm_process import FARM, LIST, events, farm, finished, pictures, until
+from farm_process import FARM, LIST, command, events, farm, finished, pictures, until
 from PIL import Image
 
 # A ComfyUI starts up to three times in a test, beside another suite.
@@ -121,6 +122,12 @@ def test_a_bad_prompt_is_named_and_the_others_are_done(files: Path, tmp_path: Pa
     told = [json.loads(line) for line in output.getvalue().splitlines()]
     assert told[0]["texts"] == ["an unlucky bird"]
     assert (told[1]["prompts"], told[1]["done"], told[1]["failed"], told[1]["left"]) == (4, 3, 1, 0)
+
+
+def test_a_check_renders_a_small_group(files: Path) -> None:
+    found = subprocess.run(command("check", files), stdout=subprocess.PIPE, text=True, check=True, cwd="/")
+    *_, good = map(json.loads, found.stdout.splitlines())
+    assert good["event"] == "good" and good["images"] == 4 and "SAGE version" in good["made_of"]
 
 
 def test_a_plan_renders_nothing(files: Path) -> None:

@@ -22,6 +22,21 @@ LIST = (
 )
 
 
+def command(verb: str, files: Path, *more: str | Path, nodes: Sequence[str] = ()) -> list[str]:
+    """A command of the farm that starts ComfyUI, as it is typed.
+
+    Args:
+        files: a folder with graph.json.
+        nodes: custom nodes beside the pack, in the folders of nodes.yaml.
+    """
+    whitelist = " ".join([linked_as(COMFYUI), *nodes])
+    arguments = f"--cpu --disable-api-nodes --disable-all-custom-nodes --whitelist-custom-nodes {whitelist}"
+    if nodes:
+        arguments += f" --extra-model-paths-config {files / 'nodes.yaml'}"
+    return [str(each) for each in
+            (sys.executable, FARM, verb, files / "graph.json", "--json", "--comfy-args", arguments, *more)]  # fmt: skip
+
+
 @contextmanager
 def farm(files: Path, out: str, *more: str, nodes: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
     """The command `render`, with one group of the list per task.
@@ -29,16 +44,13 @@ def farm(files: Path, out: str, *more: str, nodes: Sequence[str] = ()) -> Iterat
     Args:
         files: a folder with graph.json and list.txt.
         out: the output folder in it.
-        nodes: custom nodes beside the pack, in the folders of nodes.yaml.
+        nodes: see `command`.
     """
-    whitelist = " ".join([linked_as(COMFYUI), *nodes])
-    arguments = f"--cpu --disable-api-nodes --disable-all-custom-nodes --whitelist-custom-nodes {whitelist}"
-    if nodes:
-        arguments += f" --extra-model-paths-config {files / 'nodes.yaml'}"
-    job = [files / "graph.json", "--prompts", files / "list.txt", "--out", files / out]
-    command = [sys.executable, FARM, "render", *job, "--split", "3", "--json", "--comfy-args", arguments, *more]
+    job = ("--prompts", files / "list.txt", "--out", files / out, "--split", "3")
     with (files / f"{out}.log").open("ab") as log:
-        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/")
+        process = subprocess.Popen(
+            command("render", files, *job, *more, nodes=nodes), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/"
+        )
     try:
         yield process
     finally:
@@ -56,8 +68,13 @@ def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
 
 def until(process: subprocess.Popen[str], event: str, count: int = 1) -> dict[str, Any]:
     """The so-manieth event of a name, as soon as it is there."""
-    found = (each for each in events(process) if each["event"] == event)
-    return [next(found) for _ in range(count)][-1]
+    said = []
+    for each in events(process):
+        said.append(each)
+        count -= each["event"] == event
+        if not count:
+            return each
+    raise AssertionError(f"expected {event}, got {said}")
 
 
 def finished(files: Path, out: str, *more: str, **farm_settings: Any) -> tuple[int, list[dict[str, Any]]]:
