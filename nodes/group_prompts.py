@@ -24,7 +24,15 @@ from .encoder_folder import FOLDER, load_embedder, model_name_input
 from .graph import output_type, place_in_graph
 from .grouping_inputs import compare_input, threshold_inputs
 from .list_inputs import takes_lists
-from .prompt_inputs import NO_FILE, all_prompts, prompt_file_input, prompts_fingerprint, prompts_input, wildcards
+from .prompt_inputs import (
+    NO_FILE,
+    all_prompts,
+    chosen_input,
+    prompt_file_input,
+    prompts_fingerprint,
+    prompts_input,
+    wildcards,
+)
 from .sockets import CATEGORY, Groups, searched_as
 
 
@@ -79,11 +87,7 @@ class SemanticGroupPrompts(io.ComfyNode):
                     "is most similar to, in place of the group_condition.",
                 ),
                 compare_input(),
-                io.String.Input(
-                    "chosen", default="", optional=True,
-                    tooltip="The prompts that are used, as a JSON list of texts. Empty: all. The favourites on the "
-                    "panel of a sampler set it.",
-                ),
+                chosen_input(),
             ],
             outputs=[
                 Groups.Output(display_name="groups", tooltip="For the SAGE samplers and the SAGE Guider."),

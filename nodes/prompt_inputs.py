@@ -51,6 +51,15 @@ def prompt_file_input(other_columns: str = "") -> io.Combo.Input:
     )  # fmt: skip
 
 
+def chosen_input() -> io.String.Input:
+    """The choice of some prompts, for `only_chosen`."""
+    return io.String.Input(
+        "chosen", default="", optional=True,
+        tooltip="The prompts that are used, as a JSON list of texts. Empty: all. The favourites on the "
+        "panel of a sampler set it.",
+    )  # fmt: skip
+
+
 def prompts_fingerprint(prompts: Sequence[Any], prompt_file: str | None) -> Any:
     """What changes when the prompts do: by another text in a file or a wildcard, too, though its name is the same.
 

@@ -8,10 +8,18 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..sage_core.prompts.names import prompt_names
+from ..sage_core.prompts.chosen import only_chosen
+from ..sage_core.prompts.names import named
 from ..sage_core.prompts.notes import list_notes
 from .list_inputs import takes_lists
-from .prompt_inputs import NO_FILE, all_prompts, prompt_file_input, prompts_fingerprint, prompts_input
+from .prompt_inputs import (
+    NO_FILE,
+    all_prompts,
+    chosen_input,
+    prompt_file_input,
+    prompts_fingerprint,
+    prompts_input,
+)
 from .sockets import CATEGORY, searched_as
 
 log = logging.getLogger(__name__)
@@ -36,6 +44,7 @@ class PromptList(io.ComfyNode):
                     tooltip="The negative prompt of every prompt that has none of its own in the file.",
                 ),
                 prompt_file_input("The columns 'negative', 'name' and 'seed offset' are used too. "),
+                chosen_input(),
             ],
             outputs=[
                 io.String.Output(
@@ -66,13 +75,15 @@ class PromptList(io.ComfyNode):
 
     @classmethod
     @takes_lists("prompts")
-    def execute(cls, prompts: list[str], negative: str = "", prompt_file: str = NO_FILE) -> io.NodeOutput:
-        listed = all_prompts(prompts, prompt_file)
+    def execute(
+        cls, prompts: list[str], negative: str = "", prompt_file: str = NO_FILE, chosen: str = ""
+    ) -> io.NodeOutput:
+        listed = only_chosen(named(all_prompts(prompts, prompt_file)), chosen)
         for note in (*listed.notes, *list_notes(listed.texts)):
             log.warning("SAGE: %s", note)
         negatives = [prompt.negative or negative for prompt in listed.prompts]
         offsets = [prompt.seed_offset for prompt in listed.prompts]
-        return io.NodeOutput(list(listed.texts), negatives, list(prompt_names(listed.prompts)), offsets)
+        return io.NodeOutput(list(listed.texts), negatives, [prompt.name for prompt in listed.prompts], offsets)
 
 
 NODES = [PromptList]

@@ -55,7 +55,7 @@ class ShareExplorer(io.ComfyNode):
                 io.Int.Input(
                     "most_prompts", default=8, min=2, max=64,
                     tooltip="How many prompts are rendered, those of the largest groups first. All settings together "
-                    "cost about nine times as much as these prompts alone.",
+                    "cost about eight times as much as these prompts alone.",
                 ),
                 io.Combo.Input(
                     "scorer", options=[_NO_SCORER, *SCORERS], default=_NO_SCORER, optional=True,

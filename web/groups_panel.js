@@ -5,6 +5,7 @@ import { app } from "../../scripts/app.js";
 import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
 import { onGraphChange, onNodeError } from "./panels/run_events.js";
 import { GroupsPanel } from "./panels/groups_panel.js";
+import { hideInput } from "./panels/hidden_input.js";
 import { fetchRemembered, postJson } from "./panels/server_requests.js";
 
 /**
@@ -32,11 +33,7 @@ const fetchGrouping = (body) => postJson(api, "/sage/regroup", body);
 function addPanel(node) {
   const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change));
   for (const name of HIDDEN) {
-    const widget = panel.widget(name);
-    widget.hidden = true;
-    Object.assign(widget.options, { hidden: true }); // for Nodes 2.0; ComfyUI 0.3.75 does not have it
-    const socket = node.findInputSlot(name);
-    if (socket >= 0) node.removeInput(socket);
+    hideInput(node, panel.widget(name));
   }
 
   addPanelElement(node, "groups_panel", panel.element, 250);

@@ -11,8 +11,9 @@ import torch
 from ..conditioning.combine import Conditioning
 from ..grouping.partition import of_largest
 from ..grouping.prompt_groups import PromptGroups
-from ..sampling.ksampler import sample_recorded
 from ..sampling.latent_rows import Latent
+from ..sharing.correction_plan import CORRECTIONS
+from .renderer import Renderer
 from .settings import Setting
 
 # The mean score, 0 to 100, of how well images (N * V, height, width, channels) fit their prompts.
@@ -25,7 +26,8 @@ class Result:
 
     Attributes:
         images: (N * V, height, width, channels), values 0 to 1, prompt-major.
-        paid: evaluations at the model in steps of one image: the run of every prompt alone has all of its steps.
+        paid: evaluations of a user with this setting in steps of one image: the run of every prompt alone has all of
+            its steps.
         difference, worst: root mean square difference of the pixels (0 to 1) from the image of the same prompt and
             noise alone, in all steps: the mean over the images, and the largest.
         score: mean image-text score, 0 to 100; None where nobody scores.
@@ -59,7 +61,7 @@ def explore(
     """Render the prompts alone, then at every share without and with correction, then alone in as few steps as those.
 
     Args:
-        shares: above 0.
+        shares: above 0, the smallest first.
         steps: of all runs but the last ones.
         decode: latents to images.
         on_setting: gets how many settings are rendered, and how many there are in all, as far as is known.
@@ -70,33 +72,30 @@ def explore(
 
     Source: ours.
     """
-    results: list[Result] = []
+    renderer = Renderer(model, groups, negative, latent, **sampler)
+    results: dict[Setting, Result] = {}
     whole = 0
 
     def render(setting: Setting) -> None:
         nonlocal whole
-        out, record = sample_recorded(
-            model, groups, negative, latent, steps=setting.steps, share=setting.share, correction=setting.correction,
-            **sampler,
-        )  # fmt: skip
+        out, record = renderer.render(setting)
         whole = whole or record.evaluations
         images = decode(out["samples"])
-        alone = results[0].images if results else images
+        alone = results[Setting(steps)].images if results else images
         differences = ((images - alone) ** 2).flatten(1).mean(1).sqrt()
         score = None if text_score is None else text_score(images)
-        results.append(Result(
+        results[setting] = Result(
             setting, images, steps * record.evaluations / whole, float(differences.mean()), float(differences.max()),
             score,
-        ))  # fmt: skip
+        )  # fmt: skip
 
-    shared = [Setting(steps, share, correction) for share in shares for correction in ("off", "on")]
-    settings = [Setting(steps), *shared]
-    for number, setting in enumerate(settings, start=1):
+    shared = [Setting(steps, share, correction) for share in shares for correction in CORRECTIONS]
+    for number, setting in enumerate([Setting(steps), *reversed(shared)], start=1):
         render(setting)
-        on_setting(number, len(settings) + len(shares))
-    costs = {max(1, round(each.paid)) for each in results if each.setting.correction == "on"}
-    fewer = sorted(few for few in costs if few < steps)
-    for number, few in enumerate(reversed(fewer), start=len(settings) + 1):
-        render(Setting(few))
-        on_setting(number, len(settings) + len(fewer))
-    return results
+        on_setting(number, 1 + len(shared) + len(shares))
+    costs = {max(1, round(each.paid)) for each in results.values() if each.setting.correction == "on"}
+    fewer = [Setting(few) for few in sorted(costs, reverse=True) if few < steps]
+    for number, setting in enumerate(fewer, start=2 + len(shared)):
+        render(setting)
+        on_setting(number, 1 + len(shared) + len(fewer))
+    return [results[setting] for setting in [Setting(steps), *shared, *fewer]]

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..conditioning.combine import GROUP_CONDITIONS, Conditioning, group_conditioning
 from ..conditioning.shelf import select
+from ..prompts.differences import labels
 from .linkage import similarity_range
 from .partition import Cluster, Partition, cluster_of
 from .repeats import copies_of
@@ -71,6 +72,16 @@ class PromptGroups:
     set_aside: tuple[str, ...] = ()
     negatives: tuple[Conditioning, ...] = field(default=(), repr=False)
     seed_offsets: tuple[int, ...] = ()
+    _labels: dict[int, Sequence[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def labels(self, length: int) -> Sequence[str]:
+        """Every prompt in at most `length` characters, see `differences.labels`.
+
+        A long list takes seconds, so it is searched once for all nodes that show or save it.
+        """
+        if length not in self._labels:
+            self._labels[length] = labels(self.prompts, length)
+        return self._labels[length]
 
     def group_of(self) -> list[int]:
         """For every prompt the index of its group."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..phrases import counted, saved_fraction, shorten, with_notes
-from ..prompts.differences import labels
 from ..prompts.notes import list_notes
 from .ambiguity import borderline_prompts, modifier_conflicts, split_modifiers
 from .prompt_groups import PromptGroups
@@ -39,7 +38,7 @@ def grouping_report(groups: PromptGroups, *, share: float | None = SHARE) -> str
         lines.append(f"predicted, without correction: {saved:.1%} of the evaluations saved at share {share:g}")
     if groups.set_aside:
         lines.append(f"compared by what differs, without what most prompts repeat: {', '.join(groups.set_aside)}")
-    names = labels(groups.prompts, _LONGEST)
+    names = groups.labels(_LONGEST)
     shared = {texts: prompt for texts, prompt, _ in groups.shared_prompts}
     remarks = _remarks(groups) if len(groups.prompts) <= _MOST_CHECKED else {}
     if remarks:

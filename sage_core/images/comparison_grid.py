@@ -9,7 +9,6 @@ import torch
 from PIL import Image, ImageDraw
 
 from ..grouping.prompt_groups import PromptGroups
-from ..prompts.differences import labels
 from ..validation import images_per_prompt
 from .convert import picture_to_tensor, tensor_to_picture
 from .palette import Colour, group_colour
@@ -132,7 +131,7 @@ class _Sheet:
         self.tallest = max(height for _, height in self.tiles)
         inside = self.cells_a_line * (self.cell_width + _CELL_GAP) - _CELL_GAP + 2 * _GAP
         self.column_width = inside + 2 * _FRAME
-        self.labels = labels(groups.prompts, _MOST_LETTERS)
+        self.labels = groups.labels(_MOST_LETTERS)
         self.columns = self._columns()
         self.size = (
             2 * _MARGIN + len(self.columns) * (self.column_width + _MARGIN) - _MARGIN,

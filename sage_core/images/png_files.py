@@ -15,7 +15,6 @@ from PIL.PngImagePlugin import PngInfo
 from ..atomic_file import write_new
 from ..file_names import MOST_BYTES
 from ..grouping.prompt_groups import PromptGroups
-from ..prompts.differences import labels
 from ..prompts.names import MOST_LETTERS, file_text
 from .convert import tensor_to_picture
 from .finished_files import MARK, mark_of
@@ -98,7 +97,7 @@ class ImageFiles:
         self.groups, self.settings, self.folder, self.stem, self.first = groups, settings, folder, stem, first
         self.texts = None if texts is None else {key: json.dumps(value) for key, value in texts.items()}
         self.marks, self.kept, self.group_of = marks, kept or {}, groups.group_of()
-        self.labels = labels(groups.prompts, MOST_LETTERS)
+        self.labels = groups.labels(MOST_LETTERS)
 
     def save(self, prompt: int, images: torch.Tensor) -> list[str]:
         """Write a prompt's images, but for those that are there, and those with NaN or infinity (they would be black).

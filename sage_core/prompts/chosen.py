@@ -12,7 +12,7 @@ from ..phrases import counted
 from .prompt_list import PromptList
 
 _EXPECTED = "chosen: expected a JSON list of prompts"
-_ALL = 'For all prompts, press "All prompts" on the panel'
+_ALL = 'For all prompts, press "All prompts"'
 
 
 def only_chosen(listed: PromptList, chosen: str) -> PromptList:

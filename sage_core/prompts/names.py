@@ -5,9 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .differences import labels
-from .prompt_list import Prompt
+from .prompt_list import Prompt, PromptList
 
 # Of a name that is made from a prompt.
 MOST_LETTERS = 60
@@ -62,3 +63,9 @@ def prompt_names(prompts: Sequence[Prompt]) -> tuple[str, ...]:
 
     texts = labels([prompt.text for prompt in prompts], MOST_LETTERS)
     return tuple(prompt.name or free(file_text(text)) for prompt, text in zip(prompts, texts, strict=True))
+
+
+def named(listed: PromptList) -> PromptList:
+    """A list whose prompts all have a name, see `prompt_names`."""
+    named_prompts = zip(listed.prompts, prompt_names(listed.prompts), strict=True)
+    return replace(listed, prompts=tuple(replace(prompt, name=name) for prompt, name in named_prompts))

@@ -166,8 +166,13 @@ class BranchGuider(SageGuider):
     finished: frozenset[int] = frozenset()
     keeps_rows: bool = True
 
-    def __init__(self, model_patcher: comfy.model_patcher.ModelPatcher, prefix: Prefix) -> None:
+    def __init__(
+        self, model_patcher: comfy.model_patcher.ModelPatcher, prefix: Prefix, reshared: SharingSettings | None = None
+    ) -> None:
         """Prepare the rest of a prefix.
+
+        Args:
+            reshared: what to share in place of what the prefix planned, see `SharedSampling.reshared`.
 
         Raises:
             ValueError: the model is of another family than the one the prefix was made with.
@@ -176,6 +181,9 @@ class BranchGuider(SageGuider):
         check_model(model_identity(model_patcher), prefix.model)
         super().__init__(model_patcher, prefix.groups, prefix.negative, prefix.cfg, share=0.0)
         self.prefix = prefix
+        self.reshared = reshared
+        if reshared is not None:
+            self.settings = reshared
 
     def sample(
         self, noise: Any = None, latent_image: Any = None, sampler: Any = None, sigmas: Any = None,
@@ -187,6 +195,6 @@ class BranchGuider(SageGuider):
         sampling.finished, sampling.keeps_rows = self.finished, self.keeps_rows
         if len(self.prefix.job.sigmas) == 0:
             return _unchanged(sampling)
-        result = sampling.run_branch(self.prefix)
+        result = sampling.run_branch(self.prefix if self.reshared is None else sampling.reshared(self.prefix))
         self.record = sampling.record
         return result.samples

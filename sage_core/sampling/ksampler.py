@@ -15,6 +15,7 @@ from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAd
 from ..conditioning.combine import Conditioning
 from ..grouping.prompt_groups import PromptGroups, check_groups
 from ..sharing.sampling_record import SamplingRecord
+from ..sharing.settings import SharingSettings
 from ..validation import check_choice
 from . import latents
 from .guiders import BranchGuider, PrefixGuider, SageGuider
@@ -118,9 +119,21 @@ def sample_branch(model: Any, prefix: Prefix, make_listener: MakeListener | None
     """
     guider = BranchGuider(model, prefix)
     guider.make_listener = make_listener
-    noise = Noise_RandomNoise(prefix.job.seed or 0)
-    out = _run(guider, prefix.latent, noise, prefix.job.sampler, prefix.job.sigmas)
-    return _describe_rows(out, prefix.latent, prefix.groups.prompts), _report(guider)
+    return _branch(guider, prefix), _report(guider)
+
+
+def sample_reshared(model: Any, prefix: Prefix, settings: SharingSettings) -> tuple[Latent, SamplingRecord]:
+    """As `sample_recorded` with these settings, but the shared steps are those of a prefix that shares more.
+
+    The record counts these steps as if they had been made.
+
+    Args:
+        settings: may differ in the share only from those of the prefix.
+    """
+    guider = BranchGuider(model, prefix, settings)
+    out = _branch(guider, prefix)
+    assert guider.record is not None
+    return out, guider.record
 
 
 def sample_each(
@@ -162,6 +175,12 @@ def _sample_with(
     )  # fmt: skip
     guider.make_listener, guider.own_seeds = make_listener, own_seeds
     return guider, _run(guider, latent, own_seeds or Noise_RandomNoise(settings.seed), *settings.sampler(model))
+
+
+def _branch(guider: BranchGuider, prefix: Prefix) -> Latent:
+    noise = Noise_RandomNoise(prefix.job.seed or 0)
+    out = _run(guider, prefix.latent, noise, prefix.job.sampler, prefix.job.sigmas)
+    return _describe_rows(out, prefix.latent, prefix.groups.prompts)
 
 
 def _run(guider: SageGuider, latent: Latent, noise: Any, sampler: Any, sigmas: torch.Tensor) -> Latent:

@@ -27,7 +27,7 @@ from .prompt_conditions import PromptConditions
 from .reference_memory import RunKey, run_key
 from .replay_guider import RunResult
 from .reuse import RunKeeper
-from .trace import ClusterTrace
+from .trace import ClusterTrace, down_to, evaluations
 from .validation import check_latent
 
 # Gets the numbers of a prompt in the list (several where it repeats) and its rows, one per variation, when finished.
@@ -131,6 +131,20 @@ class SharedSampling:
             prefix.plan, prefix.record, levels_done=len(prefix.plan.levels) - 1, traces=prefix.traces,
             keeper=self._keeper(prefix),
         )  # fmt: skip
+
+    def reshared(self, prefix: Prefix) -> Prefix:
+        """The prefix that `run_prefix` would give, out of one of the same job whose shared steps are as many or more.
+
+        Args:
+            prefix: of settings that differ from these in the share only, and with one shared level at most.
+        """
+        record = self._predict().record
+        traces: list[ClusterTrace] = []
+        if len(record.plan.levels) > 1:
+            assert record.plan.levels[0].clusters == prefix.plan.levels[0].clusters
+            traces = [down_to(trace, record.plan.levels[0].branch_sigma) for trace in prefix.traces]
+        record = replace(record, evaluations=record.evaluations + sum(map(evaluations, traces)))
+        return replace(prefix, plan=record.plan, traces=traces, record=record)
 
     def hand_out(self, distinct: int, its_rows: Any) -> None:
         """Give the rows of a distinct prompt to all prompts of the list that are equal to it."""

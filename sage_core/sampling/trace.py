@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+
+from ..sharing.plan import is_past
 
 # Values of x kept per row: enough to see any difference of a whole latent, in very little memory.
 _FINGERPRINT = 512
@@ -34,6 +37,16 @@ class Call:
 
 
 ClusterTrace = list[Call]
+
+
+def down_to(trace: ClusterTrace, branch_sigma: float | None) -> ClusterTrace:
+    """The calls of a run that ends at a branch sigma, of one that goes on; all of them for None."""
+    return list(itertools.takewhile(lambda call: not is_past(call.sigma, branch_sigma), trace))
+
+
+def evaluations(trace: ClusterTrace) -> int:
+    """Evaluations of the model that the calls of a run took."""
+    return sum(len(output) for call in trace for output in call.outputs if output is not None)
 
 
 def fingerprint(x: torch.Tensor) -> torch.Tensor:

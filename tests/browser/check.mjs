@@ -14,7 +14,7 @@ import { GroupsPanelUser, changeGroups, findPins, groupingOnly, readError, reloa
 import { useChinese } from "./language.mjs";
 import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
-import { PicturesUser, lookAtPictures, useFavourites } from "./pictures.mjs";
+import { PicturesUser, lookAtPictures, useFavourites, useListFavourites } from "./pictures.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { usePromptFiles } from "./prompt_files.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
@@ -152,6 +152,13 @@ async function checkFavourites(renderer, problems) {
   await inTab("favourites", renderer, "end", (page, shot) => useFavourites(new PicturesUser(page), shot, problems), problems);
 }
 
+/** Favourites among the pictures of Share Sampling, whose prompts are from Prompt List. */
+async function checkListFavourites(renderer, problems) {
+  await server.post("/free", { free_memory: true });
+  const use = (page, shot) => useListFavourites(new PicturesUser(page), renderer, shot, problems);
+  await inTab("list_favourites", renderer, "end", use, problems);
+}
+
 /** The panel of a training, and its button that ends the training. */
 async function checkTraining(renderer, problems) {
   const workflow = endlessTraining(example("8 Train a SAGE LoRA"), `ended_${renderer}_${Date.now()}`);
@@ -243,6 +250,7 @@ for (const renderer of renderers) {
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`pictures, ${renderer}`, (problems) => checkPictures(renderer, problems));
   await check(`favourites, ${renderer}`, (problems) => checkFavourites(renderer, problems));
+  await check(`list and favourites, ${renderer}`, (problems) => checkListFavourites(renderer, problems));
   await check(`training panel, ${renderer}`, (problems) => checkTraining(renderer, problems));
   await check(`settings, ${renderer}`, (problems) => checkSettings(renderer, problems));
   await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));

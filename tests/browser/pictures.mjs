@@ -231,3 +231,72 @@ export async function useFavourites(user, shot, problems) {
   compare(problems, "all pictures again", alike(await pixels(user), whole), true);
   await check("hearts again", hearts(user), [false, true, false, true]);
 }
+
+/** Three prompts of a Prompt List, with Share Sampling before ComfyUI's own sampler. */
+const LISTED = {
+  1: node("SageDemoModel", {}),
+  2: node("SagePromptList", { prompts: "a red car in the snow\na blue car in the snow\na small boat on the sea" }, "list"),
+  3: node("CLIPTextEncode", { clip: ["1", 1], text: ["2", 0] }),
+  4: node("EmptyLatentImage", { width: 64, height: 64, batch_size: 1 }),
+  5: node("SageShare", { model: ["1", 0], positive: ["3", 0], latent_image: ["4", 0], prompts: ["2", 0], share: 0.4 }, SAMPLER),
+  6: node("KSampler", {
+    model: ["5", 0], positive: ["5", 1], negative: ["5", 2], latent_image: ["5", 3], seed: 5, steps: 4, cfg: 4,
+    sampler_name: "euler", scheduler: "simple", denoise: 1,
+  }),
+  7: node("SageSplitByPrompt", { groups: ["5", 4], latent: ["6", 0] }),
+  8: node("VAEDecode", { samples: ["7", 0], vae: ["1", 2] }),
+  9: node("SaveImage", { images: ["8", 0], filename_prefix: ["2", 2] }),
+};
+
+/** The button on a Prompt List that has a choice. */
+const ALL = "Only favourites: use all prompts";
+
+/** What Prompt List shows below its texts, and what it has chosen. @param {PicturesUser} user */
+const listState = (user) =>
+  user.tab.evaluate(() => {
+    const { widgets, inputs } = window.app.graph.nodes.find(({ title }) => title === "list");
+    const shown = widgets.filter(({ type, hidden }) => type === "button" && !hidden).map(({ label }) => label);
+    const sockets = inputs.filter(({ name }) => name === "chosen").length;
+    return { shown, sockets, chosen: widgets.find(({ name }) => name === "chosen").value };
+  });
+
+/** Runs only the favourites of a Prompt List, and all of it again. @param {PicturesUser} user */
+export async function useListFavourites(user, renderer, shot, problems) {
+  const check = async (what, found, expected) => compare(problems, what, await found, expected);
+  const names = async () => (await user.page.run(() => {})).images.map(({ filename }) => filename.replace(/_\d+_\.png$/, ""));
+  await user.load(LISTED);
+  await check("files", names(), ["a-red-car-in-the-snow", "a-blue-car-in-the-snow", "a-small-boat-on-the-sea"]);
+  await check("the list before", listState(user), { shown: [], sockets: 0, chosen: "" });
+  await user.page.look(SAMPLER);
+  await user.picture(1).hover();
+  await user.panel.locator(".sage-heart").nth(1).click();
+  await user.panel.getByRole("button", { name: "Only favourites (1)", exact: true }).click();
+  const only = { shown: [ALL], sockets: 0, chosen: '["a blue car in the snow"]' };
+  await user.page.settle();
+  await check("the list with a choice", listState(user), only);
+  await check("files of the favourite", names(), ["a-blue-car-in-the-snow"]);
+  await check("pictures of the favourite", user.panel.locator(".sage-enlarge").count(), 1);
+  await user.page.load(await user.page.saved());
+  await check("the list of the saved workflow", listState(user), only);
+  await user.page.look("list");
+  await shot("chosen");
+  await user.page.settle();
+  if (renderer === "vue") await user.tab.locator(".lg-node-widget").getByRole("button", { name: ALL }).click();
+  else await pressOnCanvas(user, "list", "all_prompts");
+  await check("the list after its button", listState(user), { shown: [], sockets: 0, chosen: "" });
+  await check("all files again", names().then((found) => found.length), 3);
+}
+
+/** Clicks a button of a node on the classic canvas. @param {PicturesUser} user */
+async function pressOnCanvas(user, title, name) {
+  const [x, y] = await user.tab.evaluate(([wanted, widget]) => {
+    const { canvas, graph } = window.app;
+    const found = graph.nodes.find((each) => each.title === wanted);
+    const button = found.widgets.find((each) => each.name === widget);
+    const [left, top] = canvas.convertOffsetToCanvas([found.pos[0] + found.size[0] / 2, found.pos[1] + button.last_y + 10]);
+    const box = canvas.canvas.getBoundingClientRect();
+    return [box.x + left, box.y + top];
+  }, [title, name]);
+  await user.tab.mouse.click(x, y);
+  await user.page.settle();
+}

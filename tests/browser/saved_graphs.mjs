@@ -6,6 +6,11 @@ import { compare } from "./compare.mjs";
 const SAMPLERS = ["SageSharedKSamplerPrefix", "SageKSampler", "SageGuider"];
 /** share_mode, correction, reuse and latent_rows. */
 const NEWER_INPUTS = 4;
+/** A Prompt List from before it had a choice. */
+const LIST = {
+  id: 1, type: "SagePromptList", pos: [400, 100], size: [400, 360], flags: {}, order: 0, mode: 0, inputs: [], outputs: [],
+  properties: {}, widgets_values: ["a car\na boat", "a house", "none"],
+};
 const EMPTY = { version: 0.4, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [] };
 
 /** The samplers of a workflow file, those in its subgraphs too. */
@@ -103,4 +108,8 @@ export async function useSavedGraphs(user, workflows, shot, problems) {
     compare(problems, `correction on an old ${type}`, await user.shown(), "off");
     await shot(type);
   }
+  await user.page.load({ ...EMPTY, last_node_id: 1, nodes: [LIST] });
+  const texts = () => user.tab.evaluate(() => window.app.graph.nodes[0].widgets.map(({ value }) => value));
+  compare(problems, "the values of an old Prompt List", await texts(), [...LIST.widgets_values, ""]);
+  await shot("list");
 }

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from comfyui_sage.sage_core.explorer.explore import Result, explore, some_groups
 from comfyui_sage.sage_core.explorer.report import exploration_grid, exploration_report, good_share
 from comfyui_sage.sage_core.explorer.settings import Setting, parse_shares
+from evaluations import count_evaluations
 from models import MODELS, conditioning
 from reference import SETTINGS, comfy_ksampler, different, grouped, small
 
 FIVE = grouped(different("sd15", 5), [(0, 2), (1,), (3, 4)])
+STEPS = 8
 
 
 def decode(samples: torch.Tensor) -> torch.Tensor:
     return samples[:, :3].movedim(1, -1).sigmoid()
 
 
-def explored(**changes: object) -> list[Result]:
-    settings = {**SETTINGS, "steps": 8, "decode": decode, **changes}
-    groups = some_groups(FIVE, 4)
-    return explore(MODELS["sd15"](), groups, conditioning("sd15", seed=1), small("sd15"), (0.25, 0.75), **settings)
+class Explored(NamedTuple):
+    """What an exploration gave, the progress it told of, and the evaluations at the model."""
+
+    results: list[Result]
+    seen: list[tuple[int, int]]
+    evaluations: int
+
+
+@pytest.fixture(scope="module")
+def explored() -> Explored:
+    model, seen = MODELS["sd15"](), []
+    with count_evaluations(model) as evaluations:
+        results = explore(
+            model, some_groups(FIVE, 4), conditioning("sd15", seed=1), small("sd15"), (0.25, 0.75), decode=decode,
+            on_setting=lambda done, total: seen.append((done, total)), **{**SETTINGS, "steps": STEPS},
+        )  # fmt: skip
+    return Explored(results, seen, evaluations.rows)
 
 
 class TestShares:
@@ -46,8 +63,8 @@ class TestSomeGroups:
 
 
 class TestExplore:
-    def test_alone_first_then_each_share_then_as_few_steps_as_the_corrected_ones_cost(self) -> None:
-        results = explored()
+    def test_alone_first_then_each_share_then_as_few_steps_as_the_corrected_ones_cost(self, explored: Explored) -> None:
+        results = explored.results
         assert [each.setting.title for each in results[:5]] == [
             "alone, 8 steps", "25% shared", "25% corrected", "75% shared", "75% corrected",
         ]  # fmt: skip
@@ -58,20 +75,27 @@ class TestExplore:
         assert all(not each.share and each.steps < 8 for each in fewer)
         assert {each.steps for each in fewer} == {round(cost) for cost in (paid[2], paid[4]) if cost < 7.5}
 
-    def test_the_first_images_are_the_ksamplers_and_all_are_compared_with_them(self) -> None:
-        results = explored()
+    def test_the_first_images_are_the_ksamplers_and_all_are_compared_with_them(self, explored: Explored) -> None:
+        results = explored.results
         prompt = different("sd15", 5)[2]
-        expected = decode(comfy_ksampler("sd15", prompt, small("sd15"), steps=8))
+        expected = decode(comfy_ksampler("sd15", prompt, small("sd15"), steps=STEPS))
         assert torch.allclose(results[0].images[1:2], expected, atol=1e-5)
         assert results[0].difference == 0
         for each in results[1:]:
             errors = ((each.images - results[0].images) ** 2).flatten(1).mean(1).sqrt()
             assert (each.difference, each.worst) == pytest.approx((float(errors.mean()), float(errors.max())))
 
-    def test_progress_ends_at_the_end(self) -> None:
-        seen: list[tuple[int, int]] = []
-        results = explored(on_setting=lambda done, total: seen.append((done, total)))
-        assert seen[-1] == (len(results), len(results))
+    def test_the_shared_steps_are_paid_once_for_all_shares(self, explored: Explored) -> None:
+        """The report tells of each setting as if it were the only one."""
+        a_step = 4 * 2  # of every prompt
+        paid = sum(each.paid for each in explored.results) * a_step
+        groups_step = 2 * 2
+        saved = (2 + STEPS) * groups_step  # a quarter of the steps without correction; a run with it
+        assert explored.evaluations == pytest.approx(paid - saved)
+
+    def test_progress_ends_at_the_end(self, explored: Explored) -> None:
+        assert explored.seen == [(number, explored.seen[number - 1][1]) for number in range(1, len(explored.seen) + 1)]
+        assert explored.seen[-1] == (len(explored.results), len(explored.results))
 
 
 def result(setting: Setting, paid: float, difference: float) -> Result:

@@ -35,6 +35,26 @@ def groups(
     )
 
 
+class TestLabels:
+    START = "masterpiece, best quality, highly detailed, cinematic lighting, "
+
+    def long(self, *subjects: str) -> PromptGroups:
+        return dataclasses.replace(groups(), prompts=tuple(self.START + subject for subject in subjects))
+
+    def test_prompts_are_named_by_what_differs(self) -> None:
+        found = self.long("a fox", "a tram", "a tram at night", "a boat")
+        assert found.labels(20) == ["a fox", "a tram", "a tram at night", "a boat"]
+        assert found.labels(200) == list(found.prompts)
+
+    def test_a_list_is_searched_once_for_all_who_show_it(self) -> None:
+        found = self.long("a fox", "a tram", "a tram at night", "a boat")
+        assert found.labels(20) is found.labels(20)
+
+    def test_other_prompts_have_other_labels(self) -> None:
+        found = self.long("a fox", "a tram", "a tram at night", "a boat")
+        assert found.labels(20) and found.only([1, 3]).labels(20) == ["a tram", "a boat"]
+
+
 class TestCondition:
     @pytest.mark.parametrize("mode", CONDITION_MODES)
     def test_one_prompt_is_its_own(self, mode: str) -> None:

@@ -77,8 +77,21 @@ class TestChosen:
             assert abs(picture - before_it).max() <= 1
         assert "only 2 of 3 prompts: your favourites." in some["9"]["text"][0]
 
-    def test_it_is_the_last_input_and_nothing_by_default(self) -> None:
-        last = SemanticGroupPrompts.define_schema().inputs[-1]
+    def test_a_list_gives_all_that_the_chosen_prompts_have(self) -> None:
+        """Also the names that they have in the whole list."""
+        text, chosen = "a red car\na red car\na blue car", json.dumps(["a red car", "gone"])
+        prompts, negatives, names, offsets = execute_listed(PromptList, text, negative="blurry", chosen=chosen).args
+        assert prompts == ["a red car"] * 2
+        assert (negatives, offsets) == (["blurry"] * 2, [0] * 2)
+        assert names == execute_listed(PromptList, text).args[2][:2]
+
+    def test_the_log_says_that_a_list_is_not_whole(self, caplog: pytest.LogCaptureFixture) -> None:
+        execute_listed(PromptList, THREE, chosen=json.dumps(TEXTS[:1]))
+        assert "SAGE: only 1 of 3 prompts: your favourites." in caplog.text
+
+    @pytest.mark.parametrize("node", [SemanticGroupPrompts, PromptList])
+    def test_it_is_the_last_input_and_nothing_by_default(self, node: Any) -> None:
+        last = node.define_schema().inputs[-1]
         assert (last.id, last.default, last.optional) == ("chosen", "", True)
 
 

@@ -19,7 +19,7 @@ def test_in_the_order_of_the_list_with_all_that_they_have() -> None:
     assert some.prompts == (LIST.prompts[0], LIST.prompts[2], LIST.prompts[3])
     assert some.notes == (
         "read",
-        'only 3 of 4 prompts: your favourites. For all prompts, press "All prompts" on the panel',
+        'only 3 of 4 prompts: your favourites. For all prompts, press "All prompts"',
     )
 
 

@@ -53,3 +53,24 @@ test("prompts that come from elsewhere have favourites, but no choice", () => {
     assert.deepEqual([graph.groups.box("chosen").value, graph.groups.properties], ["", {}]);
   }
 });
+
+test("Share Sampling chooses on the Prompt List that has its texts", () => {
+  const classes = { list: "SagePromptList", encode: "Encode", share: "SageShare", second: "SageShare", other: "SageShare" };
+  const graph = new Graph().addAll(classes).linkAll(
+    "list.prompt > encode.text", "encode.conditioning > share.positive", "list.prompt > share.prompts",
+    "share.groups > second.groups", "encode.conditioning > other.positive",
+  );
+  for (const node of [graph.share, graph.second]) {
+    const favourites = marksOf(node);
+    favourites.toggle(picture("a car"));
+    favourites.setOnly(true);
+    assert.equal(graph.list.box("chosen").value, node === graph.share ? '["a car"]' : "");
+  }
+  assert.equal(marksOf(graph.other).list, undefined, "without the texts its pictures have only numbers");
+});
+
+test("of two nodes with prompts, the nearest one has the choice", () => {
+  const graph = new Graph().addAll({ list: "SagePromptList", ...CHAIN });
+  graph.linkAll("list.prompt > groups.prompts", "groups.groups > prefix.groups");
+  assert.equal(marksOf(graph.prefix).list, graph.groups);
+});

@@ -23,7 +23,7 @@ const CLASSES = {
   SageSharedKSamplerPrefix: ["model MODEL, groups SAGE_GROUPS", "prefix SAGE_PREFIX"],
   SageAddPrompts: ["prefix SAGE_PREFIX, clip CLIP, prompts BOX", "prefix SAGE_PREFIX"],
   SageBranchSave: ["model MODEL, prefix SAGE_PREFIX", "report STRING"],
-  SagePromptList: ["prompts BOX, negative BOX", "prompt STRING, negative STRING, name STRING"],
+  SagePromptList: ["prompts BOX, negative BOX, chosen BOX", "prompt STRING, negative STRING, name STRING"],
   SageShare: [
     `model MODEL, ${CONDITIONINGS}, latent_image LATENT, prompts STRING, groups SAGE_GROUPS`,
     `model MODEL, ${CONDITIONINGS}, latent LATENT, groups SAGE_GROUPS, report STRING`,

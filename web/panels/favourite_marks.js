@@ -3,7 +3,10 @@ import { formatMarks, isMarked, markedPrompts, parseMarks, toggleMark } from "./
 
 /** @typedef {import("./comfy_nodes.js").GraphNode} GraphNode @typedef {import("./pictures.js").Picture} Picture */
 
-const GROUPING = "SageSemanticGroupPrompts";
+/** Nodes that can use some of their prompts only. */
+const LISTS = ["SageSemanticGroupPrompts", "SagePromptList"];
+/** What carries prompts from node to node; a reroute takes everything. */
+const CARRIERS = ["STRING", "SAGE_GROUPS", "SAGE_PREFIX", "*"];
 const PROPERTY = "sage_favourites";
 const CHOSEN = "chosen";
 
@@ -14,6 +17,9 @@ export const marksOf = (node) => parseMarks(node.properties[PROPERTY]);
 export function setMarks(node, marks) {
   node.properties[PROPERTY] = formatMarks(marks);
 }
+
+/** What has the choice of a node with prompts. @param {GraphNode} node */
+export const choiceOf = (node) => node.widgets?.find(({ name }) => name === CHOSEN);
 
 /**
  * The favourites among the pictures of a sampler. The node that has its prompts keeps them, so that all samplers with
@@ -30,14 +36,14 @@ export class FavouriteMarks {
   }
 
   /** The node with the prompts; none if they come from elsewhere: a file, or nodes around a subgraph. */
-  get grouping() {
-    const before = this.node.graph ? upstream(this.node) : [];
+  get list() {
+    const before = this.node.graph ? upstream(this.node, ({ type }) => CARRIERS.includes(String(type))) : [];
     if (before.some(({ type }) => type === "SageAddPrompts")) return undefined;
-    return before.find(({ type }) => type === GROUPING);
+    return before.find(({ type }) => LISTS.includes(type));
   }
 
   get home() {
-    return this.grouping ?? this.node;
+    return this.list ?? this.node;
   }
 
   get marks() {
@@ -70,7 +76,7 @@ export class FavouriteMarks {
 
   /** What has the choice; none if the prompts come from elsewhere. */
   get widget() {
-    return this.grouping?.widgets?.find(({ name }) => name === CHOSEN);
+    return this.list && choiceOf(this.list);
   }
 
   /** @param {string[]} texts none for all prompts */
