@@ -21,6 +21,7 @@ import comfyui
 comfyui.load()
 
 import comfy.latent_formats
+import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.demo.model import load_demo_model
@@ -79,7 +80,7 @@ def examples(folder: Path) -> Examples:
 
     latents = kept(encoded, DATASET.pictures(folder), folder / "latents.npy", torch.device("cpu"))
     texts, said = spoken_texts(DATASET)
-    return Examples(torch.from_numpy(latents[:]), encoded_texts(clip, texts), torch.from_numpy(said))
+    return Examples(torch.from_numpy(np.array(latents)), encoded_texts(clip, texts), torch.from_numpy(said))
 
 
 if __name__ == "__main__":
