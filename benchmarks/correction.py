@@ -1,12 +1,12 @@
 """Corrected sharing against its rivals: fewer steps for every prompt alone, and sharing without correction.
 
     python benchmarks/correction.py --out DIR [--samplers euler dpmpp_2m uni_pc dpmpp_2m_sde] [--seeds 3] [--cfg 4]
-                                              [--steps 20]
+                                              [--steps 20] [--model demo] [--related]
 
 Groups of 4 and 8 prompts whose subject, or subject, colour and setting differ, and groups of 16 and 32 unrelated
-prompts, rendered with the demo model and looked at by its judge. Beside what is right there is how like each picture is
-to the one that its prompt gets alone, from the same noise, in all steps: mean squared error of the pixels, and
-cosine distance of the judge's features. Errors are standard errors over groups.
+prompts, rendered with one of `rendered_models` and looked at by the judge. Beside what is right there is how like each
+picture is to the one that its prompt gets alone, from the same noise, in all steps: mean squared error of the pixels,
+and cosine distance of the judge's features. Errors are standard errors over groups.
 Resumable: what is in DIR/correction.json is not rendered again. Writes a table (correction.md) and a plot
 (correction.png).
 """
@@ -26,6 +26,7 @@ import numpy as np
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from demo_model.scenes import BACKGROUNDS, COLOURS, SCENERIES, SUBJECTS, Scene, Thing, allowed
 from fidelity import Group, Rendering, Setting, cost_axis, related_scenes, summary
+from rendered_models import MODELS
 from results_file import Kept
 
 SAMPLERS = ("euler", "dpmpp_2m", "uni_pc", "dpmpp_2m_sde")
@@ -185,15 +186,19 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=24, help="of every kind, group size and seed")
     parser.add_argument("--cfg", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--model", choices=MODELS, default="demo", help="give each a folder of its own")
+    parser.add_argument("--related", action="store_true", help="only the groups of related prompts")
     options = parser.parse_args()
-    results, rendering = Kept(options.out / "correction.json"), Rendering(load_demo_judge(), options.cfg)
+    results = Kept(options.out / "correction.json")
+    rendering = Rendering(load_demo_judge(), options.cfg, options.model)
+    blocks = list(BLOCKS)[:1] if options.related else list(BLOCKS)
     for sampler in options.samplers:
-        for block in BLOCKS:
+        for block in blocks:
             run(block, sampler, options.steps, rendering, results, options.seeds, options.prompts)
-    drawn = f"{options.seeds} seeds, {options.prompts} prompts of a kind, size and seed"
+    drawn = f"{options.model} model, {options.seeds} seeds, {options.prompts} prompts of a kind, size and seed"
     drawn += f", CFG {options.cfg:g}, {options.steps} steps"
     text = [f"{drawn}; paid: steps an image", ""]
-    for block in BLOCKS:
+    for block in blocks:
         for sampler in options.samplers:
             rows = [row for row in results.values() if (row["block"], row["sampler"]) == (block, sampler)]
             text += [f"## {sampler}, {block}", "", table(rows), ""]

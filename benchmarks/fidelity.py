@@ -1,10 +1,10 @@
 """What sharing does to the pictures, against its honest rival: fewer steps for every prompt alone.
 
-    python benchmarks/fidelity.py --out DIR [--scale 1] [--samplers euler dpmpp_2m uni_pc]
+    python benchmarks/fidelity.py --out DIR [--scale 1] [--samplers euler dpmpp_2m uni_pc] [--model demo]
 
-The same prompts from the same noise, rendered with the demo model and looked at by its judge: (a) alone at 20 steps,
-(b) alone with fewer steps, (c) shared at 20, 40, 60 and 80%, with the first sampler under each group condition, (d)
-shared with fewer steps. Groups of 2, 4 and 8 prompts of three kinds: the colour differs, the subject differs, or
+The same prompts from the same noise, rendered with one of `rendered_models` and looked at by the judge: (a) alone at 20
+steps, (b) alone with fewer steps, (c) shared at 20, 40, 60 and 80%, with the first sampler under each group condition,
+(d) shared with fewer steps. Groups of 2, 4 and 8 prompts of three kinds: the colour differs, the subject differs, or
 subject, colour and setting differ.
 Resumable: what is in DIR/fidelity.json is not rendered again. Writes a table (fidelity.md) and a plot (fidelity.png).
 """
@@ -25,7 +25,6 @@ comfyui.load()
 import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import DemoJudge, load_demo_judge
-from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.metrics.scores import diversity_within, frechet_distance, text_scores
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
@@ -35,6 +34,7 @@ from demo_model.judging import agreement, judge_pictures
 from demo_model.scenes import BACKGROUNDS, COLOURS, SCENERIES, SUBJECTS, Scene, Thing, allowed, caption
 from demo_model.steps import to_tensor
 from evaluations import count_evaluations
+from rendered_models import MODELS
 from results_file import Kept
 
 SIZES = (2, 4, 8)
@@ -106,11 +106,11 @@ class Rendering:
     """Renders groups in a setting: those of one seed in one run, since they start from one noise.
 
     Attributes:
-        model: the demo model; may be replaced by one with a LoRA.
+        model: may be replaced by one with a LoRA.
     """
 
-    def __init__(self, judge: DemoJudge, cfg: float = CFG) -> None:
-        self.model, self.clip, self.vae = load_demo_model()
+    def __init__(self, judge: DemoJudge, cfg: float = CFG, model: str = "demo") -> None:
+        self.model, self.clip, self.vae = MODELS[model]()
         self.cfg = cfg
         self.negative = encode_prompts(self.clip, [""])[""]
         self.judge = judge
@@ -312,10 +312,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--scale", type=int, default=1, help="times 216 pictures a setting")
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS))
+    parser.add_argument("--model", choices=MODELS, default="demo", help="give each a folder of its own")
     options = parser.parse_args()
     results = Kept(options.out / "fidelity.json")
     groups = make_groups(options.scale)
-    rendering = Rendering(load_demo_judge())
+    rendering = Rendering(load_demo_judge(), model=options.model)
     for setting in settings(options.samplers):
         if setting.key not in results:
             results[setting.key] = shown = summary(groups, *rendering(groups, setting))

@@ -13,7 +13,7 @@ from comfy.taesd.taesd import TAESD
 from torch import nn
 from torch.nn import functional as F
 
-from .steps import Checkpoint, log, to_tensor
+from .steps import Checkpoint, half_precision, log, to_tensor
 
 STEPS, BATCH, CROP, RATE, LATENT_NOISE = 3000, 8, 64, 6e-4, 0.03
 """A little noise on the latents in training makes the decoder forgive what a denoiser gets slightly wrong."""
@@ -58,7 +58,7 @@ def train_autoencoder(
     began = time.monotonic()
     for step in range(checkpoint.load(), STEPS):
         crops = to_tensor(_crops(pictures, rng), device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with half_precision(device):
             latents = model.taesd_encoder(crops)
             noisy = latents + LATENT_NOISE * torch.randn_like(latents)
             restored = model.taesd_decoder(noisy).float()
@@ -106,7 +106,7 @@ def encode(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device)
     def latents(part: torch.Tensor) -> torch.Tensor:
         return model.taesd_encoder(part).half()
 
-    return _kept(latents, pictures, path, device)
+    return kept(latents, pictures, path, device)
 
 
 def restore(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device) -> np.ndarray:
@@ -116,18 +116,18 @@ def restore(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device
         back = model.taesd_decoder(model.taesd_encoder(part)).float().clamp(0, 1)
         return (back * 255).round().byte().permute(0, 2, 3, 1)
 
-    return _kept(restored, pictures, path, device)
+    return kept(restored, pictures, path, device)
 
 
 @torch.no_grad()
-def _kept(
+def kept(
     run: Callable[[torch.Tensor], torch.Tensor], pictures: np.ndarray, path: Path, device: torch.device
 ) -> np.ndarray:
     """What `run` makes of all pictures, from the file if it is there."""
     if not path.exists():
         parts = []
         for start in range(0, len(pictures), 64):
-            with torch.autocast(device.type, torch.bfloat16):
+            with half_precision(device):
                 parts.append(run(to_tensor(pictures[start : start + 64], device)).cpu().numpy())
         part = path.with_suffix(".part.npy")
         np.save(part, np.concatenate(parts))

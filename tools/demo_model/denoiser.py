@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,9 +16,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
+from .averaged_training import Pace, train_averaged
 from .dataset import Dataset
 from .scenes import spoken
-from .steps import Checkpoint, log
+from .steps import half_precision
 
 POSITIONS, WIDTH, DEPTH = 32, 128, 3
 BATCH, RATE, EMA, CAPTIONS = 64, 1.5e-3, 0.9995, 4
@@ -121,42 +120,17 @@ def train_denoiser(
     torch.manual_seed(seed)
     tokens, vocabulary = _tokens(dataset, folder)
     student = TrainableModel(len(vocabulary.ids)).to(device)
-    average = torch.optim.swa_utils.AveragedModel(student, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA))
-    matrices = [p for name, p in student.named_parameters() if "joint_blocks" in name and p.ndim == 2]
-    others = [p for p in student.parameters() if not any(p is m for m in matrices)]
-    optimisers = [
-        torch.optim.Muon(matrices, lr=RATE, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-    checkpoint = Checkpoint(
-        folder / "denoiser.pt", student=student, average=average, muon=optimisers[0], adamw=optimisers[1]
-    )
     run = torch.compile(student) if compiled else student
     data = torch.from_numpy(latents)
     captions = tokens[:4096, 0].to(device)
-    start, began, recent = checkpoint.load(), time.monotonic(), []
-    for step in range(start, steps):
-        rate = RATE * _schedule(step, steps)
-        for optimizer in optimisers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        loss = _loss(run, data, tokens, device)
-        for optimizer in optimisers:
-            optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        for optimizer in optimisers:
-            optimizer.step()
-        average.update_parameters(student)
-        recent.append(loss.item())
-        if step % 200 == 199:
-            log(folder, "denoiser", step=step + 1, loss=float(np.mean(recent)), seconds=time.monotonic() - began)
-            recent.clear()
-        if step % 1000 == 999 or step + 1 == steps:
-            checkpoint.save(step + 1)
-        if step % 2500 == 2499:
-            report(_weights(average.module, vocabulary, captions), step + 1)
-    return _weights(average.module, vocabulary, captions)
+
+    def averaged(network: nn.Module) -> dict[str, torch.Tensor]:
+        return _weights(network, vocabulary, captions)
+
+    return averaged(train_averaged(
+        "denoiser", student, lambda name: "joint_blocks" in name, lambda: _loss(run, data, tokens, device), folder,
+        steps, Pace(RATE, EMA), lambda network, step: report(averaged(network), step),
+    ))  # fmt: skip
 
 
 def export(weights: dict[str, torch.Tensor], autoencoder: TAESD, path: Path) -> None:
@@ -179,15 +153,9 @@ def _loss(
     sigma = torch.sigmoid(torch.randn(BATCH) + 0.3).to(device)
     noise = torch.randn_like(clean)
     at = sigma.view(-1, 1, 1, 1)
-    with torch.autocast(device.type, torch.bfloat16):
+    with half_precision(device):
         velocity = run(said, (1 - at) * clean + at * noise, sigma)
     return F.mse_loss(velocity.float(), noise - clean)
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Warm-up, flat, then a cosine down over the last 40%."""
-    warm, decay = min(1.0, (step + 1) / 300), max(0.0, (step - 0.6 * steps) / (0.4 * steps))
-    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * decay)))
 
 
 def _tokens(dataset: Dataset, folder: Path) -> tuple[torch.Tensor, Vocabulary]:
@@ -207,7 +175,7 @@ def _tokens(dataset: Dataset, folder: Path) -> tuple[torch.Tensor, Vocabulary]:
     return torch.tensor(rows, dtype=torch.long), vocabulary
 
 
-def _weights(student: TrainableModel, vocabulary: Vocabulary, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+def _weights(student: nn.Module, vocabulary: Vocabulary, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
     """The pooled text is moved so that its mean over the captions is zero, and what reads it makes up for that: the
     pictures stay what they are, and the cosine between two prompts says how alike they are.
 

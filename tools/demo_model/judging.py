@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from .dataset import Dataset
 from .drawing import Spot
 from .scenes import COLOURS, MATERIALS, SETTINGS, SIZES, SUBJECTS, WEATHERS, Scene, caption, spoken
-from .steps import Checkpoint, log, to_tensor
+from .steps import Checkpoint, half_precision, log, to_tensor
 
 STEPS, BATCH = 2000, 64
 _IGNORE = -100
@@ -49,7 +49,7 @@ def train_judge(sets: list[tuple[Dataset, np.ndarray]], folder: Path, device: to
     for step in range(start, STEPS):
         rng = np.random.default_rng([seed, step])
         pictures, targets, texts = _batch(sets, rng, device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with half_precision(device):
             logits, features = judge(pictures)
             terms = _losses(judge, {k: v.float() for k, v in logits.items()}, features.float(), targets, texts)
         loss = sum(terms.values())

@@ -16,6 +16,13 @@ def to_tensor(pictures: np.ndarray, device: torch.device) -> torch.Tensor:
     return tensor.float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
+def half_precision(device: torch.device) -> torch.autocast:
+    """bf16, twice as fast, where the device has instructions for it; elsewhere it is slower than full precision."""
+    known = torch.cpu.get_capabilities()
+    fast = device.type != "cpu" or known.get("avx512_bf16") or known.get("amx_bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=bool(fast))
+
+
 def log(folder: Path, stage: str, **values: float) -> None:
     """One line to the screen and to `<stage>.jsonl`."""
     line = json.dumps({key: round(value, 5) for key, value in values.items()})

@@ -1,0 +1,15 @@
+"""The models that a benchmark can render with. Import it after `comfyui.load`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from comfyui_sage.sage_core.demo.model import load_demo_model
+from demo_model.variance_exploding import load_demo_model_ve
+from unet_model.model import load_unet_model
+
+MODELS: dict[str, Callable[[], tuple[Any, Any, Any]]] = {
+    "demo": load_demo_model, "demo_ve": load_demo_model_ve, "unet": load_unet_model,
+}  # fmt: skip
+"""MODEL, CLIP and VAE: the demo model, the same on Stable Diffusion 1.5's sigmas, and the UNet of benchmarks/data."""

@@ -1,0 +1,87 @@
+"""Trains the UNet from nothing on the demo model's scenes, and writes its weights and its card.
+
+    cd tools && python -m unet_model.train --out DIR [--steps 24000] [--install]
+
+Seeded; every stage is kept in DIR and goes on where it was stopped, also with more steps than before. `--install` puts
+the weights and the card into benchmarks/data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import comfyui
+
+comfyui.load()
+
+import comfy.latent_formats
+import numpy as np
+import torch
+from comfyui_sage.sage_core.demo.judge import load_demo_judge
+from comfyui_sage.sage_core.demo.model import load_demo_model
+from demo_model.autoencoder import kept
+from demo_model.card import About, write_card
+from demo_model.dataset import TRAIN
+from demo_model.evaluate import fidelity, unseen_scenes
+from demo_model.steps import log
+from torch import nn
+
+from .model import WEIGHTS, load_unet_model
+from .training import Examples, encoded_texts, export, spoken_texts, train_unet
+
+DATASET = replace(TRAIN, number=12_000)
+"""The first of the demo model's drawings: passing them through the autoencoder takes longest on a CPU."""
+ABOUT = About(
+    "unet_model", "The UNet model",
+    "A second text-to-image model on the demo model's scenes, for benchmarks and tests: Stable Diffusion 1.5 family "
+    "(UNet of two levels, 64 and 128 channels, noise prediction, discrete schedule), with the demo model's text "
+    "encoder and autoencoder. Trained by `tools/unet_model`, which also writes this page.", number=200,
+)  # fmt: skip
+JUDGING = "It is that of the demo model, whose card (`sage_core/demo/data/demo_model.md`) says how often it is wrong."
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoints and results")
+    parser.add_argument("--steps", type=int, default=24_000)
+    parser.add_argument("--install", action="store_true", help="put weights and card into benchmarks/data")
+    options = parser.parse_args()
+    folder: Path = options.out
+    folder.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    weights, judge, scenes = folder / WEIGHTS.name, load_demo_judge(), unseen_scenes(100, seed=1)
+
+    def report(network: nn.Module, step: int) -> None:
+        export(network, weights)
+        log(folder, "fidelity", step=step, **fidelity(load_unet_model(weights), judge, scenes)[0])
+
+    export(train_unet(examples(folder), folder, device, options.steps, report), weights)
+    write_card(folder, ABOUT, load_unet_model(weights), judge, JUDGING)
+    if options.install:
+        WEIGHTS.parent.mkdir(exist_ok=True)
+        for name in (weights.name, "unet_model.md", "unet_model.jpg"):
+            shutil.copy(folder / name, WEIGHTS.parent / name)
+
+
+def examples(folder: Path) -> Examples:
+    """All of the dataset, as the model sees it."""
+    _, clip, vae = load_demo_model()
+    latent_format = comfy.latent_formats.SD3()
+
+    def encoded(part: torch.Tensor) -> torch.Tensor:
+        return latent_format.process_in(vae.encode(part.movedim(1, -1))).half()
+
+    latents = kept(encoded, DATASET.pictures(folder), folder / "latents.npy", torch.device("cpu"))
+    texts, said = spoken_texts(DATASET)
+    return Examples(torch.from_numpy(np.array(latents)), encoded_texts(clip, texts), torch.from_numpy(said))
+
+
+if __name__ == "__main__":
+    main()

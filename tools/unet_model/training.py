@@ -1,0 +1,148 @@
+"""Trains the UNet on latents of drawings and on texts of the demo model's text encoder, which stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.ops
+import numpy as np
+import torch
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from comfy.model_sampling import ModelSamplingDiscrete
+from demo_model.averaged_training import Pace, train_averaged
+from demo_model.dataset import Dataset
+from demo_model.scenes import spoken
+from demo_model.steps import half_precision
+from safetensors.torch import save_file
+from torch import nn
+
+from .model import CHANNELS, TEXT_WIDTH, family
+
+BATCH, CAPTIONS = 32, 2
+PACE = Pace(rate=1e-3, average=0.998, save=100)
+HEAVIEST = 10.0
+"""The most that the loss of a noisy latent weighs, compared with one that is nearly clean."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is learnt from.
+
+    Attributes:
+        latents: (N, 16, 16, 16), as the model sees them.
+        texts: (T, tokens, TEXT_WIDTH), every different text; the first is the empty one.
+        said: (N, CAPTIONS), the texts that fit a latent.
+    """
+
+    latents: torch.Tensor
+    texts: torch.Tensor
+    said: torch.Tensor
+
+
+def new_network() -> UNetModel:
+    """ComfyUI's class, which leaves its weights uninitialised, with fresh ones: every block starts as the identity."""
+    network = UNetModel(**family(TEXT_WIDTH).unet_config, operations=comfy.ops.disable_weight_init)
+    for name, weight in network.named_parameters():
+        if weight.ndim == 1:
+            nn.init.ones_(weight) if name.endswith("weight") else nn.init.zeros_(weight)
+        elif name.endswith(("out_layers.3.weight", "proj_out.weight")):
+            nn.init.zeros_(weight)
+        else:
+            nn.init.xavier_uniform_(weight)
+    _pass_the_input_on(network)
+    return network
+
+
+@torch.no_grad()
+def _pass_the_input_on(network: UNetModel) -> None:
+    """A latent at a high sigma is nearly all noise, which is the answer: the network starts with giving it back.
+
+    Two channels carry each one of the input, with both signs, since silu(x) - silu(-x) = x.
+    """
+    signs = torch.tensor([1.0, -1.0]).repeat(CHANNELS)
+    carried = signs[:, None] * torch.eye(CHANNELS).repeat_interleave(2, 0)
+    first, last = network.input_blocks[0][0].weight, network.out[2].weight
+    first[: 2 * CHANNELS] = 0
+    first[: 2 * CHANNELS, :, 1, 1] = carried
+    skipped = network.output_blocks[-1][0].skip_connection.weight
+    skipped[: 2 * CHANNELS] = 0
+    skipped[:, -len(first) :, 0, 0] = torch.eye(len(first))
+    last.zero_()
+    last[:, : 2 * CHANNELS, 1, 1] = carried.T
+
+
+def spoken_texts(dataset: Dataset) -> tuple[list[str], np.ndarray]:
+    """Every different text, the empty one first, and the places of those of each picture, (N, CAPTIONS)."""
+    places = {"": 0}
+    said = []
+    for index in range(dataset.number):
+        scene, _, _, rng = dataset.scene(index)
+        said.append([places.setdefault(spoken(scene, rng), len(places)) for _ in range(CAPTIONS)])
+    return list(places), np.array(said)
+
+
+@torch.no_grad()
+def encoded_texts(clip: Any, texts: list[str]) -> torch.Tensor:
+    """What the text encoder makes of texts that fit one section, (T, tokens, TEXT_WIDTH) in half precision.
+
+    They are given as the sections of one long prompt, which are encoded apart from each other and all at once.
+    """
+    sections = [section for text in texts for section in clip.tokenize(text)["l"]]
+    found = []
+    for start in range(0, len(texts), 64):
+        part = sections[start : start + 64]
+        states = clip.encode_from_tokens_scheduled({**clip.tokenize(""), "l": part})[0][0]
+        found.append(states[0, :, :TEXT_WIDTH].unflatten(0, (len(part), -1)).half().cpu())
+    return torch.cat(found)
+
+
+def train_unet(
+    examples: Examples, folder: Path, device: torch.device, steps: int, report: Callable[[nn.Module, int], None],
+    seed: int = 0,
+) -> nn.Module:  # fmt: skip
+    """Trains, or loads what is already trained; resumes in between.
+
+    Args:
+        report: gets the averaged network and the step, now and then.
+
+    Returns:
+        The averaged network.
+    """
+    torch.manual_seed(seed)
+    network = new_network().to(device)
+    sigmas = ModelSamplingDiscrete().sigmas
+
+    def loss() -> torch.Tensor:
+        return batch_loss(network, examples, sigmas, device)
+
+    return train_averaged("unet", network, lambda name: "transformer" in name, loss, folder, steps, PACE, report)
+
+
+def batch_loss(network: nn.Module, examples: Examples, sigmas: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """|noise found - noise|^2 at x = latent + sigma noise, times 1 + sigma^2 but at most HEAVIEST.
+
+    With the full weight it would be the loss of v prediction (Salimans and Ho 2022, section 4), which learns what a
+    picture is about sooner than the plain one.
+    """
+    chosen = torch.randint(len(examples.latents), (BATCH,))
+    clean = examples.latents[chosen].float().to(device)
+    said = examples.said[chosen, torch.randint(CAPTIONS, (BATCH,))]
+    said = torch.where(torch.rand(BATCH) < 0.1, 0, said)  # a tenth without text, for classifier-free guidance
+    context = examples.texts[said].float().to(device)
+    times = torch.randint(len(sigmas), (BATCH,))
+    sigma = sigmas[times].to(device).view(-1, 1, 1, 1)
+    noise = torch.randn_like(clean)
+    scale = 1 + sigma.square()
+    with half_precision(device):
+        found = network((clean + sigma * noise) / scale.sqrt(), times.float().to(device), context)
+    return (scale.clamp(max=HEAVIEST) * (found.float() - noise).square()).mean()
+
+
+def export(network: nn.Module, path: Path) -> None:
+    """One fp16 safetensors file, as `load_unet_model` reads it."""
+    part = path.with_suffix(".part")
+    save_file({key: value.detach().half().cpu().contiguous() for key, value in network.state_dict().items()}, part)
+    part.replace(path)
