@@ -30,7 +30,7 @@ const fetchGrouping = (body) => postJson(api, "/sage/regroup", body);
 
 /** @param {import("./panels/comfy_nodes.js").PageNode} node */
 function addPanel(node) {
-  const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change));
+  const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change), () => undefined);
   for (const name of HIDDEN) {
     const widget = panel.widget(name);
     widget.hidden = true;
@@ -54,9 +54,11 @@ function showOutput(node, output) {
 
 /** Fills empty panels with what the server remembers of this workflow. */
 async function restorePanels() {
-  const latestFirst = (await fetchRemembered(api, "/sage/groups")).reverse();
-  for (const run of latestFirst) {
-    if (run.workflow === rootGraph(app).id) panels.get(nodeByPath(rootGraph(app), run.node) ?? {})?.restoreRun(run);
+  /** @type {(Run & {workflow: string, node: string})[]} */
+  const remembered = await fetchRemembered(api, "/sage/groups");
+  const ours = remembered.filter(({ workflow }) => workflow === rootGraph(app).id).reverse(); // the latest first
+  for (const edited of [false, true]) {
+    for (const run of ours) panels.get(nodeByPath(rootGraph(app), run.node) ?? {})?.restoreRun(run, edited);
   }
 }
 
@@ -72,7 +74,7 @@ function nodeByLocator(locator) {
 }
 
 onNodeError(app, api, (node, message) => panels.get(node)?.showError(message));
-onGraphChange(app, api, (node) => panels.get(node)?.renderSummary());
+onGraphChange(app, api, (node) => panels.get(node)?.graphChanged());
 
 addStylesheet();
 app.registerExtension({

@@ -14,6 +14,7 @@ import { GroupsPanelUser, changeGroups, findPins, groupingOnly, readError, reloa
 import { useChinese } from "./language.mjs";
 import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
+import { editPrompts, scrollThousand } from "./prompt_editor.mjs";
 import { PicturesUser, lookAtPictures, useFavourites } from "./pictures.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { usePromptFiles } from "./prompt_files.mjs";
@@ -124,6 +125,16 @@ async function checkPanel(renderer, problems) {
     await reloadPage(user, workflow, shot, problems);
   };
   await inTab("panel", renderer, "second", second, problems);
+}
+
+/** The list of prompts, edited in the cards of the groups panel. */
+async function checkEditor(renderer, problems) {
+  const use = async (page, shot) => {
+    const user = new GroupsPanelUser(page, renderer);
+    await editPrompts(user, groupingOnly(example("4 Two nodes (prefix and branch)")), shot, problems);
+    await scrollThousand(user, shot, problems);
+  };
+  await inTab("editor", renderer, "end", use, problems);
 }
 
 /** An error of a run, on the panel of the node. The page reports it, too: that is no problem here. */
@@ -239,6 +250,7 @@ const browser = await launch();
 for (const renderer of renderers) {
   await check(`node sizes, ${renderer}`, (problems) => checkSizes(renderer, problems));
   await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
+  await check(`prompt editor, ${renderer}`, (problems) => checkEditor(renderer, problems));
   await check(`error on a panel, ${renderer}`, (problems) => checkError(renderer, problems));
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`pictures, ${renderer}`, (problems) => checkPictures(renderer, problems));
