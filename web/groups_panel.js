@@ -5,6 +5,7 @@ import { app } from "../../scripts/app.js";
 import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
 import { onGraphChange, onNodeError } from "./panels/run_events.js";
 import { GroupsPanel } from "./panels/groups_panel.js";
+import { groupsPanels, pictureShower } from "./panels/jumps.js";
 import { fetchRemembered, postJson } from "./panels/server_requests.js";
 
 /**
@@ -17,8 +18,6 @@ import { fetchRemembered, postJson } from "./panels/server_requests.js";
 const NODE = "SageSemanticGroupPrompts";
 /** Panels show and change these, so their JSON is hidden. */
 const HIDDEN = ["pinned", "chosen"];
-/** @type {WeakMap<object, GroupsPanel>} */
-const panels = new WeakMap();
 
 /**
  * The groups under other settings.
@@ -30,7 +29,8 @@ const fetchGrouping = (body) => postJson(api, "/sage/regroup", body);
 
 /** @param {import("./panels/comfy_nodes.js").PageNode} node */
 function addPanel(node) {
-  const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change), () => undefined);
+  const findPicture = (/** @type {string[]} */ texts, /** @type {() => void} */ back) => pictureShower(app, node, texts, back);
+  const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change), findPicture);
   for (const name of HIDDEN) {
     const widget = panel.widget(name);
     widget.hidden = true;
@@ -40,16 +40,22 @@ function addPanel(node) {
   }
 
   addPanelElement(node, "groups_panel", panel.element, 250);
-  panels.set(node, panel);
+  groupsPanels.set(node, panel);
   node.onExecuted = extendMethod(node.onExecuted, (output) => showOutput(node, output));
   node.onConfigure = extendMethod(node.onConfigure, () => panel.render());
   node.onRemoved = extendMethod(node.onRemoved, () => panel.request.cancel());
 }
 
-/** @param {object | null | undefined} node @param {Output} output */
+/** @param {import("./panels/comfy_nodes.js").GraphNode | null | undefined} node @param {Output} output */
 function showOutput(node, output) {
   const run = output?.sage_groups?.[0];
-  if (run) panels.get(node ?? {})?.showRun(run);
+  if (run && node) groupsPanels.get(node)?.showRun(run);
+}
+
+/** @param {string} path */
+function panelAt(path) {
+  const node = nodeByPath(rootGraph(app), path);
+  return node && groupsPanels.get(node);
 }
 
 /** Fills empty panels with what the server remembers of this workflow. */
@@ -58,7 +64,7 @@ async function restorePanels() {
   const remembered = await fetchRemembered(api, "/sage/groups");
   const ours = remembered.filter(({ workflow }) => workflow === rootGraph(app).id).reverse(); // the latest first
   for (const edited of [false, true]) {
-    for (const run of ours) panels.get(nodeByPath(rootGraph(app), run.node) ?? {})?.restoreRun(run, edited);
+    for (const run of ours) panelAt(run.node)?.restoreRun(run, edited);
   }
 }
 
@@ -73,8 +79,8 @@ function nodeByLocator(locator) {
   return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
 }
 
-onNodeError(app, api, (node, message) => panels.get(node)?.showError(message));
-onGraphChange(app, api, (node) => panels.get(node)?.graphChanged());
+onNodeError(app, api, (node, message) => groupsPanels.get(node)?.showError(message));
+onGraphChange(app, api, (node) => groupsPanels.get(node)?.graphChanged());
 
 addStylesheet();
 app.registerExtension({

@@ -20,6 +20,9 @@ export const promptCount = (count) => sayCount(count, "1 prompt", "{count} promp
 /** Each text of a group once, in prompt order. @param {string[]} prompts @param {Group} group */
 export const textsOf = (prompts, group) => [...new Set(group.members.map((index) => prompts[index]))];
 
+/** The name under which a group is folded. @param {Group} group @param {number} index */
+export const foldOf = (group, index) => (group.members.length === 1 ? "alone" : String(group.number ?? index));
+
 /**
  * What is seen of the cards.
  *
@@ -51,7 +54,7 @@ export function groupCards(prompts, labels, grouping, pins, view) {
   const cards = found.filter(({ group, texts }) => group.members.length > 1 && texts.length).map(({ group, index, texts }) =>
     card({
       title: say("Group {number}", { number: (group.number ?? index) + 1 }), colour: group.colour, index: String(index),
-      info: sayList([promptCount(group.members.length), rangeText(group)]), fold: String(group.number ?? index),
+      info: sayList([promptCount(group.members.length), rangeText(group)]), fold: foldOf(group, index),
       details: [similarityBar(group, grouping.threshold, lowest)], texts, row, view,
     }));
   const alone = found.flatMap(({ group, texts }) => (group.members.length === 1 ? texts : []));

@@ -9,7 +9,7 @@ import { PromptEditor } from "./edit_prompts.js";
 import { marksOf, setMarks } from "./favourite_marks.js";
 import { followMarks, formatMarks, renamedMarks, renamedTexts } from "./favourites.js";
 import { isFolded, parseFolds, toggleFold } from "./folds.js";
-import { groupCards, offCard, promptCount, textsOf } from "./group_cards.js";
+import { foldOf, groupCards, offCard, promptCount, textsOf } from "./group_cards.js";
 import { withNumbersOf } from "./group_numbers.js";
 import {
   followEdits, formatPins, movePrompt, neighbourGroup, parsePins, renamedPins, unpinPrompt, workingPins,
@@ -47,8 +47,8 @@ export class GroupsPanel {
    * @param {import("./comfy_nodes.js").PageNode} node
    * @param {(body: Settings) => Promise<Grouping>} fetchGrouping asks the server for the groups under other settings
    * @param {(change: () => void) => void} undoable makes a change of the workflow that undo takes back in one step
-   * @param {(texts: string[]) => (() => void) | undefined} findPicture what shows the picture of a prompt, by its text
-   *     now or that of the last run; none where there is no picture
+   * @param {(texts: string[], back: () => void) => (() => void) | undefined} findPicture what shows the picture of a
+   *     prompt, by its text now or that of the last run; the focus goes `back` afterwards
    */
   constructor(node, fetchGrouping, undoable, findPicture) {
     this.node = node;
@@ -100,7 +100,7 @@ export class GroupsPanel {
       edit: (text, typed) => this.edit(text, typed),
       isOff: (text) => this.off.includes(text),
       switchOff: (text, off) => this.setList(withSwitched(this.list, text, off)),
-      findPicture: (text) => this.findPicture(this.namesOf(text)),
+      findPicture: (text) => this.findPicture(this.namesOf(text), () => this.rowOf(text)?.focus()),
       showMessage: (message) => this.showMessage(message),
     });
     this.cards.addEventListener("click", ({ target }) => {
@@ -192,6 +192,22 @@ export class GroupsPanel {
   get allFolded() {
     const { all, others } = this.folds;
     return all && !others.length;
+  }
+
+  /** Whether there is a card with a prompt of the run. @param {string} text */
+  has(text) {
+    return Boolean(this.run?.prompts.includes(text));
+  }
+
+  /** Shows the card of a prompt of the run, and gives it the focus. @param {string} before its text in the run */
+  reveal(before) {
+    const text = this.changes.get(before) ?? before;
+    const index = this.groups.findIndex((group) => group.includes(text));
+    const group = this.shown?.groups[index];
+    const fold = group ? foldOf(group, index) : "off";
+    if (!this.bar.shows(text)) this.bar.clear();
+    if (isFolded(this.folds, fold)) this.setFolds(toggleFold(this.folds, fold));
+    this.rowOf(text)?.focus();
   }
 
   /** Why a prompt cannot be changed in its card; "" if it can. @param {string} text */
