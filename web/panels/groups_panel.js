@@ -1,3 +1,4 @@
+import { widgetOf } from "../graphs/links.js";
 import { changedPrompts, hasLine, isEditOf, promptsOff, readPrompt, withEdited, withSwitched } from "../graphs/prompt_lines.js";
 import { CardBar } from "./card_bar.js";
 import { extendMethod } from "./comfy_nodes.js";
@@ -130,7 +131,7 @@ export class GroupsPanel {
 
   /** The text with the prompts, one per line; none if it comes from another node. */
   get list() {
-    return this.isLinked("prompts") ? "" : String(this.widget("prompts").value);
+    return String(this.source("prompts")?.value ?? "");
   }
 
   /** The prompts that are switched off. */
@@ -212,7 +213,7 @@ export class GroupsPanel {
 
   /** Why a prompt cannot be changed in its card; "" if it can. @param {string} text */
   whyFixed(text) {
-    if (this.isLinked("prompts")) return say(LINKED);
+    if (!this.source("prompts")) return say(LINKED);
     return this.off.includes(text) || hasLine(this.list, text, false) ? "" : say(NO_LINE);
   }
 
@@ -232,15 +233,15 @@ export class GroupsPanel {
     this.render();
   }
 
-  /** Whether a setting comes from another node. @param {string} name */
-  isLinked(name) {
-    return Boolean(this.node.inputs?.some(({ widget, link }) => widget?.name === name && link != null));
+  /** What has a setting: a widget of this node, or of the node around its subgraph; none for another node. @param {string} name */
+  source(name) {
+    return widgetOf(this.node, name);
   }
 
   /** The node's settings of now. A setting from another node has its value of the last run. @returns {Settings} */
   settings() {
     const value = (/** @type {string} */ name) =>
-      this.isLinked(name) ? this.run?.settings[name] : this.widget(name).value;
+      (this.source(name) ?? { value: this.run?.settings[name] }).value;
     return { ...Object.fromEntries(SETTINGS.map((name) => [name, value(name)])), ...this.preview };
   }
 
@@ -294,7 +295,7 @@ export class GroupsPanel {
 
   /** Whether the node still has the prompts of a run. @param {Settings} inputs */
   isMadeOf(inputs) {
-    return Object.entries(inputs).every(([name, value]) => this.isLinked(name) || this.widget(name).value === value);
+    return Object.entries(inputs).every(([name, value]) => (this.source(name) ?? { value }).value === value);
   }
 
   /** Says why the node failed, until its next run. @param {string} message */
@@ -356,7 +357,7 @@ export class GroupsPanel {
   setWidgets(values) {
     this.undoable(() => {
       for (const [name, value] of Object.entries(values)) {
-        const widget = this.widget(name);
+        const widget = this.source(name) ?? this.widget(name);
         widget.value = value;
         widget.callback?.(value);
       }
@@ -381,10 +382,9 @@ export class GroupsPanel {
 
   /** The settings of the samplers that the groups go to. @returns {Settings[]} */
   samplers() {
-    return samplersAfter(this.node).map(({ inputs, widgets = [] }) => {
-      const linked = inputs.flatMap(({ widget, link }) => (widget && link != null ? [widget.name] : []));
-      const own = widgets.filter(({ name }) => !linked.includes(name));
-      return Object.fromEntries(own.map(({ name, value }) => [name, value]));
+    return samplersAfter(this.node).map((node) => {
+      const names = (node.widgets ?? []).map(({ name }) => name);
+      return Object.fromEntries(names.map((name) => [name, widgetOf(node, name)?.value]));
     });
   }
 
@@ -404,7 +404,7 @@ export class GroupsPanel {
     this.reset.textContent = lost ? `${pinned} ${say("({count} lost)", { count: lost })}` : pinned;
     this.reset.title = lost ? `${say(RESET)} ${say(LOST)}` : say(RESET);
     this.renderSummary();
-    const locked = this.isLinked("threshold") || this.isLinked("threshold_mode");
+    const locked = !this.source("threshold") || !this.source("threshold_mode");
     if (grouping) this.dendrogram.show(prompts, grouping, locked);
     if (!this.editor.edited) this.renderCards();
   }
