@@ -6,6 +6,7 @@ import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph, un
 import { onGraphChange, onNodeError } from "./panels/run_events.js";
 import { GroupsPanel } from "./panels/groups_panel.js";
 import { hideInput } from "./panels/hidden_input.js";
+import { groupsPanels, pictureShower } from "./panels/jumps.js";
 import { fetchRemembered, postJson } from "./panels/server_requests.js";
 
 /**
@@ -18,8 +19,6 @@ import { fetchRemembered, postJson } from "./panels/server_requests.js";
 const NODE = "SageSemanticGroupPrompts";
 /** Panels show and change these, so their JSON is hidden. */
 const HIDDEN = ["pinned", "chosen"];
-/** @type {WeakMap<object, GroupsPanel>} */
-const panels = new WeakMap();
 
 /**
  * The groups under other settings.
@@ -31,29 +30,38 @@ const fetchGrouping = (body) => postJson(api, "/sage/regroup", body);
 
 /** @param {import("./panels/comfy_nodes.js").PageNode} node */
 function addPanel(node) {
-  const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change));
+  const findPicture = (/** @type {string[]} */ texts, /** @type {() => void} */ back) => pictureShower(app, node, texts, back);
+  const panel = new GroupsPanel(node, fetchGrouping, (change) => undoable(app, change), findPicture);
   for (const name of HIDDEN) {
     hideInput(node, panel.widget(name));
   }
 
   addPanelElement(node, "groups_panel", panel.element, 250);
-  panels.set(node, panel);
+  groupsPanels.set(node, panel);
   node.onExecuted = extendMethod(node.onExecuted, (output) => showOutput(node, output));
   node.onConfigure = extendMethod(node.onConfigure, () => panel.render());
   node.onRemoved = extendMethod(node.onRemoved, () => panel.request.cancel());
 }
 
-/** @param {object | null | undefined} node @param {Output} output */
+/** @param {import("./panels/comfy_nodes.js").GraphNode | null | undefined} node @param {Output} output */
 function showOutput(node, output) {
   const run = output?.sage_groups?.[0];
-  if (run) panels.get(node ?? {})?.showRun(run);
+  if (run && node) groupsPanels.get(node)?.showRun(run);
+}
+
+/** @param {string} path */
+function panelAt(path) {
+  const node = nodeByPath(rootGraph(app), path);
+  return node && groupsPanels.get(node);
 }
 
 /** Fills empty panels with what the server remembers of this workflow. */
 async function restorePanels() {
-  const latestFirst = (await fetchRemembered(api, "/sage/groups")).reverse();
-  for (const run of latestFirst) {
-    if (run.workflow === rootGraph(app).id) panels.get(nodeByPath(rootGraph(app), run.node) ?? {})?.restoreRun(run);
+  /** @type {(Run & {workflow: string, node: string})[]} */
+  const remembered = await fetchRemembered(api, "/sage/groups");
+  const ours = remembered.filter(({ workflow }) => workflow === rootGraph(app).id).reverse(); // the latest first
+  for (const edited of [false, true]) {
+    for (const run of ours) panelAt(run.node)?.restoreRun(run, edited);
   }
 }
 
@@ -68,8 +76,8 @@ function nodeByLocator(locator) {
   return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
 }
 
-onNodeError(app, api, (node, message) => panels.get(node)?.showError(message));
-onGraphChange(app, api, (node) => panels.get(node)?.renderSummary());
+onNodeError(app, api, (node, message) => groupsPanels.get(node)?.showError(message));
+onGraphChange(app, api, (node) => groupsPanels.get(node)?.graphChanged());
 
 addStylesheet();
 app.registerExtension({

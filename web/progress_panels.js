@@ -5,6 +5,7 @@ import { app } from "../../scripts/app.js";
 import { settingsOf } from "./graphs/settings_of.js";
 import { addPanelElement, addStylesheet, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
 import { FavouriteMarks } from "./panels/favourite_marks.js";
+import { cardShower, samplingPanels } from "./panels/jumps.js";
 import { isOfOpenTab, watchTabs } from "./panels/queued_from.js";
 import { allNodes, onGraphChange, onNodeError } from "./panels/run_events.js";
 import { SamplingPanel } from "./panels/sampling_panel.js";
@@ -29,7 +30,11 @@ import { TrainingPanel } from "./panels/training_panel.js";
 function makeSamplingPanel(node) {
   const favourites = new FavouriteMarks(node, (change) => undoable(app, change));
   const run = () => app.extensionManager.command.execute("Comfy.QueuePrompt");
-  return new SamplingPanel((query) => api.apiURL(`/view?${query}`), favourites, run);
+  const panel = new SamplingPanel(
+    (query) => api.apiURL(`/view?${query}`), favourites, run, ({ prompt }) => cardShower(app, favourites.grouping, prompt),
+  );
+  samplingPanels.set(node, panel);
+  return panel;
 }
 
 /** @type {Partial<Record<string, (node: GraphNode) => Panel>>} */

@@ -57,10 +57,32 @@ export class BlueprintUser {
     }, TINY);
   }
 
+  /** Opens its subgraph. */
+  async openInside() {
+    await this.tab.evaluate((title) => {
+      const { canvas, graph, rootGraph } = window.app;
+      const node = (rootGraph ?? graph).nodes.find((found) => found.title === title);
+      canvas.openSubgraph(node.subgraph, node);
+    }, NAME);
+    await this.page.settle();
+  }
+
+  /** Sets widgets as the user does, on the blueprint. @param {Record<string, unknown>} values */
+  async set(values) {
+    await this.tab.evaluate(([title, wanted]) => {
+      const { graph, rootGraph } = window.app;
+      const { widgets } = (rootGraph ?? graph).nodes.find((found) => found.title === title);
+      for (const [name, value] of Object.entries(wanted)) widgets.find((widget) => widget.name === name).value = value;
+      const tracker = window.app.extensionManager.workflow.activeWorkflow.changeTracker;
+      tracker[tracker.captureCanvasState ? "captureCanvasState" : "checkState"]();
+    }, [NAME, values]);
+  }
+
   /** The names and values of its widgets. */
   widgetValues() {
     return this.tab.evaluate((title) => {
-      const node = window.app.graph.nodes.find((found) => found.title === title);
+      const { graph, rootGraph } = window.app;
+      const node = (rootGraph ?? graph).nodes.find((found) => found.title === title);
       return Object.fromEntries(node.widgets.map(({ name, value }) => [name, value]));
     }, NAME);
   }
@@ -82,4 +104,42 @@ export async function useBlueprint(user, shot, problems) {
   await user.page.load(await user.page.saved());
   const { seed, ...kept } = await user.widgetValues();
   compare(problems, "the widgets after saving and loading", kept, { ...values, seed: undefined });
+  await usePanelsInside(user, shot, problems);
+}
+
+/** The panels inside the blueprint: they work as elsewhere, and know the values that are set on the blueprint. */
+async function usePanelsInside(user, shot, problems) {
+  const check = async (what, found, expected) => compare(problems, what, await found, expected);
+  const { tab, page } = user;
+  const groups = tab.locator(".sage-panel").filter({ has: tab.locator(".sage-cards") });
+  const pictures = tab.locator(".sage-panel").filter({ has: tab.locator(".sage-progress") });
+  const note = (panel) => panel.locator(".sage-note").textContent();
+  const prompts = async () => (await user.widgetValues()).prompts;
+  await user.set({ prompts: "a red car in the snow\na blue car in the snow", steps: 3, batch_size: 1, seed: 7 });
+  await page.run(() => {});
+  await user.openInside();
+  await check("the groups inside", groups.locator(".sage-summary").textContent().then((text) => text.includes("2 prompts in 1 group")), true);
+  await check("the pictures inside", pictures.locator(".sage-picture").count(), 2);
+  await check("new panels", Promise.all([note(groups), note(pictures)]), ["", ""]);
+  await groups.locator("li").nth(1).press("Enter");
+  await tab.keyboard.insertText("a green car in the snow");
+  await tab.keyboard.press("Enter");
+  await check("the text on the blueprint", prompts(), "a red car in the snow\na green car in the snow");
+  await check("a changed list", note(groups), "The prompts have changed since this run. Run again to see their groups.");
+  await groups.locator("li").nth(0).press("p");
+  await check("a picture inside", tab.locator("dialog.sage-viewer .sage-tile").count(), 1);
+  await tab.keyboard.press("f");
+  await tab.keyboard.press("Escape");
+  await check("hearts inside", pictures.locator('.sage-heart[aria-pressed="true"]').count(), 1);
+  await shot("inside");
+  await page.run(() => {});
+  await check("a run from inside", Promise.all([note(groups), note(pictures)]), ["", ""]);
+  await user.set({ steps: 4 });
+  await pictures.locator(".sage-note", { hasText: "The workflow has changed since this run." }).waitFor({ timeout: 10_000 });
+  await user.set({ steps: 3 });
+  await page.settle();
+  await page.reload();
+  await user.openInside();
+  await check("cards after a reload", groups.locator("li span").allTextContents(), ["a red car in the snow", "a green car in the snow"]);
+  await check("pictures after a reload", pictures.locator(".sage-picture").count(), 2);
 }

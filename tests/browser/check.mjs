@@ -15,6 +15,7 @@ import { useChinese } from "./language.mjs";
 import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { PicturesUser, lookAtPictures, useFavourites, useListFavourites } from "./pictures.mjs";
+import { editPrompts, scrollThousand } from "./prompt_editor.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { usePromptFiles } from "./prompt_files.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
@@ -124,6 +125,16 @@ async function checkPanel(renderer, problems) {
     await reloadPage(user, workflow, shot, problems);
   };
   await inTab("panel", renderer, "second", second, problems);
+}
+
+/** The list of prompts, edited in the cards of the groups panel. */
+async function checkEditor(renderer, problems) {
+  const use = async (page, shot) => {
+    const user = new GroupsPanelUser(page, renderer);
+    await editPrompts(user, groupingOnly(example("4 Two nodes (prefix and branch)")), shot, problems);
+    await scrollThousand(user, shot, problems);
+  };
+  await inTab("editor", renderer, "end", use, problems);
 }
 
 /** An error of a run, on the panel of the node. The page reports it, too: that is no problem here. */
@@ -246,6 +257,7 @@ const browser = await launch();
 for (const renderer of renderers) {
   await check(`node sizes, ${renderer}`, (problems) => checkSizes(renderer, problems));
   await check(`panel, ${renderer}`, (problems) => checkPanel(renderer, problems));
+  await check(`prompt editor, ${renderer}`, (problems) => checkEditor(renderer, problems));
   await check(`error on a panel, ${renderer}`, (problems) => checkError(renderer, problems));
   await check(`sampling panel, ${renderer}`, (problems) => checkSampling(renderer, problems));
   await check(`pictures, ${renderer}`, (problems) => checkPictures(renderer, problems));

@@ -73,6 +73,67 @@ export class PicturesUser {
   }
 }
 
+/** The menus of a picture, from the mouse and from the keys, and the way to the prompt's card and back. */
+export async function useMenus(user, shot, problems) {
+  const check = async (what, found, expected) => compare(problems, what, await found, expected);
+  const menu = user.tab.locator(".sage-menu");
+  const labels = () => menu.locator("button, a").allTextContents();
+  const focused = () => user.tab.evaluate(() => document.activeElement.dataset.prompt ?? document.activeElement.getAttribute("aria-label"));
+  const ITEMS = ["♡ Favourite", "Compare", "Copy prompt", "Show in list", "Save", "Open"];
+  await user.picture(1).click({ button: "right" });
+  await check("the menu of a picture", labels(), ["Enlarge", ...ITEMS]);
+  await check("the page's own menu", user.tab.getByText("Bypass", { exact: true }).filter({ visible: true }).count(), 0);
+  await shot("menu");
+  await user.press("Escape");
+  await check("menus after Escape", menu.count(), 0);
+  await check("the focus after Escape", focused(), `Enlarge 2. ${SUBJECTS[1]}`);
+  await user.press("Shift+F10");
+  await user.press("ArrowDown");
+  await user.press("Enter");
+  const heart = user.panel.locator(".sage-heart").nth(1);
+  await check("marked with the keys", heart.getAttribute("aria-pressed"), "true");
+  await user.picture(1).click({ button: "right" });
+  await user.tab.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await menu.getByText("Copy prompt").click();
+  await check("copied from the menu", user.tab.evaluate(() => navigator.clipboard.readText()), PROMPTS[1]);
+  await user.picture(1).click({ button: "right" });
+  await menu.getByText("♥ Favourite").click();
+  await check("marked no more", heart.getAttribute("aria-pressed"), "false");
+  await user.picture(0).click({ button: "right" });
+  const [download] = await Promise.all([user.tab.waitForEvent("download"), menu.getByText("Save", { exact: true }).click()]);
+  compare(problems, "the file from the menu", download.suggestedFilename().endsWith(".png"), true);
+  await user.picture(2).click({ button: "right" });
+  await menu.getByText("Compare").click();
+  await check("compared from the menu", user.viewer.locator(".sage-tile").count(), 2);
+  await user.press("c");
+  await user.viewer.locator(".sage-stage").click({ button: "right" });
+  await check("the menu in the viewer", labels(), ITEMS);
+  await shot("viewer_menu");
+  await user.press("Escape");
+  await check("the viewer after Escape", user.viewer.count(), 1);
+  await user.viewer.getByRole("button", { name: "Show the card of this prompt" }).click();
+  await user.page.settle();
+  await check("the card", focused(), PROMPTS[3]);
+  await shot("card");
+  await user.press("p");
+  await check("the picture of the card", user.title.textContent(), `4 / 4${`4. ${SUBJECTS[3]}`}`);
+  await user.press("Escape");
+  await check("back on the card", focused(), PROMPTS[3]);
+  await useOtherLanguage(user, problems);
+  await user.page.look(SAMPLER);
+}
+
+/** The viewer speaks the language that is set when it is opened. */
+async function useOtherLanguage(user, problems) {
+  const speak = (language) => user.tab.evaluate((its) => window.app.extensionManager.setting.set("Comfy.Locale", its), language);
+  await speak("zh");
+  await user.press("p");
+  compare(problems, "the viewer in another language", await user.viewer.getByText("复制提示词", { exact: true }).count(), 1);
+  await user.press("Escape");
+  await speak("en");
+  await user.page.settle();
+}
+
 /** Click, walk, copy, compare and close. @param {PicturesUser} user */
 export async function lookAtPictures(user, shot, problems) {
   const check = async (what, found, expected) => compare(problems, what, await found, expected);
@@ -82,6 +143,7 @@ export async function lookAtPictures(user, shot, problems) {
   await check("names below", user.panel.locator("figcaption").allTextContents(), SUBJECTS.map((text, at) => `${at + 1}. ${text}`));
   await user.page.look(SAMPLER);
   await shot("panel");
+  await useMenus(user, shot, problems);
 
   await user.picture(1).click();
   await check("the title", user.title.textContent(), `2 / 4${`2. ${SUBJECTS[1]}`}`);

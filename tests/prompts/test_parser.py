@@ -17,6 +17,9 @@ class TestLines:
             "a cat # but this",
         )
 
+    def test_a_prompt_that_the_panel_has_switched_off_is_left_out(self) -> None:
+        assert parse_prompts("a dog\n# off: a {red|blue} cat\n/* old */ # off: a cow\na horse") == ("a dog", "a horse")
+
     @pytest.mark.parametrize(
         "text", ["a 🦊 in the snow ❄️", "كلب في الثلج", "کتاب {قرمز|آبی}", "雪の中の猫", "e\u0301té \u200f\u200eabc"]
     )

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { followMarks, formatMarks, isMarked, markedPrompts, parseMarks, toggleMark } = await load("panels/favourites.js");
+const { followMarks, formatMarks, isMarked, markedPrompts, parseMarks, renamedTexts, toggleMark } = await load("panels/favourites.js");
 
 test("marks are read as they were written; damaged ones are none", () => {
   const marks = [["a \"car\"\n", 0], ["ü", 3]];
@@ -28,4 +28,10 @@ test("marks follow a prompt that was edited, and stay where it was removed", () 
   const marks = [[before[0], 0], [before[0], 2], [before[1], 0]];
   const edited = "a dark red car in the snow";
   assert.deepEqual(followMarks(marks, before, [edited]), [[edited, 0], [edited, 2], ["a boat", 0]]);
+});
+
+test("the choice follows a prompt that is edited in its card; a damaged one stays", () => {
+  const changes = new Map([["car", "red car"]]);
+  assert.equal(renamedTexts('["car","boat"]', changes), '["red car","boat"]');
+  for (const other of ["", "{damaged"]) assert.equal(renamedTexts(other, changes), other);
 });

@@ -10,7 +10,7 @@
  *   the link.
  */
 
-import { graphOf, linkTo, upstream } from "./links.js";
+import { graphOf, hosts, linkTo, upstream } from "./links.js";
 import { isNegative } from "./sampler_parts.js";
 
 /** The text box of an input; undefined if it has none. @param {Box} box */
@@ -80,12 +80,6 @@ function outerBoxes(graph, link) {
     boxes.push(...found);
   }
   return boxes;
-}
-
-/** The nodes that a subgraph is inside of. @param {AnyGraph} subgraph @returns {GraphNode[]} */
-function hosts({ rootGraph, id }) {
-  const graphs = [rootGraph, ...rootGraph.subgraphs.values()];
-  return graphs.flatMap(({ nodes }) => nodes).filter((node) => node.isSubgraphNode() && node.subgraph.id === id);
 }
 
 /**

@@ -18,6 +18,29 @@ export const linkTo = (node, slot) => graphOf(node).getLink(node.inputs[slot].li
 /** The node before an input; none for the border of a subgraph. @param {GraphNode} node @param {number} slot */
 export const nodeBefore = (node, slot) => graphOf(node).getNodeById(linkTo(node, slot)?.origin_id);
 
+/** The nodes that a subgraph is inside of. @param {AnyGraph} subgraph @returns {GraphNode[]} */
+export function hosts({ rootGraph, id }) {
+  const graphs = [rootGraph, ...rootGraph.subgraphs.values()];
+  return graphs.flatMap(({ nodes }) => nodes).filter((node) => node.isSubgraphNode() && node.subgraph.id === id);
+}
+
+/**
+ * The widget that a setting of a node has its value from: its own, or that of the node around its subgraph, if it is
+ * one node. None if another node gives the value.
+ *
+ * @param {GraphNode} node
+ * @param {string} name
+ * @returns {NonNullable<GraphNode["widgets"]>[number] | undefined}
+ */
+export function widgetOf(node, name) {
+  const slot = node.inputs?.findIndex(({ widget, link }) => widget?.name === name && link != null) ?? -1;
+  if (slot < 0) return node.widgets?.find((widget) => widget.name === name);
+  const link = node.graph && linkTo(node, slot);
+  const around = link?.originIsIoNode ? hosts(graphOf(node)) : [];
+  const outer = around.length === 1 && link ? around[0].inputs[link.origin_slot]?.widget : undefined;
+  return outer && widgetOf(around[0], outer.name);
+}
+
 /** The links of an output. @param {GraphNode} node @param {number} slot */
 export const linksFrom = (node, slot) =>
   (node.outputs[slot].links ?? []).flatMap((id) => graphOf(node).getLink(id) ?? []);

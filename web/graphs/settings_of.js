@@ -1,4 +1,4 @@
-import { upstream } from "./links.js";
+import { upstream, widgetOf } from "./links.js";
 
 /** @typedef {import("./links.js").GraphNode} GraphNode */
 
@@ -9,8 +9,9 @@ import { upstream } from "./links.js";
  * @param {GraphNode} node
  */
 export function settingsOf(node) {
-  const nodes = upstream(node).map(({ id, type, mode, widgets = [] }) => [
-    id, type, mode, widgets.filter(isChosen).map(({ name, value }) => [name, value]),
+  const nodes = upstream(node).map((each) => [
+    each.id, each.type, each.mode,
+    (each.widgets ?? []).filter(isChosen).map(({ name, value }) => [name, (widgetOf(each, name) ?? { value }).value]),
   ]);
   return JSON.stringify(nodes);
 }

@@ -27,7 +27,6 @@ export class Dendrogram {
     this.slider.prepend(this.drawing);
     this.slider.tabIndex = 0;
     this.slider.setAttribute("role", "slider");
-    this.slider.setAttribute("aria-label", say("Threshold"));
     this.slider.setAttribute("aria-orientation", "vertical");
     this.slider.setAttribute("aria-valuemax", "1");
     this.element = element("div", "sage-tree", this.axis, this.slider);
@@ -60,6 +59,7 @@ export class Dendrogram {
     this.leaves.replaceChildren(...this.tree.leaves.map((index, at) =>
       leaf(prompts[index], this.tree?.sizes[at] ?? 1, groupOf.get(index))));
     this.moveLine(threshold);
+    this.slider.setAttribute("aria-label", say("Threshold"));
     this.slider.setAttribute("aria-disabled", String(locked));
     this.slider.setAttribute("aria-valuemin", digits(low));
     this.slider.setAttribute("aria-valuenow", digits(threshold));

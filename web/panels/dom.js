@@ -46,3 +46,17 @@ export function consume(event) {
   event.preventDefault();
   event.stopPropagation();
 }
+
+/** Copies a text, without HTTPS too, where pages have no clipboard. @param {string} text */
+export function copyText(text) {
+  const focused = document.activeElement;
+  const box = element("textarea", "sage-copied");
+  box.value = text;
+  // The page would copy the selected node in place of the text.
+  box.addEventListener("copy", (event) => event.stopPropagation());
+  document.body.append(box);
+  box.select();
+  document.execCommand("copy");
+  box.remove();
+  if (focused instanceof HTMLElement) focused.focus();
+}

@@ -5,6 +5,8 @@ const MOVE_KEYS = { ArrowLeft: -1, ArrowRight: 1 };
 /** @type {Record<string, 1 | -1>} */
 const FOCUS_KEYS = { ArrowUp: -1, ArrowDown: 1 };
 const UNPIN_KEYS = ["Delete", "Backspace"];
+/** Cards that prompts can be dropped on. */
+const CARD = ".sage-card[data-group]";
 
 /**
  * Lets the user move prompts between cards and remove their pins, with the mouse or with the keys on a focused prompt.
@@ -36,10 +38,10 @@ export function enableMoving(cards, panel) {
   cards.addEventListener("dragover", (event) => {
     if (dragged === undefined) return;
     consume(event);
-    markTarget(cards, closest(event, ".sage-card"));
+    markTarget(cards, closest(event, CARD));
   });
   cards.addEventListener("drop", (event) => {
-    const card = closest(event, ".sage-card");
+    const card = closest(event, CARD);
     if (dragged === undefined) return;
     consume(event);
     markTarget(cards, null);
@@ -48,11 +50,10 @@ export function enableMoving(cards, panel) {
   cards.addEventListener("keydown", (event) => {
     const row = closest(event, "li");
     const text = row?.dataset.prompt;
-    if (closest(event, "button") && event.key === "Enter") return; // this clicks the button
     if (!row || text === undefined || hasModifier(event)) return;
     if (event.key in MOVE_KEYS) panel.step(text, MOVE_KEYS[event.key]);
     else if (event.key in FOCUS_KEYS) neighbourRow(cards, row, FOCUS_KEYS[event.key])?.focus();
-    else if (event.key === "Enter") panel.move(text, null);
+    else if (event.key.toLowerCase() === "a") panel.move(text, null);
     else if (UNPIN_KEYS.includes(event.key)) panel.unpin(text);
     else return;
     consume(event); // Delete would also delete the node

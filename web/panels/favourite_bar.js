@@ -9,12 +9,11 @@ export class FavouriteBar {
    */
   constructor(favourites, run) {
     this.favourites = favourites;
-    this.all = element("button", "", say("All prompts"));
+    this.all = element("button", "");
     this.all.onclick = () => this.choose(false);
     this.only = element("button", "");
     this.only.onclick = () => this.choose(true);
-    this.run = element("button", "", say("Run only these"));
-    this.run.title = say("Use only the favourites, and run the workflow");
+    this.run = element("button", "");
     this.run.onclick = () => {
       this.choose(true);
       run();
@@ -32,6 +31,9 @@ export class FavouriteBar {
   render() {
     const { widget, marks, isOnly } = this.favourites;
     this.element.hidden = !widget || !(marks.length || isOnly);
+    this.all.textContent = say("All prompts");
+    this.run.textContent = say("Run only these");
+    this.run.title = say("Use only the favourites, and run the workflow");
     this.only.textContent = say("Only favourites ({count})", { count: marks.length });
     this.only.disabled = this.run.disabled = !marks.length;
     this.all.setAttribute("aria-pressed", String(!isOnly));

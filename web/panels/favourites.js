@@ -35,6 +35,30 @@ export function toggleMark(marks, mark) {
 export const markedPrompts = (marks) => [...new Set(marks.map(([text]) => text))];
 
 /**
+ * The marks with other texts for prompts; those that are switched off (null) keep theirs.
+ *
+ * @param {Mark[]} marks
+ * @param {Map<string, string | null>} changes
+ * @returns {Mark[]}
+ */
+export const renamedMarks = (marks, changes) =>
+  marks.map(([text, variation]) => [changes.get(text) ?? text, variation]);
+
+/**
+ * The value of the input `chosen` with other texts for prompts; the same value if it is damaged.
+ *
+ * @param {string} chosen
+ * @param {Map<string, string>} changes
+ */
+export function renamedTexts(chosen, changes) {
+  try {
+    return chosen && JSON.stringify(JSON.parse(chosen).map((/** @type {string} */ text) => changes.get(text) ?? text));
+  } catch {
+    return chosen;
+  }
+}
+
+/**
  * The marks after the user has edited prompts, as pins follow them.
  *
  * @param {Mark[]} marks
@@ -43,6 +67,5 @@ export const markedPrompts = (marks) => [...new Set(marks.map(([text]) => text))
  * @returns {Mark[]}
  */
 export function followMarks(marks, before, now) {
-  const edited = editedTexts(markedPrompts(marks), before, now);
-  return marks.map(([text, variation]) => [edited.get(text) ?? text, variation]);
+  return renamedMarks(marks, editedTexts(markedPrompts(marks), before, now));
 }

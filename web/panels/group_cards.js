@@ -10,7 +10,9 @@ import { say, sayCount, sayList } from "./texts.js";
  */
 
 const HINT = "Drop a prompt here to give it a group of its own.";
-const MOVE = "Drag it to another group, or press ← → to move it, Enter for a group of its own.";
+const MOVE = "Drag it to another group, or press ← → to move it, A for a group of its own.";
+const EDIT = "Double-click, or press Enter, to edit it. Space switches it off.";
+const OFF = "Switched off: the next run leaves it out. Space switches it on again.";
 
 /** @param {number} count */
 export const promptCount = (count) => sayCount(count, "1 prompt", "{count} prompts");
@@ -18,15 +20,27 @@ export const promptCount = (count) => sayCount(count, "1 prompt", "{count} promp
 /** Each text of a group once, in prompt order. @param {string[]} prompts @param {Group} group */
 export const textsOf = (prompts, group) => [...new Set(group.members.map((index) => prompts[index]))];
 
+/** The name under which a group is folded. @param {Group} group @param {number} index */
+export const foldOf = (group, index) => (group.members.length === 1 ? "alone" : String(group.number ?? index));
+
 /**
- * One card per group, and one for all prompts that share with no other.
+ * What is seen of the cards.
+ *
+ * @typedef {{
+ *   shows(text: string): boolean, isFolded(group: string): boolean, off: string[],
+ * }} View `off` has the prompts that are switched off
+ */
+
+/**
+ * One card per group, one for all prompts that share with no other, and one for those that are switched off.
  *
  * @param {string[]} prompts
  * @param {string[]} labels a short text for each prompt: what it does not have in common with the others
  * @param {Grouping} grouping
  * @param {import("./pins.js").Pins} pins
+ * @param {View} view
  */
-export function groupCards(prompts, labels, grouping, pins) {
+export function groupCards(prompts, labels, grouping, pins, view) {
   const labelOf = new Map(prompts.map((text, index) => [text, labels[index]]));
   /** @type {Map<string, number>} */
   const repeats = new Map();
@@ -36,36 +50,43 @@ export function groupCards(prompts, labels, grouping, pins) {
     return promptRow(text, labelOf.get(text) ?? text, repeats.get(text) ?? 1, keeper !== undefined && repeats.has(keeper));
   };
   const lowest = Math.min(grouping.threshold, ...grouping.groups.map(({ loosest }) => loosest));
-  /** @type {HTMLElement[]} */
-  const cards = [];
-  /** @type {HTMLElement[]} */
-  const alone = [];
-  grouping.groups.forEach((group, index) => {
-    const rows = textsOf(prompts, group).map(row);
-    if (group.members.length === 1) return alone.push(...rows);
-    const info = sayList([promptCount(group.members.length), rangeText(group)]);
-    const bar = similarityBar(group, grouping.threshold, lowest);
-    const title = say("Group {number}", { number: (group.number ?? index) + 1 });
-    cards.push(card(title, info, group.colour, index, [bar], rows));
-  });
+  const found = grouping.groups.map((group, index) => ({ group, index, texts: textsOf(prompts, group).filter(view.shows) }));
+  const cards = found.filter(({ group, texts }) => group.members.length > 1 && texts.length).map(({ group, index, texts }) =>
+    card({
+      title: say("Group {number}", { number: (group.number ?? index) + 1 }), colour: group.colour, index: String(index),
+      info: sayList([promptCount(group.members.length), rangeText(group)]), fold: foldOf(group, index),
+      details: [similarityBar(group, grouping.threshold, lowest)], texts, row, view,
+    }));
+  const alone = found.flatMap(({ group, texts }) => (group.members.length === 1 ? texts : []));
   const hint = alone.length ? [] : [element("div", "sage-hint", say(HINT))];
-  cards.push(card(say("Alone"), promptCount(alone.length), "", "", hint, alone));
-  return cards;
+  cards.push(card({
+    title: say("Alone"), info: promptCount(alone.length), index: "", fold: "alone", details: hint, texts: alone, row, view,
+  }));
+  return [...cards, ...offCard(view)];
+}
+
+/** The prompts that are switched off; no card for none. @param {View} view */
+export function offCard(view) {
+  const texts = [...new Set(view.off)].filter(view.shows);
+  const info = promptCount(texts.length);
+  return texts.length ? [card({ title: say("Switched off"), info, fold: "off", details: [], texts, row: offRow, view })] : [];
 }
 
 /**
- * @param {string} title
- * @param {string} info
- * @param {string} colour
- * @param {number | ""} index of the group
- * @param {HTMLElement[]} details
- * @param {HTMLElement[]} rows
+ * @param {{
+ *   title: string, info: string, colour?: string, index?: string, fold: string, details: HTMLElement[], texts: string[],
+ *   row: (text: string) => HTMLElement, view: View,
+ * }} parts `index` of the group that prompts can be dropped on; `fold` is the name under which it is folded
  */
-function card(title, info, colour, index, details, rows) {
-  const heading = element("div", "sage-heading", element("b", "", title), element("span", "", info));
-  const made = element("section", "sage-card", heading, ...details, element("ul", "", ...rows));
+function card({ title, info, colour, index, fold, details, texts, row, view }) {
+  const heading = element("button", "sage-heading", element("b", "", title), element("span", "", info));
+  const open = !view.isFolded(fold);
+  heading.dataset.fold = fold;
+  heading.setAttribute("aria-expanded", String(open));
+  heading.title = open ? say("Fold this group") : say("Open this group");
+  const made = element("section", "sage-card", heading, ...(open ? [...details, element("ul", "", ...texts.map(row))] : []));
   if (colour) made.style.setProperty("--sage-group", colour);
-  made.dataset.group = String(index);
+  if (index !== undefined) made.dataset.group = index;
   made.setAttribute("aria-label", sayList([title, info]));
   return made;
 }
@@ -79,13 +100,24 @@ export function rangeText({ loosest, tightest }) {
 
 /** @param {string} text @param {string} label @param {number} times @param {boolean} pinned */
 function promptRow(text, label, times, pinned) {
-  const made = element("li", "", ...(pinned ? [unpinButton(text)] : []), label, times > 1 ? ` ×${times}` : "");
-  made.dataset.prompt = text;
-  made.tabIndex = 0;
+  const shown = element("span", "", label, times > 1 ? ` ×${times}` : "");
+  const made = element("li", "", ...(pinned ? [unpinButton(text)] : []), shown);
   made.draggable = true;
   const state = pinned ? `${say("Pinned to this group; Delete removes the pin.")} ` : "";
-  made.title = `${text}\n\n${state}${say(MOVE)}`;
-  return made;
+  return describe(made, text, `${state}${say(MOVE)} ${say(EDIT)}`);
+}
+
+/** @param {string} text */
+function offRow(text) {
+  return describe(element("li", "sage-off", element("span", "", text)), text, say(OFF));
+}
+
+/** @param {HTMLElement} row @param {string} text @param {string} help */
+function describe(row, text, help) {
+  row.dataset.prompt = text;
+  row.tabIndex = 0;
+  row.title = `${text}\n\n${help}`;
+  return row;
 }
 
 /** A dot. @param {string} text */

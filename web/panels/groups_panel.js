@@ -1,18 +1,28 @@
+import { widgetOf } from "../graphs/links.js";
+import { changedPrompts, hasLine, isEditOf, promptsOff, readPrompt, withEdited, withSwitched } from "../graphs/prompt_lines.js";
+import { CardBar } from "./card_bar.js";
 import { extendMethod } from "./comfy_nodes.js";
 import { DebouncedRequest } from "./debounced_request.js";
 import { Dendrogram } from "./dendrogram.js";
 import { digits, element } from "./dom.js";
 import { enableMoving } from "./drag_prompts.js";
+import { PromptEditor } from "./edit_prompts.js";
 import { marksOf, setMarks } from "./favourite_marks.js";
-import { followMarks, formatMarks } from "./favourites.js";
-import { groupCards, promptCount, textsOf } from "./group_cards.js";
+import { followMarks, formatMarks, renamedMarks, renamedTexts } from "./favourites.js";
+import { isFolded, parseFolds, toggleFold } from "./folds.js";
+import { foldOf, groupCards, offCard, promptCount, textsOf } from "./group_cards.js";
 import { withNumbersOf } from "./group_numbers.js";
 import {
-  followEdits, formatPins, movePrompt, neighbourGroup, parsePins, unpinPrompt, workingPins,
+  followEdits, formatPins, movePrompt, neighbourGroup, parsePins, renamedPins, unpinPrompt, workingPins,
 } from "./pins.js";
 import { samplersAfter, savingText } from "./saving_text.js";
 import { say, sayCount, sayList } from "./texts.js";
 
+const FOLDS = "sage_folded"; // in the node's properties
+const LINKED = "These prompts come from another node. Change them there.";
+const NO_LINE = "This prompt has no line of its own: it comes from braces, a wildcard or a file. Change it there.";
+/** What keeps the focus when the cards are drawn again. */
+const FOCUSED = "li, .sage-heading";
 const SETTINGS = ["threshold_mode", "threshold", "max_group_size", "pinned"];
 const OLD = "The prompts have changed since this run. Run again to see their groups.";
 const EMPTY = "Run the workflow to see the groups of your prompts here.";
@@ -38,10 +48,17 @@ export class GroupsPanel {
    * @param {import("./comfy_nodes.js").PageNode} node
    * @param {(body: Settings) => Promise<Grouping>} fetchGrouping asks the server for the groups under other settings
    * @param {(change: () => void) => void} undoable makes a change of the workflow that undo takes back in one step
+   * @param {(texts: string[], back: () => void) => (() => void) | undefined} findPicture what shows the picture of a
+   *     prompt, by its text now or that of the last run; the focus goes `back` afterwards
    */
-  constructor(node, fetchGrouping, undoable) {
+  constructor(node, fetchGrouping, undoable, findPicture) {
     this.node = node;
     this.undoable = undoable;
+    this.findPicture = findPicture;
+    /** What the lines of the text box say since the run, and for which text that is. */
+    /** The list that the cards were drawn for. @type {string | undefined} */
+    this.drawnFor = undefined;
+    this.edits = { text: "", changes: /** @type {import("../graphs/prompt_lines.js").Changes} */ (new Map()) };
     /** The threshold's own name, in the language of the page. */
     this.label = this.widget("threshold").label;
     /** @type {Run | null} */
@@ -53,8 +70,7 @@ export class GroupsPanel {
     this.summary = element("span", "");
     this.reset = element("button", "");
     this.reset.onclick = () => this.setPins(new Map());
-    this.all = element("button", "", say("All prompts"));
-    this.all.title = say("Only your favourites are used. Press here to use all prompts again.");
+    this.all = element("button", "");
     this.all.onclick = () => this.setWidgets({ chosen: "" });
     this.message = element("div", "sage-message");
     this.message.setAttribute("role", "status");
@@ -66,8 +82,11 @@ export class GroupsPanel {
     this.cards = element("div", "sage-cards");
     this.cards.tabIndex = -1; // a click focuses it, and then the mouse wheel scrolls it
     this.cards.dataset.captureWheel = "true";
+    this.bar = new CardBar(() => this.render(), () => this.foldAll());
     const header = element("div", "sage-summary", this.summary, this.all, this.reset);
-    this.element = element("div", "sage-panel", header, this.message, this.note, this.dendrogram.element, this.cards);
+    this.element = element(
+      "div", "sage-panel", header, this.message, this.note, this.dendrogram.element, this.bar.element, this.cards,
+    );
     this.request = new DebouncedRequest(
       fetchGrouping, (grouping) => this.showGrouping(grouping), (message) => this.showMessage(message),
     );
@@ -76,6 +95,18 @@ export class GroupsPanel {
       step: (text, step) => this.move(text, neighbourGroup(this.prompts, this.groups, text, step)),
       unpin: (text) => this.unpin(text),
       groupOf: (number) => this.groups[number],
+    });
+    this.editor = new PromptEditor(this.cards, {
+      whyFixed: (text) => this.whyFixed(text),
+      edit: (text, typed) => this.edit(text, typed),
+      isOff: (text) => this.off.includes(text),
+      switchOff: (text, off) => this.setList(withSwitched(this.list, text, off)),
+      findPicture: (text) => this.findPicture(this.namesOf(text), () => this.rowOf(text)?.focus()),
+      showMessage: (message) => this.showMessage(message),
+    });
+    this.cards.addEventListener("click", ({ target }) => {
+      const heading = target instanceof Element ? target.closest(".sage-heading") : null;
+      if (heading instanceof HTMLElement) this.setFolds(toggleFold(this.folds, String(heading.dataset.fold)));
     });
     for (const name of SETTINGS) {
       const widget = this.widget(name);
@@ -93,28 +124,124 @@ export class GroupsPanel {
     return found;
   }
 
+  /** With the texts that the prompts have now. */
   get pins() {
-    return parsePins(String(this.widget("pinned").value));
+    return renamedPins(parsePins(String(this.widget("pinned").value)), this.changes);
   }
 
+  /** The text with the prompts, one per line; none if it comes from another node. */
+  get list() {
+    return String(this.source("prompts")?.value ?? "");
+  }
+
+  /** The prompts that are switched off. */
+  get off() {
+    return promptsOff(this.list);
+  }
+
+  /** What the user has changed in the list since the run. */
+  get changes() {
+    const { list: text, run } = this;
+    if (!run || !text) return new Map();
+    if (this.edits.text !== text) this.edits = { text, changes: changedPrompts(String(run.made_of.prompts), text) };
+    return this.edits.changes;
+  }
+
+  /** The prompts of the run, with the texts that they have now. */
   get prompts() {
-    return this.run?.prompts ?? [];
+    const { changes } = this;
+    return this.run?.prompts.map((text) => changes.get(text) ?? text) ?? [];
+  }
+
+  /** A prompt's text now, and in the run. @param {string} text */
+  namesOf(text) {
+    return [text, ...[...this.changes].flatMap(([before, now]) => (now === text ? [before] : []))];
+  }
+
+  /** The groups, without the prompts that are switched off. */
+  get shown() {
+    const { grouping, run, changes } = this;
+    if (!grouping || !run) return null;
+    const isOn = (/** @type {number} */ index) => changes.get(run.prompts[index]) !== null;
+    const groups = grouping.groups.map((group) => ({ ...group, members: group.members.filter(isOn) }));
+    return { ...grouping, groups: groups.filter(({ members }) => members.length) };
   }
 
   /** The texts of each group, as they are shown now. */
   get groups() {
-    return this.grouping?.groups.map((group) => textsOf(this.prompts, group)) ?? [];
+    const { prompts } = this;
+    return this.shown?.groups.map((group) => textsOf(prompts, group)) ?? [];
   }
 
-  /** Whether a setting comes from another node. @param {string} name */
-  isLinked(name) {
-    return Boolean(this.node.inputs?.some(({ widget, link }) => widget?.name === name && link != null));
+  get folds() {
+    return parseFolds(this.node.properties[FOLDS], this.prompts.length);
+  }
+
+  /** @param {import("./folds.js").Folds} folds */
+  setFolds(folds) {
+    this.undoable(() => {
+      this.node.properties[FOLDS] = JSON.stringify(folds);
+    });
+    this.render();
+  }
+
+  /** Folds all groups, or opens all if the button says so. */
+  foldAll() {
+    this.setFolds({ all: !this.allFolded, others: [] });
+  }
+
+  get allFolded() {
+    const { all, others } = this.folds;
+    return all && !others.length;
+  }
+
+  /** Whether there is a card with a prompt of the run. @param {string} text */
+  has(text) {
+    return Boolean(this.run?.prompts.includes(text));
+  }
+
+  /** Shows the card of a prompt of the run, and gives it the focus. @param {string} before its text in the run */
+  reveal(before) {
+    const text = this.changes.get(before) ?? before;
+    const index = this.groups.findIndex((group) => group.includes(text));
+    const group = this.shown?.groups[index];
+    const fold = group ? foldOf(group, index) : "off";
+    if (!this.bar.shows(text)) this.bar.clear();
+    if (isFolded(this.folds, fold)) this.setFolds(toggleFold(this.folds, fold));
+    this.rowOf(text)?.focus();
+  }
+
+  /** Why a prompt cannot be changed in its card; "" if it can. @param {string} text */
+  whyFixed(text) {
+    if (!this.source("prompts")) return say(LINKED);
+    return this.off.includes(text) || hasLine(this.list, text, false) ? "" : say(NO_LINE);
+  }
+
+  /** Writes what the user typed for a prompt into its line. @param {string} text @param {string} typed */
+  edit(text, typed) {
+    const edited = readPrompt(typed) ?? text;
+    if (edited === text) return this.render();
+    const changes = new Map([[text, edited]]);
+    const pinned = String(this.widget("pinned").value) && formatPins(renamedPins(this.pins, changes));
+    const chosen = renamedTexts(String(this.widget("chosen").value), changes);
+    this.setList(withEdited(this.list, text, typed), { pinned, chosen });
+  }
+
+  /** @param {string} list @param {Record<string, string>} [others] more widgets that change with it */
+  setList(list, others = {}) {
+    this.setWidgets({ prompts: list, ...others });
+    this.render();
+  }
+
+  /** What has a setting: a widget of this node, or of the node around its subgraph; none for another node. @param {string} name */
+  source(name) {
+    return widgetOf(this.node, name);
   }
 
   /** The node's settings of now. A setting from another node has its value of the last run. @returns {Settings} */
   settings() {
     const value = (/** @type {string} */ name) =>
-      this.isLinked(name) ? this.run?.settings[name] : this.widget(name).value;
+      (this.source(name) ?? { value: this.run?.settings[name] }).value;
     return { ...Object.fromEntries(SETTINGS.map((name) => [name, value(name)])), ...this.preview };
   }
 
@@ -128,30 +255,47 @@ export class GroupsPanel {
       this.render();
       return this.showMessage(say(TOO_MANY, { count: run.too_many }));
     }
-    const before = this.prompts;
+    this.followPrompts(this.run, run);
     this.run = run;
+    this.edits.text = "";
     this.dendrogram.setTree(run.tree);
     this.showGrouping(run.grouping);
-    const followed = formatPins(followEdits(this.pins, before, run.prompts));
-    if (followed !== formatPins(this.pins)) this.setWidgets({ pinned: followed });
-    const marks = followMarks(marksOf(this.node), before, run.prompts);
-    if (formatMarks(marks) !== formatMarks(marksOf(this.node))) this.undoable(() => setMarks(this.node, marks));
     const current = this.settings();
     if (SETTINGS.some((name) => current[name] !== run.settings[name])) this.requestGrouping();
+  }
+
+  /**
+   * Pins and favourites go on to the prompts that the user has edited between two runs.
+   *
+   * @param {Run | null} before
+   * @param {Run} run
+   */
+  followPrompts(before, run) {
+    if (!before) return;
+    const changes = changedPrompts(String(before.made_of.prompts), String(run.made_of.prompts));
+    const pins = parsePins(String(this.widget("pinned").value));
+    const followed = formatPins(followEdits(renamedPins(pins, changes), before.prompts, run.prompts));
+    if (followed !== formatPins(pins)) this.setWidgets({ pinned: followed });
+    const old = marksOf(this.node);
+    const marks = followMarks(renamedMarks(old, changes), before.prompts, run.prompts);
+    if (formatMarks(marks) !== formatMarks(old)) this.undoable(() => setMarks(this.node, marks));
   }
 
   /**
    * Shows a run of earlier, unless the panel has a newer one or the node's prompts are not those of the run.
    *
    * @param {Run} run
+   * @param {boolean} edited whether some of the prompts may have been edited since
    */
-  restoreRun(run) {
-    if (!this.run && this.isMadeOf(run.made_of)) this.showRun(run);
+  restoreRun(run, edited) {
+    const prompts = String(run.made_of.prompts);
+    const made = edited && isEditOf(prompts, this.list) ? { ...run.made_of, prompts: this.list } : run.made_of;
+    if (!this.run && this.isMadeOf(made)) this.showRun(run);
   }
 
   /** Whether the node still has the prompts of a run. @param {Settings} inputs */
   isMadeOf(inputs) {
-    return Object.entries(inputs).every(([name, value]) => this.isLinked(name) || this.widget(name).value === value);
+    return Object.entries(inputs).every(([name, value]) => (this.source(name) ?? { value }).value === value);
   }
 
   /** Says why the node failed, until its next run. @param {string} message */
@@ -160,9 +304,12 @@ export class GroupsPanel {
     this.showMessage(message);
   }
 
-  /** Asks the server for the groups under the settings of now. */
+  /** Asks the server for the groups under the settings of now. It knows the prompts by their texts in the run. */
   requestGrouping() {
-    if (this.run) this.request.schedule({ key: this.run.key, ...this.settings() });
+    if (!this.run) return;
+    const before = new Map([...this.changes].flatMap(([text, now]) => (now === null ? [] : [[now, text]])));
+    const pinned = before.size ? { pinned: formatPins(renamedPins(this.pins, before)) } : {};
+    this.request.schedule({ key: this.run.key, ...this.settings(), ...pinned });
   }
 
   /** @param {Grouping} grouping */
@@ -190,6 +337,7 @@ export class GroupsPanel {
 
   /** @param {string} text @param {string[] | null} target */
   move(text, target) {
+    if (!this.groups.some((group) => group.includes(text))) return; // it is switched off
     this.setPins(movePrompt(this.pins, this.groups, text, target));
   }
 
@@ -209,7 +357,7 @@ export class GroupsPanel {
   setWidgets(values) {
     this.undoable(() => {
       for (const [name, value] of Object.entries(values)) {
-        const widget = this.widget(name);
+        const widget = this.source(name) ?? this.widget(name);
         widget.value = value;
         widget.callback?.(value);
       }
@@ -219,8 +367,11 @@ export class GroupsPanel {
 
   /** Shows what also depends on other widgets and nodes. */
   renderSummary() {
-    const { prompts, grouping, run } = this;
-    this.summary.textContent = grouping ? summaryText(prompts, grouping, this.settings(), this.samplers()) : say(EMPTY);
+    const { grouping, run } = this;
+    const summary = run && grouping && summaryText(run.prompts, grouping, this.settings(), this.samplers());
+    this.summary.textContent = summary ?? say(EMPTY);
+    this.all.textContent = say("All prompts");
+    this.all.title = say("Only your favourites are used. Press here to use all prompts again.");
     this.all.hidden = !this.widget("chosen").value;
     this.note.textContent = run && !this.isMadeOf(run.made_of) ? say(OLD) : "";
     const { threshold_mode: mode } = this.settings();
@@ -231,11 +382,16 @@ export class GroupsPanel {
 
   /** The settings of the samplers that the groups go to. @returns {Settings[]} */
   samplers() {
-    return samplersAfter(this.node).map(({ inputs, widgets = [] }) => {
-      const linked = inputs.flatMap(({ widget, link }) => (widget && link != null ? [widget.name] : []));
-      const own = widgets.filter(({ name }) => !linked.includes(name));
-      return Object.fromEntries(own.map(({ name, value }) => [name, value]));
+    return samplersAfter(this.node).map((node) => {
+      const names = (node.widgets ?? []).map(({ name }) => name);
+      return Object.fromEntries(names.map((name) => [name, widgetOf(node, name)?.value]));
     });
+  }
+
+  /** Shows what has changed elsewhere; the cards only if the prompts have. */
+  graphChanged() {
+    this.renderSummary();
+    if (this.drawnFor !== this.list && !this.editor.edited) this.renderCards();
   }
 
   render() {
@@ -248,20 +404,65 @@ export class GroupsPanel {
     this.reset.textContent = lost ? `${pinned} ${say("({count} lost)", { count: lost })}` : pinned;
     this.reset.title = lost ? `${say(RESET)} ${say(LOST)}` : say(RESET);
     this.renderSummary();
-    const locked = this.isLinked("threshold") || this.isLinked("threshold_mode");
+    const locked = !this.source("threshold") || !this.source("threshold_mode");
     if (grouping) this.dendrogram.show(prompts, grouping, locked);
-    const rows = [...this.cards.querySelectorAll("li")];
-    const focused = rows.find((row) => row.matches(":focus-within"))?.dataset.prompt;
+    if (!this.editor.edited) this.renderCards();
+  }
+
+  renderCards() {
+    this.drawnFor = this.list;
+    const { pins, prompts, shown, folds, off, bar } = this;
+    const searching = bar.words.length > 0;
+    const view = {
+      off,
+      shows: (/** @type {string} */ text) => bar.shows(text),
+      isFolded: (/** @type {string} */ group) => !searching && isFolded(folds, group),
+    };
+    const labels = shortTexts(this.run, prompts);
+    const focused = [...this.cards.querySelectorAll(FOCUSED)].find((each) => each.matches(":focus-within"));
+    const { prompt, fold } = focused instanceof HTMLElement ? focused.dataset : {};
     const { scrollTop } = this.cards;
-    this.cards.replaceChildren(...(grouping ? groupCards(prompts, this.run?.labels ?? prompts, grouping, pins) : []));
+    this.cards.replaceChildren(...(shown ? groupCards(prompts, labels, shown, pins, view) : offCard(view)));
     this.cards.scrollTop = scrollTop;
-    if (focused !== undefined) this.rowOf(focused)?.focus();
+    if (prompt !== undefined) this.rowOf(prompt)?.focus();
+    if (fold !== undefined) this.headingOf(fold)?.focus();
+    const texts = [...new Set(this.groups.flat()), ...new Set(off)];
+    bar.element.hidden = !texts.length;
+    bar.render(texts.filter(view.shows).length, this.allFolded);
   }
 
   /** @param {string} text */
   rowOf(text) {
     return [...this.cards.querySelectorAll("li")].find((row) => row.dataset.prompt === text);
   }
+
+  /** @param {string} fold @returns {HTMLElement | null} */
+  headingOf(fold) {
+    return this.cards.querySelector(`.sage-heading[data-fold="${fold}"]`);
+  }
+}
+
+/**
+ * A short text for each prompt: of one that was edited, without what all prompts of the run begin with.
+ *
+ * @param {Run | null} run
+ * @param {string[]} prompts as they are now
+ */
+function shortTexts(run, prompts) {
+  const before = run?.prompts ?? [];
+  const start = before.length > 1 ? before.reduce(commonStart) : "";
+  const labels = run?.labels ?? before;
+  return prompts.map((now, index) => {
+    if (now === before[index]) return labels[index];
+    return labels[index] === before[index] ? now : now.slice(commonStart(start, now).length);
+  });
+}
+
+/** The words that two texts begin with. @param {string} a @param {string} b */
+function commonStart(a, b) {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length += 1;
+  return a.slice(0, a.lastIndexOf(" ", length - 1) + 1);
 }
 
 /**

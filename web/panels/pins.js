@@ -99,6 +99,18 @@ export function workingPins(pins, prompts) {
 }
 
 /**
+ * The pins with other texts for prompts; those that are switched off (null) keep theirs.
+ *
+ * @param {Pins} pins
+ * @param {Map<string, string | null>} changes
+ * @returns {Pins}
+ */
+export function renamedPins(pins, changes) {
+  const current = (/** @type {string} */ text) => changes.get(text) ?? text;
+  return new Map([...pins].map(([text, other]) => [current(text), current(other)]));
+}
+
+/**
  * The pins after the user has edited prompts: each prompt that is gone is taken for the most similar new one, if they
  * have most of their words in common.
  *
@@ -108,9 +120,7 @@ export function workingPins(pins, prompts) {
  * @returns {Pins}
  */
 export function followEdits(pins, before, now) {
-  const edited = editedTexts([...pins].flat(), before, now);
-  const current = (/** @type {string} */ text) => edited.get(text) ?? text;
-  return new Map([...pins].map(([text, other]) => [current(text), current(other)]));
+  return renamedPins(pins, editedTexts([...pins].flat(), before, now));
 }
 
 /**

@@ -5,7 +5,7 @@ import { framesOf } from "./pictures.js";
 import { progressBar, showProgress } from "./progress_bar.js";
 import { samplingSummary } from "./run_summary.js";
 import { say } from "./texts.js";
-import { openViewer, refreshViewer } from "./viewer.js";
+import { openPictureMenu, openViewer, refreshViewer } from "./viewer.js";
 
 const EMPTY = "Run the workflow to see all pictures here while they are made.";
 const PREVIEWS = "These are previews. SAGE Save Images shows the finished pictures here.";
@@ -31,9 +31,12 @@ export class SamplingPanel {
    * @param {(query: string) => string} address of a file that was saved
    * @param {import("./favourite_marks.js").FavouriteMarks} favourites
    * @param {() => void} run queues the workflow
+   * @param {(picture: import("./pictures.js").Picture) => (() => void) | undefined} findCard what shows the card of a
+   *     picture's prompt
    */
-  constructor(address, favourites, run) {
+  constructor(address, favourites, run, findCard) {
     this.address = address;
+    this.findCard = findCard;
     this.favourites = favourites;
     this.choice = new FavouriteBar(favourites, run);
     this.layout = "";
@@ -52,6 +55,10 @@ export class SamplingPanel {
     this.sheet = scrollArea("sage-sheet", say("Pictures so far"));
     this.sheet.addEventListener("click", (event) => this.click(event));
     this.sheet.addEventListener("keydown", (event) => this.press(event));
+    this.sheet.addEventListener("contextmenu", (event) => {
+      const index = this.indexOf(event, "sage-picture");
+      if (index >= 0) openPictureMenu(event, this, index);
+    });
     // Otherwise Nodes 2.0 drags the node too.
     this.sheet.addEventListener("pointerdown", (event) => event.button === 0 && event.stopPropagation());
     this.element = element(
@@ -102,6 +109,8 @@ export class SamplingPanel {
   /** Shows which pictures are favourites; they may have been changed on another panel. */
   renderMarks() {
     this.choice.render();
+    this.sheet.setAttribute("aria-label", say("Pictures so far"));
+    if (!this.layout) this.summary.textContent = say(EMPTY);
     this.all("sage-heart").forEach((heart, index) => {
       const picture = this.pictures[index];
       const marked = this.favourites.has(picture);

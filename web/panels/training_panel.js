@@ -30,8 +30,7 @@ export class TrainingPanel {
     this.run = null;
     this.summary = element("span", "", say(EMPTY));
     this.summary.setAttribute("role", "status");
-    this.button = element("button", "", say("Stop and save"));
-    this.button.title = say(STOP);
+    this.button = element("button", "");
     this.button.hidden = true;
     this.button.onclick = () => this.stop(requestStop);
     this.message = element("div", "sage-message");
@@ -56,6 +55,8 @@ export class TrainingPanel {
     this.run = run;
     this.summary.textContent = trainingSummary(run);
     this.button.hidden = !run.running;
+    this.button.textContent = say("Stop and save");
+    this.button.title = say(STOP);
     showProgress(this.bar, run);
     this.chart.replaceChildren(...(run.lines.length ? [lossChart(run.lines), legend(run.lines)] : []));
     this.samples.hidden = !run.samples;

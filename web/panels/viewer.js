@@ -1,4 +1,6 @@
-import { consume, element, hasModifier } from "./dom.js";
+import { consume, copyText, element, hasModifier } from "./dom.js";
+import { actionElement, pictureActions } from "./picture_actions.js";
+import { openMenu } from "./picture_menu.js";
 import { pictureTile } from "./picture_tile.js";
 import { say } from "./texts.js";
 import { Wipe } from "./wipe.js";
@@ -10,16 +12,39 @@ import { Wipe } from "./wipe.js";
  * @typedef {{
  *   pictures: Picture[], styleTiles(target: HTMLElement): void, focusPicture(index: number): void,
  *   favourites: import("./favourite_marks.js").FavouriteMarks, toggleFavourite(index: number): void,
- * }} Source
+ *   findCard(picture: Picture): (() => void) | undefined,
+ * }} Source `findCard` gives what shows the card of a picture's prompt
  */
 
-/** The only one of the page, from its first use on. @type {Viewer | null} */
-let viewer = null;
+/** The only one of the page. It is made again when it is opened: the user may have changed the language. */
+let viewer = /** @type {Viewer | null} */ (null);
 
-/** Shows a picture over the whole page. @param {Source} source @param {number} index */
-export function openViewer(source, index) {
-  viewer ??= new Viewer();
-  viewer.open(source, index);
+/**
+ * Shows a picture over the whole page.
+ *
+ * @param {Source} source
+ * @param {number} index
+ * @param {() => void} [back] where the focus goes afterwards, if not to the picture
+ */
+export function openViewer(source, index, back) {
+  viewer = new Viewer();
+  viewer.open(source, index, back);
+  return viewer;
+}
+
+/**
+ * Opens the menu of a picture on a panel.
+ *
+ * @param {MouseEvent} event
+ * @param {Source} source
+ * @param {number} index
+ */
+export function openPictureMenu(event, source, index) {
+  const enlarge = { name: "enlarge", label: say("Enlarge"), title: say("Enlarge"), run: () => void openViewer(source, index) };
+  const actions = pictureActions(source, index, {
+    compare: () => openViewer(source, index).compare(), comparing: false, copy: () => copyText(source.pictures[index].text),
+  });
+  openMenu(event, [enlarge, ...actions], document.body);
 }
 
 /** Shows what has changed, if the viewer is open and shows this source. @param {Source} source */
@@ -33,6 +58,7 @@ class Viewer {
     /** @type {Source | null} */
     this.source = null;
     this.index = 0;
+    this.back = () => {};
     /** The picture that the others are compared with. @type {number | null} */
     this.fixed = null;
     this.stage = element("div", "sage-stage");
@@ -44,17 +70,9 @@ class Viewer {
     this.note = element("div", "sage-viewer-note");
     /** Which pictures are on the stage. */
     this.shown = "";
-    this.heart = button("", say("Favourite (F)"), () => this.toggleFavourite());
-    this.compareButton = button(say("Compare"), say("Compare this picture with others (C)"), () => this.compare());
-    this.copyButton = button(say("Copy prompt"), say("Copy the whole prompt"), () => this.copyPrompt());
-    this.saveLink = link(say("Save"), say("Save the picture on this computer"));
-    this.openLink = link(say("Open"), say("Open the picture in a new tab"));
-    this.openLink.target = "_blank";
-    const close = button("✕", say("Close (Escape)"), () => this.dialog.close());
-    this.tools = element(
-      "div", "sage-viewer-tools",
-      this.heart, this.compareButton, this.copyButton, this.saveLink, this.openLink, close,
-    );
+    /** The last one closes the viewer; the others are made for each picture. */
+    this.closeButton = button("✕", say("Close (Escape)"), () => this.dialog.close());
+    this.tools = element("div", "sage-viewer-tools");
     const before = button("‹", say("Previous picture (←)"), () => this.walk(-1));
     const after = button("›", say("Next picture (→)"), () => this.walk(1));
     const middle = element("div", "sage-viewer-middle", before, this.stage, after);
@@ -68,21 +86,22 @@ class Viewer {
       if (target === this.stage && this.fixed === null) this.dialog.close(); // beside the picture
     });
     this.dialog.addEventListener("close", () => this.closed());
+    this.stage.addEventListener("contextmenu", (event) => openMenu(event, this.actions(), this.dialog));
   }
 
-  /** @param {Source} source @param {number} index */
-  open(source, index) {
-    Object.assign(this, { source, index, fixed: null, shown: "" });
+  /** @param {Source} source @param {number} index @param {() => void} [back] */
+  open(source, index, back = () => source.focusPicture(this.index)) {
+    Object.assign(this, { source, index, back, fixed: null, shown: "" });
     document.body.append(this.dialog);
-    if (!this.dialog.open) this.dialog.showModal();
+    this.dialog.showModal();
     this.dialog.focus();
     this.render();
   }
 
   closed() {
-    this.source?.focusPicture(this.index);
-    this.source = null;
     this.dialog.remove();
+    this.back();
+    this.source = null;
   }
 
   /** @param {KeyboardEvent} event */
@@ -92,7 +111,7 @@ class Viewer {
     /** @type {Record<string, () => void>} */
     const keys = {
       ArrowLeft: () => this.walk(-1), ArrowRight: () => this.walk(1), c: () => this.compare(),
-      f: () => this.toggleFavourite(),
+      f: () => this.actions().find(({ name }) => name === "favourite")?.run?.(),
       ...(this.fixed === null ? {} : { ArrowUp: () => this.wipe.step(1), ArrowDown: () => this.wipe.step(-1) }),
     };
     const act = keys[event.key] ?? keys[event.key.toLowerCase()];
@@ -122,8 +141,21 @@ class Viewer {
     }
   }
 
-  toggleFavourite() {
-    if (!this.heart.disabled) this.source?.toggleFavourite(this.index);
+  /** @returns {import("./picture_actions.js").Action[]} */
+  actions() {
+    const { source, index } = this;
+    if (!source?.pictures[index]) return [];
+    const place = { compare: () => this.compare(), comparing: this.fixed !== null, copy: () => this.copyPrompt() };
+    return pictureActions(source, index, place).map((action) => (action.name === "card" ? this.closing(action) : action));
+  }
+
+  /** An action that closes the viewer first. @param {import("./picture_actions.js").Action} action */
+  closing(action) {
+    const run = () => {
+      this.back = action.run ?? this.back;
+      this.dialog.close();
+    };
+    return { ...action, run };
   }
 
   /** Works without HTTPS too, where pages have no clipboard. The text stays selected: the user sees what was copied. */
@@ -145,25 +177,18 @@ class Viewer {
     this.shown = JSON.stringify(shown);
     this.dialog.classList.toggle("sage-viewer-comparing", shown.length > 1);
     this.wipe.slider.hidden = shown.length < 2;
-    this.compareButton.setAttribute("aria-pressed", String(this.fixed !== null));
-    this.compareButton.disabled = pictures.length < 2;
     this.title.replaceChildren(...titles(shown, this.index, pictures.length));
     this.prompt.textContent = picture.text;
-    this.copyButton.disabled = this.heart.disabled = picture.prompt === null;
-    const marked = source.favourites.has(picture);
-    this.heart.textContent = marked ? say("♥ Favourite") : say("♡ Favourite");
-    this.heart.setAttribute("aria-pressed", String(marked));
     this.note.textContent = shown.every(({ file }) => file) ? "" : PREVIEW();
-    this.renderLinks(picture);
+    this.renderTools();
   }
 
-  /** Previews are too small to be kept. @param {Picture} picture */
-  renderLinks({ file }) {
-    for (const each of [this.saveLink, this.openLink]) {
-      each.hidden = !file;
-      each.href = file;
-    }
-    this.saveLink.download = file && (new URL(file, location.href).searchParams.get("filename") ?? "");
+  /** The buttons keep the focus by their places. */
+  renderTools() {
+    const focused = [...this.tools.children].findIndex((tool) => tool === document.activeElement);
+    this.tools.replaceChildren(...this.actions().map(actionElement), this.closeButton);
+    const tool = this.tools.children[focused];
+    if (tool instanceof HTMLElement) tool.focus();
   }
 }
 
@@ -182,9 +207,4 @@ function button(label, title, act) {
   Object.assign(made, { type: "button", title, onclick: act });
   made.setAttribute("aria-label", title);
   return made;
-}
-
-/** @param {string} label @param {string} title */
-function link(label, title) {
-  return Object.assign(element("a", "", label), { title });
 }
