@@ -31,7 +31,7 @@ function makeSamplingPanel(node) {
   const favourites = new FavouriteMarks(node, (change) => undoable(app, change));
   const run = () => app.extensionManager.command.execute("Comfy.QueuePrompt");
   const panel = new SamplingPanel(
-    (query) => api.apiURL(`/view?${query}`), favourites, run, ({ prompt }) => cardShower(app, favourites.grouping, prompt),
+    (query) => api.apiURL(`/view?${query}`), favourites, run, ({ prompt }) => cardShower(app, favourites.list, prompt),
   );
   samplingPanels.set(node, panel);
   return panel;

@@ -23,7 +23,7 @@ export const samplingPanels = new WeakMap();
  */
 export function pictureShower(app, node, texts, back) {
   const panels = allNodes(app).flatMap((each) => samplingPanels.get(each) ?? []);
-  const found = panels.filter(({ favourites }) => favourites.grouping === node).flatMap((panel) =>
+  const found = panels.filter(({ favourites }) => favourites.list === node).flatMap((panel) =>
     panel.pictures.flatMap(({ prompt, file }, index) =>
       prompt !== null && texts.includes(prompt) ? [{ panel, index, file }] : []));
   const best = found.find(({ file }) => file) ?? found[0];
