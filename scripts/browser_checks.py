@@ -18,7 +18,10 @@ from install_comfyui import HOSTS, REPO, Host
 BROWSER = REPO / "tests" / "browser"
 RENDERERS = {"0.30.0": ("classic", "vue")}  # Nodes 2.0 of the older page still moves nodes about
 # In the older page, one case of each kind is enough: what differs are the page's own parts.
-CASES = {"0.3.75": "lists|node sizes|panel|pictures|saved graphs|blueprint|share here|Try SAGE|Two nodes|second pass"}
+CASES = {
+    "0.3.75": "lists|node sizes|panel|prompt editor|pictures|saved graphs|blueprint|share here|Try SAGE|Two nodes|"
+    "second pass",
+}
 
 
 def check(version: str) -> tuple[int, int]:

@@ -122,6 +122,7 @@ async function usePanelsInside(user, shot, problems) {
   await check("the pictures inside", pictures.locator(".sage-picture").count(), 2);
   await check("new panels", Promise.all([note(groups), note(pictures)]), ["", ""]);
   await groups.locator("li").nth(1).press("Enter");
+  await tab.keyboard.press("Control+a");
   await tab.keyboard.insertText("a green car in the snow");
   await tab.keyboard.press("Enter");
   await check("the text on the blueprint", prompts(), "a red car in the snow\na green car in the snow");

@@ -41,11 +41,13 @@ export async function editPrompts(user, workflow, shot, problems) {
   await check("the list after Escape", prompts(), LIST);
   await check("the focus after Escape", user.tab.evaluate(() => document.activeElement.dataset.prompt), GREEN);
   await press("Enter");
+  await press("Control+a");
   await user.tab.keyboard.insertText(DARK);
   await press("Enter");
   await check("the list after an edit", prompts(), LIST.replace(GREEN, DARK));
   await check("the card after an edit", texts().then((all) => [all.includes(DARK), all.includes(GREEN)]), [true, false]);
   await user.row(BLUE).dblclick();
+  await press("Control+a");
   await user.tab.keyboard.insertText("a blue truck");
   await user.panel.locator(".sage-search").click(); // leaves the box
   const both = LIST.replace(GREEN, DARK).replace(BLUE, "a blue truck");

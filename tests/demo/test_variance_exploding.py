@@ -8,7 +8,9 @@ import comfy.sample
 import pytest
 import torch
 from comfyui_sage.sage_core.demo.model import load_demo_model
+from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
+from comfyui_sage.sage_core.sampling.ksampler import sample
 from demo_model.variance_exploding import load_demo_model_ve
 
 flow_model, ve_model = functools.lru_cache(load_demo_model), functools.lru_cache(load_demo_model_ve)
@@ -43,3 +45,21 @@ def test_it_draws_on_the_other_schedule() -> None:
     picture = vae.decode(made)
     assert float(picture[0, :8, :8].mean()) > 0.9, "the white background"
     assert float(picture.std()) > 0.05
+
+
+@torch.no_grad()
+def test_correction_is_far_nearer_to_the_pictures_alone_than_sharing() -> None:
+    model, clip, _ = ve_model()
+    prompts = (PROMPT, "a blue star at night", "a green boat on the sea")
+    groups = build_prompt_groups(clip, prompts, threshold_mode="fixed", threshold=-1.0)
+    negative = encode_prompts(clip, [""])[""]
+
+    def made(share: float, correction: str) -> torch.Tensor:
+        return sample(
+            model, groups, negative, {"samples": torch.zeros(1, 16, 16, 16)}, seed=3, steps=8, cfg=4.0,
+            sampler_name="euler", scheduler="simple", denoise=1.0, share=share, correction=correction,
+        )[0]["samples"]  # fmt: skip
+
+    alone = made(0.0, "off")
+    plain, corrected = (float((made(0.5, each) - alone).norm()) for each in ("off", "on"))
+    assert corrected < 0.2 * plain, (corrected, plain)

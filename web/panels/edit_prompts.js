@@ -86,6 +86,9 @@ export class PromptEditor {
     if (this.refuses(text)) return;
     const box = element("textarea", "sage-edit");
     box.value = text;
+    const shown = row.querySelector("span")?.firstChild?.textContent ?? "";
+    const at = Math.max(0, text.indexOf(shown.split("…")[0].trim()));
+    box.setSelectionRange(at, at); // where the prompt differs from the others
     box.setAttribute("aria-label", say("Edit this prompt (Enter)"));
     const end = (/** @type {string} */ typed) => {
       if (this.edited !== row) return; // removing the box takes its focus, too
@@ -104,7 +107,9 @@ export class PromptEditor {
     row.draggable = false; // the mouse selects text
     row.replaceChildren(box);
     box.focus();
-    box.select();
+    const [{ bottom }, frame] = [box, this.cards].map((each) => each.getBoundingClientRect());
+    const zoom = frame.height / this.cards.offsetHeight; // of the canvas
+    if (bottom > frame.bottom) this.cards.scrollTop += (bottom - frame.bottom) / zoom;
   }
 }
 

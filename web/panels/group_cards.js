@@ -27,7 +27,7 @@ export const foldOf = (group, index) => (group.members.length === 1 ? "alone" : 
  * What is seen of the cards.
  *
  * @typedef {{
- *   shows(text: string): boolean, isFolded(group: string): boolean, off: string[],
+ *   searching: boolean, shows(text: string): boolean, isFolded(group: string): boolean, off: string[],
  * }} View `off` has the prompts that are switched off
  */
 
@@ -59,9 +59,10 @@ export function groupCards(prompts, labels, grouping, pins, view) {
     }));
   const alone = found.flatMap(({ group, texts }) => (group.members.length === 1 ? texts : []));
   const hint = alone.length ? [] : [element("div", "sage-hint", say(HINT))];
-  cards.push(card({
-    title: say("Alone"), info: promptCount(alone.length), index: "", fold: "alone", details: hint, texts: alone, row, view,
-  }));
+  const info = promptCount(alone.length);
+  if (alone.length || !view.searching) {
+    cards.push(card({ title: say("Alone"), info, index: "", fold: "alone", details: hint, texts: alone, row, view }));
+  }
   return [...cards, ...offCard(view)];
 }
 

@@ -414,7 +414,7 @@ export class GroupsPanel {
     const { pins, prompts, shown, folds, off, bar } = this;
     const searching = bar.words.length > 0;
     const view = {
-      off,
+      off, searching,
       shows: (/** @type {string} */ text) => bar.shows(text),
       isFolded: (/** @type {string} */ group) => !searching && isFolded(folds, group),
     };
