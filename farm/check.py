@@ -47,7 +47,7 @@ def _is_good(engine: FarmEngine, graph: JobGraph, settings: Settings, report: Re
         engine.check()
         job = open_job(graph, engine, settings, report)
         start = time.monotonic()
-        prompts = range(len(job.groups.prompts))
+        prompts = list(range(len(job.groups.prompts)))
         engine.render(prompts, [], lambda prompt, files: saved.extend(name for name, _ in files))
     except (Refused, TaskError) as error:
         report.tell("bad", worker=engine.name, error=str(error))
