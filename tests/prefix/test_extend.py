@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,12 @@ def test_the_image_of_a_run_with_the_same_plan_and_conditions(
     settings = {**SETTINGS, **sampler_settings(sampler_name), "steps": 8}
     added, _ = extend_prefix(sample_prefix(groups, variations=2, **settings), prompts, conditionings, embeddings)
     plan_levels(monkeypatch, [((*CARS, 6, 7), 2), ((0, 3, 6), 5), ((*BOATS, 8), 4)], 10)
-    direct = AsBefore(**{
-        **vars(groups), "prompts": groups.prompts + prompts, "conditionings": groups.conditionings + conditionings,
-        "embeddings": np.concatenate([groups.embeddings, embeddings]),
-        "partition": ((*CARS, 6, 7), (*BOATS, 8), (5,), (9,)),
-    })  # fmt: skip
+    grown = replace(
+        groups, prompts=groups.prompts + prompts, conditionings=groups.conditionings + conditionings,
+        embeddings=np.concatenate([groups.embeddings, embeddings]),
+        partition=((*CARS, 6, 7), (*BOATS, 8), (5,), (9,)),
+    )  # fmt: skip
+    direct = AsBefore(**{field.name: getattr(grown, field.name) for field in fields(grown) if field.init})
     image = small("sd15", batch=2)
     expected = ksampler.sample(
         MODELS["sd15"](), direct, conditioning("sd15", seed=1), image, share=0.5, **settings

@@ -182,10 +182,10 @@ class TestEverySampler:
             expected = comfy_ksampler("sd15", own[prompt], image, **sampler_settings(sampler_name))
             assert_equal(images[2 * prompt : 2 * prompt + 2], expected)
         order = [2, 3, 0, 1]
-        permuted = PromptGroups(**{
-            **vars(groups), "prompts": tuple(groups.prompts[at] for at in order),
-            "conditionings": tuple(groups.conditionings[at] for at in order), "partition": ((0, 2, 3), (1,)),
-        })  # fmt: skip
+        permuted = replace(
+            groups, prompts=tuple(groups.prompts[at] for at in order),
+            conditionings=tuple(groups.conditionings[at] for at in order), partition=((0, 2, 3), (1,)),
+        )  # fmt: skip
         again = sage("sd15", permuted, image, **settings)
         assert_equal(again.unflatten(0, (4, 2)), images.unflatten(0, (4, 2))[order])
 
