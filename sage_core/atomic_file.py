@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import threading
 import time
 import uuid
 import zlib
@@ -16,6 +17,8 @@ import psutil
 
 # A part of another computer, in a folder that both write in, may belong to a process that still runs; seconds.
 _OLD = 24 * 3600
+# `functools.cache` lets two threads in at once: the later one would remove what the first one already writes.
+_CLEANING = threading.Lock()
 
 
 @contextmanager
@@ -75,7 +78,8 @@ def _put(part: Path, path: Path) -> bool:
 @contextmanager
 def _part_in(folder: Path) -> Iterator[Path]:
     """Context with the path of a temporary file, which no other process uses; it is removed at the end."""
-    _remove_leftovers(folder.resolve())
+    with _CLEANING:
+        _remove_leftovers(folder.resolve())
     part = folder / f".sage-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part"
     try:
         yield part
