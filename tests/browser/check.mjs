@@ -42,6 +42,7 @@ async function check(title, run) {
     await run(problems);
   } catch (error) {
     problems.push(error.message);
+    await server.stopRuns();
   }
   if (problems.length) process.exitCode = 1;
   console.log(`${problems.length ? "FAIL" : "ok  "} ${title} (${((Date.now() - start) / 1000).toFixed(1)} s)`);

@@ -17,6 +17,12 @@ export class Server {
     if (!answer.ok) throw new Error(`POST ${route}: ${answer.status}`);
   }
 
+  /** Ends what a failed case has left running, so that the next one does not wait for it. */
+  async stopRuns() {
+    await this.post("/queue", { clear: true });
+    await this.post("/interrupt", {});
+  }
+
   /** Changes settings. Pages that are opened afterwards have them. */
   async changeSettings(settings) {
     for (const [id, value] of Object.entries(settings)) await this.post(`/api/settings/${id}`, value);
