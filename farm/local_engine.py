@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +56,23 @@ class LocalEngine:
         shown = self._host.run(self._graph.embedding(json.dumps(texts)))[self._graph.groups]
         return np.array(shown["vectors"], dtype=np.float32)
 
+    def share(self, prompts: Sequence[int]) -> bytes | None:
+        with self._file() as file:
+            self._host.run(self._graph.shared(self._folder, json.dumps(prompts), str(file)))
+            return file.read_bytes() if file.exists() else None
+
     def render(
-        self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[[int, Sequence[SavedFile]], None]
-    ) -> None:
+        self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[[int, Sequence[SavedFile]], None],
+        shared: Any = None,
+    ) -> None:  # fmt: skip
         self._on_saved = on_saved
-        self._host.run(self._graph.task(self._folder, json.dumps(prompts), json.dumps(done)))
+        task = self._folder, json.dumps(prompts), json.dumps(done)
+        if shared is None:
+            self._host.run(self._graph.task(*task))
+            return
+        with self._file() as file:
+            file.write_bytes(shared)
+            self._host.run(self._graph.part(*task, str(file)))
 
     def plan(self, prompts: Sequence[int]) -> tuple[int, int, bool] | None:
         cost = self._host.run(self._graph.plan(self._folder, json.dumps(prompts)))[self._graph.prefix]["cost"]
@@ -69,6 +83,15 @@ class LocalEngine:
 
     def close(self) -> None:
         self._host.close()
+
+    @contextmanager
+    def _file(self) -> Iterator[Path]:
+        """Context with the name of a new file for shared steps; ComfyUI would take the same one as done."""
+        file = Path(self._folder) / f"shared-{uuid.uuid4().hex}.safetensors"
+        try:
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
 
     def _on_event(self, event: str, data: dict[str, Any]) -> None:
         if event == self._saved_event:

@@ -144,12 +144,23 @@ class RayEngine:
         cost: tuple[int, int, bool] | None = self._call("plan", self._cluster.job(), list(prompts))
         return cost
 
+    def share(self, prompts: Sequence[int]) -> Any:
+        try:
+            shared = self._result("share", self._cluster.job(), list(prompts))
+        except _ray().exceptions.RayError as lost:
+            raise self._lost(lost) from lost
+        if isinstance(shared, str):
+            raise TaskError(shared)
+        # From here on it is kept by this process, whatever becomes of the worker.
+        return None if shared is None else [_ray().put(shared)]
+
     def render(
-        self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[[int, Sequence[SavedFile]], None]
-    ) -> None:
+        self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[[int, Sequence[SavedFile]], None],
+        shared: Any = None,
+    ) -> None:  # fmt: skip
         ray = _ray()
         options = {"num_returns": "streaming", "_generator_backpressure_num_objects": _BACKLOG}
-        task = ("render", self._cluster.job(), list(prompts), list(done))
+        task = ("render", self._cluster.job(), list(prompts), list(done), shared or [])
         stream = self._worker.stream.options(**options).remote(*task)
         error = ""
         try:
@@ -161,12 +172,7 @@ class RayEngine:
                 prompt, files = item
                 on_saved(prompt, [self._write(name, data) for name, data in files])
         except ray.exceptions.RayError as lost:
-            self._is_greeted = False
-            if self._cluster.is_stopped:
-                raise Stopped from lost
-            self._cluster.tell("lost", worker=self.name, error=_short(lost))
-            self._worker = self._cluster.new_worker()
-            raise TaskError(f"{self.name} was lost: {_short(lost)}") from lost
+            raise self._lost(lost) from lost
         if error == STOPPED:
             raise Stopped
         if error:
@@ -197,24 +203,37 @@ class RayEngine:
         self._cluster.tell("ready", worker=self.name)
         return True
 
+    def _lost(self, error: Exception) -> Stopped | TaskError:
+        """What to raise where the worker did not live to the end of a task; another one begins to start."""
+        self._is_greeted = False
+        if self._cluster.is_stopped:
+            return Stopped()
+        self._cluster.tell("lost", worker=self.name, error=_short(error))
+        self._worker = self._cluster.new_worker()
+        return TaskError(f"{self.name} was lost: {_short(error)}")
+
     def _call(self, method: str, *arguments: Any) -> Any:
-        """The result of a method of the worker.
+        """The result of a method of the worker, before it renders.
 
         Raises:
             Stopped: the user has stopped the run.
             ValueError: the worker is lost, or failed.
         """
-        ray = _ray()
-        reference = self._worker.call.remote(method, *arguments)
         try:
-            while not ray.wait([reference], timeout=_LOOK)[0]:
-                if self._cluster.is_stopped:
-                    raise Stopped
-            return ray.get(reference)
-        except ray.exceptions.RayError as error:
+            return self._result(method, *arguments)
+        except _ray().exceptions.RayError as error:
             if self._cluster.is_stopped:
                 raise Stopped from error
             raise ValueError(f"{self.name}: {_short(error)}") from error
+
+    def _result(self, method: str, *arguments: Any) -> Any:
+        """As `_call`; errors of Ray pass through."""
+        ray = _ray()
+        reference = self._worker.call.remote(method, *arguments)
+        while not ray.wait([reference], timeout=_LOOK)[0]:
+            if self._cluster.is_stopped:
+                raise Stopped
+        return ray.get(reference)
 
     def _write(self, name: str, data: bytes) -> SavedFile:
         path = self._cluster.out / name

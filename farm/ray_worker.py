@@ -57,14 +57,31 @@ class RayWorker:
         self._take(job)
         return self._engine.plan(prompts)
 
-    def render(self, job: Sequence[Any], prompts: Sequence[int], done: Sequence[int]) -> Iterator[Streamed]:
-        """Render, and give every prompt's files as soon as they are there."""
+    def share(self, job: Sequence[Any], prompts: Sequence[int]) -> bytes | str | None:
+        """See `Engine.share`; a text says what went wrong."""
         self._take(job)
+        try:
+            return self._engine.share(prompts)
+        except (TaskError, Refused) as error:
+            return str(error)
+
+    def render(
+        self, job: Sequence[Any], prompts: Sequence[int], done: Sequence[int], shared: Sequence[Any]
+    ) -> Iterator[Streamed]:
+        """Render, and give every prompt's files as soon as they are there.
+
+        Args:
+            shared: for a part of a group a reference to what `share` has given, in a list.
+        """
+        import ray
+
+        self._take(job)
+        steps = ray.get(shared[0]) if shared else None
         saved: SimpleQueue[tuple[int, Sequence[SavedFile]] | str] = SimpleQueue()
 
         def render() -> None:
             try:
-                self._engine.render(prompts, done, lambda prompt, files: saved.put((prompt, files)))
+                self._engine.render(prompts, done, lambda prompt, files: saved.put((prompt, files)), steps)
                 saved.put("")
             except Stopped:
                 saved.put(STOPPED)

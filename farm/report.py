@@ -11,6 +11,7 @@ _TEXTS = {
     "start": "{prompts} prompts in {groups} groups; {done} are done. Workers: {workers}.",
     "embedding": "Comparing {prompts} prompts.",
     "task": "Task: {prompts} prompts in {groups} groups. {worker}",
+    "shared steps": "Shared steps of {prompts} prompts, which are then rendered in {parts} parts. {worker}",
     "ready": "Ready: {worker}",
     "refused": "Not used, {worker}: {error}",
     "not started": "Did not start, {worker}: {error}",

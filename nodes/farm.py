@@ -23,6 +23,8 @@ from ..sage_core.grouping.repeats import first_indices
 from ..sage_core.images.graph_settings import SamplerSettings, read_sampler_settings
 from ..sage_core.images.png_files import ImageFiles
 from ..sage_core.images.saveable import not_saved
+from ..sage_core.prefix.file import load_prefix
+from ..sage_core.prefix.parts import NotShareable, part_of, write_shared_steps
 from ..sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
 from ..sage_core.sampling.ksampler import sample_prefix
 from ..sage_core.sharing.sampling_record import SamplingRecord
@@ -77,6 +79,34 @@ class FarmGroups(io.ComfyNode):
             clip, groups.prompts, lambda texts: groups.embeddings[different], template, bar.update_absolute
         )
         return io.NodeOutput(replace(groups, conditionings=conditionings, template=template))
+
+
+class FarmShared(io.ComfyNode):
+    """Writes the shared steps of a group for `FarmPart`, where others can go on from them."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        inputs = [Prefix.Input("prefix"), io.String.Input("file")]
+        return io.Schema(node_id="SageFarmShared", inputs=inputs, outputs=[], is_output_node=True)
+
+    @classmethod
+    def execute(cls, prefix: Any, file: str) -> io.NodeOutput:
+        with contextlib.suppress(NotShareable):
+            write_shared_steps(prefix, Path(file))
+        return io.NodeOutput()
+
+
+class FarmPart(io.ComfyNode):
+    """The prefix of some prompts of a group, whose shared steps have run elsewhere."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        inputs = [Groups.Input("groups"), io.String.Input("file")]
+        return io.Schema(node_id="SageFarmPart", inputs=inputs, outputs=[Prefix.Output("prefix")])
+
+    @classmethod
+    def execute(cls, groups: Any, file: str) -> io.NodeOutput:
+        return io.NodeOutput(part_of(load_prefix(Path(file)), groups))
 
 
 class FarmSave(io.ComfyNode):
@@ -168,4 +198,4 @@ def _files(job: Path, settings: SamplerSettings, width: int, height: int) -> _Jo
     return _JobFiles(read_job(job), settings, width, height)
 
 
-FARM_NODES = [FarmEmbed, FarmGroups, FarmSave, FarmPlan]
+FARM_NODES = [FarmEmbed, FarmGroups, FarmShared, FarmPart, FarmSave, FarmPlan]

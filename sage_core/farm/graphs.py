@@ -78,6 +78,20 @@ class JobGraph:
         saved = {**links(self.graph, self.save), "job": job, "prompts": prompts, "done": done}
         return self._replaced(self.save, {self.groups: self._groups(job, prompts), self.save: ("SageFarmSave", saved)})
 
+    def shared(self, job: str, prompts: str, file: str) -> Graph:
+        """What runs the shared steps of a group, and writes them to a file if others can go on from them."""
+        written = {"prefix": links(self.graph, self.save)["prefix"], "file": file}
+        return self._replaced(
+            self.save, {self.groups: self._groups(job, prompts), self.save: ("SageFarmShared", written)}
+        )
+
+    def part(self, job: str, prompts: str, done: str, file: str) -> Graph:
+        """As `task`, for a part of a group: its shared steps are in a file of `shared`."""
+        task = self.task(job, prompts, done)
+        given = {"groups": links(self.graph, self.prefix)["groups"], "file": file}
+        task[self.prefix] = {**task[self.prefix], "class_type": "SageFarmPart", "inputs": given}
+        return {key: task[key] for key in upstream(task, self.save, most=len(task))}
+
     def plan(self, job: str, prompts: str) -> Graph:
         """What plans the rendering of some prompts; arguments as `task`. The result is that of the node `prefix`."""
         planned = ("SageFarmPlan", self.inputs(self.prefix))

@@ -5,12 +5,23 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..grouping.partition import Partition
 
 # Indices of the groups that are rendered together.
 Task = tuple[int, ...]
+
+
+class Part(NamedTuple):
+    """Some prompts of a large group, whose shared steps have run already.
+
+    Attributes:
+        shared: what an engine has given for them, see `Engine.share`.
+    """
+
+    prompts: tuple[int, ...]
+    shared: Any
 
 
 class Shard(NamedTuple):
@@ -76,6 +87,24 @@ def shrinking_tasks(groups: Iterable[int], partition: Partition, split: int, wor
         yield tuple(task)
 
 
-def prompts_of(task: Task, partition: Partition) -> list[int]:
-    """The prompts of a task, in the order of the list."""
-    return sorted(prompt for group in task for prompt in partition[group])
+def divided(prompts: Sequence[int], texts: Sequence[str], split: int, workers: int) -> list[tuple[int, ...]]:
+    """The parts in which several workers render the prompts of one group; a part for each of them if that is enough.
+
+    Args:
+        texts: of the whole list. Equal prompts stay together: they are rendered once.
+        split: a group of at most so many different prompts stays whole, and no part has more.
+    """
+    equal: dict[str, list[int]] = {}
+    for prompt in prompts:
+        equal.setdefault(texts[prompt], []).append(prompt)
+    different = list(equal.values())
+    size = len(different) if len(different) <= split else min(split, -(-len(different) // workers))
+    return [
+        tuple(prompt for copies in different[start : start + size] for prompt in copies)
+        for start in range(0, len(different), size)
+    ]
+
+
+def prompts_of(work: Task | Part, partition: Partition) -> list[int]:
+    """The prompts of a task or a part, in the order of the list."""
+    return sorted(work.prompts if isinstance(work, Part) else (prompt for group in work for prompt in partition[group]))

@@ -7,17 +7,21 @@ import re
 import signal
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from comfyui_sage.farm.command import FINISHED, STOPPED, USAGE
 from comfyui_sage.farm.ray_engine import Cluster, ray_engines
 from comfyui_sage.sage_core.farm.graphs import checked_graph
+from comfyui_sage.sage_core.farm.job import read_job
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
 from farm_graph import farm_graph
 from farm_process import events, farm, finished, pictures, until
+from PIL import Image
 
 # ComfyUI starts in up to three processes in a test, and Ray in seven, beside another suite.
 pytestmark = pytest.mark.timeout(900)
@@ -90,6 +94,21 @@ def test_the_command_is_killed_then_stopped_then_goes_on_without_ray(files: Path
     until_gone(worker)
     code, _ = finished(files, "driver")
     assert code == FINISHED and pictures(out) == pictures(whole)
+
+
+def test_workers_share_a_large_group(files: Path, whole: Path) -> None:
+    """Its shared steps run once, on one of them, and its parts on both."""
+    code, said = finished(files, "parts", *CPU, "2", "--split", "2")
+    assert code == FINISHED
+    groups = read_job(files / "parts" / ".sage").groups
+    large = [members for members in groups.partition if len({groups.prompts[prompt] for prompt in members}) > 2]
+    assert large and [event["event"] for event in said].count("shared steps") == len(large)
+    found, expected = pictures(files / "parts"), pictures(whole)
+    assert found.keys() == expected.keys()
+    for name in found:
+        one, other = (np.array(Image.open(BytesIO(data)), dtype=int) for data in (found[name], expected[name]))
+        assert np.abs(one - other).max() <= 1, name
+    assert not list((files / "parts" / ".sage").glob("shared*"))
 
 
 def test_a_machine_without_the_pack_is_named(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from comfyui_sage.sage_core.farm.graphs import checked_graph
 from comfyui_sage.sage_core.farm.job import make_job, read_job
 from comfyui_sage.sage_core.farm.ledger import Ledger, done_prompts, failures, ledger_path, read
 from comfyui_sage.sage_core.farm.run import Run, Stopped, TaskError, summary
-from comfyui_sage.sage_core.farm.tasks import make_tasks, shrinking_tasks
+from comfyui_sage.sage_core.farm.tasks import divided, make_tasks, shrinking_tasks
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from embeddings import clustered_directions
 from farm_graph import farm_graph
@@ -35,15 +35,24 @@ class Pretended(Ready):
     """An engine that saves empty files, and fails where it is told to.
 
     Attributes:
-        calls: prompts and done prompts of every task.
+        calls: prompts and done prompts of every task; the prompts whose shared steps it has run.
+        shared: what it has got with every task that it has rendered.
     """
 
     def __init__(self, out: Path, fails_at: Callable[[int], bool] = lambda prompt: False) -> None:
         self.out, self.fails_at = out, fails_at
         self.calls: list[tuple[list[int], list[int]]] = []
+        self.shared: list[Any] = []
 
-    def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
+    def share(self, prompts: Sequence[int]) -> Any:
+        self.calls.append((list(prompts), []))
+        return f"shared by {min(prompts)}"
+
+    def render(
+        self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None], shared: Any = None
+    ) -> None:
         self.calls.append((list(prompts), list(done)))
+        self.shared.append(shared)
         for prompt in prompts:
             if prompt in done:
                 continue
@@ -104,7 +113,9 @@ def test_an_engine_that_forgets_a_prompt_has_failed(run: Run) -> None:
 
 def test_a_stop_ends_the_run(run: Run) -> None:
     class Stopping(Ready):
-        def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
+        def render(
+            self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None], shared: Any = None
+        ) -> None:
             on_saved(prompts[0], [])
             raise Stopped
 
@@ -157,7 +168,9 @@ def test_what_a_lost_engine_leaves_is_done_by_another(run: Run, tmp_path: Path, 
         def is_ready(self, is_over: Callable[[], bool]) -> bool:
             return not is_lost.is_set()
 
-        def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
+        def render(
+            self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None], shared: Any = None
+        ) -> None:
             on_saved(prompts[0], [])
             is_lost.wait(10)
             raise TaskError("lost")
@@ -211,6 +224,58 @@ def test_going_on_renders_whole_tasks_with_what_is_missing(run: Run, tmp_path: P
     assert engine.calls == [([0, 1, 2, 3], [0])]
 
 
+def test_a_large_group_is_rendered_in_parts(run: Run, tmp_path: Path, events: list[str]) -> None:
+    """Its shared steps come first, then its parts, and then the other tasks."""
+    run.divide = lambda prompts: divided(prompts, "abcdefgh", 2, 2)
+    run.done.add(6)
+    engine = Pretended(tmp_path)
+    run.render(shrinking_tasks(range(4), PARTITION, 4, 2), [engine])
+    assert engine.calls == [([5, 6, 7], [6]), ([0, 1], []), ([2, 3], []), ([4], [])], "two are left: no parts"
+    assert "shared steps" not in events
+
+    run.done.clear()
+    engine = Pretended(tmp_path)
+    run.render(shrinking_tasks(range(4), PARTITION, 4, 2), [engine])
+    assert engine.calls[:3] == [([5, 6, 7], []), ([5, 6], []), ([7], [])]
+    assert engine.shared == ["shared by 5"] * 2 + [None] * 3
+    assert events.count("shared steps") == 1 and run.done == set(range(8))
+
+
+def test_a_part_that_fails_is_tried_again_alone(run: Run, tmp_path: Path) -> None:
+    """From the same shared steps; the other parts do not suffer."""
+    run.divide = lambda prompts: divided(prompts, "abcdefgh", 2, 2)
+    engine = Pretended(tmp_path, lambda prompt: prompt == 6)
+    run.render([(3,)], [engine])
+    assert engine.calls == [([5, 6, 7], []), ([5, 6], []), ([7], []), ([5, 6], [5]), ([5, 6], [5])]
+    assert run.failed == {6: "prompt 6 is bad"} and run.done == {5, 7}
+
+
+def test_shared_steps_that_fail_are_run_again(run: Run, tmp_path: Path) -> None:
+    class Failing(Pretended):
+        def share(self, prompts: Sequence[int]) -> Any:
+            super().share(prompts)
+            if len(self.calls) == 1:
+                raise TaskError("lost")
+            return "shared"
+
+    run.divide = lambda prompts: divided(prompts, "abcdefgh", 2, 2)
+    engine = Failing(tmp_path)
+    run.render([(3,)], [engine])
+    assert engine.calls == [([5, 6, 7], [])] * 2 + [([5, 6], []), ([7], [])]
+    assert engine.shared == ["shared"] * 2 and run.done == {5, 6, 7}
+
+
+def test_a_group_that_cannot_be_divided_is_rendered_whole(run: Run, tmp_path: Path) -> None:
+    class Alone(Pretended):
+        def share(self, prompts: Sequence[int]) -> Any:
+            return None
+
+    run.divide = lambda prompts: divided(prompts, "abcdefgh", 2, 2)
+    engine = Alone(tmp_path)
+    run.render([(3,)], [engine])
+    assert engine.calls == [([5, 6, 7], [])] and engine.shared == [None]
+
+
 def test_memory_for_a_long_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With 10,000 prompts the driver and its job take less than 300 MB, beside the libraries."""
     monkeypatch.setattr("os.fsync", lambda file: None)
@@ -221,7 +286,9 @@ def test_memory_for_a_long_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     graph["2"]["inputs"] |= {"threshold_mode": "fixed", "threshold": 0.7, "compare": "whole prompts"}
 
     class Engine(Ready):
-        def render(self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None]) -> None:
+        def render(
+            self, prompts: Sequence[int], done: Sequence[int], on_saved: Callable[..., None], shared: Any = None
+        ) -> None:
             job.groups.only(prompts)
             for prompt in prompts:
                 on_saved(prompt, [(f"SAGE/image_{prompt:05}.png", 0)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from comfyui_sage.sage_core.farm.tasks import Shard, make_tasks, parse_shard, prompts_of, shrinking_tasks
+from comfyui_sage.sage_core.farm.tasks import Shard, divided, make_tasks, parse_shard, prompts_of, shrinking_tasks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +24,15 @@ def test_shrinking_tasks_begin_large_and_end_small() -> None:
     assert list(shrinking_tasks(range(5), PARTITION, 4, 2)) == [(3,), (0,), (2,), (1,), (4,)]
     sizes = [len(task) for task in shrinking_tasks(range(100), [(group,) for group in range(100)], 8, 2)]
     assert sizes[:7] == [8] * 7 and sizes[-1] == 1 and sizes == sorted(sizes, reverse=True) and sum(sizes) == 100
+
+
+def test_a_large_group_has_a_part_for_every_worker() -> None:
+    """If these are small enough; equal prompts are in one part."""
+    texts = [f"prompt {index % 10}" for index in range(14)]
+    group = range(2, 14)
+    assert divided(group, texts, 10, 4) == [(2, 12, 3, 13, 4, 5, 6, 7, 8, 9, 10, 11)]
+    assert divided(group, texts, 9, 4) == [(2, 12, 3, 13, 4), (5, 6, 7), (8, 9, 10), (11,)]
+    assert divided(group, texts, 2, 4) == [(2, 12, 3, 13), (4, 5), (6, 7), (8, 9), (10, 11)]
 
 
 @given(st.lists(st.integers(1, 9), max_size=20), st.integers(1, 12), st.integers(1, 7))

@@ -46,7 +46,7 @@ def farm(files: Path, out: str, *more: str, nodes: Sequence[str] = ()) -> Iterat
         out: the output folder in it.
         nodes: see `command`.
     """
-    job = ("--prompts", files / "list.txt", "--out", files / out, "--split", "3")
+    job = ("--prompts", files / "list.txt", "--out", files / out, "--split", "4")
     with (files / f"{out}.log").open("ab") as log:
         process = subprocess.Popen(
             command("render", files, *job, *more, nodes=nodes), stdout=subprocess.PIPE, stderr=log, text=True, cwd="/"
