@@ -48,7 +48,7 @@ class Host:
         self._temporary = tempfile.TemporaryDirectory(prefix="sage-farm-")
         own = ["--output-directory", str(out), "--temp-directory", self._temporary.name,
                "--database-url", "sqlite:///:memory:", "--disable-auto-launch"]  # fmt: skip
-        sys.argv = [str(comfy / "main.py"), *own, *shlex.split(arguments)]
+        sys.argv = [str(comfy / "main.py"), *shlex.split(arguments), *own]  # the last one counts
         sys.path.insert(0, str(comfy))
         os.chdir(comfy)
         main = _import_main()

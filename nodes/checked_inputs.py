@@ -34,7 +34,7 @@ def check_inputs(node: type[io.ComfyNode]) -> None:
             values = inputs[each.id] if schema.is_input_list else [inputs[each.id]]
             if each.optional and all(value is None for value in values):  # a link that gave nothing
                 del inputs[each.id]
-            else:
+            elif not (each.lazy and values == [None] and each.id not in cls.check_lazy_status(**inputs)):
                 check = check_nested_conditioning if (schema.node_id, each.id) in _NESTED else _check_of(each)
                 _check_all(each.id, values, check)
         return run(cls, **inputs)

@@ -24,6 +24,11 @@ _MOST_SHOWN = 256
 _BYTES_PER_PIXEL = 1.5
 
 
+def saved_images(names: Sequence[str], subfolder: str) -> ui.SavedImages:
+    """Files of the output folder for a node's output; of very many the first."""
+    return ui.SavedImages([ui.SavedResult(name, subfolder, io.FolderType.output) for name in names[:_MOST_SHOWN]])
+
+
 class ImageSaver:
     """Saves the images of prompts.
 
@@ -93,8 +98,7 @@ class ImageSaver:
     def shown(self) -> ui.SavedImages:
         """The saved files for the node's output, in the order of the prompts."""
         names = [name for prompt in sorted(self.names) for name in self.names[prompt]]
-        shown = names[:_MOST_SHOWN]
-        return ui.SavedImages([ui.SavedResult(name, self.subfolder, io.FolderType.output) for name in shown])
+        return saved_images(names, self.subfolder)
 
     def show_on(self, panel: str | None, aspect: float) -> None:
         """Send the saved files to the sampling panel of a node, where there is one.

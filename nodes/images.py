@@ -29,6 +29,7 @@ from .image_saver import ImageSaver
 from .output_path import prefix_refusal
 from .samplers import branch_inputs, report_output
 from .sockets import CATEGORY, Groups, searched_as
+from .workers import THIS_MACHINE, WORKERS, render_on_workers, run_on_input
 
 log = logging.getLogger(__name__)
 
@@ -198,8 +199,8 @@ class BranchSave(io.ComfyNode):
                 "saved, and the memory for images does not grow with the list."
             ),
             inputs=[
-                *branch_inputs(),
-                io.Vae.Input("vae", tooltip="Decodes the latents."),
+                *branch_inputs(lazy=True),
+                io.Vae.Input("vae", lazy=True, tooltip="Decodes the latents."),
                 _file_names(),
                 _workflow(),
                 io.Boolean.Input(
@@ -210,6 +211,7 @@ class BranchSave(io.ComfyNode):
                     "settings that you stopped, are kept. Only the missing ones are rendered. On: all are rendered "
                     "again, beside the old ones.",
                 ),
+                run_on_input(),
             ],
             outputs=[report_output()],
             hidden=_NAMED,
@@ -221,9 +223,17 @@ class BranchSave(io.ComfyNode):
         return prefix_refusal(filename_prefix)
 
     @classmethod
+    def check_lazy_status(cls, run_on: str = THIS_MACHINE, **inputs: Any) -> list[str]:
+        """What has to run before this node: nothing, where workers do all."""
+        return [] if run_on == WORKERS else [name for name in ("model", "prefix", "vae") if inputs.get(name) is None]
+
+    @classmethod
     def execute(
-        cls, model: Any, prefix: Any, vae: Any, filename_prefix: str, workflow: bool = True, render_all: bool = False
-    ) -> io.NodeOutput:
+        cls, model: Any, prefix: Any, vae: Any, filename_prefix: str, workflow: bool = True, render_all: bool = False,
+        run_on: str = THIS_MACHINE,
+    ) -> io.NodeOutput:  # fmt: skip
+        if run_on == WORKERS:
+            return render_on_workers(cls.hidden, filename_prefix, render_all=render_all)
         check_branch(prefix, vae)
         prompts, variations = prefix.groups.prompts, prefix.job.variations
         saver = ImageSaver(cls.hidden, "prefix", prefix.groups, filename_prefix, workflow=workflow)

@@ -17,8 +17,8 @@ from ..sage_core.sharing.share_modes import SHARE_MODES
 from .sockets import CATEGORY, Groups, Prefix, searched_as
 
 
-def _model() -> io.Model.Input:
-    return io.Model.Input("model", tooltip="The model that denoises, with any patches or LoRAs.")
+def _model(*, lazy: bool | None = None) -> io.Model.Input:
+    return io.Model.Input("model", lazy=lazy, tooltip="The model that denoises, with any patches or LoRAs.")
 
 
 def _groups() -> Any:
@@ -223,8 +223,9 @@ def report_output() -> io.String.Output:
     return io.String.Output(display_name="report", tooltip="Evaluations (runs of the model) planned, done and saved.")
 
 
-def branch_inputs() -> list[Any]:
-    return [_model(), Prefix.Input("prefix", tooltip="From Shared KSampler Prefix, Add Prompts or Load Prefix.")]
+def branch_inputs(*, lazy: bool | None = None) -> list[Any]:
+    tip = "From Shared KSampler Prefix, Add Prompts or Load Prefix."
+    return [_model(lazy=lazy), Prefix.Input("prefix", lazy=lazy, tooltip=tip)]
 
 
 NODES = [SharedKSamplerPrefix, BranchKSampler, OneNodeKSampler, Guider]

@@ -18,8 +18,8 @@ _TITLES = {GROUPS: "Semantic Group Prompts", SAVE: "SAGE Branch and Save"}
 _EXPORT = "In ComfyUI, open the workflow, choose Workflow > Export (API) in the menu, and give that file."
 # Inputs of the nodes that would make a task differ from the whole list, and the only value that does not.
 _ONLY: dict[str, dict[str, Any]] = {GROUPS: {"shared_prompts": ""}, PREFIX: {"reuse": False}}
-# Inputs of the groups node that a task does not take from the graph.
-_OF_THE_LIST = ("prompts", "prompt_file")
+# Inputs that a job has in place of the graph's: its own list and folder.
+_OF_THE_JOB = {GROUPS: ("prompts", "prompt_file"), SAVE: ("render_all", "run_on")}
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class JobGraph:
         return self.graph[node]["inputs"]
 
     def recipe(self) -> dict[str, Any]:
-        """The nodes that the pictures are made by, without the prompts that are typed there: a job has its own list."""
+        """The nodes that the pictures are made by, without what a job has of its own: the prompts, say."""
         nodes = ((key, self.graph[key]) for key in upstream(self.graph, self.save, most=len(self.graph)))
         return {
-            key: [node["class_type"], {
-                name: value for name, value in node["inputs"].items() if key != self.groups or name not in _OF_THE_LIST
+            key: [kind := node["class_type"], {
+                name: value for name, value in node["inputs"].items() if name not in _OF_THE_JOB.get(kind, ())
             }]
             for key, node in nodes
         }  # fmt: skip

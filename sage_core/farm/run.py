@@ -204,7 +204,8 @@ class Run:
             with self._lock:
                 self.ledger.saved(prompt, files, engine.name)
                 self.done.add(prompt)
-                self.tell("saved", prompt=prompt, files=[name for name, _ in files], done=len(self.done))
+                names = [name for name, _ in files]
+                self.tell("saved", prompt=prompt, files=names, done=len(self.done), worker=engine.name)
 
         with self._lock:
             self.tell("task", groups=groups, prompts=len(prompts), worker=engine.name)

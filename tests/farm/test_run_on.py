@@ -1,0 +1,96 @@
+"""SAGE Branch and Save on workers, in ComfyUI's own server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from comfyui_server import Server, ServerError
+from farm_graph import farm_graph
+from PIL import Image
+
+pytestmark = pytest.mark.timeout(900)
+PROMPTS = "a {red|blue|green} {car|house|boat} in the {snow|desert}\n# a note\na red car in the snow"
+COUNT = 19
+PAGE = {"id": "run on workers"}
+
+
+@pytest.fixture
+def workers(server: Server) -> Iterator[Path]:
+    """The settings of one worker; the default for a machine without a GPU."""
+    path = server.folder / "user" / "default" / "sage_farm.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"workers": 1, "gpus": 0}), encoding="utf-8")
+    yield path
+    path.unlink()
+
+
+def graph(run_on: str, **save: Any) -> dict[str, dict[str, Any]]:
+    made = farm_graph(steps=20)
+    made["2"]["inputs"]["prompts"] = PROMPTS
+    made["6"]["inputs"] |= {"filename_prefix": "on/image", "run_on": run_on, **save}
+    del made["7"]  # it would run the prefix here
+    return made
+
+
+def test_stopped_then_gone_on_with(server: Server, workers: Path) -> None:
+    """The images of this machine; nothing above the node has run here, and nothing runs after a stop."""
+    here = server.files(server.queue(graph("this machine"))["6"])
+    seen: list[dict[str, Any]] = []
+
+    def stop(kind: str, data: dict[str, Any]) -> None:
+        if kind == "sage.progress" and data["node"] == "6":
+            seen.append(data)
+            if data["done"]:
+                server.ask("/interrupt", b"{}")
+
+    with pytest.raises(ServerError, match="interrupted"):
+        server.queue(graph("workers"), stop, PAGE, "a page")
+    assert seen[0]["total"] == COUNT and seen[0]["running"] and seen[0]["done"] == 0
+    assert seen[-1]["stopped"] and not seen[-1]["running"] and 1 <= seen[-1]["done"] < COUNT
+    assert not [each for each in psutil.process_iter(["cmdline"]) if "raylet" in " ".join(each.info["cmdline"] or [])]
+
+    ran: list[str] = []
+    last: list[dict[str, Any]] = []
+
+    def note(kind: str, data: dict[str, Any]) -> None:
+        if kind == "executing" and data["node"]:
+            ran.append(data["node"])
+        if kind == "sage.progress" and data["node"] == "6":
+            last.append(data)
+
+    there = server.files(server.queue(graph("workers"), note, PAGE, "a page")["6"])
+    assert "5" not in ran and "4" not in ran and "6" in ran
+    assert last[-1]["done"] == COUNT and not last[-1]["stopped"]
+    assert sum(each["done"] for each in last[-1]["workers"]) == COUNT - seen[-1]["done"]
+    assert [len(each["files"]) for each in last[-1]["finished"]["pictures"]] == [2] * COUNT
+    assert {path.parent for path in there} == {server.images / last[-1]["finished"]["subfolder"]}
+    assert [path.name for path in there] == [path.name for path in here]
+    for one, other in zip(here, there, strict=True):
+        pixels = [np.array(Image.open(path), dtype=int) for path in (one, other)]
+        assert np.abs(pixels[0] - pixels[1]).max() <= 1
+
+
+def test_a_cluster_that_is_not_there_is_named(server: Server, workers: Path) -> None:
+    workers.write_text(json.dumps({"address": "127.0.0.1:9"}), encoding="utf-8")
+    with pytest.raises(ServerError, match=r"SageBranchSave.*address: expected local, or HOST:PORT of a Ray cluster"):
+        server.queue(graph("workers", filename_prefix="on/unreachable"))
+
+
+def test_settings_that_are_wrong_are_named(server: Server, workers: Path) -> None:
+    workers.write_text(json.dumps({"adress": "local"}), encoding="utf-8")
+    with pytest.raises(ServerError, match=r"sage_farm\.json: expected address, a text, .* got adress: 'local'"):
+        server.queue(graph("workers", filename_prefix="on/wrong"))
+
+
+def test_prompts_from_another_node_are_refused(server: Server, workers: Path) -> None:
+    linked = graph("workers")
+    linked["8"] = {"class_type": "PrimitiveStringMultiline", "inputs": {"value": PROMPTS}}
+    linked["2"]["inputs"]["prompts"] = ["8", 0]
+    with pytest.raises(ServerError, match=r"run_on: with workers, the prompts have to be typed"):
+        server.queue(linked)
