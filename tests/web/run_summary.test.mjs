@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { duration, samplingSummary, trainingSummary } = await load("panels/run_summary.js");
+const { duration, samplingSummary, trainingSummary, workerLines } = await load("panels/run_summary.js");
 
 test("durations", () => {
   const texts = [0, 59.4, 59.6, 3599, 3600, 9000].map(duration);
@@ -52,4 +52,14 @@ test("a training", () => {
   assert.equal(trainingSummary(before), "step 0 of 160");
   const ended = { ...training, running: false, stopped: true };
   assert.equal(trainingSummary(ended), "step 40 of 160, learning rate 0.00012, stopped after 1 min 0 s");
+});
+
+test("a run on workers", () => {
+  const workers = [{ worker: "worker 1: pc GPU 0", done: 1 }, { worker: "worker 2: pc GPU 1", done: 3 }];
+  const run = { ...RUN, done: 4, total: 24, workers };
+  assert.equal(samplingSummary(run), "4 of 24 prompts, 12 s left");
+  assert.deepEqual(workerLines(run), ["worker 1: pc GPU 0: 1 prompt", "worker 2: pc GPU 1: 3 prompts"]);
+  assert.deepEqual(workerLines({ ...run, workers: [] }), ["Waiting for the first worker"]);
+  assert.deepEqual(workerLines({ ...run, workers: [], running: false }), []);
+  assert.deepEqual(workerLines(RUN), []);
 });

@@ -6,7 +6,7 @@
  * }} Progress
  */
 
-import { say, sayList } from "./texts.js";
+import { say, sayCount, sayList } from "./texts.js";
 
 /** @param {number} seconds */
 export function duration(seconds) {
@@ -31,18 +31,29 @@ function phaseText({ running, shared, corrected }) {
 }
 
 /**
- * See SamplingMonitor in sage_core/panels/sampling.py.
+ * See SamplingMonitor in sage_core/panels/sampling.py; with `workers`, see WorkersMonitor in sage_core/panels/workers.py.
  *
- * @typedef {Progress & {saving: number | null, shared: boolean | null, at_most: boolean, corrected: boolean}} Sampling
+ * @typedef {{worker: string, done: number}} Worker its name, and how many prompts it has rendered
+ * @typedef {Progress & {
+ *   saving: number | null, shared: boolean | null, at_most: boolean, corrected: boolean, workers?: Worker[],
+ * }} Sampling
  * @param {Sampling} run
  */
 export function samplingSummary(run) {
   const { done, total } = run;
+  if (run.workers) return sayList([say("{done} of {total} prompts", { done, total }), timeText(run)]);
   const evaluations = say(
     run.at_most ? "{done} of at most {total} evaluations" : "{done} of {total} evaluations", { done, total },
   );
   const saved = run.saving === null ? "" : say("{percent}% saved", { percent: (100 * run.saving).toFixed(1) });
   return sayList([evaluations, saved, phaseText(run), timeText(run)]);
+}
+
+/** A line for every worker. @param {Sampling} run */
+export function workerLines({ workers, running }) {
+  if (!workers) return [];
+  if (!workers.length) return running ? [say("Waiting for the first worker")] : [];
+  return workers.map(({ worker, done }) => `${worker}: ${sayCount(done, "1 prompt", "{count} prompts")}`);
 }
 
 /** @param {Progress & {rate: number | null}} run see TrainingMonitor in sage_core/panels/training.py */
