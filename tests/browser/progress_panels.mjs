@@ -88,6 +88,7 @@ export async function watchSampling(user, workflow, shot, problems) {
   await user.page.previousWorkflow();
   await checkUnchanged("back from the copy");
   await user.page.reload();
+  await user.waitForSummary(/, done in /);
   await checkUnchanged("after a reload");
 }
 
@@ -141,6 +142,7 @@ export async function endTraining(user, workflow, shot, problems) {
   if (!done.samples) problems.push("no sample images are shown");
   compare(problems, "buttons after the end", await user.panel.getByRole("button").count(), 0);
   await user.page.reload();
+  await user.waitForSummary(/, stopped after /);
   compare(problems, "after a reload", { summary: await user.summary(), ...(await user.trainingResult()) }, done);
 }
 
