@@ -43,7 +43,7 @@ def _render(options: argparse.Namespace, report: Report) -> int:
     from ..sage_core.farm.tasks import parse_shard
 
     graph, shard = read_graph(options.workflow), parse_shard(options.shard)
-    if options.split < 1 or options.retries < 1:
+    if options.split == 0 or min(options.split or 1, options.retries) < 1:
         raise ValueError(f"split, retries: expected at least 1, got {options.split} and {options.retries}.")
     prompts, out = options.prompts.absolute(), options.out.absolute()
     if not prompts.is_file():
@@ -123,9 +123,9 @@ def _parser(pack: Path) -> argparse.ArgumentParser:
     render.add_argument("--prompts", type=Path, required=True, help="the list: a .txt, .csv, .tsv or .json file")
     render.add_argument("--out", type=Path, required=True, help="the folder for the images; the same one to go on")
     render.add_argument("--shard", default="1/1", metavar="I/N", help="render part I of N parts (every N-th task)")
-    render.add_argument("--split", type=int, default=64,
+    render.add_argument("--split", type=int,
                         help="most prompts in a task; a larger group is rendered in parts where there are several "
-                        "workers, else as one task")  # fmt: skip
+                        "workers, else as one task. Left out: 64, or fewer so that all workers have work")  # fmt: skip
     render.add_argument("--retries", type=int, default=3, help="how often a group is tried before it is given up")
     render.add_argument("--plan", action="store_true", help="only group the prompts, and tell what they will cost")
     render.add_argument("--json", action="store_true", help="write one line of JSON per event")

@@ -16,7 +16,7 @@ from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.job import Job, check_same, has_job, made_of, make_job, read_job
 from ..sage_core.farm.ledger import FOLDER, Ledger, done_prompts, ledger_path, ledgers
 from ..sage_core.farm.run import Run, Stopped, summary
-from ..sage_core.farm.tasks import Shard, Task, divided, make_tasks, prompts_of, shrinking_tasks
+from ..sage_core.farm.tasks import Shard, Task, default_split, divided, make_tasks, prompts_of, shrinking_tasks
 from ..sage_core.name_tokens import replace_tokens
 from ..sage_core.output_space import check_room
 from ..sage_core.phrases import saved_fraction
@@ -33,7 +33,8 @@ class Settings:
 
     Attributes:
         prompts: the file with the list.
-        split: most prompts in a task; with several workers a larger group is rendered in parts.
+        split: most prompts in a task; with several workers a larger group is rendered in parts. None: see
+            `default_split`.
         tries: how often a group is tried.
         only_plan: whether nothing is to be rendered.
     """
@@ -41,7 +42,7 @@ class Settings:
     prompts: Path
     out: Path
     shard: Shard
-    split: int
+    split: int | None
     tries: int
     only_plan: bool
 
@@ -64,18 +65,19 @@ def render(engines: Sequence[FarmEngine], graph: JobGraph, settings: Settings, r
             first = ready(engines[0])
             first.check()
             job = open_job(graph, first, settings, report)
-            tasks = settings.shard.of(make_tasks(job.groups.partition, settings.split))
+            texts, workers = job.groups.prompts, len(engines)
+            split = settings.split or default_split(len(texts), workers)
+            tasks = settings.shard.of(make_tasks(job.groups.partition, split))
             if settings.only_plan:
                 return _plan(job, tasks, first, report)
         except Stopped:
             return STOPPED
         with _ledger(job.folder, settings.shard) as ledger:
             run = Run(job.groups.partition, ledger, settings.tries, report.tell)
-            if len(engines) > 1:
-                texts, workers = job.groups.prompts, len(engines)
-                run.divide = lambda prompts: divided(prompts, texts, settings.split, workers)
+            if workers > 1:
+                run.divide = lambda prompts: divided(prompts, texts, split, workers)
             run.done |= done_prompts(ledgers(job.folder), settings.out)
-            return _run(run, tasks, engines, settings.split, report)
+            return _run(run, tasks, engines, split, report)
 
 
 def ready(engine: FarmEngine) -> FarmEngine:

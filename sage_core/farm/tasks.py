@@ -9,6 +9,11 @@ from typing import Any, NamedTuple
 
 from ..grouping.partition import Partition
 
+# Prompts in a task: more would lose much at a crash, fewer would waste a GPU's batches.
+_MOST, _FEWEST = 64, 8
+# Tasks of a worker, at least: more end closer together.
+_TURNS = 3
+
 # Indices of the groups that are rendered together.
 Task = tuple[int, ...]
 
@@ -48,6 +53,17 @@ def parse_shard(text: str) -> Shard:
     return shard
 
 
+def default_split(prompts: int, workers: int) -> int:
+    """The most prompts in a task, where the user has not said: with several workers few enough that all have work.
+
+    Args:
+        prompts: of the whole list.
+    """
+    if workers == 1:
+        return _MOST
+    return min(_MOST, max(_FEWEST, -(-prompts // (_TURNS * workers))))
+
+
 def make_tasks(partition: Partition, split: int) -> list[Task]:
     """Groups together, in their order, up to a number of prompts; a larger group is a task of its own.
 
@@ -77,7 +93,7 @@ def shrinking_tasks(groups: Iterable[int], partition: Partition, split: int, wor
     waiting = deque(sorted(groups, key=lambda group: -len(partition[group])))
     left = sum(len(partition[group]) for group in waiting)
     while waiting:
-        room = min(split, -(-left // (3 * workers)))
+        room = min(split, -(-left // (_TURNS * workers)))
         task = [waiting.popleft()]
         size = len(partition[task[0]])
         while waiting and size + len(partition[waiting[0]]) <= room:

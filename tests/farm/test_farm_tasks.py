@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from comfyui_sage.sage_core.farm.tasks import Shard, divided, make_tasks, parse_shard, prompts_of, shrinking_tasks
+from comfyui_sage.sage_core.farm.tasks import (
+    Shard,
+    default_split,
+    divided,
+    make_tasks,
+    parse_shard,
+    prompts_of,
+    shrinking_tasks,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +32,11 @@ def test_shrinking_tasks_begin_large_and_end_small() -> None:
     assert list(shrinking_tasks(range(5), PARTITION, 4, 2)) == [(3,), (0,), (2,), (1,), (4,)]
     sizes = [len(task) for task in shrinking_tasks(range(100), [(group,) for group in range(100)], 8, 2)]
     assert sizes[:7] == [8] * 7 and sizes[-1] == 1 and sizes == sorted(sizes, reverse=True) and sum(sizes) == 100
+
+
+def test_left_to_itself_the_split_gives_all_workers_work() -> None:
+    assert [default_split(prompts, 1) for prompts in (1, 10_000)] == [64, 64]
+    assert [default_split(prompts, 2) for prompts in (1, 16, 60, 10_000)] == [8, 8, 10, 64]
 
 
 def test_a_large_group_has_a_part_for_every_worker() -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from comfyui_sage.nodes.workers import _out_folder
+from comfyui_sage.sage_core.farm.graphs import checked_graph
+from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from comfyui_server import Server, ServerError
 from farm_graph import farm_graph
 from PIL import Image
@@ -74,6 +77,24 @@ def test_stopped_then_gone_on_with(server: Server, workers: Path) -> None:
     for one, other in zip(here, there, strict=True):
         pixels = [np.array(Image.open(path), dtype=int) for path in (one, other)]
         assert np.abs(pixels[0] - pixels[1]).max() <= 1
+
+
+def test_all_again_is_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same prompts and settings have the same folder, wherever they are rendered and however often."""
+    monkeypatch.setattr("folder_paths.get_output_directory", lambda: str(tmp_path))
+
+    def folder(listed: PromptList, *, render_all: bool = False, run_on: str = "workers") -> str:
+        made = checked_graph(graph(run_on, render_all=render_all))
+        return _out_folder(made, listed, "cars/red", render_all=render_all).relative_to(tmp_path).as_posix()
+
+    listed = PromptList((Prompt("a"), Prompt("b")))
+    first = folder(listed)
+    assert first.startswith("cars/red_workers_") and first == folder(listed, run_on="this machine", render_all=True)
+    assert first == folder(listed, render_all=True), "nothing is there"
+    (tmp_path / first / ".sage").mkdir(parents=True)
+    (tmp_path / first / ".sage" / "job.json").touch()
+    assert folder(listed) == first and folder(listed, render_all=True) == f"{first}_2"
+    assert folder(PromptList((Prompt("a"),))) != first
 
 
 def test_a_cluster_that_is_not_there_is_named(server: Server, workers: Path) -> None:

@@ -75,8 +75,9 @@ export class SamplingPanel {
     this.hint.replaceChildren(...hints.map((line) => element("div", "", line)));
     showProgress(this.bar, run);
     const layout = JSON.stringify([{ ...run.sheet, picture: "" }, run.finished]);
-    if (layout !== this.layout) this.layOut(run, sheet);
+    const isNew = layout !== this.layout;
     this.layout = layout;
+    if (isNew) this.layOut(run, sheet);
     if (sheet) this.showPicture(sheet.picture);
   }
 
