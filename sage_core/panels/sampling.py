@@ -14,6 +14,7 @@ from ..grouping.partition import Cluster
 from ..grouping.prompt_groups import PromptGroups
 from ..grouping.repeats import copies_of
 from ..images.palette import hex_colour
+from ..prompts.differences import without_common_start
 from ..sampling.contact_sheet import contact_sheet, layout
 from ..sampling.shared_sampling import MakeListener, SharedSampling
 from ..sharing.plan import Level
@@ -150,7 +151,7 @@ class ClusterLabels:
         self.prompts, self.partition = groups.prompts, groups.partition
         self.group_of = groups.group_of()
         self.copies = copies_of(representative_of)
-        self.labels = groups.labels(_LABEL)
+        self.labels = without_common_start(groups.labels(_LABEL))
 
     def of(self, cluster: Cluster) -> dict[str, Any]:
         """Title (of one prompt a text, of several the numbers for it), texts and colour of a cluster, as plain data.

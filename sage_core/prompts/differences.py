@@ -11,6 +11,7 @@ from ..phrases import shorten
 
 # A phrase that this part of the prompts repeats says nothing about how they differ.
 _MOST = 0.8
+_FEW_LETTERS = 8
 # Phrases end at punctuation, line ends and BREAK; a LoRA's name is a phrase of its own.
 _BETWEEN = r"(<[^<>]*>)|\bBREAK\b|[,;|\n]+|[.!?:]+(?=\s|$)"
 _BRACKETS_AND_WEIGHTS = r"[()\[\]{}]|:-?\d*\.?\d+(?=\s*[)\]]|\s*$)"
@@ -59,6 +60,16 @@ def labels(prompts: Sequence[str], length: int) -> list[str]:
     own = {text: text if len(text) <= length else without_phrases(text, repeated) for text in prompts}
     starts = _shared_starts(list(own.values()))
     return [_from_difference(own[text], starts[own[text]], length) for text in prompts]
+
+
+def without_common_start(texts: Sequence[str]) -> list[str]:
+    """Texts without the words that all of them begin with, for where there is room for a few letters only.
+
+    A few letters in common, such as an article, stay.
+    """
+    different = set(texts)
+    end = commonprefix(list(different)).rfind(" ") + 1 if len(different) > 1 else 0
+    return [text[end:] for text in texts] if end > _FEW_LETTERS else list(texts)
 
 
 def _shared_starts(texts: Sequence[str]) -> dict[str, int]:

@@ -1,6 +1,12 @@
 """What prompts have in common, and what tells them apart."""
 
-from comfyui_sage.sage_core.prompts.differences import labels, phrases, repeated_phrases, without_phrases
+from comfyui_sage.sage_core.prompts.differences import (
+    labels,
+    phrases,
+    repeated_phrases,
+    without_common_start,
+    without_phrases,
+)
 
 TAGS = "masterpiece, best quality, highly detailed"
 CARS = tuple(f"{TAGS}, photo of a {colour} car" for colour in ("red", "blue", "green"))
@@ -91,3 +97,9 @@ def test_a_difference_inside_a_word_shows_the_whole_word():
 def test_labels_never_exceed_the_length_whatever_the_prompts():
     prompts = ("x" * 100, "x" * 100 + "y", "word " * 50, "word " * 50 + "end")
     assert all(len(label) <= 30 for label in labels(prompts, 30))
+
+
+def test_a_start_of_all_texts_is_left_out_where_it_is_long():
+    assert without_common_start(labels((*CARS, *BOATS), 80))[2:4] == ["green car", "sailing boat"]
+    for texts in (["a red car", "a red boat", "the sea"], ["a car", "a boat"], ["photo of a car"] * 2, []):
+        assert without_common_start(texts) == texts
