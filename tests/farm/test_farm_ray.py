@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from comfyui_sage.farm.ray_engine import Cluster, ray_engines
 from comfyui_sage.sage_core.farm.graphs import checked_graph
 from comfyui_sage.sage_core.farm.job import read_job
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
+from comfyui_server import free_port
 from farm_graph import farm_graph
 from farm_process import events, farm, finished, pictures, until
 from PIL import Image
@@ -109,6 +114,47 @@ def test_workers_share_a_large_group(files: Path, whole: Path) -> None:
         one, other = (np.array(Image.open(BytesIO(data)), dtype=int) for data in (found[name], expected[name]))
         assert np.abs(one - other).max() <= 1, name
     assert not list((files / "parts" / ".sage").glob("shared*"))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster of two machines, with a token, for one worker each. Here both are this machine."""
+    for name, value in {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token", "RAY_worker_niceness": "0"}.items():
+        monkeypatch.setenv(name, value)
+    port, folder = free_port(), tempfile.mkdtemp(prefix="ray-")  # the names of sockets must be short
+    own = ["--num-cpus", "1", "--num-gpus", "0", "--object-store-memory", str(200 << 20), "--disable-usage-stats"]
+    head = ["--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", folder]
+    before = {process.pid for process in psutil.process_iter()}
+    start = [["start", *place, *own] for place in (head, ["--address", f"127.0.0.1:{port}"])]
+    try:
+        for command in (["get-auth-token", "--generate"], *start):
+            program = [Path(sys.executable).parent / "ray", *command]
+            subprocess.run(program, check=True, capture_output=True, cwd="/", timeout=120)
+        yield f"127.0.0.1:{port}"
+    finally:
+        for process in raylets(before, "raylet", "gcs_server"):
+            process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def raylets(before: set[int], *names: str) -> list[psutil.Process]:
+    """Processes of Ray with a name, in the order in which they were started."""
+    found = (process for process in psutil.process_iter(["pid", "name"]) if process.info["pid"] not in before)
+    return sorted((each for each in found if each.info["name"] in names), key=lambda each: each.create_time())
+
+
+def test_a_machine_of_a_cluster_is_lost(files: Path, whole: Path, cluster: str) -> None:
+    """What its worker has not saved goes to the other one."""
+    with farm(files, "cluster", "--address", cluster, *CPU, "2") as process:
+        for _ in range(2):
+            until(process, "ready")
+        until(process, "saved", 4)
+        raylets(set(), "raylet")[-1].kill()
+        said = list(events(process))
+        assert process.wait(60) == FINISHED, said[-1]
+    assert said[-1] == {"event": "end", "prompts": 24, "done": 24, "failed": 0}
+    assert "lost" in {event["event"] for event in said}
+    assert pictures(files / "cluster") == pictures(whole)
 
 
 def test_a_machine_without_the_pack_is_named(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
