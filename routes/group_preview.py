@@ -55,7 +55,7 @@ async def regroup(request: web.Request) -> web.Response:
         settings = await read_fields(request, _FIELDS)
         embedded = GROUPING_CACHE.recall(settings.pop("key"))
         if embedded is None:
-            raise Refused(404, "key: these prompts are no longer remembered. Run the workflow once more.")
+            raise Refused(404, "These prompts are no longer remembered. Run the workflow once more.")
         return web.json_response(await asyncio.to_thread(embedded.preview, **settings))
     except ValueError as error:
         return Refused(400, str(error)).answer

@@ -142,7 +142,7 @@ async def stop(request: web.Request) -> web.Response:
     try:
         asked = await read_fields(request, _ADDRESS)
         if not STOP_REQUESTS.request(NodeAddress(**asked)):
-            raise Refused(404, "node: nothing runs there that could be ended early.")
+            raise Refused(404, "Nothing runs there that could be ended early.")
         return web.json_response({})
     except Refused as refused:
         return refused.answer

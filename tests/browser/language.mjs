@@ -25,12 +25,26 @@ export async function useChinese(page, workflow, shot, problems) {
   compare(problems, "the name of the threshold", await tab.evaluate(label, GROUPING), "阈值");
   await shot("panel");
 
+  await readError(page, workflow, shot, problems);
   await readHelp(page, problems);
   await shot("help");
 
   await tab.evaluate(() => window.app.extensionManager.setting.set("Comfy.Locale", "en"));
   const english = tab.locator(".sage-summary", { hasText: "12 prompts in 5 groups" });
   await english.waitFor({ timeout: 20_000 }).catch(() => problems.push("the panel stays Chinese"));
+}
+
+/** Runs a list with a brace that is not closed: the panel says so in Chinese, with the page's names of the inputs. */
+async function readError(page, workflow, shot, problems) {
+  const broken = structuredClone(workflow);
+  broken.nodes.find(({ type }) => type === GROUPING).widgets_values[0] = "a red car\na {blue|green car";
+  await page.load(broken);
+  await page.run(() => {}).catch(() => {}); // ComfyUI says that it failed, too
+  const error = "提示词: 第 2 行：第 3 个字符处的 '{' 没有闭合；普通花括号请写成 \\{。";
+  compare(problems, "the error", await page.tab.locator(".sage-message").innerText(), error);
+  await shot("error");
+  await page.load(workflow);
+  await page.run(() => {});
 }
 
 /** Opens the help of a node with the button above it. */

@@ -65,7 +65,7 @@ class TestRoute:
     @pytest.mark.parametrize(
         "change, status, message",
         [
-            ({"key": "unheard"}, 404, "key: these prompts are no longer remembered"),
+            ({"key": "unheard"}, 404, "These prompts are no longer remembered"),
             ({"key": ["a"]}, 400, "key: got a value of the wrong type"),
             ({"threshold_mode": "never"}, 400, "threshold_mode: expected one of auto, fixed"),
             ({"threshold_mode": "fixed", "threshold": 1.01}, 400, "threshold: expected a cosine"),
