@@ -42,6 +42,8 @@ export class SamplingPanel {
     this.layout = "";
     /** @type {import("./pictures.js").Picture[]} */
     this.pictures = [];
+    /** The prompts of the last run, once each picture has its own. @type {string[]} */
+    this.prompts = [];
     /** What is set on elements with tiles. @type {(target: HTMLElement) => void} */
     this.styleTiles = () => {};
     /** @type {HTMLImageElement | null} */
@@ -66,15 +68,15 @@ export class SamplingPanel {
     );
   }
 
-  /** @param {Run} run */
-  show(run) {
+  /** @param {Run} run @param {boolean} isNew whether the run goes on now; otherwise it is shown again */
+  show(run, isNew) {
     const sheet = run.sheet && "picture" in run.sheet ? run.sheet : null;
     this.summary.textContent = run.total === undefined ? say(NOT_AGAIN) : samplingSummary(run);
     if (run.running) this.message.textContent = "";
     this.hint.textContent = sheet && !run.running && !run.finished ? say(PREVIEWS) : "";
     showProgress(this.bar, run);
     const layout = JSON.stringify([{ ...run.sheet, picture: "" }, run.finished]);
-    if (layout !== this.layout) this.layOut(run, sheet);
+    if (layout !== this.layout) this.layOut(run, sheet, isNew);
     this.layout = layout;
     if (sheet) this.showPicture(sheet.picture);
   }
@@ -89,10 +91,11 @@ export class SamplingPanel {
     this.note.textContent = old ? say(OLD) : "";
   }
 
-  /** @param {Run} run @param {Sheet | null} sheet */
-  layOut({ sheet: sent, finished = null }, sheet) {
+  /** @param {Run} run @param {Sheet | null} sheet @param {boolean} isNew */
+  layOut({ sheet: sent, finished = null }, sheet, isNew) {
     const frames = framesOf(sheet, finished, this.address);
     this.pictures = frames.flatMap(({ pictures }) => pictures);
+    this.followPrompts(isNew);
     this.styleTiles = (target) => {
       styleTiles(target, sheet, finished?.aspect ?? sheet?.aspect ?? 1);
       target.style.setProperty("--sage-picture", this.sheet.style.getPropertyValue("--sage-picture"));
@@ -104,6 +107,14 @@ export class SamplingPanel {
     const hint = tooMany ? [element("div", "sage-hint", say(TOO_MANY, { count: sent.too_many }))] : [];
     this.sheet.replaceChildren(...hint, ...frames.map(frameElement));
     this.renderMarks();
+  }
+
+  /** Favourites go on to prompts that were edited since the last run. @param {boolean} isNew */
+  followPrompts(isNew) {
+    const prompts = [...new Set(this.pictures.flatMap(({ prompt }) => prompt ?? []))];
+    if (!prompts.length || this.pictures.some(({ prompt }) => prompt === null)) return;
+    if (isNew) this.favourites.follow(this.prompts, prompts);
+    this.prompts = prompts;
   }
 
   /** Shows which pictures are favourites; they may have been changed on another panel. */
