@@ -13,7 +13,7 @@ const GROUPING = "SageSemanticGroupPrompts";
 export async function useChinese(page, workflow, shot, problems) {
   const { tab } = page;
   const summary = tab.locator(".sage-summary");
-  await page.load(workflow);
+  await page.load({ ...workflow, id: crypto.randomUUID() }); // no page has run it
   compare(problems, "the empty panel", await summary.innerText(), "运行工作流后，这里会显示提示词的分组。");
   await page.run(() => {});
   const text = "12 条提示词，5 组，阈值 0.99（fixed），关闭校正、共享比例为 0.4 时节省 23.3%";

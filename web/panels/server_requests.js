@@ -28,9 +28,10 @@ export async function postJson(api, route, body) {
  *
  * @param {Api} api
  * @param {string} route
+ * @param {Record<string, string>} [more] what else is asked
  */
-export async function fetchRemembered(api, route) {
-  const response = await api.fetchApi(`${route}?${new URLSearchParams({ client: clientId(api) })}`);
+export async function fetchRemembered(api, route, more = {}) {
+  const response = await api.fetchApi(`${route}?${new URLSearchParams({ client: clientId(api), ...more })}`);
   return response.ok ? response.json() : [];
 }
 
