@@ -113,7 +113,8 @@ class SemanticGroupPrompts(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
-        listed = only_chosen(all_prompts(prompts, prompt_file), chosen)
+        whole = all_prompts(prompts, prompt_file)
+        listed = only_chosen(whole, chosen)
         own = parse_items([shared_prompts], wildcards(), required=False, name="shared_prompts")
         embed, model_name = load_embedder(encoder, encoder_model)
         bar = comfy.utils.ProgressBar(len(set(listed.texts)))
@@ -122,6 +123,7 @@ class SemanticGroupPrompts(io.ComfyNode):
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
             shared_prompts=own.texts, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
             compare=compare, notes=(*listed.notes, *own.notes), seed_offsets=listed.seed_offsets,
+            whole_list=whole.texts,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip

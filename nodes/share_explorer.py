@@ -90,7 +90,10 @@ class ShareExplorer(io.ComfyNode):
             text_score=_text_score(few, scorer, open_clip_model), on_setting=bar.update_absolute, **sampler,
         )  # fmt: skip
         grid, report = exploration_grid(few, results, _GRID_SIZE), exploration_report(results, tolerance)
-        return io.NodeOutput(good_share(results, tolerance), report, grid, ui=ui.PreviewImage(grid, cls=cls))
+        share = good_share(results, tolerance)
+        return io.NodeOutput(
+            share, report, grid, ui={**ui.PreviewImage(grid, cls=cls).as_dict(), "sage_share": [share]}
+        )
 
 
 def _decode(vae: Any, samples: torch.Tensor) -> torch.Tensor:

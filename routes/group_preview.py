@@ -1,7 +1,7 @@
 """What the groups panel asks for.
 
 POST /sage/regroup groups the prompts of an earlier run under other settings; GET /sage/groups gives the last runs of a
-page's nodes, for when it is loaded again.
+workflow's nodes, for when its page is loaded again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from ..sage_core.panels.groups import GROUPING_CACHE, cached_payload
 from .json_body import Fields, Refused, asked_client, read_fields
-from .node_progress import NodeStateStore, address_of, workflow_of
+from .node_progress import NodeStateStore, address_of, message, workflow_of
 
 _FIELDS: Fields = {
     "key": str, "threshold_mode": str, "threshold": (int, float), "max_group_size": int, "pinned": str,
@@ -36,17 +36,30 @@ def keep_grouping(hidden: Any, run: dict[str, Any], made_of: dict[str, Any]) -> 
 
 
 async def groups(request: web.Request) -> web.Response:
-    """Answer GET /sage/groups: the last groupings of the nodes that a client ran."""
+    """Answer GET /sage/groups: the last groupings of a workflow's nodes."""
     try:
-        return web.json_response(await asyncio.to_thread(last_groupings, asked_client(request)))
+        client, workflow = asked_client(request), request.query.get("workflow", "")
+        return web.json_response(await asyncio.to_thread(last_groupings, client, workflow))
     except Refused as refused:
         return refused.answer
 
 
-def last_groupings(client: str) -> list[dict[str, Any]]:
-    """What a client's panels showed last, as far as it is still in the cache; the latest is last."""
-    runs = [(run, cached_payload(run["key"], run["settings"])) for run in LAST_GROUPINGS.of(client)]
-    return [{**run, **payload} for run, payload in runs if payload is not None]
+def last_groupings(client: str, workflow: str) -> list[dict[str, Any]]:
+    """What the panels of a workflow showed last, as far as it is still in the cache; the latest is last.
+
+    Each says whether it is the client's `own`. Those of others count too: a node that ComfyUI has in its cache does not
+    run for this client.
+    """
+    runs = [
+        (address, run, cached_payload(run["key"], run["settings"]))
+        for address, run in LAST_GROUPINGS.all()
+        if run["workflow"] == workflow
+    ]
+    return [
+        {**message(address, run), "own": address.client == client, **payload}
+        for address, run, payload in runs
+        if payload is not None
+    ]
 
 
 async def regroup(request: web.Request) -> web.Response:
@@ -55,7 +68,7 @@ async def regroup(request: web.Request) -> web.Response:
         settings = await read_fields(request, _FIELDS)
         embedded = GROUPING_CACHE.recall(settings.pop("key"))
         if embedded is None:
-            raise Refused(404, "key: these prompts are no longer remembered. Run the workflow once more.")
+            raise Refused(404, "These prompts are no longer remembered. Run the workflow once more.")
         return web.json_response(await asyncio.to_thread(embedded.preview, **settings))
     except ValueError as error:
         return Refused(400, str(error)).answer

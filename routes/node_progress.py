@@ -57,8 +57,12 @@ class NodeStateStore:
 
     def of(self, client: str) -> list[dict[str, Any]]:
         """The states of the nodes that a client ran, each as one message; the latest is last."""
+        return [message(address, state) for address, state in self.all() if address.client == client]
+
+    def all(self) -> list[tuple[NodeAddress, dict[str, Any]]]:
+        """The states of all nodes with their addresses; the latest is last."""
         with self._lock:
-            return [message(address, state) for address, state in self._states.items() if address.client == client]
+            return list(self._states.items())
 
 
 class StopRequests:
@@ -142,7 +146,7 @@ async def stop(request: web.Request) -> web.Response:
     try:
         asked = await read_fields(request, _ADDRESS)
         if not STOP_REQUESTS.request(NodeAddress(**asked)):
-            raise Refused(404, "node: nothing runs there that could be ended early.")
+            raise Refused(404, "Nothing runs there that could be ended early.")
         return web.json_response({})
     except Refused as refused:
         return refused.answer

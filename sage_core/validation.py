@@ -109,9 +109,9 @@ def check_number(name: str, value: Any, low: float | None, high: float | None, *
     fits = isinstance(value, numbers.Integral if whole else numbers.Real) and math.isfinite(value)
     if fits and (low is None or value >= low) and (high is None or value <= high):
         return
-    word = "a whole number" if whole else "a finite number"
-    limits = [f"{word} {limit:g}" for word, limit in (("from", low), ("to", high)) if limit is not None]
-    raise ValueError(f"{name}: expected {' '.join([word, *limits])}, got {value!r}.")
+    limits = "" if low is None or high is None else f" from {low:g} to {high:g}"
+    wanted = f"a whole number{limits}" if whole else f"a finite number{limits}"
+    raise ValueError(f"{name}: expected {wanted}, got {value!r}.")
 
 
 def check_text(text: Any, name: str = "") -> None:

@@ -55,14 +55,15 @@ function panelAt(path) {
   return node && groupsPanels.get(node);
 }
 
-/** Fills empty panels with what the server remembers of this workflow. */
+/** Fills empty panels with what the server remembers of this workflow. Of other pages, it has to be the same prompts. */
 async function restorePanels() {
-  /** @type {(Run & {workflow: string, node: string})[]} */
-  const remembered = await fetchRemembered(api, "/sage/groups");
-  const ours = remembered.filter(({ workflow }) => workflow === rootGraph(app).id).reverse(); // the latest first
-  for (const edited of [false, true]) {
-    for (const run of ours) panelAt(run.node)?.restoreRun(run, edited);
-  }
+  const { id } = rootGraph(app);
+  /** @type {(Run & {node: string, own: boolean})[]} */
+  const remembered = await fetchRemembered(api, "/sage/groups", { workflow: String(id) });
+  if (rootGraph(app).id !== id) return;
+  const latest = remembered.reverse();
+  for (const run of latest) panelAt(run.node)?.restoreRun(run, false);
+  for (const run of latest) if (run.own) panelAt(run.node)?.restoreRun(run, true);
 }
 
 /**

@@ -20,7 +20,7 @@ import { TrainingPanel } from "./panels/training_panel.js";
  * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} RunState
  * @typedef {NodeAddress & RunState} Run
  * @typedef {{
- *   element: HTMLElement, show(run: RunState): void, showError(message: string): void, markOld(old: boolean): void,
+ *   element: HTMLElement, show(run: RunState, isNew: boolean): void, showError(message: string): void, markOld(old: boolean): void,
  *   renderMarks?(): void,
  * }} Panel
  * @typedef {import("./panels/comfy_nodes.js").GraphNode} GraphNode
@@ -83,19 +83,19 @@ const keyOf = ({ run, node }) => `${run} ${node}`;
 /** @param {string} path */
 const panelAt = (path) => panels.get(nodeByPath(rootGraph(app), path) ?? {});
 
-/** @param {Run} update */
-function applyUpdate(update) {
+/** @param {Run} update @param {boolean} isNew whether it comes from a run that goes on now */
+function applyUpdate(update, isNew) {
   const key = keyOf(update);
   const run = { ...runs.get(key), ...update };
   runs.delete(key);
   runs.set(key, run);
   if (runs.size > MOST_RUNS) runs.delete(/** @type {string} */ (runs.keys().next().value));
-  showRun(run);
+  showRun(run, isNew);
 }
 
-/** @param {Run} run */
-function showRun(run) {
-  if (isOfOpenTab(app, run.run)) panelAt(run.node)?.show({ ...sampledBefore(run), ...run });
+/** @param {Run} run @param {boolean} isNew */
+function showRun(run, isNew) {
+  if (isOfOpenTab(app, run.run)) panelAt(run.node)?.show({ ...sampledBefore(run), ...run }, isNew);
 }
 
 /**
@@ -115,16 +115,16 @@ async function restorePanels() {
   showAll();
   for (const run of await fetchRemembered(api, "/sage/progress")) {
     const key = keyOf(run);
-    if (runs.get(key) === before.get(key)) applyUpdate(run); // otherwise an update came meanwhile, which is newer
+    if (runs.get(key) === before.get(key)) applyUpdate(run, false); // otherwise an update came meanwhile, which is newer
   }
 }
 
 /** Ends a training as if its steps were done. @param {NodeAddress} address */
 const stopRun = ({ run, node }) => postJson(api, "/sage/stop", { client: clientId(api), run, node });
 
-const showAll = () => runs.forEach(showRun);
+const showAll = () => runs.forEach((run) => showRun(run, false));
 
-api.addEventListener("sage.progress", ({ detail }) => applyUpdate(/** @type {Run} */ (detail)));
+api.addEventListener("sage.progress", ({ detail }) => applyUpdate(/** @type {Run} */ (detail), true));
 // The panel shows the same pictures. This listener comes before ComfyUI's, which would show them on the node again.
 api.addEventListener("b_preview_with_metadata", (event) => {
   if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();

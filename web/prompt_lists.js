@@ -2,7 +2,7 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { extendMethod, undoable } from "./panels/comfy_nodes.js";
+import { addButton, extendMethod, undoable } from "./panels/comfy_nodes.js";
 import { choiceOf } from "./panels/favourite_marks.js";
 import { hideInput } from "./panels/hidden_input.js";
 import { onGraphChange } from "./panels/run_events.js";
@@ -19,20 +19,18 @@ function updateButton(node) {
   const button = node.widgets?.find(({ name }) => name === BUTTON);
   if (!choice || Boolean(choice.value) === Boolean(button)) return;
   if (button) node.removeWidget(button);
-  else addButton(node, choice);
+  else addChoiceButton(node, choice);
 }
 
 /** @param {GraphNode} node @param {{value?: unknown}} choice */
-function addButton(node, choice) {
+function addChoiceButton(node, choice) {
   const useAll = () => {
     undoable(app, () => {
       choice.value = "";
       updateButton(node);
     });
   };
-  const button = node.addWidget("button", BUTTON, "", useAll);
-  Object.assign(button.options, { serialize: false }); // not in the prompt
-  button.serialize = false; // not in the workflow
+  const button = addButton(node, BUTTON, useAll);
   button.label = say("Only favourites: use all prompts");
   button.tooltip = say("Only your favourites are used. Press here to use all prompts again.");
 }

@@ -54,6 +54,7 @@ def build_prompt_groups(
     compare: str = "what differs",
     notes: tuple[str, ...] = (),
     seed_offsets: tuple[int, ...] = (),
+    whole_list: tuple[str, ...] = (),
 ) -> PromptGroups:
     """Group prompts by meaning.
 
@@ -71,11 +72,12 @@ def build_prompt_groups(
         compare: one of COMPARE_MODES.
         notes: what the user should know of the list.
         seed_offsets: one per prompt, or none.
+        whole_list: the prompts that these were chosen from; what most of them repeat is set aside. None for these.
 
     Raises:
         ValueError: an input is out of range or does not fit.
     """
-    set_aside = phrases_to_set_aside(prompts, compare)
+    set_aside = phrases_to_set_aside(whole_list or prompts, compare)
     conditionings, embeddings = encode_and_embed(clip, prompts, embed, template, on_prompt, set_aside)
     # In fixed mode too: in the panel the user can switch between the two without another run.
     unrelated = unrelated_embeddings(clip) if embed is None else embed(UNRELATED_PROMPTS)

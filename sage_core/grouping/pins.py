@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 
 Pins = Mapping[str, str]
-_EXPECTED = 'pinned: expected a JSON object {"a prompt": "the prompt it stays with"}'
+_EXPECTED = 'a JSON object {"a prompt": "the prompt it stays with"}'
 
 
 def parse_pins(text: str) -> dict[str, str]:
@@ -24,9 +24,9 @@ def parse_pins(text: str) -> dict[str, str]:
     try:
         pins = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{_EXPECTED}, got text that is no JSON ({error}).") from None
+        raise ValueError(f"pinned: expected {_EXPECTED}, got text that is no JSON ({error}).") from None
     if not isinstance(pins, dict) or not all(isinstance(keeper, str) for keeper in pins.values()):
-        raise ValueError(f"{_EXPECTED}, got {text[:80]!r}.")
+        raise ValueError(f"pinned: expected {_EXPECTED}, got {text[:80]!r}.")
     return pins
 
 

@@ -80,7 +80,7 @@ class PromptGroups:
         A long list takes seconds, so it is searched once for all nodes that show or save it.
         """
         if length not in self._labels:
-            self._labels[length] = labels(self.prompts, length)
+            self._labels[length] = labels(self.prompts, length, self.set_aside)
         return self._labels[length]
 
     def group_of(self) -> list[int]:

@@ -39,16 +39,19 @@ class EmbeddedPrompts:
         prompts: N texts, in the user's order.
         embeddings: (N, D), unit rows.
         auto_threshold: see `threshold.auto_threshold`.
+        set_aside: phrases that their labels are without, see `differences.labels`.
     """
 
     prompts: tuple[str, ...]
     embeddings: np.ndarray
     auto_threshold: float
+    set_aside: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """32 hexadecimal digits, the same for the same content: a run with other settings takes no more memory."""
-        content = hashlib.sha256(repr((self.prompts, self.auto_threshold)).encode(errors="surrogatepass"))
+        texts = repr((self.prompts, self.auto_threshold, self.set_aside))
+        content = hashlib.sha256(texts.encode(errors="surrogatepass"))
         content.update(self.embeddings.tobytes())
         return content.hexdigest()[:32]
 
@@ -124,7 +127,8 @@ def panel_payload(groups: PromptGroups, settings: dict[str, Any]) -> dict[str, A
     if len(prompts) > _MOST_PROMPTS or sum(map(len, prompts)) > _MOST_CHARACTERS:
         return {"too_many": len(prompts)}
     assert groups.auto_threshold is not None
-    key = GROUPING_CACHE.keep(embedded := EmbeddedPrompts(prompts, groups.embeddings, groups.auto_threshold))
+    embedded = EmbeddedPrompts(prompts, groups.embeddings, groups.auto_threshold, groups.set_aside)
+    key = GROUPING_CACHE.keep(embedded)
     return _payload(
         key, embedded, settings, groups_payload(prompts, groups.embeddings, groups.partition, groups.threshold)
     )
@@ -140,8 +144,8 @@ def _payload(key: str, embedded: EmbeddedPrompts, settings: dict[str, Any], grou
     """The panel's data, see `panel_payload`."""
     tree = dendrogram(embedded.prompts, embedded.embeddings)
     return {
-        "key": key, "prompts": embedded.prompts, "labels": labels(embedded.prompts, _LABEL), "settings": settings,
-        "grouping": grouping, "tree": tree,
+        "key": key, "prompts": embedded.prompts, "labels": labels(embedded.prompts, _LABEL, embedded.set_aside),
+        "settings": settings, "grouping": grouping, "tree": tree,
     }  # fmt: skip
 
 

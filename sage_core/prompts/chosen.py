@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..phrases import counted
 from .prompt_list import PromptList
 
-_EXPECTED = "chosen: expected a JSON list of prompts"
+_EXPECTED = "a JSON list of prompts"
 _ALL = 'For all prompts, press "All prompts"'
 
 
@@ -30,7 +30,7 @@ def only_chosen(listed: PromptList, chosen: str) -> PromptList:
     prompts = tuple(prompt for prompt in listed.prompts if prompt.text in texts)
     lost = len(texts - {prompt.text for prompt in prompts})
     if not prompts:
-        raise ValueError(f"{_EXPECTED} that are in the list, got {counted(lost, 'prompt')} that are not. {_ALL}.")
+        raise ValueError(f"chosen: expected prompts that are in the list, got {lost} that are not. {_ALL}.")
     note = f"only {len(prompts)} of {counted(len(listed.prompts), 'prompt')}: your favourites. {_ALL}"
     if lost:
         note += f". {counted(lost, 'favourite')} no longer in the list"
@@ -42,7 +42,7 @@ def _texts(chosen: str) -> set[str]:
     try:
         found = json.loads(chosen)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{_EXPECTED}, got text that is no JSON ({error}).") from None
+        raise ValueError(f"chosen: expected {_EXPECTED}, got text that is no JSON ({error}).") from None
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-        raise ValueError(f"{_EXPECTED}, got {chosen[:80]!r}.")
+        raise ValueError(f"chosen: expected {_EXPECTED}, got {chosen[:80]!r}.")
     return set(found)

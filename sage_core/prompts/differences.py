@@ -46,17 +46,20 @@ def without_phrases(text: str, repeated: Collection[str]) -> str:
     return ", ".join(own) if own and len(own) < len(parts) else text
 
 
-def labels(prompts: Sequence[str], length: int) -> list[str]:
+def labels(prompts: Sequence[str], length: int, set_aside: Collection[str] = ()) -> list[str]:
     """Every prompt in at most `length` characters, by which it can be told from the others.
 
     A text that is too long loses the phrases that most prompts repeat. If it then starts like another one for longer
     than half of the length, the middle of that start is left out too: "a red fox with … standing on a hill".
 
+    Args:
+        set_aside: more phrases to lose, which prompts that are not here repeat.
+
     Source: ours.
     """
     if all(len(text) <= length for text in prompts):
         return list(prompts)
-    repeated = repeated_phrases(prompts)
+    repeated = repeated_phrases(prompts).union(set_aside)
     own = {text: text if len(text) <= length else without_phrases(text, repeated) for text in prompts}
     starts = _shared_starts(list(own.values()))
     return [_from_difference(own[text], starts[own[text]], length) for text in prompts]

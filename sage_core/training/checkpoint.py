@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..phrases import counted
 from ..serialization import read_data, write_data
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class StateFile:
 
     def kept(self) -> str:
         """What a later run can continue from."""
-        return f"The state after {counted(self.done, 'step')} is saved." if self.done else "No state is saved."
+        return f"The state after step {self.done} is saved." if self.done else "No state is saved."
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

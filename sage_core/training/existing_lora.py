@@ -10,8 +10,6 @@ import comfy.utils
 import torch
 from comfy.weight_adapter import adapter_maps
 
-from ..phrases import counted
-
 # Changes of a layer's parameter that are no matrix, as ComfyUI's trainer names them.
 _DIFFERENCES = {"diff": "weight", "diff_b": "bias"}
 
@@ -70,10 +68,10 @@ def _parts_by_layer(model: Any, lora: dict[str, torch.Tensor]) -> dict[str, dict
         else:
             layers.setdefault(layer, {})[name[at + 1 :]] = tensor.to(torch.float32, copy=True)
     if strange or not layers:
+        example = f", such as {strange[0]!r}" if strange else ""
         raise ValueError(
             "existing_lora: expected a LoRA for this model alone, made by Train SAGE LoRA or ComfyUI's Train LoRA, got "
-            f"{counted(len(strange), 'tensor')} of {len(lora)} that belong to none of its layers"
-            + (f", such as {strange[0]!r}." if strange else ".")
+            f"{len(strange)} of {len(lora)} tensors that belong to none of its layers{example}."
         )
     return layers
 

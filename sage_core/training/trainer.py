@@ -281,8 +281,7 @@ class Trainer:
         excess = errors / batch.weights / (squares[0] + squares[1])
         for error, much, term in zip(errors.tolist(), excess.tolist(), batch.terms, strict=True):
             if not (math.isfinite(error) and much < _EXPLODED):
-                what = f"has exploded: it is {error:.3g}" if math.isfinite(error) else f"is {error}"
-                raise Diverged(f"The loss {what} at step {self.done + 1}, in the {TERMS[term]} term.")
+                raise Diverged(f"The loss is {error:.3g} at step {self.done + 1}, in the {TERMS[term]} term.")
 
 
 def train(
@@ -340,8 +339,8 @@ def _steps(
         if not file.done:  # an earlier state is better than the last one
             file.save(trainer)
         raise ValueError(
-            f"{error} {file.kept()} For its LoRA, set steps to {file.done}. To train on, choose another run_name and a "
-            "lower learning_rate, or fp32; look for damaged images too."
+            f"{error}\n{file.kept()} For its LoRA, set steps to {file.done}. To train on, choose another run_name and "
+            "a lower learning_rate, or fp32; look for damaged images too."
         ) from error
     except BaseException:  # the stop button too
         file.save(trainer)

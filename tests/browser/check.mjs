@@ -20,6 +20,7 @@ import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSamp
 import { usePromptFiles } from "./prompt_files.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
+import { useShareExplorer } from "./share_explorer.mjs";
 import { ShareHereUser, useShareHere } from "./share_here.mjs";
 
 // How many images each workflow saves. The first one saves 24 images and the grid. Others need a model of the user.
@@ -204,6 +205,11 @@ async function checkShareHere(renderer, problems) {
   await inTab("share_here", renderer, "end", use, problems);
 }
 
+/** The Share Explorer, and its button that sets the sampler. */
+async function checkShareExplorer(renderer, problems) {
+  await inTab("explorer", renderer, "end", (page, shot) => useShareExplorer(page, renderer, shot, problems), problems);
+}
+
 /** The sizes of new nodes. */
 async function checkSizes(renderer, problems) {
   await inTab("sizes", renderer, "end", (page, shot) => measureNodes(page, shot, problems), problems);
@@ -269,6 +275,7 @@ for (const renderer of renderers) {
   await check(`saved graphs, ${renderer}`, (problems) => checkSavedGraphs(renderer, problems));
   await check(`blueprint, ${renderer}`, (problems) => checkBlueprint(renderer, problems));
   await check(`share here, ${renderer}`, (problems) => checkShareHere(renderer, problems));
+  await check(`share explorer, ${renderer}`, (problems) => checkShareExplorer(renderer, problems));
   await check(`language, ${renderer}`, (problems) => checkLanguage(renderer, problems));
   await check(`prompt files, ${renderer}`, (problems) => checkPromptFiles(renderer, problems));
 }

@@ -105,6 +105,20 @@ export class WorkflowPage {
     }, title);
   }
 
+  /** Clicks a button of a node on the classic canvas. @param {string} title @param {string} name */
+  async pressOnCanvas(title, name) {
+    const [x, y] = await this.tab.evaluate(([wanted, widget]) => {
+      const { canvas, graph } = window.app;
+      const found = graph.nodes.find((each) => each.title === wanted);
+      const button = found.widgets.find((each) => each.name === widget);
+      const [left, top] = canvas.convertOffsetToCanvas([found.pos[0] + found.size[0] / 2, found.pos[1] + button.last_y + 10]);
+      const box = canvas.canvas.getBoundingClientRect();
+      return [box.x + left, box.y + top];
+    }, [title, name]);
+    await this.tab.mouse.click(x, y);
+    await this.settle();
+  }
+
   /** Right-clicks a node, and gives the page when its menu is there. @param {string} title */
   async openMenu(title) {
     const [x, y] = await this.titlePosition(title);

@@ -344,21 +344,29 @@ export async function useListFavourites(user, renderer, shot, problems) {
   await shot("chosen");
   await user.page.settle();
   if (renderer === "vue") await user.tab.locator(".lg-node-widget").getByRole("button", { name: ALL }).click();
-  else await pressOnCanvas(user, "list", "all_prompts");
+  else await user.page.pressOnCanvas("list", "all_prompts");
   await check("the list after its button", listState(user), { shown: [], sockets: 0, chosen: "" });
   await check("all files again", names().then((found) => found.length), 3);
+  await user.page.look(SAMPLER);
+  await check("hearts", hearts(user), [false, true, false]);
+  await editListed(user, check, names);
 }
 
-/** Clicks a button of a node on the classic canvas. @param {PicturesUser} user */
-async function pressOnCanvas(user, title, name) {
-  const [x, y] = await user.tab.evaluate(([wanted, widget]) => {
-    const { canvas, graph } = window.app;
-    const found = graph.nodes.find((each) => each.title === wanted);
-    const button = found.widgets.find((each) => each.name === widget);
-    const [left, top] = canvas.convertOffsetToCanvas([found.pos[0] + found.size[0] / 2, found.pos[1] + button.last_y + 10]);
-    const box = canvas.canvas.getBoundingClientRect();
-    return [box.x + left, box.y + top];
-  }, [title, name]);
-  await user.tab.mouse.click(x, y);
-  await user.page.settle();
+/** Edits a favourite in the list: with the favourites alone and with all prompts, it is still the same one. */
+async function editListed(user, check, names) {
+  await user.panel.getByRole("button", { name: "Only favourites (1)", exact: true }).click();
+  await user.page.look("list");
+  await user.tab.evaluate(() => {
+    const area = [...document.querySelectorAll("textarea")].find(({ value }) => value.startsWith("a red car"));
+    area.focus();
+    const at = area.value.indexOf("blue car");
+    area.setSelectionRange(at, at + "blue".length);
+  });
+  await user.tab.keyboard.type("two dogs and a yellow");
+  await check("files of the edited favourite", names(), ["a-two-dogs-and-a-yellow-car-in-the-snow"]);
+  await user.page.look(SAMPLER);
+  await check("the heart of the edited favourite", hearts(user), [true]);
+  await user.panel.getByRole("button", { name: "All prompts", exact: true }).click();
+  await check("all files after the edit", names().then((found) => found.length), 3);
+  await check("hearts after the edit", hearts(user), [false, true, false]);
 }

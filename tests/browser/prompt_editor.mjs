@@ -34,6 +34,7 @@ export async function editPrompts(user, workflow, shot, problems) {
   await user.row(BLUE).focus();
   await press("a");
   await user.waitForSummary("Reset 1 pin");
+  await user.waitForSummary("5 prompts in 3 groups"); // the cards have moved
   await user.row(GREEN).dblclick();
   await user.panel.locator("textarea").waitFor();
   await shot("typing");
@@ -57,6 +58,7 @@ export async function editPrompts(user, workflow, shot, problems) {
 
   await user.row(BOAT).dblclick();
   await user.panel.locator(".sage-message", { hasText: "This prompt has no line of its own" }).waitFor();
+  await user.page.settle(); // new cards under the mouse show their buttons when it moves next
   await user.row(RED).hover();
   await user.row(RED).getByRole("button", { name: "Off" }).click();
   await check("the list without a prompt", prompts(), both.replace(RED, `# off: ${RED}`));

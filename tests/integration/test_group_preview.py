@@ -65,7 +65,7 @@ class TestRoute:
     @pytest.mark.parametrize(
         "change, status, message",
         [
-            ({"key": "unheard"}, 404, "key: these prompts are no longer remembered"),
+            ({"key": "unheard"}, 404, "These prompts are no longer remembered"),
             ({"key": ["a"]}, 400, "key: got a value of the wrong type"),
             ({"threshold_mode": "never"}, 400, "threshold_mode: expected one of auto, fixed"),
             ({"threshold_mode": "fixed", "threshold": 1.01}, 400, "threshold: expected a cosine"),
@@ -108,28 +108,36 @@ class TestLastRuns:
             shown = server.queue(
                 grouping_graph(prompts=prompts, **settings), workflow={"id": self.WORKFLOW}, client="me"
             )
-            status, (*_, payload) = self.get(server, "?client=me")
+            status, (*_, payload) = self.get(server, f"?client=me&workflow={self.WORKFLOW}")
             made_of = {"prompts": prompts, "prompt_file": "none", "encoder": "clip", "encoder_model": ""}
-            about = {"workflow": self.WORKFLOW, "node": "2", "made_of": made_of}
+            about = {"workflow": self.WORKFLOW, "node": "2", "own": True, "made_of": made_of}
             assert status == 200
             assert payload == payload | about | shown["2"]["sage_groups"][0]
 
     def test_only_the_last_eight_are_kept(self, server: Server) -> None:
-        for number in range(9):
-            server.queue(
-                grouping_graph(prompts=f"{number} boats\na lake"), workflow={"id": f"boats {number}"}, client="b"
-            )
-        kept = [run["workflow"] for run in self.get(server, "?client=b")[1]]
-        assert kept == [f"boats {number}" for number in range(1, 9)]
+        lists = [f"{number} boats\na lake" for number in range(9)]
+        for prompts in lists:
+            server.queue(grouping_graph(prompts=prompts), workflow={"id": "boats"}, client="b")
+        kept = [run["made_of"]["prompts"] for run in self.get(server, "?client=b&workflow=boats")[1]]
+        assert kept == lists[1:]
 
     def test_a_list_too_long_for_the_panel_is_not_returned(self) -> None:
         short = {"key": groups_panel.GROUPING_CACHE.keep(EMBEDDED), "settings": FIXED}
         for run, count in ((short, 1), ({"key": "", "settings": None}, 0)):
-            LAST_GROUPINGS.keep(NodeAddress("long", "run", "2"), run)
-            assert len(last_groupings("long")) == count
+            LAST_GROUPINGS.keep(NodeAddress("long", "run", "2"), {"workflow": "long", **run})
+            assert len(last_groupings("long", "long")) == count
 
-    def test_another_client(self, server: Server) -> None:
-        assert self.get(server, f"?client={self.WORKFLOW}") == (200, [])
+    def test_groups_that_another_client_ran(self, server: Server) -> None:
+        """For this one they are in ComfyUI's cache, and the node does not run."""
+        graph = grouping_graph(prompts="a red lamp\na blue lamp")
+        for client in ("first", "second"):
+            shown = server.queue(graph, workflow={"id": "lamps"}, client=client)["2"]["sage_groups"][0]
+        (found,) = self.get(server, "?client=second&workflow=lamps")[1]
+        assert found == found | shown | {"own": False}
+
+    def test_another_workflow(self, server: Server) -> None:
+        assert self.get(server, "?client=me&workflow=none") == (200, [])
+        assert self.get(server, "?client=me") == (200, [])
 
     def test_no_client(self, server: Server) -> None:
         assert self.get(server, "") == (400, {"error": "client: expected the id of a client."})

@@ -189,7 +189,7 @@ class TestStop:
     @pytest.mark.parametrize(
         "body, status, message",
         [
-            (b'{"client": "c", "run": "r", "node": "1"}', 404, "node: nothing runs there"),
+            (b'{"client": "c", "run": "r", "node": "1"}', 404, "Nothing runs there"),
             (b'{"client": "c", "run": "r", "node": 1}', 400, "node: got a value of the wrong type (int)"),
             (b'{"client": "c"}', 400, "body: expected a JSON object with client, run, node"),
             (b"[" * 100_000, 400, "body: expected JSON"),

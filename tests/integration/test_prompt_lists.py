@@ -196,7 +196,7 @@ class TestIn:
 
     def test_a_reloaded_page_gets_the_groups_of_a_list(self, server: Server) -> None:
         server.queue(grouping_of_a_list(prompts="a tree\na house"), workflow={"id": "a list"}, client="lists")
-        status, text = server.ask("/sage/groups?client=lists")
+        status, text = server.ask("/sage/groups?client=lists&workflow=a%20list")
         assert status == 200 and '"prompts": ["a tree", "a house"]' in text
 
     def test_added_prompts(self, server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,18 +28,21 @@ def run(vae: Any, **changes: Any) -> Any:
         "negative": conditioning("sd15", seed=1), "latent_image": small("sd15"), "vae": vae, "shares": "0.5",
         "tolerance": 0.5, "most_prompts": 2, **changes,
     }  # fmt: skip
-    return ShareExplorer.execute(**inputs).args
+    return ShareExplorer.execute(**inputs)
 
 
 @pytest.fixture(autouse=True)
 def no_preview(monkeypatch: pytest.MonkeyPatch) -> None:
     """The preview is a file of a server's."""
-    monkeypatch.setattr("comfyui_sage.nodes.share_explorer.ui.PreviewImage", lambda *_, **__: None)
+    preview = SimpleNamespace(as_dict=lambda: {"images": []})
+    monkeypatch.setattr("comfyui_sage.nodes.share_explorer.ui.PreviewImage", lambda *_, **__: preview)
 
 
 def test_gives_a_share_a_report_and_a_picture() -> None:
-    share, report, grid = run(TinyVAE())
+    output = run(TinyVAE())
+    share, report, grid = output.args
     assert share == 0.5
+    assert output.ui == {"images": [], "sage_share": [0.5]}
     assert "50% corrected" in report
     assert grid.ndim == 4 and grid.shape[0] == 1
 

@@ -32,12 +32,12 @@ def test_those_that_are_gone_are_counted() -> None:
     "chosen, got",
     [
         ("[", "no JSON"),
-        ('{"a": "b"}', "got '{"),
-        ("[1]", "got '"),
-        ('["x", "y"]', "2 prompts that are not"),
+        ('{"a": "b"}', "'{"),
+        ("[1]", "'"),
+        ('["x", "y"]', "2 that are not"),
         ("[]", "0"),
     ],
 )
 def test_a_bad_choice(chosen: str, got: str) -> None:
-    with pytest.raises(ValueError, match=f"chosen: expected a JSON list of prompts.*{got}"):
+    with pytest.raises(ValueError, match=f"chosen: expected .*prompts.* got .*{got}"):
         only_chosen(LIST, chosen)

@@ -77,7 +77,7 @@ def test_a_disk_that_gets_full_keeps_the_last_state(tmp_path: Path) -> None:
         result = run(tmp_path / "x.safetensors", should_stop=full_from_the_second_step_on)
     finally:
         limits[0].__exit__(None, None, None)
-    assert "The state after 1 step is saved. The LoRA has all 3 steps" in result.report
+    assert "The state after step 1 is saved. The LoRA has all 3 steps" in result.report
     assert load_state(tmp_path / "x.safetensors")["done"] == 1
     assert "continued from step 1" in run(tmp_path / "x.safetensors").report
 

@@ -99,6 +99,6 @@ def test_a_stop_in_the_middle_of_an_update_goes_back_to_the_last_state(
     made.schedule.step = cut_off
     with pytest.raises(Stopped):
         train(made, path)
-    assert "stopped in the middle of a step. The state after 2 steps is saved." in caplog.text
+    assert "stopped in the middle of a step. The state after step 2 is saved." in caplog.text
     train(trainer(steps=6, save_every=2), path)
     assert checksum(path) == checksum(whole)

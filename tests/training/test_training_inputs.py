@@ -130,7 +130,7 @@ class TestExplosions:
     def test_the_last_saved_state_stays(self, factor: float, tmp_path: Path) -> None:
         path, whole = tmp_path / "x.safetensors", trainer(steps=2)
         train(whole, tmp_path / "whole.safetensors")
-        with pytest.raises(ValueError, match=r"The loss .* at step 4.* The state after 2 steps is saved") as error:
+        with pytest.raises(ValueError, match=r"The loss .* at step 4.*\nThe state after step 2 is saved") as error:
             train(self.exploding_at(3, factor, save_every=2), path)
         assert "set steps to 2" in str(error.value) and "lower learning_rate" in str(error.value)
         rest = trainer(steps=2)
@@ -138,13 +138,13 @@ class TestExplosions:
         assert all(torch.equal(tensor, rest.lora()[name]) for name, tensor in whole.lora().items())
 
     def test_what_there_is_is_saved_where_nothing_was(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match=r"The loss has exploded: it is .*e\+.* at step 4"):
+        with pytest.raises(ValueError, match=r"The loss is .*e\+.* at step 4"):
             train(self.exploding_at(3, 1e6, save_every=100), tmp_path / "x.safetensors")
         assert load_state(tmp_path / "x.safetensors")["done"] == 3
 
     def test_too_high_a_learning_rate(self, tmp_path: Path) -> None:
         """No trick: the LoRA itself runs away."""
-        with pytest.raises(ValueError, match=r"The loss (has exploded|is (nan|inf))"):
+        with pytest.raises(ValueError, match=r"The loss is (nan|inf|.*e\+)"):
             train(trainer(learning_rate=1e4, steps=60, warmup=0, layers="all"), tmp_path / "x.safetensors")
 
     def test_a_loss_that_has_risen_is_told(self) -> None:

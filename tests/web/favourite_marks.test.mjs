@@ -74,3 +74,16 @@ test("of two nodes with prompts, the nearest one has the choice", () => {
   graph.linkAll("list.prompt > groups.prompts", "groups.groups > prefix.groups");
   assert.equal(marksOf(graph.prefix).list, graph.groups);
 });
+
+test("favourites go on to the prompts of the next run, in one step for undo", () => {
+  const { groups, save } = direct();
+  let steps = 0;
+  const favourites = new FavouriteMarks(save, (change) => (change(), (steps += 1)));
+  for (const text of ["a car", "a big old boat"]) favourites.toggle(picture(text));
+  favourites.follow(["a car", "a big old boat"], ["a big new boat", "a tree", "two dogs"]);
+  assert.equal(groups.properties.sage_favourites, '[["a car",0],["a big new boat",0]]');
+  favourites.follow(["a car", "a tree"], ["a dog", "a tree"]);
+  assert.equal(groups.properties.sage_favourites, '[["a dog",0],["a big new boat",0]]');
+  favourites.follow(["a dog", "a tree"], ["a dog", "a tree"]);
+  assert.equal(steps, 4);
+});

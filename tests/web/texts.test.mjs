@@ -43,8 +43,6 @@ const LOCALES = new URL("../../locales/", import.meta.url);
 const read = (name) => fs.readFileSync(new URL(name, LOCALES), "utf-8");
 /** Texts of the server that panels show, and where they are written. */
 const OF_THE_SERVER = {
-  "key: these prompts are no longer remembered. Run the workflow once more.": "../routes/group_preview.py",
-  "node: nothing runs there that could be ended early.": "../routes/node_progress.py",
   loss: "../sage_core/panels/training.py",
   plain: "../sage_core/training/objective.py",
   soft: "../sage_core/training/objective.py",
@@ -58,8 +56,16 @@ const NO_TEXTS = [
 const settings = Object.values(JSON.parse(read("en/settings.json"))).flatMap((setting) => Object.values(setting));
 const known = new Set([...NO_TEXTS, ...settings, "Picture size"]);
 const said = [...new Set([...modules.values()].flatMap(saidTexts))];
-const translated = fs.readdirSync(LOCALES).map((language) => [language, JSON.parse(read(`${language}/main.json`)).SAGE]);
-const placeholders = (text) => (text.match(/\{\w+\}/g) ?? []).sort();
+const translated = fs.readdirSync(LOCALES).map((language) => [language, JSON.parse(read(`${language}/main.json`))]);
+const placeholders = (text) => [...new Set(text.match(/\{\w+\}/g))].sort();
+const english = JSON.parse(read("en/main.json")).SAGE_errors;
+
+function checkTranslated(language, texts) {
+  for (const [english, text] of Object.entries(texts)) {
+    assert.deepEqual(placeholders(text), placeholders(english), english);
+    if (language === "en") assert.equal(text, english);
+  }
+}
 
 for (const [name, module] of modules) {
   test(`${name} shows no text that cannot be translated`, () => {
@@ -82,12 +88,14 @@ test("the texts of the server are those that it sends", () => {
   }
 });
 
-for (const [language, texts] of translated) {
+for (const [language, { SAGE: texts, SAGE_errors: errors }] of translated) {
   test(`every text is there in ${language}, with its values`, () => {
     assert.deepEqual(Object.keys(texts).sort(), [...said, ...Object.keys(OF_THE_SERVER)].sort());
-    for (const [english, text] of Object.entries(texts)) {
-      assert.deepEqual(placeholders(text), placeholders(english), english);
-      if (language === "en") assert.equal(text, english);
-    }
+    checkTranslated(language, texts);
+  });
+
+  test(`every error is there in ${language}, with its values`, () => {
+    assert.deepEqual(Object.keys(errors), Object.keys(english)); // tests/test_error_texts.py checks the English ones
+    checkTranslated(language, errors);
   });
 }

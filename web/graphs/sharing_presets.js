@@ -40,9 +40,12 @@ export function presetOf(node) {
  * @param {Pick<GraphNode, "widgets">} node
  * @param {string} preset
  */
-export function applyPreset(node, preset) {
+export const applyPreset = (node, preset) => applySettings(node, PRESETS[preset] ?? {});
+
+/** @param {Pick<GraphNode, "widgets">} node @param {Settings} settings */
+export function applySettings(node, settings) {
   for (const widget of sharingWidgets(node)) {
-    const value = PRESETS[preset]?.[widget.name] ?? widget.value;
+    const value = settings[widget.name] ?? widget.value;
     if (widget.value === value) continue;
     widget.value = value;
     widget.callback?.(value);

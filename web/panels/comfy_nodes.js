@@ -74,6 +74,20 @@ export function nodeByPath(graph, path) {
   return node;
 }
 
+/**
+ * Adds a button below the widgets of a node; its text is its label.
+ *
+ * @param {GraphNode} node
+ * @param {string} name
+ * @param {() => void} press
+ */
+export function addButton(node, name, press) {
+  const button = node.addWidget("button", name, "", press);
+  Object.assign(button.options, { serialize: false }); // not in the prompt
+  button.serialize = false; // not in the workflow
+  return button;
+}
+
 /** Space that the canvas leaves above and below an element on a node. */
 const MARGIN = 10;
 /** What a new node has for each text box and panel, beside its least height: 8 lines of text can be read. */

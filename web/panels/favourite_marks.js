@@ -1,10 +1,12 @@
 import { upstream } from "../graphs/links.js";
-import { formatMarks, isMarked, markedPrompts, parseMarks, toggleMark } from "./favourites.js";
+import {
+  editedInPlace, followMarks, formatMarks, isMarked, markedPrompts, parseMarks, renamedMarks, toggleMark,
+} from "./favourites.js";
 
 /** @typedef {import("./comfy_nodes.js").GraphNode} GraphNode @typedef {import("./pictures.js").Picture} Picture */
 
 /** Nodes that can use some of their prompts only. */
-const LISTS = ["SageSemanticGroupPrompts", "SagePromptList"];
+export const LISTS = ["SageSemanticGroupPrompts", "SagePromptList"];
 /** What carries prompts from node to node; a reroute takes everything. */
 const CARRIERS = ["STRING", "SAGE_GROUPS", "SAGE_PREFIX", "*"];
 const PROPERTY = "sage_favourites";
@@ -62,6 +64,12 @@ export class FavouriteMarks {
       setMarks(this.home, toggleMark(this.marks, [prompt, variation]));
       if (this.isOnly) this.writeChoice(markedPrompts(this.marks));
     });
+  }
+
+  /** The marks go on to the prompts that the user has edited between two runs. @param {string[]} before @param {string[]} now */
+  follow(before, now) {
+    const marks = followMarks(renamedMarks(this.marks, editedInPlace(before, now)), before, now);
+    if (formatMarks(marks) !== formatMarks(this.marks)) this.undoable(() => setMarks(this.home, marks));
   }
 
   /** Whether only the favourites are used. */

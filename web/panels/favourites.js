@@ -5,16 +5,20 @@
  * @typedef {[text: string, variation: number]} Mark
  */
 
+import { changedPrompts, promptLines } from "../graphs/prompt_lines.js";
 import { editedTexts } from "./pins.js";
 
-/** @param {unknown} saved none if it is damaged @returns {Mark[]} */
-export function parseMarks(saved) {
+/** A JSON list; empty if it is damaged. @param {unknown} saved */
+function parseList(saved) {
   try {
     return JSON.parse(String(saved || "[]"));
   } catch {
     return [];
   }
 }
+
+/** @param {unknown} saved none if it is damaged @returns {Mark[]} */
+export const parseMarks = (saved) => parseList(saved);
 
 /** @param {Mark[]} marks */
 export const formatMarks = (marks) => (marks.length ? JSON.stringify(marks) : "");
@@ -48,14 +52,34 @@ export const renamedMarks = (marks, changes) =>
  * The value of the input `chosen` with other texts for prompts; the same value if it is damaged.
  *
  * @param {string} chosen
- * @param {Map<string, string>} changes
+ * @param {Map<string, string | null>} changes
  */
 export function renamedTexts(chosen, changes) {
-  try {
-    return chosen && JSON.stringify(JSON.parse(chosen).map((/** @type {string} */ text) => changes.get(text) ?? text));
-  } catch {
-    return chosen;
-  }
+  const texts = parseList(chosen);
+  return texts.length ? JSON.stringify(texts.map((/** @type {string} */ text) => changes.get(text) ?? text)) : chosen;
+}
+
+/**
+ * The value of the input `chosen` after the list of prompts was edited; the same value if it is damaged.
+ *
+ * @param {string} chosen
+ * @param {string} before the list that it was made for
+ * @param {string} now
+ */
+export function choiceAfterEdit(chosen, before, now) {
+  const [then, texts] = [before, now].map((list) => promptLines(list).flatMap(({ off, text }) => (off ? [] : (text ?? []))));
+  return renamedTexts(chosen, new Map([...editedTexts(parseList(chosen), then, texts), ...changedPrompts(before, now)]));
+}
+
+/**
+ * What became of prompts that ran, in another run: one in the place of another one is that prompt, edited.
+ *
+ * @param {string[]} before
+ * @param {string[]} now
+ */
+export function editedInPlace(before, now) {
+  const pairs = before.length === now.length ? before.map((text, at) => /** @type {const} */ ([text, now[at]])) : [];
+  return new Map(pairs.filter(([text, edited]) => !now.includes(text) && !before.includes(edited)));
 }
 
 /**

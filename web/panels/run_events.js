@@ -1,12 +1,13 @@
 // What the page is told about runs and about the graph, for the node that it concerns.
 
 import { nodeByPath, rootGraph } from "./comfy_nodes.js";
+import { sayError } from "./error_texts.js";
 
 /** @typedef {import("./comfy_nodes.js").ComfyApp} ComfyApp @typedef {import("./comfy_nodes.js").GraphNode} GraphNode */
 /** @typedef {ComfyApp["api"]} Api */
 
 /**
- * Calls a function with the node that has failed, and why.
+ * Calls a function with the node that has failed, and why, in the language of the page.
  *
  * @param {ComfyApp} app
  * @param {Api} api
@@ -16,8 +17,16 @@ export function onNodeError(app, api, show) {
   api.addEventListener("execution_error", ({ detail }) => {
     const node = nodeByPath(rootGraph(app), String(detail.node_id));
     // Another workflow may have been opened since the run began.
-    if (node && node.type === detail.node_type) show(node, detail.exception_message.trim());
+    if (!node || node.type !== detail.node_type) return;
+    show(node, sayError(detail.exception_message.trim(), (input) => labelOf(node, input)));
   });
+}
+
+/** What the page calls an input of a node. @param {GraphNode} node @param {string} input */
+function labelOf({ inputs, widgets }, input) {
+  const named = (/** @type {{name: string}} */ { name }) => name === input;
+  const socket = inputs.find(named);
+  return socket?.label ?? socket?.localized_name ?? widgets?.find(named)?.label;
 }
 
 /**

@@ -42,6 +42,8 @@ export class SamplingPanel {
     this.layout = "";
     /** @type {import("./pictures.js").Picture[]} */
     this.pictures = [];
+    /** The prompts of the last run, once each picture has its own. @type {string[]} */
+    this.prompts = [];
     /** What is set on elements with tiles. @type {(target: HTMLElement) => void} */
     this.styleTiles = () => {};
     /** @type {HTMLImageElement | null} */
@@ -66,8 +68,8 @@ export class SamplingPanel {
     );
   }
 
-  /** @param {Run} run */
-  show(run) {
+  /** @param {Run} run @param {boolean} isNew whether the run goes on now; otherwise it is shown again */
+  show(run, isNew) {
     const sheet = run.sheet && "picture" in run.sheet ? run.sheet : null;
     this.summary.textContent = run.total === undefined ? say(NOT_AGAIN) : samplingSummary(run);
     if (run.running) this.message.textContent = "";
@@ -75,9 +77,9 @@ export class SamplingPanel {
     this.hint.replaceChildren(...hints.map((line) => element("div", "", line)));
     showProgress(this.bar, run);
     const layout = JSON.stringify([{ ...run.sheet, picture: "" }, run.finished]);
-    const isNew = layout !== this.layout;
+    const isChanged = layout !== this.layout;
     this.layout = layout;
-    if (isNew) this.layOut(run, sheet);
+    if (isChanged) this.layOut(run, sheet, isNew);
     if (sheet) this.showPicture(sheet.picture);
   }
 
@@ -91,10 +93,11 @@ export class SamplingPanel {
     this.note.textContent = old ? say(OLD) : "";
   }
 
-  /** @param {Run} run @param {Sheet | null} sheet */
-  layOut({ sheet: sent, finished = null }, sheet) {
+  /** @param {Run} run @param {Sheet | null} sheet @param {boolean} isNew */
+  layOut({ sheet: sent, finished = null, workers, running }, sheet, isNew) {
     const frames = framesOf(sheet, finished, this.address);
     this.pictures = frames.flatMap(({ pictures }) => pictures);
+    if (!workers || !running) this.followPrompts(isNew); // workers send pictures one by one
     this.styleTiles = (target) => {
       styleTiles(target, sheet, finished?.aspect ?? sheet?.aspect ?? 1);
       target.style.setProperty("--sage-picture", this.sheet.style.getPropertyValue("--sage-picture"));
@@ -106,6 +109,14 @@ export class SamplingPanel {
     const hint = tooMany ? [element("div", "sage-hint", say(TOO_MANY, { count: sent.too_many }))] : [];
     this.sheet.replaceChildren(...hint, ...frames.map(frameElement));
     this.renderMarks();
+  }
+
+  /** Favourites go on to prompts that were edited since the last run. @param {boolean} isNew */
+  followPrompts(isNew) {
+    const prompts = [...new Set(this.pictures.flatMap(({ prompt }) => prompt ?? []))];
+    if (!prompts.length || this.pictures.some(({ prompt }) => prompt === null)) return;
+    if (isNew) this.favourites.follow(this.prompts, prompts);
+    this.prompts = prompts;
   }
 
   /** Shows which pictures are favourites; they may have been changed on another panel. */

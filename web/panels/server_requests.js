@@ -6,10 +6,11 @@
  * }} Api the page's api
  */
 
-import { say } from "./texts.js";
+import { sayError } from "./error_texts.js";
 
 /**
- * Posts JSON and gives the JSON of the response. An error has the server's text, translated if it is always the same.
+ * Posts JSON and gives the JSON of the response. An error has the server's text, in the language of the
+ * page.
  *
  * @param {Api} api
  * @param {string} route
@@ -18,7 +19,7 @@ import { say } from "./texts.js";
 export async function postJson(api, route, body) {
   const response = await api.fetchApi(route, { method: "POST", body: JSON.stringify(body) });
   const value = await response.json();
-  if (!response.ok) throw new Error(say(value.error));
+  if (!response.ok) throw new Error(sayError(value.error));
   return value;
 }
 
@@ -27,9 +28,10 @@ export async function postJson(api, route, body) {
  *
  * @param {Api} api
  * @param {string} route
+ * @param {Record<string, string>} [more] what else is asked
  */
-export async function fetchRemembered(api, route) {
-  const response = await api.fetchApi(`${route}?${new URLSearchParams({ client: clientId(api) })}`);
+export async function fetchRemembered(api, route, more = {}) {
+  const response = await api.fetchApi(`${route}?${new URLSearchParams({ client: clientId(api), ...more })}`);
   return response.ok ? response.json() : [];
 }
 

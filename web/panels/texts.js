@@ -2,7 +2,7 @@
  * Texts that the user sees, in the language of the page. The English text is the key of its translations, which are in
  * locales/<language>/main.json; where there is none the text stays English.
  *
- * @typedef {Record<string, {SAGE?: Record<string, string>}>} Translations by language, as ComfyUI serves them
+ * @typedef {Record<string, {SAGE?: Record<string, string>, SAGE_errors?: Record<string, string>}>} Translations by language, as ComfyUI serves them
  * @typedef {Record<string, string | number>} Values
  */
 
@@ -43,3 +43,6 @@ export const sayCount = (count, one, many) => say(count === 1 ? one : many, { co
 
 /** Parts of a sentence, one after the other; empty ones are left out. @param {string[]} parts */
 export const sayList = (parts) => parts.filter(Boolean).join(say(", "));
+
+/** The errors of the server, by their English texts; see `sayError`. */
+export const errorTexts = () => translations[language()]?.SAGE_errors ?? {};
