@@ -17,12 +17,13 @@ from evaluations import count_evaluations
 from models import MODELS, conditioning, randn
 from reference import SETTINGS, assert_equal, difference, grouped
 from shared_graphs import ksampler, shared
-from workflow_models import WIDTH, WORKFLOW_MODELS, minimax_clip, qwen_clip, redux, wan_vae
+from workflow_models import WIDTH, WORKFLOW_MODELS, minimax_clip, qwen_clip, redux, video_upscaler, video_vae, wan_vae
 
 import nodes as comfy_nodes
 
 PAIR = ((0, 1),)
 STEPS = 6
+SILENCE = {"samples": torch.zeros(1, 8, 5, 16)}
 TEXTS = ("a red car", "a small boat on the sea")
 
 
@@ -111,12 +112,24 @@ def video_with_sound() -> Workflow:
     """LTX-2: video and sound in one latent; the first frame is a picture, and is kept."""
     made = [nodes_lt.LTXVConditioning.execute(text(seed), text(1), 24.0).args for seed in (10, 11)]
     positives, negatives = map(list, zip(*made, strict=True))
-    kept = torch.ones(1, 1, 3, 1, 1)
-    kept[:, :, :1] = 0.2
-    film = {"samples": torch.zeros(1, 128, 3, 4, 4), "noise_mask": kept}
-    film["samples"][:, :, :1] = randn(1, 128, 1, 4, 4, seed=3)
-    latent = nodes_lt.LTXVConcatAVLatent.execute(film, {"samples": torch.zeros(1, 8, 5, 16)}).args[0]
+    film = nodes_lt.EmptyLTXVLatentVideo.execute(128, 128, 17).args[0]
+    film = nodes_lt.LTXVImgToVideoInplace.execute(video_vae(), picture(1), film, 0.8).args[0]
+    latent = nodes_lt.LTXVConcatAVLatent.execute(film, SILENCE).args[0]
     return Workflow(WORKFLOW_MODELS["video_with_sound"](), positives, negatives, [latent])
+
+
+@functools.lru_cache
+def guided_video() -> Workflow:
+    """The same with a picture at the end, which the node adds to the conditionings and to the latent."""
+    workflow = video_with_sound()
+    film, _ = nodes_lt.LTXVSeparateAVLatent.execute(workflow.latents[0]).args
+    made = [
+        nodes_lt.LTXVAddGuide.execute(positive, negative, video_vae(), film, picture(2), -1, 0.7).args
+        for positive, negative in zip(workflow.positives, workflow.negatives, strict=True)
+    ]
+    positives, negatives, films = map(list, zip(*made, strict=True))
+    latents = [nodes_lt.LTXVConcatAVLatent.execute(each, SILENCE).args[0] for each in films]
+    return workflow._replace(positives=positives, negatives=negatives, latents=latents)
 
 
 @functools.lru_cache
@@ -146,7 +159,7 @@ WORKFLOWS: dict[str, Callable[[], Workflow]] = {
     "songs": lyrics,
 }  # fmt: skip
 if "video_with_sound" in WORKFLOW_MODELS:  # older versions of ComfyUI have none
-    WORKFLOWS["ltx-2"] = video_with_sound
+    WORKFLOWS |= {"ltx-2": video_with_sound, "ltx-2, guided": guided_video}
 if "minimax" in WORKFLOW_MODELS:
     WORKFLOWS |= {"minimax": own_latents, "minimax, picture": own_latents_with_first_picture}
 
@@ -253,28 +266,30 @@ class TestSecondStage:
             assert_each(stage(low, positive, negative, own, False), [expected])
 
     @pytest.mark.skipif("ltx-2" not in WORKFLOWS, reason="this version of ComfyUI has no LTX-2")
-    def test_video_with_sound_made_larger(self) -> None:
+    @pytest.mark.parametrize("name", ["ltx-2", "ltx-2, guided"])
+    def test_video_with_sound_made_larger(self, name: str) -> None:
         """LTX-2: the video is taken out, made larger and put back, and both are sampled again."""
-        workflow = video_with_sound()
-
-        def larger(latent: dict[str, Any]) -> dict[str, Any]:
-            film, sound = nodes_lt.LTXVSeparateAVLatent.execute(latent).args
-            film = comfy_nodes.LatentUpscaleBy().upscale(film, "nearest-exact", 1.5)[0]
-            kept = torch.ones(len(film["samples"]), 1, 3, 1, 1)
-            kept[:, :, :1] = 0.0
-            return nodes_lt.LTXVConcatAVLatent.execute({**film, "noise_mask": kept}, sound).args[0]
+        from comfy_extras import nodes_lt_upsampler
 
         def again(model: Any, positive: Any, negative: Any, latent: dict[str, Any]) -> dict[str, Any]:
+            film, sound = nodes_lt.LTXVSeparateAVLatent.execute(latent).args
+            positive, negative, film = nodes_lt.LTXVCropGuides.execute(positive, negative, film).args
+            film = nodes_lt_upsampler.LTXVLatentUpsampler.execute(film, video_upscaler(), video_vae()).args[0]
+            film = nodes_lt.LTXVImgToVideoInplace.execute(video_vae(), picture(1), film, 1.0).args[0]
+            both = nodes_lt.LTXVConcatAVLatent.execute(film, sound).args[0]
             return comfy_nodes.common_ksampler(
-                model, 6, STEPS, 1.0, "euler", "simple", positive, negative, larger(latent), denoise=0.5
+                model, 6, STEPS, 1.0, "euler", "simple", positive, negative, both, denoise=0.5
             )[0]
 
+        workflow = WORKFLOWS[name]()
         inputs = shared(
             "", workflow.positives, workflow.latents, partition=PAIR, model=workflow.model, negatives=workflow.negatives
         )  # fmt: skip
         rows = ksampler(inputs, steps=STEPS, cfg=workflow.cfg, scheduler="simple")
         expected = [
-            again(workflow.model, positive, workflow.negatives[0], own)
-            for positive, own in zip(workflow.positives, split_latent(rows, 2), strict=True)
+            again(workflow.model, positive, negative, own)
+            for positive, negative, own in zip(
+                workflow.positives, workflow.negatives, split_latent(rows, 2), strict=True
+            )
         ]
         assert_each(again(inputs.model, inputs.positive, inputs.negative, rows), expected)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 from collections.abc import Callable
 
 import comfy.ldm.flux.redux
+import comfy.ldm.lightricks.vae.causal_video_autoencoder
 import comfy.ldm.wan.vae
 import comfy.model_patcher
+import comfy.ops
 import comfy.sd
 import comfy.supported_models as configs
 import comfy.supported_models_base
@@ -129,3 +132,30 @@ def redux() -> comfy.sd.StyleModel:
     with torch.inference_mode(False):
         network = comfy.ldm.flux.redux.ReduxImageEncoder(redux_dim=16, txt_in_features=INPUTS["flux"].width)
         return comfy.sd.StyleModel(fill(network, seed=0))
+
+
+@functools.lru_cache
+def video_vae() -> comfy.sd.VAE:
+    """The VAE of LTX-2: 32 pixels a latent pixel, the first frame and then 8 frames a latent frame."""
+    down = ["compress_all", 1]
+    config = {
+        "dims": 3, "latent_channels": 128, "blocks": [["res_x", 1], down, ["res_x_y", 1], down, down, ["res_x", 1]],
+        "patch_size": 4, "latent_log_var": "uniform", "norm_layer": "pixel_norm", "encoder_base_channels": 8,
+        "decoder_base_channels": 8,
+    }  # fmt: skip
+    with torch.inference_mode(False):
+        network = comfy.ldm.lightricks.vae.causal_video_autoencoder.VideoVAE(config=config)
+        weights = fill(network, seed=0).state_dict()
+        weights |= {name: torch.ones_like(value) for name, value in weights.items() if name.endswith("std-of-means")}
+        weights |= {name: torch.zeros_like(value) for name, value in weights.items() if name.endswith("mean-of-means")}
+        return comfy.sd.VAE(weights, CPU, dtype=torch.float32, metadata={"config": json.dumps({"vae": config})})
+
+
+@functools.lru_cache
+def video_upscaler() -> comfy.model_patcher.ModelPatcher:
+    """LTX-2's upscaler: videos twice as wide and high."""
+    upsampler = importlib.import_module("comfy.ldm.lightricks.latent_upsampler")
+    shape = {"in_channels": 128, "mid_channels": 32, "num_blocks_per_stage": 1, "dims": 3}
+    with torch.inference_mode(False):
+        network = fill(upsampler.LatentUpsampler.from_config(shape, operations=comfy.ops.disable_weight_init), seed=0)
+        return comfy.model_patcher.CoreModelPatcher(network, load_device=CPU, offload_device=CPU)
