@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-Node = dict[str, Any]
+from flat_workflow import Node, flat_nodes
+
 Info = dict[str, Any]
 """The server's /object_info: the inputs of every node class."""
 
-MUTED, BYPASSED = 2, 4
-NOTES = ("Note", "MarkdownNote")
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
 def to_api(workflow: dict[str, Any], info: Info) -> dict[str, Node]:
     """The workflow's active nodes with their values and links, as POST /prompt takes them.
 
-    Muted nodes go with their links, bypassed ones hand on what comes in by type, reroutes are followed.
-
     Raises:
         ValueError: a class that the server does not know.
     """
-    links = {link[0]: (link[1], link[2]) for link in workflow["links"]}
-    wiring = _Wiring({node["id"]: node for node in workflow["nodes"]}, links)
     graph = {}
-    for node in workflow["nodes"]:
-        if node["type"] in (*NOTES, "Reroute") or node.get("mode", 0) in (MUTED, BYPASSED):
-            continue
+    for key, (node, origins) in flat_nodes(workflow).items():
         if node["type"] not in info:
-            raise ValueError(f"node {node['id']}: the server has no class {node['type']!r}")
+            raise ValueError(f"node {key}: the server has no class {node['type']!r}")
         inputs = widget_values(node, info[node["type"]])
-        for socket in node.get("inputs", []):
-            if origin := wiring.origin(socket.get("link")):
-                inputs[socket["name"]] = origin
+        inputs.update({name: list(origin) for name, origin in origins.items()})
         title = node.get("title") or info[node["type"]]["display_name"] or node["type"]
-        graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": title}}
+        graph[key] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": title}}
     return graph
 
 
@@ -80,31 +70,3 @@ def _is_widget(kind: Any, options: Node) -> bool:
 def _has_companion(name: str, kind: Any, options: Node) -> bool:
     seed = kind == "INT" and name in ("seed", "noise_seed")
     return bool(options.get("control_after_generate", seed) or options.get("image_upload"))
-
-
-@dataclass(frozen=True)
-class _Wiring:
-    """Who feeds what: nodes by id, and links by id as (node id, output)."""
-
-    nodes: dict[int, Node]
-    links: dict[int, tuple[int, int]]
-
-    def origin(self, link: int | None) -> list[Any] | None:
-        """The real node and output at the far end of a link; None if there is none."""
-        if link is None or link not in self.links:
-            return None
-        node_id, slot = self.links[link]
-        node = self.nodes[node_id]
-        mode = node.get("mode", 0)
-        if mode == MUTED:
-            return None
-        if node["type"] == "Reroute":
-            return self.origin(node["inputs"][0].get("link"))
-        if mode == BYPASSED:
-            wanted = node["outputs"][slot]["type"]
-            inputs = node.get("inputs", [])
-            # As the browser does it: the input in the same place first, then any of that type.
-            candidates = [*inputs[slot : slot + 1], *inputs]
-            passed = (socket.get("link") for socket in candidates if socket["type"] == wanted)
-            return self.origin(next(passed, None))
-        return [str(node_id), slot]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..conditioning.batch import same
 from . import latents
 
 # ComfyUI's LATENT: {"samples": tensor, optional "noise_mask", "batch_index", ...}.
@@ -73,7 +74,7 @@ def rows_for(given: Sequence[Latent], latent_rows: str, prompts: Sequence[str]) 
     """The rows of all prompts, with the noise numbers that each prompt's rows have alone.
 
     Args:
-        given: one for all prompts, or one for each.
+        given: one for all prompts, or one for each. If all are equal, they are one for all.
         latent_rows: what the rows of one for all are, one of `LATENT_ROWS`.
 
     Raises:
@@ -83,7 +84,8 @@ def rows_for(given: Sequence[Latent], latent_rows: str, prompts: Sequence[str]) 
     if len(given) > 1:
         if len(given) != count:
             raise ValueError(f"latent_image: expected one, or one for each of the {count} prompts, got {len(given)}.")
-        latent, are_own = _one_after_the_other(given), True
+        are_own = not all(_are_equal(given[0], each) for each in given[1:])
+        latent = _one_after_the_other(given) if are_own else given[0]
     else:
         latent, are_own = given[0], has_own_rows(given[0], latent_rows, count)
     rows = latents.count(latent["samples"])
@@ -105,6 +107,16 @@ def row_keys(latent: Latent, times: int) -> Latent:
     if "batch_index" in latent:
         keys["batch_index"] = list(latent["batch_index"]) * times
     return keys
+
+
+def _are_equal(one: Latent, other: Latent) -> bool:
+    """Whether two latents are equal in what a sampler starts from."""
+
+    def start(latent: Latent) -> list[Any]:
+        tensors = [[] if latent.get(key) is None else latents.parts(latent[key]) for key in ("samples", "noise_mask")]
+        return [*tensors, latent.get("batch_index")]
+
+    return same(start(one), start(other))
 
 
 def _one_after_the_other(given: Sequence[Latent]) -> Latent:

@@ -158,9 +158,11 @@ class LevelRunner:
     def has_plain_guidance(self) -> bool:
         """Whether the guider combines the conditionings as ComfyUI's CFGGuider does, row by row.
 
-        Others may do so for all rows at once (Perp-Neg projects whole batches).
+        Others may do so for all rows at once (Perp-Neg projects whole batches), or read the conditionings before a run
+        (ComfyUI's guider with a second model for the negative).
         """
-        return type(self.guider).predict_noise is comfy.samplers.CFGGuider.predict_noise
+        kind, plain = type(self.guider), comfy.samplers.CFGGuider
+        return kind.predict_noise is plain.predict_noise and kind.outer_sample is plain.outer_sample
 
     @property
     def patch_sees_whole_batch(self) -> bool:

@@ -61,6 +61,8 @@ def _probe(guider: comfy.samplers.CFGGuider, sampler: Any, sigmas: torch.Tensor,
     probe.model_options = {}
     probe.inner_model = SimpleNamespace(model_sampling=guider.model_patcher.get_model_object("model_sampling"))
     probe.conds = {kind: [] for kind in guider.original_conds} or {"positive": [], "negative": []}
+    if hasattr(probe, "uncond_model_patcher"):  # ComfyUI's guider with a second model, which it loads for a run
+        probe.uncond_inner, probe._uncond_conds = probe.inner_model, []
     options = {key: guider.model_options[key] for key in ("disable_cfg1_optimization",) if key in guider.model_options}
     wrappers = {comfy.patcher_extension.WrappersMP.CALC_COND_BATCH: {"sage": [answer]}}
     options["transformer_options"] = {"sample_sigmas": sigmas, "wrappers": wrappers}

@@ -169,11 +169,6 @@ class SharePatch:
                     f"{kind}: expected the conditionings of the {prompts} prompts of the Share Sampling node that the "
                     f"model comes from, got those of {number} prompts."
                 )
-        if marked.keys() - {"positive"} and type(guider).outer_sample is not comfy.samplers.CFGGuider.outer_sample:
-            raise ValueError(
-                f"negative: expected one for all prompts, got one per prompt. {type(guider).__name__} reads it by "
-                "itself, before the prompts' rows are known."
-            )
         own = {kind: stood_for(raw.pop(kind), variations, kind) for kind in marked}
         positive = own.pop("positive", None) or (raw.pop("positive"),) * prompts
         return PromptConditions(replace(self.groups, conditionings=positive), raw, own)

@@ -27,7 +27,7 @@ import { ShareHereUser, useShareHere } from "./share_here.mjs";
 const IMAGES = {
   "1 Try SAGE (no download)": 25, "3 One node (SAGE KSampler)": 24, "4 Two nodes (prefix and branch)": 24,
   "5 Custom sampler (SAGE Guider)": 24, "6 Share Sampling (any sampler)": 10, "7 Share Sampling, second pass": 1,
-  "8 Train a SAGE LoRA": 1,
+  "8 Train a SAGE LoRA": 1, "9 Share Sampling, change a picture": 10,
 };
 
 const [url, folder, ...renderers] = process.argv.slice(2);

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from workflow_to_api import BYPASSED, MUTED, to_api
+from flat_workflow import BYPASSED, MUTED
+from workflow_to_api import to_api
 
 INFO = {
     "Source": {"display_name": "A source", "input": {}},

@@ -56,6 +56,15 @@ class TestRows:
         assert (found.variations, found.are_own) == (2, True)
         assert found.latent["batch_index"] == [3, 5, 0, 1]
 
+    def test_equal_ones_are_one_for_all(self) -> None:
+        """As from an encoder that gives a latent with every conditioning."""
+        masks = [torch.ones(1, 8, 8), torch.ones(1, 8, 8)]
+        found = rows_for([{**rows(2), "noise_mask": mask} for mask in masks], "prompts", TEXTS)
+        assert (found.variations, found.are_own) == (2, False)
+        assert found.latent["batch_index"] == [0, 1, 0, 1]
+        masks[1][:, 0] = 0
+        assert rows_for([{**rows(2), "noise_mask": mask} for mask in masks], "auto", TEXTS).are_own
+
     def test_numbers_that_are_there_stay(self) -> None:
         assert rows_for([{**rows(1), "batch_index": [7]}], "auto", TEXTS).latent["batch_index"] == [7, 7]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -9,12 +10,12 @@ import comfy.samplers
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
-from comfy_extras import nodes_easycache
+from comfy_extras import nodes_custom_sampler, nodes_easycache
 from comfy_extras.nodes_custom_sampler import Guider_Basic, Guider_DualCFG, Noise_RandomNoise, SamplerCustomAdvanced
 from comfy_extras.nodes_perpneg import Guider_PerpNeg
 from comfyui_sage.sage_core.sampling import ksampler as sage_ksampler
 from evaluations import count_evaluations
-from models import MODELS, conditioning
+from models import MODELS, conditioning, two_level_unet
 from reference import SETTINGS, assert_equal, comfy_ksampler, difference, different, grouped, sage, small
 from shared_graphs import ONE_GROUP, PAIR_AND_ONE, ksampler, shared
 from test_memory_chunks import free_memory
@@ -52,7 +53,18 @@ def perp_neg(model: Any, positive: Any, negative: Any) -> Any:
     return guider
 
 
+second_model = functools.lru_cache(two_level_unet)
+
+
+def two_models(model: Any, positive: Any, negative: Any) -> Any:
+    """A second model for the negative."""
+    node = nodes_custom_sampler.DualModelGuider
+    return node.execute(model, positive, 3.0, second_model(), negative).args[0]
+
+
 GUIDERS = {"basic": basic, "cfg": cfg, "dual": dual("regular"), "dual, nested": dual("nested"), "perp-neg": perp_neg}
+if hasattr(nodes_custom_sampler, "DualModelGuider"):  # older versions of ComfyUI have none
+    GUIDERS["two models"] = two_models
 
 
 def sample(guider: Any, latent: dict[str, Any], sampler_name: str = "dpmpp_2m") -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,9 +96,10 @@ class TestEveryGuider:
     def test_evaluations_are_those_planned(self, name: str, correction: str, caplog: Any) -> None:
         model = MODELS["sd15"]()
         inputs = shared("sd15", different("sd15", 3), small("sd15"), partition=ONE_GROUP, correction=correction)
-        with count_evaluations(model) as evaluations, caplog.at_level("INFO"):
+        with count_evaluations(model) as first, count_evaluations(second_model()) as second, caplog.at_level("INFO"):
             sample(GUIDERS[name](inputs.model, inputs.positive, inputs.negative), inputs.latent)
-        assert f"{evaluations.rows} done, {evaluations.rows} planned" in caplog.text
+        evaluations = first.rows + second.rows
+        assert f"{evaluations} done, {evaluations} planned" in caplog.text
         is_plain = name in ("basic", "cfg")
         assert ("not corrected: the guider combines" in caplog.text) == (correction == "on" and not is_plain)
 

@@ -33,9 +33,10 @@ def count_evaluations(patcher: comfy.model_patcher.ModelPatcher) -> Iterator[Eva
     name = "_forward" if hasattr(network, "_forward") else "forward"
     original = getattr(network, name)
 
-    def counted(x: torch.Tensor, timestep: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        evaluations.batches.append(x.shape[0])
-        evaluations.timesteps.extend(timestep.expand(x.shape[0]).tolist())
+    def counted(x: Any, timestep: Any, *args: Any, **kwargs: Any) -> Any:
+        rows, times = len(_first(x)), _first(timestep)
+        evaluations.batches.append(rows)
+        evaluations.timesteps.extend(times.reshape(len(times), -1)[:, 0].expand(rows).tolist())
         return original(x, timestep, *args, **kwargs)
 
     setattr(network, name, counted)
@@ -43,3 +44,8 @@ def count_evaluations(patcher: comfy.model_patcher.ModelPatcher) -> Iterator[Eva
         yield evaluations
     finally:
         delattr(network, name)
+
+
+def _first(value: Any) -> torch.Tensor:
+    """Of a video with sound, the video; its tokens may have timesteps of their own."""
+    return value[0] if isinstance(value, list | tuple) else value

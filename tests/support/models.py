@@ -111,10 +111,13 @@ def randn(*shape: int, seed: int) -> torch.Tensor:
         return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _patcher(
-    config: comfy.supported_models_base.BASE, checkpoint: dict[str, torch.Tensor] | None = None
-) -> comfy.model_patcher.ModelPatcher:
+def patcher_of(
+    config: comfy.supported_models_base.BASE, checkpoint: dict[str, torch.Tensor] | None = None,
+    changed: Callable[[torch.nn.Module], None] = lambda network: None,
+) -> comfy.model_patcher.ModelPatcher:  # fmt: skip
     """ComfyUI's model for a config, with weights. `checkpoint` holds the keys ComfyUI looks at to build it.
+
+    `changed` makes a network smaller that has parts of one size only.
 
     A whole unit of random velocity is more than there is in a picture, CFG multiplies it, and the adaptive
     sampler takes it for a hard problem: half of it keeps latents near what they are in real models.
@@ -123,6 +126,7 @@ def _patcher(
     with torch.inference_mode(False), torch.no_grad():
         config.set_inference_dtype(torch.float32, None)
         model = config.get_model(checkpoint or {})
+        changed(model.diffusion_model)
         fill(model.diffusion_model, seed=0)
         for name, parameter in model.diffusion_model.named_parameters():
             if name.startswith(LAST_LAYERS):
@@ -157,7 +161,7 @@ UNET: dict[str, Any] = {
 @functools.lru_cache
 def sd15() -> comfy.model_patcher.ModelPatcher:
     """Stable Diffusion 1.5: a UNet that predicts the noise."""
-    patcher = _patcher(configs.SD15(UNET | {"context_dim": 768}))
+    patcher = patcher_of(configs.SD15(UNET | {"context_dim": 768}))
     _predict_the_noise(patcher.model.diffusion_model, context_dim=768)
     return patcher
 
@@ -171,14 +175,14 @@ def sd2_v() -> comfy.model_patcher.ModelPatcher:
     """
     config = configs.SD20(UNET | {"context_dim": 1024, "use_linear_in_transformer": True})
     spread = torch.tensor([-1.0, 1.0])
-    return _patcher(config, {"output_blocks.11.1.transformer_blocks.0.norm1.bias": spread})
+    return patcher_of(config, {"output_blocks.11.1.transformer_blocks.0.norm1.bias": spread})
 
 
 @functools.lru_cache
 def sdxl() -> comfy.model_patcher.ModelPatcher:
     """SDXL: a UNet that predicts the noise, with pooled text and picture size as a vector (`y`)."""
     size = {"context_dim": 2048, "adm_in_channels": 2816, "num_classes": "sequential"}
-    patcher = _patcher(configs.SDXL(UNET | size | {"use_linear_in_transformer": True}))
+    patcher = patcher_of(configs.SDXL(UNET | size | {"use_linear_in_transformer": True}))
     _predict_the_noise(patcher.model.diffusion_model, context_dim=2048, adm_in_channels=2816)
     return patcher
 
@@ -211,7 +215,7 @@ def _predict_the_noise(unet: torch.nn.Module, context_dim: int, adm_in_channels:
 def unet(**changes: Any) -> comfy.model_patcher.ModelPatcher:
     """A UNet of Stable Diffusion 1.5 with other blocks or channels."""
     config = configs.SD15({**UNET, "context_dim": 768, "num_heads": -1, "num_head_channels": 64, **changes})
-    return _patcher(config)
+    return patcher_of(config)
 
 
 def two_level_unet() -> comfy.model_patcher.ModelPatcher:
@@ -247,7 +251,7 @@ def sd3() -> comfy.model_patcher.ModelPatcher:
         "pos_embed_scaling_factor": None,
         "x_block_self_attn_layers": [],
     }
-    return _patcher(configs.SD3(config))
+    return patcher_of(configs.SD3(config))
 
 
 @functools.lru_cache
@@ -272,7 +276,7 @@ def flux() -> comfy.model_patcher.ModelPatcher:
     }
     if "txt_ids_dims" in comfy.ldm.flux.model.FluxParams.__dataclass_fields__:  # required where it exists
         config["txt_ids_dims"] = []
-    return _patcher(configs.Flux(config))
+    return patcher_of(configs.Flux(config))
 
 
 @functools.lru_cache
@@ -295,13 +299,13 @@ def lumina() -> comfy.model_patcher.ModelPatcher:
         "ffn_dim_multiplier": 1.0,
         "rope_theta": 10000.0,
     }
-    return _patcher(configs.Lumina2(config))
+    return patcher_of(configs.Lumina2(config))
 
 
 @functools.lru_cache
-def video() -> comfy.model_patcher.ModelPatcher:
+def video(**changes: Any) -> comfy.model_patcher.ModelPatcher:
     """Wan 2.1, text to video: flow on five-dimensional latents."""
-    config = {
+    config: dict[str, Any] = {
         "image_model": "wan2.1",
         "model_type": "t2v",
         "in_dim": 16,
@@ -317,8 +321,9 @@ def video() -> comfy.model_patcher.ModelPatcher:
         "qk_norm": True,
         "cross_attn_norm": True,
         "eps": 1e-6,
+        **changes,
     }
-    return _patcher(configs.WAN21_T2V(config))
+    return patcher_of(configs.WAN21_T2V(config))
 
 
 @functools.lru_cache
@@ -341,7 +346,7 @@ def audio() -> comfy.model_patcher.ModelPatcher:
         for which in ("start", "total")
         for name, value in seconds.state_dict().items()
     }
-    return _patcher(configs.StableAudio(config), conditioner)
+    return patcher_of(configs.StableAudio(config), conditioner)
 
 
 MODELS: dict[str, Callable[[], comfy.model_patcher.ModelPatcher]] = {
