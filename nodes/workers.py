@@ -99,7 +99,7 @@ def _out_folder(graph: JobGraph, listed: PromptList, prefix: str, *, render_all:
     """The folder of a job in the output folder: the same one for the same prompts and settings, to go on there."""
     folder, _, stem = prefix.replace("\\", "/").rpartition("/")
     key = made_of(graph, listed, {})
-    name = f"{stem.replace('%', '')}_workers_{key['workflow'][:4]}{key['prompts'][:4]}"
+    name = f"{stem.replace('%', '')}_workers_{key['workflow'][:6]}{key['prompts'][:6]}"
     output = Path(folder_paths.get_output_directory()) / folder
     names = chain([name], (f"{name}_{number}" for number in count(2)))
     return next(output / each for each in names if not (render_all and has_job(output / each / FOLDER)))
