@@ -60,10 +60,12 @@ SWAPPED, TEMPLATE, SHARE, BY_HAND, NOT = WAYS = (
 
 # The nodes that the tests of Share Sampling run, by themselves or by what they do (KSampler: common_ksampler).
 RUN = {
-    *SAMPLERS, *GUIDERS, "CLIPTextEncode", "ConditioningZeroOut", "ConditioningSetArea", "ControlNetApply",
-    "FluxGuidance", "FluxKontextMultiReferenceLatentMethod", "LTXVAddGuide", "LTXVConcatAVLatent", "LTXVConditioning",
-    "LTXVCropGuides", "LTXVImgToVideoInplace", "LTXVLatentUpsampler", "LTXVSeparateAVLatent", "LatentUpscaleBy",
-    "MiniMaxH3ImageToVideo", "ReferenceLatent", "StyleModelApply", "TextEncodeQwenImageEditPlus", "WanImageToVideo",
+    *SAMPLERS, *GUIDERS, "BerniniConditioning", "CLIPTextEncode", "ConditioningSetArea", "ConditioningZeroOut",
+    "ControlNetApply", "ControlNetApplyAdvanced", "FluxGuidance", "FluxKontextMultiReferenceLatentMethod",
+    "InpaintModelConditioning", "LTXVAddGuide",
+    "LTXVConcatAVLatent", "LTXVConditioning", "LTXVCropGuides", "LTXVImgToVideoInplace", "LTXVLatentUpsampler",
+    "LTXVSeparateAVLatent", "LatentUpscaleBy", "MiniMaxH3ImageToVideo", "ReferenceLatent", "StyleModelApply",
+    "TextEncodeQwenImageEditPlus", "WanFirstLastFrameToVideo", "WanImageToVideo", "WanSCAILToVideo", "WanVaceToVideo",
 }  # fmt: skip
 # Usage of this and above is not counted but set: three templates of one model have the same round number.
 SET_USAGE = 80_000
