@@ -10,7 +10,7 @@ import comfy.clip_vision
 import node_helpers
 import pytest
 import torch
-from comfy_extras import nodes_edit_model, nodes_flux, nodes_lt, nodes_qwen, nodes_wan
+from comfy_extras import nodes_custom_sampler, nodes_edit_model, nodes_flux, nodes_lt, nodes_qwen, nodes_wan
 from comfyui_sage.sage_core.conditioning.batch import same
 from comfyui_sage.sage_core.sampling import ksampler as sage_ksampler
 from comfyui_sage.sage_core.split import split_latent
@@ -382,3 +382,28 @@ class TestSecondStage:
             )
         ]
         assert_each(again(inputs.model, inputs.positive, inputs.negative, rows), expected)
+
+
+@pytest.mark.skipif("wan_blocks" not in WORKFLOW_MODELS, reason="this version of ComfyUI has no such model")
+@pytest.mark.parametrize("correction", ["off", "on"])
+def test_a_network_that_remembers_shares_nothing(correction: str, caplog: Any) -> None:
+    from comfy_extras import nodes_ar_video
+
+    def sample(model: Any, positive: Any, negative: Any, latent: dict[str, Any]) -> dict[str, Any]:
+        guider = nodes_custom_sampler.CFGGuider.execute(model, positive, negative, 1.0).args[0]
+        sigmas = nodes_custom_sampler.BasicScheduler.execute(model, "simple", 4, 1.0).args[0]
+        sampler = nodes_ar_video.SamplerARVideo.execute(1).args[0]
+        noise = nodes_custom_sampler.RandomNoise.execute(5).args[0]
+        return nodes_custom_sampler.SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).args[0]
+
+    model, latent, negative = (
+        WORKFLOW_MODELS["wan_blocks"](),
+        {"samples": torch.zeros(1, 16, 3, 8, 8)},
+        text(1, width=64),
+    )
+    prompts = [text(seed, width=64) for seed in (10, 11)]
+    inputs = shared("", prompts, latent, partition=PAIR, correction=correction, model=model, negatives=[negative])
+    with caplog.at_level("INFO"):
+        found = sample(inputs.model, inputs.positive, inputs.negative, inputs.latent)
+    assert "Nothing is shared: the network makes a video block by block" in caplog.text
+    assert_each(found, [sample(model, prompt, negative, latent) for prompt in prompts])

@@ -46,6 +46,12 @@ def wan_scail() -> comfy.model_patcher.ModelPatcher:
 
 
 @functools.lru_cache
+def wan_blocks() -> comfy.model_patcher.ModelPatcher:
+    """Causal Forcing: a video is made block by block, and the network remembers the blocks before."""
+    return patcher_of(configs.WAN21_CausalAR_T2V({**WAN, "causal_ar": True}))
+
+
+@functools.lru_cache
 def qwen_image() -> comfy.model_patcher.ModelPatcher:
     """Qwen Image (Edit): the tokens of pictures after those of the latent, text of any length."""
     return patcher_of(configs.QwenImage({
@@ -95,6 +101,7 @@ WORKFLOW_MODELS: dict[str, Callable[[], comfy.model_patcher.ModelPatcher]] = {
     "wan_vace": wan_vace,
     "qwen_image": qwen_image,
     "songs": songs,
+    **({"wan_blocks": wan_blocks} if hasattr(configs, "WAN21_CausalAR_T2V") else {}),
     **({"wan_scail": wan_scail} if hasattr(configs, "WAN21_SCAIL2") else {}),
     **({"video_with_sound": video_with_sound} if hasattr(configs, "LTXAV") else {}),
     **({"minimax": minimax} if hasattr(configs, "MiniMaxH3") else {}),
