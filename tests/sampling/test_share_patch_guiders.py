@@ -113,6 +113,22 @@ class TestEveryGuider:
         assert_equal(found, torch.cat([sample(make(MODELS["sd15"](), *pair), image)[0] for pair in pairs]))
 
 
+def test_sampler_custom() -> None:
+    """A sampler node with a schedule and no guider."""
+
+    def sample_with(model: Any, positive: Any, negative: Any, latent: dict[str, Any]) -> tuple[torch.Tensor, ...]:
+        parts = sage_ksampler.KSamplerSettings(**SETTINGS, share=0.0).sampler(model)
+        out = nodes_custom_sampler.SamplerCustom.execute(model, True, 5, 3.0, positive, negative, *parts, latent)
+        return tuple(each["samples"] for each in out.args)
+
+    prompts, image = different("sd15", 3), small("sd15", batch=2)
+    inputs = shared("sd15", prompts, image, share=0.0)
+    found = sample_with(inputs.model, inputs.positive, inputs.negative, inputs.latent)
+    alone = [sample_with(MODELS["sd15"](), prompt, NEGATIVE, image) for prompt in prompts]
+    for both, each in zip(found, zip(*alone, strict=True), strict=True):
+        assert_equal(both, torch.cat(each))
+
+
 def test_nested_latents() -> None:
     """Video with sound. ComfyUI's models for it are large, so that a formula stands in for one."""
     model = MODELS["sd15"]().clone()
