@@ -11,7 +11,8 @@ machine and from a text. Every sampler of a template has to be served; the harde
 - Share Sampling: a sampler and a guider that the tests run. Of its inputs, only conditionings and latent depend on the
   text, so that there is one of everything else. All nodes that depend on the text are ComfyUI's own, run once per
   prompt, and take no whole lists. A sampler after another one runs once per prompt, after Split by Prompt.
-- By hand: the same, but Share Sampling has to go before a node that changes the model with the conditioning.
+- By hand: the same, but another input of the sampler depends on the text, too (a model that a node changes with the
+  conditioning, a schedule that looks at the latent), so that one has to find the right place.
 - Not served: anything else. What the rules do not know counts here.
 """
 
@@ -57,13 +58,14 @@ SWAPPED, TEMPLATE, SHARE, BY_HAND, NOT = WAYS = (
     "not served",
 )  # fmt: skip
 
-
 # The nodes that the tests of Share Sampling run, by themselves or by what they do (KSampler: common_ksampler).
 RUN = {
-    *SAMPLERS, *GUIDERS, "CLIPTextEncode", "ConditioningZeroOut", "ConditioningSetArea", "ControlNetApply",
-    "FluxGuidance", "FluxKontextMultiReferenceLatentMethod", "LTXVAddGuide", "LTXVConcatAVLatent", "LTXVConditioning",
-    "LTXVCropGuides", "LTXVImgToVideoInplace", "LTXVLatentUpsampler", "LTXVSeparateAVLatent", "LatentUpscaleBy",
-    "MiniMaxH3ImageToVideo", "ReferenceLatent", "StyleModelApply", "TextEncodeQwenImageEditPlus", "WanImageToVideo",
+    *SAMPLERS, *GUIDERS, "BerniniConditioning", "CLIPTextEncode", "ConditioningSetArea", "ConditioningZeroOut",
+    "ControlNetApply", "ControlNetApplyAdvanced", "FluxGuidance", "FluxKontextMultiReferenceLatentMethod",
+    "InpaintModelConditioning", "LTXVAddGuide", "LTXVConcatAVLatent", "LTXVConditioning", "LTXVCropGuides",
+    "LTXVImgToVideoInplace", "LTXVLatentUpsampler", "LTXVSeparateAVLatent", "LatentUpscaleBy", "MiniMaxH3ImageToVideo",
+    "ReferenceLatent", "StyleModelApply", "TextEncodeQwenImageEditPlus", "WanFirstLastFrameToVideo", "WanImageToVideo",
+    "WanSCAILToVideo", "WanVaceToVideo",
 }  # fmt: skip
 # Usage of this and above is not counted but set: three templates of one model have the same round number.
 SET_USAGE = 80_000
@@ -151,7 +153,7 @@ class Workflow:
         return [link for name, link in inputs.items() if name.startswith("neg") == negative]
 
     def after(self, key: str) -> set[str]:
-        """The nodes that depend on a node, and the node."""
+        """A node, and the nodes that depend on it."""
         return {each for each in self.nodes if key in self.before([[each, 0]])}
 
     @cached_property
@@ -269,12 +271,7 @@ def not_swapped(workflow: Workflow, sampler: Sampler) -> str:
         return guide
     if encoders != {"CLIPTextEncode"} or len(sampler.encoders) > 1:
         return ", ".join(sorted(encoders))
-    changed = {workflow.kind(key) for key in workflow.encoding(sampler.guide)} & {
-        *INTO_TEXT,
-        "ConditioningZeroOut",
-        "ConditioningCombine",
-    }
-    if changed:
+    if changed := CHANGES_TEXT & {workflow.kind(key) for key in workflow.encoding(sampler.guide)}:
         return ", ".join(sorted(changed))
     if sampler.encoders & workflow.encoding(sampler.guide, negative=True) and workflow.cfg(sampler.guide) != 1.0:
         return "a negative per prompt"

@@ -32,6 +32,11 @@ _FEW_OWN_CALLS = (
     "the share_mode auto."
 )
 
+_REMEMBERS = (
+    "Nothing is shared: the network makes a video block by block and remembers the blocks before, so that no "
+    "evaluation can be left out."
+)
+
 _CHOSEN_CONDITION = (
     "Groups whose group_condition is mean or concat, or that have a shared prompt, do not use earlier renders."
 )
@@ -98,8 +103,13 @@ class Planner:
     @property
     def _uncorrected_share(self) -> float:
         """The share where it is not corrected."""
-        share = self.settings.share
+        share = 0.0 if self._remembers else self.settings.share
         return share if self.settings.correction == "off" else min(share, _MOST_UNCORRECTED)
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether the network keeps what it has seen (Causal Forcing does)."""
+        return hasattr(self.guider.model_patcher.model.diffusion_model, "init_kv_caches")
 
     def _corrected_plan(self, calls: ModelCalls, reuse: Reuse | None) -> tuple[SharePlan, CorrectionPlan | None]:
         """One whole run per group, and how the prompts follow it; None where there is nothing to follow."""
@@ -122,6 +132,8 @@ class Planner:
 
     def _not_correctable(self, calls: ModelCalls | None) -> str:
         """Why the shared steps cannot be corrected; empty where they can."""
+        if self._remembers:
+            return "the network remembers its evaluations"
         if calls is None:
             return "the sampler decides its steps by the image"
         runner = LevelRunner(self.guider, self.conditions.of)
@@ -179,6 +191,8 @@ class Planner:
         """What was asked for and cannot be, and why; and what may harm the pictures."""
         if self.job.starts > 1 and len(plan.levels) == 1:
             yield _OWN_STARTS
+        if self._remembers and self.settings.share:
+            yield _REMEMBERS
         if self.settings.correction == "on" and not_correctable and len(plan.levels) > 1:
             share = f"{self._uncorrected_share:.0%}"
             yield f"The shared steps are not corrected: {not_correctable}. So {share} of them are shared."

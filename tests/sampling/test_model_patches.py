@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
-import comfy.context_windows as windows
 import comfy.hooks
 import comfy.samplers
 import comfy.sd
@@ -36,6 +33,7 @@ from reference import (
     sage,
     small,
 )
+from windowed_models import KNOWN, with_windows
 
 
 class TestPatches:
@@ -139,18 +137,7 @@ class TestPatches:
     @pytest.mark.parametrize("freenoise", [False, True])
     def test_context_windows(self, freenoise: bool) -> None:
         """Videos longer than a window; ComfyUI itself takes only one video at a time here."""
-        model = MODELS["video"]().clone()
-        names = {"cond_retain_index_list": "", "latent_retain_index_list": "", "freenoise": freenoise}
-        known = inspect.signature(windows.IndexListContextHandler).parameters
-        if "freenoise" not in known and freenoise:
+        if freenoise and "freenoise" not in KNOWN:
             pytest.skip("this ComfyUI has no FreeNoise")
-        model.model_options["context_handler"] = windows.IndexListContextHandler(
-            windows.get_matching_context_schedule(windows.ContextSchedules.STATIC_STANDARD),
-            windows.get_matching_fuse_method(windows.ContextFuseMethods.PYRAMID),
-            context_length=4, context_overlap=2, dim=2,
-            **{name: value for name, value in names.items() if name in known},
-        )  # fmt: skip
-        windows.create_prepare_sampling_wrapper(model)
-        if freenoise:
-            windows.create_sampler_sample_wrapper(model)
+        model = with_windows(MODELS["video"](), freenoise)
         check_laws("video", {"samples": torch.zeros(1, 16, 8, 8, 8)}, model=model)

@@ -19,6 +19,7 @@ from models import MODELS, conditioning, two_level_unet
 from reference import SETTINGS, assert_equal, comfy_ksampler, difference, different, grouped, sage, small
 from shared_graphs import ONE_GROUP, PAIR_AND_ONE, ksampler, shared
 from test_memory_chunks import free_memory
+from windowed_models import with_windows
 
 NEGATIVE, OTHER = (conditioning("sd15", seed=seed) for seed in (1, 2))
 
@@ -112,6 +113,22 @@ class TestEveryGuider:
         assert_equal(found, torch.cat([sample(make(MODELS["sd15"](), *pair), image)[0] for pair in pairs]))
 
 
+def test_sampler_custom() -> None:
+    """A sampler node with a schedule and no guider."""
+
+    def sample_with(model: Any, positive: Any, negative: Any, latent: dict[str, Any]) -> tuple[torch.Tensor, ...]:
+        parts = sage_ksampler.KSamplerSettings(**SETTINGS, share=0.0).sampler(model)
+        out = nodes_custom_sampler.SamplerCustom.execute(model, True, 5, 3.0, positive, negative, *parts, latent)
+        return tuple(each["samples"] for each in out.args)
+
+    prompts, image = different("sd15", 3), small("sd15", batch=2)
+    inputs = shared("sd15", prompts, image, share=0.0)
+    found = sample_with(inputs.model, inputs.positive, inputs.negative, inputs.latent)
+    alone = [sample_with(MODELS["sd15"](), prompt, NEGATIVE, image) for prompt in prompts]
+    for both, each in zip(found, zip(*alone, strict=True), strict=True):
+        assert_equal(both, torch.cat(each))
+
+
 def test_nested_latents() -> None:
     """Video with sound. ComfyUI's models for it are large, so that a formula stands in for one."""
     model = MODELS["sd15"]().clone()
@@ -186,6 +203,16 @@ def test_a_cache_decides_for_each_prompt(patch_first: bool) -> None:
     assert evaluations.rows < 3 * 2 * 16, "nothing was skipped: the case would prove nothing"
     model = cached(MODELS["sd15"]())
     assert_equal(out, torch.cat([comfy_ksampler("sd15", prompt, image, model, steps=16) for prompt in prompts]))
+
+
+def test_context_windows() -> None:
+    """One prompt at a time, as ComfyUI's windows take one video."""
+    prompts, model = different("video", 3), with_windows(MODELS["video"]())
+    image = {"samples": torch.zeros(1, 16, 8, 8, 8)}
+    found = ksampler(shared("video", prompts, image, share=0.0, model=model))["samples"]
+    assert_equal(found, torch.cat([comfy_ksampler("video", prompt, image, model) for prompt in prompts]))
+    half = ksampler(shared("video", prompts, image, model=model))["samples"]
+    assert_equal(half, sage("video", grouped(prompts, PAIR_AND_ONE), image, share=0.5, model=model))
 
 
 def test_a_lora_after_it() -> None:

@@ -10,11 +10,12 @@ import comfy.clip_vision
 import node_helpers
 import pytest
 import torch
-from comfy_extras import nodes_edit_model, nodes_flux, nodes_lt, nodes_qwen, nodes_wan
+from comfy_extras import nodes_custom_sampler, nodes_edit_model, nodes_flux, nodes_lt, nodes_qwen, nodes_wan
+from comfyui_sage.sage_core.conditioning.batch import same
 from comfyui_sage.sage_core.sampling import ksampler as sage_ksampler
 from comfyui_sage.sage_core.split import split_latent
 from evaluations import count_evaluations
-from models import MODELS, conditioning, randn
+from models import MODELS, conditioning, controlnet, randn, unet, vae
 from reference import SETTINGS, assert_equal, difference, grouped
 from shared_graphs import ksampler, shared
 from workflow_models import WIDTH, WORKFLOW_MODELS, minimax_clip, qwen_clip, redux, video_upscaler, video_vae, wan_vae
@@ -78,23 +79,106 @@ def pictures_in_the_text() -> Workflow:
 
     def encode(prompt: str) -> list[Any]:
         encoded = nodes_qwen.TextEncodeQwenImageEditPlus.execute(qwen_clip(), prompt, None, picture(1)).args[0]
-        return nodes_edit_model.ReferenceLatent.execute(encoded, {"samples": randn(1, 16, 1, 4, 4, seed=2)}).args[0]
+        encoded = nodes_edit_model.ReferenceLatent.execute(encoded, {"samples": randn(1, 16, 1, 4, 4, seed=2)}).args[0]
+        return nodes_flux.FluxKontextMultiReferenceLatentMethod.execute(encoded, "offset").args[0]
 
     latent = {"samples": torch.zeros(1, 16, 8, 8)}
     return Workflow(WORKFLOW_MODELS["qwen_image"](), list(map(encode, TEXTS)), [encode("blurry")], [latent])
 
 
+def by_wan(encode: Callable[[Any, Any], Any], model: Any) -> Workflow:
+    """What a node makes that takes both conditionings, and gives the latent with them."""
+    made = [encode(text(seed, width=64), text(1, width=64)).args[:3] for seed in (10, 11)]
+    positives, negatives, latents = map(list, zip(*made, strict=True))
+    return Workflow(model, positives, negatives, latents)
+
+
 @functools.lru_cache
 def first_picture() -> Workflow:
     """Wan: a picture that the video begins with, in both conditionings."""
+
+    def encode(positive: Any, negative: Any) -> Any:
+        return nodes_wan.WanImageToVideo.execute(positive, negative, wan_vae(), 64, 64, 5, 1, picture(1))
+
+    return by_wan(encode, WORKFLOW_MODELS["wan_picture"]())
+
+
+@functools.lru_cache
+def first_and_last_picture() -> Workflow:
+    """Wan: two pictures that the video goes between."""
+
+    def encode(positive: Any, negative: Any) -> Any:
+        pictures = {"start_image": picture(1), "end_image": picture(2)}
+        return nodes_wan.WanFirstLastFrameToVideo.execute(positive, negative, wan_vae(), 64, 64, 5, 1, **pictures)
+
+    return by_wan(encode, WORKFLOW_MODELS["wan_picture"]())
+
+
+@functools.lru_cache
+def video_to_follow() -> Workflow:
+    """Wan VACE."""
+
+    def encode(positive: Any, negative: Any) -> Any:
+        video = picture(2, frames=5)
+        return nodes_wan.WanVaceToVideo.execute(positive, negative, wan_vae(), 64, 64, 5, 1, 0.8, video)
+
+    return by_wan(encode, WORKFLOW_MODELS["wan_vace"]())
+
+
+@functools.lru_cache
+def poses_for_a_time() -> Workflow:
+    """SCAIL: a reference picture, and poses for the first steps only, so that there are several entries."""
+    from comfy_extras import nodes_scail
+
+    def encode(positive: Any, negative: Any) -> Any:
+        return nodes_scail.WanSCAILToVideo.execute(
+            positive, negative, wan_vae(), 64, 64, 5, 1, 1.0, 0.0, 0.6, 0, 5, reference_image=picture(1),
+            pose_video=picture(2, frames=5),
+        )  # fmt: skip
+
+    return by_wan(encode, WORKFLOW_MODELS["wan_scail"]())
+
+
+@functools.lru_cache
+def video_to_change() -> Workflow:
+    """Bernini: a video to change, and a reference picture of another size."""
+    from comfy_extras import nodes_bernini
+
+    def encode(positive: Any, negative: Any) -> Any:
+        shown = {"source_video": picture(1, frames=5), "reference_images": {"reference_image_0": picture(2)}}
+        return nodes_bernini.BerniniConditioning.execute(
+            positive, negative, wan_vae(), 64, 64, 5, 1, ref_max_size=32, **shown
+        )
+
+    return by_wan(encode, MODELS["video"]())
+
+
+@functools.lru_cache
+def painted_anew() -> Workflow:
+    """An inpainting model: the picture and the mask go into the network, and what is not masked stays."""
+    mask = torch.zeros(1, 64, 64)
+    mask[:, :, 32:] = 1
     made = [
-        nodes_wan.WanImageToVideo.execute(
-            text(seed, width=64), text(1, width=64), wan_vae(), 64, 64, 5, 1, picture(1)
-        ).args
+        comfy_nodes.InpaintModelConditioning().encode(
+            conditioning("sd15", seed=seed), conditioning("sd15", seed=1), picture(1), vae(), mask
+        )
         for seed in (10, 11)
     ]
     positives, negatives, latents = map(list, zip(*made, strict=True))
-    return Workflow(WORKFLOW_MODELS["wan_picture"](), positives, negatives, latents)
+    return Workflow(unet(in_channels=9), positives, negatives, latents)
+
+
+@functools.lru_cache
+def controlled() -> Workflow:
+    """A ControlNet in both conditionings, for a part of the steps."""
+    made = [
+        comfy_nodes.ControlNetApplyAdvanced().apply_controlnet(
+            conditioning("sd15", seed=seed), conditioning("sd15", seed=1), controlnet(), picture(1), 0.8, 0.0, 0.7
+        )
+        for seed in (10, 11)
+    ]
+    positives, negatives = map(list, zip(*made, strict=True))
+    return Workflow(MODELS["sd15"](), positives, negatives, [{"samples": torch.zeros(1, 4, 8, 8)}])
 
 
 @functools.lru_cache
@@ -156,10 +240,13 @@ def own_latents_with_first_picture() -> Workflow:
 
 WORKFLOWS: dict[str, Callable[[], Workflow]] = {
     "flux": reference_picture, "flux redux": style_tokens, "qwen edit": pictures_in_the_text, "wan": first_picture,
-    "songs": lyrics,
+    "songs": lyrics, "wan, last picture": first_and_last_picture, "wan vace": video_to_follow, "inpaint": painted_anew,
+    "controlnet": controlled,
 }  # fmt: skip
 if "video_with_sound" in WORKFLOW_MODELS:  # older versions of ComfyUI have none
     WORKFLOWS |= {"ltx-2": video_with_sound, "ltx-2, guided": guided_video}
+if "wan_scail" in WORKFLOW_MODELS:
+    WORKFLOWS |= {"scail": poses_for_a_time, "bernini": video_to_change}
 if "minimax" in WORKFLOW_MODELS:
     WORKFLOWS |= {"minimax": own_latents, "minimax, picture": own_latents_with_first_picture}
 
@@ -175,8 +262,10 @@ def assert_each(found: dict[str, Any], alone: list[dict[str, Any]]) -> None:
         assert_equal(part, torch.cat(own))
 
 
-def by_the_template(workflow: Workflow) -> list[dict[str, Any]]:
+@functools.lru_cache
+def by_the_template(name: str) -> list[dict[str, Any]]:
     """What the template gives for each prompt alone."""
+    workflow = WORKFLOWS[name]()
 
     def one(of: list[Any], at: int) -> Any:
         return of[at if len(of) > 1 else 0]
@@ -203,11 +292,11 @@ def by_share_sampling(workflow: Workflow, share: float, correction: str) -> dict
 class TestEveryWorkflow:
     def test_share_0(self, name: str) -> None:
         workflow = WORKFLOWS[name]()
-        assert_each(by_share_sampling(workflow, 0.0, "off"), by_the_template(workflow))
+        assert_each(by_share_sampling(workflow, 0.0, "off"), by_the_template(name))
 
     def test_every_call_is_the_prompts_own(self, name: str) -> None:
         workflow = WORKFLOWS[name]()
-        assert_each(by_share_sampling(workflow, 1e-9, "on"), by_the_template(workflow))
+        assert_each(by_share_sampling(workflow, 1e-9, "on"), by_the_template(name))
 
     def test_half_is_shared(self, name: str, caplog: Any) -> None:
         workflow = WORKFLOWS[name]()
@@ -216,19 +305,19 @@ class TestEveryWorkflow:
         rows = (STEPS // 2) * 3 * (1 if workflow.cfg == 1.0 else 2)
         assert evaluations.rows == rows
         assert f"{rows} done, {rows} planned" in caplog.text
-        alone = by_the_template(workflow)
+        alone = by_the_template(name)
         assert difference(parts(found)[0], torch.cat([parts(each)[0] for each in alone])) > 1e-4
 
     def test_the_sage_sampler(self, name: str) -> None:
         workflow = WORKFLOWS[name]()
-        if len(workflow.negatives) != 1 and workflow.cfg != 1.0:
+        negatives = workflow.negatives or zeroed(workflow.positives)
+        if workflow.cfg != 1.0 and not all(same(negatives[0], each) for each in negatives):
             pytest.skip("it has one negative for all prompts")
         groups = grouped(workflow.positives, PAIR)
         settings = {**SETTINGS, "steps": STEPS, "cfg": workflow.cfg, "scheduler": "simple", "share": 0.5}
-        negative = (workflow.negatives or zeroed(workflow.positives))[0]
         for correction in ("off", "on"):
             expected, _ = sage_ksampler.sample(
-                workflow.model, groups, negative, workflow.latents[0], correction=correction, **settings
+                workflow.model, groups, negatives[0], workflow.latents[0], correction=correction, **settings
             )
             assert_each(by_share_sampling(workflow, 0.5, correction), [expected])
 
@@ -293,3 +382,28 @@ class TestSecondStage:
             )
         ]
         assert_each(again(inputs.model, inputs.positive, inputs.negative, rows), expected)
+
+
+@pytest.mark.skipif("wan_blocks" not in WORKFLOW_MODELS, reason="this version of ComfyUI has no such model")
+@pytest.mark.parametrize("correction", ["off", "on"])
+def test_a_network_that_remembers_shares_nothing(correction: str, caplog: Any) -> None:
+    from comfy_extras import nodes_ar_video
+
+    def sample(model: Any, positive: Any, negative: Any, latent: dict[str, Any]) -> dict[str, Any]:
+        guider = nodes_custom_sampler.CFGGuider.execute(model, positive, negative, 1.0).args[0]
+        sigmas = nodes_custom_sampler.BasicScheduler.execute(model, "simple", 4, 1.0).args[0]
+        sampler = nodes_ar_video.SamplerARVideo.execute(1).args[0]
+        noise = nodes_custom_sampler.RandomNoise.execute(5).args[0]
+        return nodes_custom_sampler.SamplerCustomAdvanced.execute(noise, guider, sampler, sigmas, latent).args[0]
+
+    model, latent, negative = (
+        WORKFLOW_MODELS["wan_blocks"](),
+        {"samples": torch.zeros(1, 16, 3, 8, 8)},
+        text(1, width=64),
+    )
+    prompts = [text(seed, width=64) for seed in (10, 11)]
+    inputs = shared("", prompts, latent, partition=PAIR, correction=correction, model=model, negatives=[negative])
+    with caplog.at_level("INFO"):
+        found = sample(inputs.model, inputs.positive, inputs.negative, inputs.latent)
+    assert "Nothing is shared: the network makes a video block by block" in caplog.text
+    assert_each(found, [sample(model, prompt, negative, latent) for prompt in prompts])

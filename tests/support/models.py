@@ -302,28 +302,29 @@ def lumina() -> comfy.model_patcher.ModelPatcher:
     return patcher_of(configs.Lumina2(config))
 
 
+WAN: dict[str, Any] = {
+    "image_model": "wan2.1",
+    "model_type": "t2v",
+    "in_dim": 16,
+    "out_dim": 16,
+    "dim": 64,
+    "ffn_dim": 128,
+    "freq_dim": 256,
+    "text_dim": INPUTS["video"].width,
+    "num_heads": 2,
+    "num_layers": 1,
+    "patch_size": (1, 2, 2),
+    "window_size": (-1, -1),
+    "qk_norm": True,
+    "cross_attn_norm": True,
+    "eps": 1e-6,
+}
+
+
 @functools.lru_cache
 def video(**changes: Any) -> comfy.model_patcher.ModelPatcher:
     """Wan 2.1, text to video: flow on five-dimensional latents."""
-    config: dict[str, Any] = {
-        "image_model": "wan2.1",
-        "model_type": "t2v",
-        "in_dim": 16,
-        "out_dim": 16,
-        "dim": 64,
-        "ffn_dim": 128,
-        "freq_dim": 256,
-        "text_dim": INPUTS["video"].width,
-        "num_heads": 2,
-        "num_layers": 1,
-        "patch_size": (1, 2, 2),
-        "window_size": (-1, -1),
-        "qk_norm": True,
-        "cross_attn_norm": True,
-        "eps": 1e-6,
-        **changes,
-    }
-    return patcher_of(configs.WAN21_T2V(config))
+    return patcher_of(configs.WAN21_T2V({**WAN, **changes}))
 
 
 @functools.lru_cache

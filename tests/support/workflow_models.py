@@ -20,7 +20,7 @@ import comfy.supported_models as configs
 import comfy.supported_models_base
 import comfy.text_encoders.qwen_image
 import torch
-from models import CPU, INPUTS, fill, patcher_of, video
+from models import CPU, INPUTS, WAN, fill, patcher_of, video
 
 WIDTH = 48
 """Of the text embeddings."""
@@ -30,6 +30,25 @@ WIDTH = 48
 def wan_picture() -> comfy.model_patcher.ModelPatcher:
     """Wan 2.2's experts: besides the video, the first picture and a mask go in."""
     return video(in_dim=36)
+
+
+@functools.lru_cache
+def wan_vace() -> comfy.model_patcher.ModelPatcher:
+    """Wan VACE: a video to follow goes through blocks of its own."""
+    config = {**WAN, "model_type": "vace", "vace_layers": 1, "vace_in_dim": 96}
+    return patcher_of(configs.WAN21_Vace(config))
+
+
+@functools.lru_cache
+def wan_scail() -> comfy.model_patcher.ModelPatcher:
+    """SCAIL 2: a reference picture, and a video of poses."""
+    return patcher_of(configs.WAN21_SCAIL2({**WAN, "model_type": "scail2", "in_dim": 20}))
+
+
+@functools.lru_cache
+def wan_blocks() -> comfy.model_patcher.ModelPatcher:
+    """Causal Forcing: a video is made block by block, and the network remembers the blocks before."""
+    return patcher_of(configs.WAN21_CausalAR_T2V({**WAN, "causal_ar": True}))
 
 
 @functools.lru_cache
@@ -79,8 +98,11 @@ def minimax() -> comfy.model_patcher.ModelPatcher:
 
 WORKFLOW_MODELS: dict[str, Callable[[], comfy.model_patcher.ModelPatcher]] = {
     "wan_picture": wan_picture,
+    "wan_vace": wan_vace,
     "qwen_image": qwen_image,
     "songs": songs,
+    **({"wan_blocks": wan_blocks} if hasattr(configs, "WAN21_CausalAR_T2V") else {}),
+    **({"wan_scail": wan_scail} if hasattr(configs, "WAN21_SCAIL2") else {}),
     **({"video_with_sound": video_with_sound} if hasattr(configs, "LTXAV") else {}),
     **({"minimax": minimax} if hasattr(configs, "MiniMaxH3") else {}),
 }

@@ -14,7 +14,7 @@ const CLASSES = {
   KSampler: [`model MODEL, ${CONDITIONINGS}, latent_image LATENT`, "latent LATENT"],
   BasicGuider: ["model MODEL, conditioning CONDITIONING", "guider GUIDER"],
   DualCFGGuider: ["model MODEL, cond1 CONDITIONING, cond2 CONDITIONING, negative CONDITIONING", "guider GUIDER"],
-  Scheduler: ["model MODEL", "sigmas SIGMAS"],
+  Scheduler: ["model MODEL, latent LATENT", "sigmas SIGMAS"],
   SamplerCustomAdvanced: ["guider GUIDER, sigmas SIGMAS, latent_image LATENT", "output LATENT, denoised_output LATENT"],
   Reroute: ["in *", "out *"],
   Decode: ["samples LATENT, vae VAE", "image IMAGE"],

@@ -109,6 +109,17 @@ test("a second sampler with the same guider keeps it, and runs once per prompt",
   assert.ok(!removed.some((link) => /> (guider\.|hires\.guider|reroute)/.test(link)), removed.join());
 });
 
+test("a schedule that looks at the latent gets the one of all prompts", () => {
+  const graph = custom("BasicGuider", "conditioning").linkAll("empty.latent > schedule.latent");
+  const [added, removed] = changes(graph, () => share(graph));
+  assert.ok(added.includes("SageShare.latent > schedule.latent"));
+  assert.ok(removed.includes("empty.latent > schedule.latent"));
+
+  const separate = custom("BasicGuider", "conditioning").addAll({ other: "Latent" });
+  separate.linkAll("other.latent > schedule.latent");
+  assert.ok(!changes(separate, () => share(separate))[1].includes("other.latent > schedule.latent"));
+});
+
 test("every output for latents that is used is split", () => {
   const graph = custom("BasicGuider", "conditioning").addAll({ clean: "Decode" });
   graph.linkAll("sample.denoised_output > clean.samples");

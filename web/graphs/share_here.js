@@ -48,7 +48,25 @@ function shareBefore(sampler, { conditioned, model, positive, negative, latent }
   leadThrough(share, "positive", "positive", conditioned, positive);
   if (negative >= 0) leadThrough(share, "negative", "negative", conditioned, negative);
   leadThrough(share, "latent_image", "latent", sampler, latent);
+  leadSchedule(share, sampler);
   return share;
+}
+
+/**
+ * Gives a schedule that looks at the sampler's latent the one that comes out of Share Sampling: there may be a latent
+ * per prompt, and the sampler gets one schedule.
+ *
+ * @param {GraphNode} share
+ * @param {GraphNode} sampler
+ */
+function leadSchedule(share, sampler) {
+  const start = linkTo(share, share.findInputSlot("latent_image"));
+  for (const node of upstream(sampler, ({ type }) => type === "SIGMAS").slice(1)) {
+    for (const [slot, { type }] of node.inputs.entries()) {
+      const isSame = type === "LATENT" && start && linkTo(node, slot)?.hasOrigin(start.origin_id, start.origin_slot);
+      if (isSame) share.connect("latent", node, slot);
+    }
+  }
 }
 
 /**
