@@ -76,8 +76,9 @@ export class SamplingPanel {
     this.hint.textContent = sheet && !run.running && !run.finished ? say(PREVIEWS) : "";
     showProgress(this.bar, run);
     const layout = JSON.stringify([{ ...run.sheet, picture: "" }, run.finished]);
-    if (layout !== this.layout) this.layOut(run, sheet, isNew);
+    const isOther = layout !== this.layout;
     this.layout = layout;
+    if (isOther) this.layOut(run, sheet, isNew);
     if (sheet) this.showPicture(sheet.picture);
   }
 
