@@ -55,6 +55,7 @@ export async function editPrompts(user, workflow, shot, problems) {
   await check("the list after a second edit", prompts(), both);
   await check("its pin", values(user).then(([, pinned]) => pinned), '{"a blue truck":"a blue truck"}');
   await user.panel.locator(".sage-note", { hasText: "The prompts have changed since this run." }).waitFor();
+  await user.page.settle(); // the note has moved the cards
 
   await user.row(BOAT).dblclick();
   await user.panel.locator(".sage-message", { hasText: "This prompt has no line of its own" }).waitFor();

@@ -21,7 +21,7 @@ const MARGIN = 14;
 const PANELS = [
   [
     example("3 One node (SAGE KSampler)"),
-    { sampling_panel: ["SageKSampler", 867], groups_panel: ["SageSemanticGroupPrompts", 1258] },
+    { sampling_panel: ["SageKSampler", 979], groups_panel: ["SageSemanticGroupPrompts", 1236] },
   ],
   [trainingOnly(example("8 Train a SAGE LoRA")), { training_panel: ["SageTrainLora", 1558] }],
 ];
