@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flat_workflow import Node, flat_nodes
@@ -9,7 +10,9 @@ from flat_workflow import Node, flat_nodes
 Info = dict[str, Any]
 """The server's /object_info: the inputs of every node class."""
 
-WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+CHOICE = "COMFY_DYNAMICCOMBO_V3"
+"""A combo whose options have inputs of their own, which come after it and are named "combo.input"."""
+WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", CHOICE)
 
 
 def to_api(workflow: dict[str, Any], info: Info) -> dict[str, Node]:
@@ -41,25 +44,33 @@ def widget_values(node: Node, info: Info) -> Node:
     The browser saves them as a list in the order of the inputs, with a value of its own after seeds
     (what to do after a run) and after image uploads. More at the end belong to widgets that only show.
     """
-    values = iter(node.get("widgets_values") or [])
+    return _values(iter(node.get("widgets_values") or []), info["input"])
+
+
+def _values(values: Iterator[Any], inputs: Info, prefix: str = "") -> Node:
     found = {}
-    for name, kind, options in _inputs(info):
+    for name, kind, options in _specs(inputs):
         if not _is_widget(kind, options):
             continue
-        found[name] = next(values, _default(kind, options))
+        value = found[prefix + name] = next(values, _default(kind, options))
         if _has_companion(name, kind, options):
             next(values, None)
+        if kind == CHOICE:
+            chosen = next(option["inputs"] for option in options["options"] if option["key"] == value)
+            found.update(_values(values, chosen, f"{prefix}{name}."))
     return found
 
 
 def _default(kind: Any, options: Node) -> Any:
     choices = kind if isinstance(kind, list) else options.get("options", [None])
+    if kind == CHOICE:
+        return choices[0]["key"]
     return options.get("default", next(iter(choices), None))
 
 
-def _inputs(info: Info) -> list[tuple[str, Any, Node]]:
+def _specs(inputs: Info) -> list[tuple[str, Any, Node]]:
     """Name, type and options of each input, in order."""
-    specs = [item for part in ("required", "optional") for item in info["input"].get(part, {}).items()]
+    specs = [item for part in ("required", "optional") for item in inputs.get(part, {}).items()]
     return [(name, spec[0], spec[1] if len(spec) > 1 else {}) for name, spec in specs]
 
 

@@ -8,6 +8,10 @@ import pytest
 from flat_workflow import BYPASSED, MUTED
 from workflow_to_api import to_api
 
+CODECS = [
+    {"key": "auto", "inputs": {}},
+    {"key": "h264", "inputs": {"required": {"quality": ["INT", {"default": 23}]}}},
+]
 INFO = {
     "Source": {"display_name": "A source", "input": {}},
     "Sampler": {
@@ -23,6 +27,10 @@ INFO = {
                 "share": ["FLOAT", {"default": 0.4}],
             },
         },
+    },
+    "Saver": {
+        "display_name": "A saver",
+        "input": {"required": {"codec": ["COMFY_DYNAMICCOMBO_V3", {"options": CODECS}], "name": ["STRING", {}]}},
     },
     "Patch": {"display_name": "", "input": {"required": {"clip": ["CLIP"], "model": ["MODEL"]}}},
 }
@@ -50,6 +58,15 @@ def test_values_and_links() -> None:
 def test_inputs_newer_than_the_workflow_get_their_defaults() -> None:
     graph = convert(node(2, "Sampler", [7, "fixed"]), links=[])
     assert graph["2"]["inputs"] == {"seed": 7, "scheduler": "simple", "share": 0.4}
+
+
+@pytest.mark.parametrize(("values", "expected"), [
+    ([], {"codec": "auto", "name": None}),
+    (["auto", "sea"], {"codec": "auto", "name": "sea"}),
+    (["h264", 18, "sea"], {"codec": "h264", "codec.quality": 18, "name": "sea"}),
+])  # fmt: skip
+def test_options_with_inputs_of_their_own(values: list[Any], expected: dict[str, Any]) -> None:
+    assert convert(node(1, "Saver", values), links=[])["1"]["inputs"] == expected
 
 
 @pytest.mark.parametrize(("mode", "expected"), [(0, ["2", 1]), (BYPASSED, ["1", 1]), (MUTED, None)])
