@@ -19,7 +19,9 @@ export function differences(file, saved) {
     compareSaved(`${name} type`, node.type, now.type);
     compareSaved(`${name} mode`, node.mode, now.mode);
     compareSaved(`${name} place`, node.pos, [...now.pos].map(Math.round));
-    compareSaved(`${name} size`, node.size, [...now.size].map(Math.round));
+    // The page itself sets the height of a node whose widgets depend on a choice.
+    const sides = now.inputs?.some(({ type }) => type === "COMFY_DYNAMICCOMBO_V3") ? 1 : 2;
+    compareSaved(`${name} size`, node.size.slice(0, sides), [...now.size].slice(0, sides).map(Math.round));
     const core = node.properties.cnr_id === "comfy-core";
     const [before, after] = core ? commonPart(node, now) : [node, now];
     compareSaved(`${name} values`, before.widgets_values ?? [], after.widgets_values ?? []);
