@@ -25,7 +25,7 @@ from comfyui_sage.sage_core.farm.job import read_job
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
 from comfyui_server import free_port
 from farm_graph import farm_graph
-from farm_process import events, farm, finished, pictures, until
+from farm_process import events, farm, finished, pictures, ray_processes, until
 from PIL import Image
 
 # ComfyUI starts in up to three processes in a test, and Ray in seven, beside another suite.
@@ -124,7 +124,6 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     port, folder = free_port(), tempfile.mkdtemp(prefix="ray-")  # the names of sockets must be short
     own = ["--num-cpus", "1", "--num-gpus", "0", "--object-store-memory", str(200 << 20), "--disable-usage-stats"]
     head = ["--head", "--port", str(port), "--include-dashboard", "false", "--temp-dir", folder]
-    before = {process.pid for process in psutil.process_iter()}
     start = [["start", *place, *own] for place in (head, ["--address", f"127.0.0.1:{port}"])]
     try:
         for command in (["get-auth-token", "--generate"], *start):
@@ -132,15 +131,9 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             subprocess.run(program, check=True, capture_output=True, cwd="/", timeout=120)
         yield f"127.0.0.1:{port}"
     finally:
-        for process in raylets(before, "raylet", "gcs_server"):
+        for process in ray_processes("raylet", "gcs_server"):
             process.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def raylets(before: set[int], *names: str) -> list[psutil.Process]:
-    """Processes of Ray with a name, in the order in which they were started."""
-    found = (process for process in psutil.process_iter(["pid", "name"]) if process.info["pid"] not in before)
-    return sorted((each for each in found if each.info["name"] in names), key=lambda each: each.create_time())
 
 
 def test_a_machine_of_a_cluster_is_lost(files: Path, whole: Path, cluster: str) -> None:
@@ -149,7 +142,7 @@ def test_a_machine_of_a_cluster_is_lost(files: Path, whole: Path, cluster: str) 
         for _ in range(2):
             until(process, "ready")
         until(process, "saved", 4)
-        raylets(set(), "raylet")[-1].kill()
+        ray_processes("raylet")[-1].kill()
         said = list(events(process))
         assert process.wait(60) == FINISHED, said[-1]
     assert said[-1] == {"event": "end", "prompts": 24, "done": 24, "failed": 0}

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from comfyui_sage.nodes.workers import _out_folder
 from comfyui_sage.sage_core.farm.graphs import checked_graph
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from comfyui_server import Server, ServerError
 from farm_graph import farm_graph
+from farm_process import ray_processes
 from PIL import Image
 
 pytestmark = pytest.mark.timeout(900)
@@ -56,7 +56,7 @@ def test_stopped_then_gone_on_with(server: Server, workers: Path) -> None:
         server.queue(graph("workers"), stop, PAGE, "a page")
     assert seen[0]["total"] == COUNT and seen[0]["running"] and seen[0]["done"] == 0
     assert seen[-1]["stopped"] and not seen[-1]["running"] and 1 <= seen[-1]["done"] < COUNT
-    assert not [each for each in psutil.process_iter(["cmdline"]) if "raylet" in " ".join(each.info["cmdline"] or [])]
+    assert not ray_processes("raylet")
 
     ran: list[str] = []
     last: list[dict[str, Any]] = []

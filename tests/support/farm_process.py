@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from install_comfyui import linked_as
 
 COMFYUI = Path(os.environ["COMFYUI_PATH"]).resolve()
@@ -82,6 +83,16 @@ def finished(files: Path, out: str, *more: str, **farm_settings: Any) -> tuple[i
     with farm(files, out, *more, **farm_settings) as process:
         found = list(events(process))
         return process.wait(60), found
+
+
+def ray_processes(*names: str) -> list[psutil.Process]:
+    """Processes of Ray that these tests have started, the latest last. Another suite may run beside this one."""
+    found = []
+    for process in psutil.process_iter(["name"]):
+        with suppress(psutil.Error):
+            if process.info["name"] in names and process.environ().get("COMFYUI_PATH") == os.environ["COMFYUI_PATH"]:
+                found.append(process)
+    return sorted(found, key=lambda each: each.create_time())
 
 
 def pictures(out: Path) -> dict[str, bytes]:
