@@ -103,17 +103,17 @@ def test_the_command_is_killed_then_stopped_then_goes_on_without_ray(files: Path
 
 def test_workers_share_a_large_group(files: Path, whole: Path) -> None:
     """Its shared steps run once, on one of them, and its parts on both."""
-    code, said = finished(files, "parts", *CPU, "2", "--split", "2")
+    code, said = finished(files, "divided", *CPU, "2", "--split", "2")
     assert code == FINISHED
-    groups = read_job(files / "parts" / ".sage").groups
+    groups = read_job(files / "divided" / ".sage").groups
     large = [members for members in groups.partition if len({groups.prompts[prompt] for prompt in members}) > 2]
     assert large and [event["event"] for event in said].count("shared steps") == len(large)
-    found, expected = pictures(files / "parts"), pictures(whole)
+    found, expected = pictures(files / "divided"), pictures(whole)
     assert found.keys() == expected.keys()
     for name in found:
         one, other = (np.array(Image.open(BytesIO(data)), dtype=int) for data in (found[name], expected[name]))
         assert np.abs(one - other).max() <= 1, name
-    assert not list((files / "parts" / ".sage").glob("shared*"))
+    assert not list((files / "divided" / ".sage").glob("shared*"))
 
 
 @pytest.fixture
