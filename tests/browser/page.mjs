@@ -41,7 +41,9 @@ export class WorkflowPage {
   async pickTemplate(pack, name, shot) {
     const card = this.tab.getByTestId(`template-workflow-${name}`);
     await this.tab.getByText(pack, { exact: true }).first().click({ timeout: 60_000 });
-    await card.locator("img").first().waitFor();
+    const picture = card.locator("img").first();
+    await picture.waitFor({ timeout: 10_000 }).catch(() => this.scrollTo(picture));
+    await picture.waitFor();
     await this.tab.waitForTimeout(500); // pictures fade in
     await shot("templates");
     this.opened = this.console.length;
@@ -49,6 +51,15 @@ export class WorkflowPage {
     await this.tab.waitForFunction(() => window.app.graph.nodes.length > 0);
     await card.waitFor({ state: "hidden" });
     await this.settle();
+  }
+
+  /** Scrolls down in the middle of the page, and up again, until something is there: cards far away are not drawn. */
+  async scrollTo(locator) {
+    await this.tab.mouse.move(960, 700);
+    for (let turn = 0; turn < 20 && !(await locator.isVisible()); turn++) {
+      await this.tab.mouse.wheel(0, turn < 10 ? 400 : -400);
+      await this.tab.waitForTimeout(500);
+    }
   }
 
   /** Waits for the workflow that the page opens by itself. It would replace one that is loaded earlier. */
