@@ -43,7 +43,7 @@ def _render(options: argparse.Namespace, report: Report) -> int:
     from ..sage_core.farm.tasks import parse_shard
 
     graph, shard = read_graph(options.workflow), parse_shard(options.shard)
-    if options.split == 0 or min(options.split or 1, options.retries) < 1:
+    if options.retries < 1 or (options.split is not None and options.split < 1):
         raise ValueError(f"split, retries: expected at least 1, got {options.split} and {options.retries}.")
     prompts, out = options.prompts.absolute(), options.out.absolute()
     if not prompts.is_file():

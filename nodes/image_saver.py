@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,8 +24,9 @@ _MOST_SHOWN = 256
 _BYTES_PER_PIXEL = 1.5
 
 
-def saved_images(names: Sequence[str], subfolder: str) -> ui.SavedImages:
-    """Files of the output folder for a node's output; of very many the first."""
+def saved_images(files: Mapping[int, Sequence[str]], subfolder: str) -> ui.SavedImages:
+    """Files of the output folder for a node's output, in the order of their prompts; of very many the first."""
+    names = [name for prompt in sorted(files) for name in files[prompt]]
     return ui.SavedImages([ui.SavedResult(name, subfolder, io.FolderType.output) for name in names[:_MOST_SHOWN]])
 
 
@@ -97,8 +98,7 @@ class ImageSaver:
 
     def shown(self) -> ui.SavedImages:
         """The saved files for the node's output, in the order of the prompts."""
-        names = [name for prompt in sorted(self.names) for name in self.names[prompt]]
-        return saved_images(names, self.subfolder)
+        return saved_images(self.names, self.subfolder)
 
     def show_on(self, panel: str | None, aspect: float) -> None:
         """Send the saved files to the sampling panel of a node, where there is one.

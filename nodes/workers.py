@@ -9,6 +9,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import comfy.model_management
 import comfy.utils
 import folder_paths
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from PIL import Image
 
 from ..routes.node_progress import progress_sender
@@ -62,8 +63,9 @@ def render_on_workers(hidden: Any, filename_prefix: str, *, render_all: bool) ->
         ValueError: the graph is none that the farm renders, or the farm cannot begin.
         RuntimeError: nothing could be rendered.
     """
-    graph, listed = _job(hidden, filename_prefix)
-    out = _out_folder(graph, listed, output_prefix(filename_prefix, hidden), render_all=render_all)
+    folder, _, stem = output_prefix(filename_prefix, hidden).replace("\\", "/").rpartition("/")
+    graph, listed = _job(hidden, stem)
+    out = _out_folder(graph, listed, folder, stem, render_all=render_all)
     options = worker_options(Path(folder_paths.get_user_directory()) / "default" / SETTINGS_FILE, os.environ)
     comfy.model_management.unload_all_models()  # the memory is needed by a worker on this GPU
     comfy.model_management.soft_empty_cache()
@@ -75,11 +77,11 @@ def render_on_workers(hidden: Any, filename_prefix: str, *, render_all: bool) ->
     if not last["done"]:
         raise RuntimeError(f"No prompt could be rendered. {' '.join(notes[-1:])}")
     report = f"SAGE Branch and Save, on workers: {last['done']} of {counted(last['prompts'], 'prompt')}, in {out}"
-    return io.NodeOutput("\n- ".join([report, *notes]), ui=_shown(out))
+    return io.NodeOutput("\n- ".join([report, *notes]), ui=saved_images(_files(out), _subfolder(out)))
 
 
-def _job(hidden: Any, filename_prefix: str) -> tuple[JobGraph, PromptList]:
-    """The graph, with file names that begin in the folder of the job, and its prompts."""
+def _job(hidden: Any, stem: str) -> tuple[JobGraph, PromptList]:
+    """The graph, with file names that begin with a stem in the folder of the job, and its prompts."""
     if hidden is None or hidden.prompt is None:
         raise ValueError("run_on: workers need the workflow, but this node is called without one.")
     graph = checked_graph(hidden.prompt)
@@ -90,14 +92,13 @@ def _job(hidden: Any, filename_prefix: str) -> tuple[JobGraph, PromptList]:
             f"they come over a link (node {graph.groups})."
         )
     listed = all_prompts([prompts["prompts"]], prompts.get("prompt_file", NO_FILE))
-    inputs = {**graph.inputs(graph.save), "filename_prefix": filename_prefix.replace("\\", "/").rpartition("/")[2]}
+    inputs = {**graph.inputs(graph.save), "filename_prefix": stem}
     renamed = {**graph.graph, graph.save: {**graph.graph[graph.save], "inputs": inputs}}
-    return checked_graph(renamed), only_chosen(listed, prompts.get("chosen", ""))
+    return replace(graph, graph=renamed), only_chosen(listed, prompts.get("chosen", ""))
 
 
-def _out_folder(graph: JobGraph, listed: PromptList, prefix: str, *, render_all: bool) -> Path:
+def _out_folder(graph: JobGraph, listed: PromptList, folder: str, stem: str, *, render_all: bool) -> Path:
     """The folder of a job in the output folder: the same one for the same prompts and settings, to go on there."""
-    folder, _, stem = prefix.replace("\\", "/").rpartition("/")
     key = made_of(graph, listed, {})
     name = f"{stem.replace('%', '')}_workers_{key['workflow'][:6]}{key['prompts'][:6]}"
     output = Path(folder_paths.get_output_directory()) / folder
@@ -173,9 +174,3 @@ def _finished(out: Path) -> dict[str, Any]:
 def _size(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         return picture.size
-
-
-def _shown(out: Path) -> ui.SavedImages:
-    files = _files(out)
-    names = [name for prompt in sorted(files) for name in files[prompt]]
-    return saved_images(names, _subfolder(out))

@@ -75,8 +75,9 @@ class JobGraph:
             prompts: their numbers in the whole list, a JSON list; whole groups.
             done: those of them whose files are there already, a JSON list.
         """
-        saved = {**links(self.graph, self.save), "job": job, "prompts": prompts, "done": done}
-        return self._replaced(self.save, {self.groups: self._groups(job, prompts), self.save: ("SageFarmSave", saved)})
+        return self._replaced(
+            self.save, {self.groups: self._groups(job, prompts), self.save: self._saving(job, prompts, done)}
+        )
 
     def shared(self, job: str, prompts: str, file: str) -> Graph:
         """What runs the shared steps of a group, and writes them to a file if others can go on from them."""
@@ -87,10 +88,11 @@ class JobGraph:
 
     def part(self, job: str, prompts: str, done: str, file: str) -> Graph:
         """As `task`, for a part of a group: its shared steps are in a file of `shared`."""
-        task = self.task(job, prompts, done)
         given = {"groups": links(self.graph, self.prefix)["groups"], "file": file}
-        task[self.prefix] = {**task[self.prefix], "class_type": "SageFarmPart", "inputs": given}
-        return {key: task[key] for key in upstream(task, self.save, most=len(task))}
+        return self._replaced(self.save, {
+            self.groups: self._groups(job, prompts), self.prefix: ("SageFarmPart", given),
+            self.save: self._saving(job, prompts, done),
+        })  # fmt: skip
 
     def plan(self, job: str, prompts: str) -> Graph:
         """What plans the rendering of some prompts; arguments as `task`. The result is that of the node `prefix`."""
@@ -101,6 +103,9 @@ class JobGraph:
         own = self.inputs(self.groups)
         inputs: dict[str, Any] = {name: own[name] for name in ("clip", "template") if name in own}
         return "SageFarmGroups", {**inputs, "job": job, "prompts": prompts}
+
+    def _saving(self, job: str, prompts: str, done: str) -> tuple[str, dict[str, Any]]:
+        return "SageFarmSave", {**links(self.graph, self.save), "job": job, "prompts": prompts, "done": done}
 
     def _replaced(self, end: str, nodes: Mapping[str, tuple[str, dict[str, Any]]]) -> Graph:
         """A node and all above it, with other classes and inputs of some nodes."""

@@ -85,7 +85,7 @@ def test_all_again_is_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.Mo
 
     def folder(listed: PromptList, *, render_all: bool = False, run_on: str = "workers") -> str:
         made = checked_graph(graph(run_on, render_all=render_all))
-        return _out_folder(made, listed, "cars/red", render_all=render_all).relative_to(tmp_path).as_posix()
+        return _out_folder(made, listed, "cars", "red", render_all=render_all).relative_to(tmp_path).as_posix()
 
     listed = PromptList((Prompt("a"), Prompt("b")))
     first = folder(listed)
