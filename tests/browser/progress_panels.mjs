@@ -38,10 +38,14 @@ export class ProgressPanelUser {
     );
   }
 
-  /** Whether the tiles show a picture. */
-  hasPicture() {
-    const background = (found) => getComputedStyle(found).backgroundImage.startsWith('url("data:image/jpeg;base64,');
-    return this.panel.locator(".sage-tile").first().evaluate(background);
+  /** Whether the first tile shows a picture, at once or soon: a busy page draws it some time after it came. */
+  async hasPicture() {
+    const drawn = (panel) => {
+      const tile = panel.querySelector(".sage-tile");
+      return tile && getComputedStyle(tile).backgroundImage.startsWith('url("data:image/jpeg;base64,');
+    };
+    const panel = await this.panel.elementHandle();
+    return this.tab.waitForFunction(drawn, panel, { timeout: 10_000 }).then(() => true, () => false);
   }
 
   /** How many pictures ComfyUI itself shows on the node with the panel. */
