@@ -25,8 +25,8 @@ import comfy.hooks
 import speed
 import torch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
-from comfy_extras import nodes_easycache
 from comfyui_sage.sage_core.sampling import ksampler
+from step_caches import CACHES
 
 import nodes as host_nodes
 
@@ -34,11 +34,6 @@ PROMPTS, SIZE, SHARE = 16, 4, 0.4
 
 Accelerated = Callable[[Any, list], tuple[Any, list]]
 """From a model and its positives to both with the accelerator."""
-
-
-def cached(model: Any, positives: list) -> tuple[Any, list]:
-    """With ComfyUI's LazyCache, as its node sets it."""
-    return nodes_easycache.LazyCacheNode.execute(model, 0.2, 0.15, 0.95, False).args[0], positives
 
 
 def hooked(model: Any, positives: list) -> tuple[Any, list]:
@@ -62,7 +57,8 @@ def compiled(model: Any, positives: list) -> tuple[Any, list]:
 
 
 ACCELERATORS: dict[str, Accelerated] = {
-    "none": lambda model, positives: (model, positives), "LazyCache": cached, "LoRA hooks": hooked,
+    "none": lambda model, positives: (model, positives),
+    "LazyCache": lambda model, positives: (CACHES["LazyCache"](model), positives), "LoRA hooks": hooked,
     "torch.compile": compiled,
 }  # fmt: skip
 

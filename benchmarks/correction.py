@@ -1,4 +1,4 @@
-"""Corrected sharing against its rivals: fewer steps for every prompt alone, and sharing without correction.
+"""Corrected sharing against its rivals: every prompt alone in fewer steps or with a cache; sharing uncorrected.
 
     python benchmarks/correction.py --out DIR [--samplers euler dpmpp_2m uni_pc dpmpp_2m_sde] [--seeds 3] [--cfg 4]
                                               [--steps 20] [--model demo] [--related]
@@ -28,6 +28,7 @@ from demo_model.scenes import BACKGROUNDS, COLOURS, SCENERIES, SUBJECTS, Scene, 
 from fidelity import Group, Rendering, Setting, cost_axis, related_scenes, summary
 from rendered_models import MODELS
 from results_file import Kept
+from step_caches import CACHES
 
 SAMPLERS = ("euler", "dpmpp_2m", "uni_pc", "dpmpp_2m_sde")
 FEWER = (10, 8, 6, 5, 4, 3, 2)
@@ -46,12 +47,12 @@ def make_groups(sizes: Sequence[int], seeds: int, prompts: int = 24) -> list[Gro
             for kind in ("subject", "all") if size <= 8 else ("unrelated",):
                 for number in range(max(1, prompts // size)):
                     rng = np.random.default_rng([seed, size, number, len(kind)])
-                    scenes = _unrelated(size, rng) if kind == "unrelated" else related_scenes(kind, size, rng)
+                    scenes = unrelated_scenes(size, rng) if kind == "unrelated" else related_scenes(kind, size, rng)
                     made.append(Group(kind, scenes, 1000 * (1 + seed) + number))
     return made
 
 
-def _unrelated(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
+def unrelated_scenes(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
     """Different scenes, every part of each drawn for itself."""
     scenes: dict[Scene, None] = {}
     while len(scenes) < size:
@@ -65,15 +66,18 @@ def _unrelated(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
 def settings(sampler: str, steps: int) -> list[Setting]:
     """Alone, without correction, and with it: as the nodes offer it."""
 
-    def corrected(steps: int, share: float, mode: str = "fixed") -> Setting:
-        return Setting(sampler, steps, share, condition="auto", mode=mode, correction="on")
+    def corrected(steps: int, share: float, mode: str = "fixed", cache: str = "") -> Setting:
+        return Setting(sampler, steps, share, condition="auto", mode=mode, correction="on", cache=cache)
 
     found = [
         Setting(sampler, steps),
         *(Setting(sampler, fewer) for fewer in FEWER if steps // 5 <= fewer < steps),
+        *(Setting(sampler, steps, cache=cache) for cache in CACHES),
         *(Setting(sampler, steps, share) for share in (0.4, 0.6, 0.8)),
+        *(Setting(sampler, steps, share, mode="tree") for share in (0.4, 0.6)),
         *(corrected(steps, share) for share in (0.4, 0.6, 0.7, 0.8)),
         *(corrected(steps, share, "auto") for share in (0.4, 0.7)),
+        *(corrected(steps, 0.6, cache=cache) for cache in CACHES),
     ]
     if steps == 20:
         found += [Setting(sampler, 10, 0.4), corrected(14, 0.65), corrected(10, 0.4), corrected(10, 0.4, "auto")]
@@ -107,7 +111,7 @@ def run(block: str, sampler: str, steps: int, rendering: Rendering, results: Kep
             found, evaluations = rendering(groups, setting)
         results[key] = shown = {
             "block": block, "sampler": sampler, "steps": setting.steps, "share": setting.share, "mode": setting.mode,
-            "corrected": setting.correction == "on", **summary(groups, found, evaluations),
+            "corrected": setting.correction == "on", "cache": setting.cache, **summary(groups, found, evaluations),
             "like": likeness(found, alone),
         }  # fmt: skip
         if rendering.cfg == 1:  # a step has no evaluation of the negative
@@ -117,12 +121,18 @@ def run(block: str, sampler: str, steps: int, rendering: Rendering, results: Kep
         )
 
 
+def way(row: dict[str, Any]) -> str:
+    """How a row of the results was rendered, whatever its steps and share."""
+    kind = "alone" if not row["share"] else "corrected" if row["corrected"] else "shared"
+    return ", ".join([kind, *([row["mode"]] if row["share"] else []), *([row["cache"]] if row["cache"] else [])])
+
+
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Everything as Markdown, by cost."""
     lines = ["| how | steps | share | paid | all right, % | pixel error x 1000 (worst 5%) | features apart | diversity "
              "| distance |", "|" + "---|" * 9]  # fmt: skip
     for each in sorted(rows, key=lambda row: -row["paid"]):
-        how = "alone" if not each["share"] else "shared" if not each["corrected"] else f"corrected, {each['mode']}"
+        how = way(each)
         share = f"{each['share']:.0%}" if each["share"] else ""
         like = each["like"]
         right = f"{100 * each['all']:.1f} ± {100 * each['error']:.1f}"
@@ -146,20 +156,16 @@ def plot(results: dict[str, dict[str, Any]], samplers: Sequence[str], steps: int
 
     figure, panels = pyplot.subplots(2, len(samplers), figsize=(4.2 * len(samplers), 7), sharey="row", squeeze=False)
 
-    def is_corrected(row: dict[str, Any], mode: str) -> bool:
-        return bool(row["corrected"]) and row["mode"] == mode and row["steps"] == steps
-
     kinds = {
-        "alone, fewer steps": ("black", lambda row: not row["share"]),
-        "shared, not corrected": ("#d55e00", lambda row: row["share"] and not row["corrected"]),
-        "corrected, fixed": ("#0072b2", lambda row: is_corrected(row, "fixed")),
-        "corrected, auto": ("#009e73", lambda row: is_corrected(row, "auto")),
-    }
+        "alone, fewer steps": ("black", "alone"), "shared, not corrected": ("#d55e00", "shared, fixed"),
+        "corrected, fixed": ("#0072b2", "corrected, fixed"), "corrected, auto": ("#009e73", "corrected, auto"),
+    }  # fmt: skip
     first = next(iter(BLOCKS))
     for column, sampler in enumerate(samplers):
         rows = [row for row in results.values() if row["block"] == first and row["sampler"] == sampler]
         for label, (colour, chosen) in kinds.items():
-            points = sorted((row["paid"], row["all"], row["like"]["error"]) for row in rows if chosen(row))
+            found = [row for row in rows if way(row) == chosen and (row["steps"] == steps or not row["corrected"])]
+            points = sorted((row["paid"], row["all"], row["like"]["error"]) for row in found)
             for line, at in enumerate((1, 2)):
                 drawn = [(point[0], point[at]) for point in points if at == 1 or point[at] > 0]
                 if drawn:

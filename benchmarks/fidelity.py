@@ -36,6 +36,7 @@ from demo_model.steps import to_tensor
 from evaluations import count_evaluations
 from rendered_models import MODELS
 from results_file import Kept
+from step_caches import CACHES
 
 SIZES = (2, 4, 8)
 KINDS = ("colour", "subject", "all")
@@ -56,7 +57,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to render everything."""
+    """One way to render everything; `cache` is one of `step_caches.CACHES`."""
 
     sampler: str
     steps: int
@@ -64,11 +65,13 @@ class Setting:
     condition: str = "mean"
     mode: str = "fixed"
     correction: str = "off"
+    cache: str = ""
 
     @property
     def key(self) -> str:
         corrected = "" if self.correction == "off" else f"/corrected {self.correction}"
-        return f"{self.sampler}/{self.steps}/{self.share:g}/{self.condition}{corrected}"
+        cached = f"/{self.cache}" if self.cache else ""
+        return f"{self.sampler}/{self.steps}/{self.share:g}/{self.condition}{corrected}{cached}"
 
 
 def make_groups(scale: int, seed: int = 0) -> list[Group]:
@@ -142,9 +145,10 @@ class Rendering:
             threshold_mode="fixed", encoder="benchmark", group_condition=setting.condition,
         )  # fmt: skip
         latent = {"samples": torch.zeros(1, 16, 16, 16)}
-        with count_evaluations(self.model) as evaluations:
+        model = CACHES[setting.cache](self.model) if setting.cache else self.model
+        with count_evaluations(model) as evaluations:
             made, _ = sample(
-                self.model, plain, self.negative, latent, seed=seed, steps=setting.steps, cfg=self.cfg,
+                model, plain, self.negative, latent, seed=seed, steps=setting.steps, cfg=self.cfg,
                 sampler_name=setting.sampler, scheduler=SCHEDULER, denoise=1.0, share=setting.share,
                 share_mode=setting.mode, correction=setting.correction,
             )  # fmt: skip

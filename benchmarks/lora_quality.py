@@ -4,8 +4,9 @@
 
 A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
 same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
-were trained on, at 0 to 80% shared steps, and with fewer steps, alone and shared, all from the same noise, seen by the
-demo model's judge. Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/lora_quality_SAMPLER.md.
+were trained on, at 0 to 80% shared steps, without correction and with it, and with fewer steps, alone and shared, all
+from the same noise, seen by the demo model's judge. Resumable: what is in DIR is neither trained nor rendered again.
+Writes DIR/lora_quality_SAMPLER.md.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from scipy import stats
 STYLE = "sticker"
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
 FEWER = (14, 11, 8, 6, 4)
+CORRECTED = (0.4, 0.6, 0.7, 0.8)
 SHARED_FEWER = {0.6: (10, 8, 6, 5), 0.8: (14, 10, 8)}
 STEPS, LONGEST = 20, 0.85
 LORAS: dict[str, LossSettings | None] = {
@@ -145,7 +147,8 @@ def table(results: dict[str, dict[str, Any]], settings: Sequence[Setting], loras
             saved = 1 - np.mean([each["paid"] for each in done]) / STEPS
             cells = [_cell([each[name] for each in done], 100 if at < 4 else 1) for at, name in enumerate(columns)]
             by_band = [_cell([each["bands"][band]["distance"] for each in done], 1) for band in BANDS]
-            shown = [lora, str(setting.steps), f"{setting.share:.0%}", f"{saved:.1%}", *cells, *by_band]
+            share = f"{setting.share:.0%}" + (", corrected" if setting.correction == "on" else "")
+            shown = [lora, str(setting.steps), share, f"{saved:.1%}", *cells, *by_band]
             lines.append(f"| {' | '.join(shown)} |")
     return "\n".join(lines)
 
@@ -175,6 +178,7 @@ def main() -> None:
     base, unseen = rendering.model, make_groups(options.scale)
     band_of = bands(rendering, unseen)
     shared = [Setting(options.sampler, STEPS, share) for share in SHARES]
+    shared += [Setting(options.sampler, STEPS, share, condition="auto", correction="on") for share in CORRECTED]
     settings = [*shared, *(Setting(options.sampler, steps) for steps in FEWER)]
     settings += [Setting(options.sampler, steps, share) for share, fewer in SHARED_FEWER.items() for steps in fewer]
     for seed in range(options.seeds):
