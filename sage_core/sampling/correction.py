@@ -2,8 +2,12 @@
 
 The group's run visits states x_i and records the answers D(x_i; c). A prompt's own run visits states z_i. At some of
 the calls it asks the model itself, and learns the difference d_i = D(z_i; c_m) - D(x_i; c). At the others it takes the
-recorded answer plus the difference that it learnt last. So the group's run carries what prompts have in common, and the
+recorded answer plus the difference that it expects. So the group's run carries what prompts have in common, and the
 few own calls only have to follow a difference, which changes slowly. Equal prompts have d = 0.
+
+The expected difference is the one that it learnt last, less a part of how that has moved: a state that was led by old
+differences lags behind, the model answers with a difference that is too large, and the next own call takes some of it
+back. How much is learnt, too, see `overshoot`.
 
 The first call is cheap: all prompts start from one noise, so the answer to a common negative prompt is the recorded
 one.
@@ -24,6 +28,9 @@ from .trace import Call, ClusterTrace
 
 # The error of a gap that a share of 1 tolerates; see benchmarks/correction.py.
 _TOLERANCE = 0.125
+
+# The part of a first movement that is taken back, as nothing is known of it yet.
+_FIRST_OVERSHOOT = 0.25
 
 # What float arithmetic explains, relative to an answer's own size, when rows are batched differently.
 _ROUNDING = 1e-5
@@ -98,9 +105,11 @@ class Follower:
         own_calls: when the prompt asks the model itself.
         cfg: the guidance scale, since what a difference does to the picture is what guidance makes of it.
         own_negative: the answer to the negative prompt may be another one than in the recorded run, in one state.
-        differences: from the recorded answers, one per condition (cond, uncond), each (variations, *latent); empty
-            before the first own call.
-        sigma: of the last own call.
+        differences: from the recorded answers at the last own call, one per condition (cond, uncond), each
+            (variations, *latent); empty before the first own call.
+        expected: the differences until the next own call.
+        movement: how far the guided difference moved between the last two own calls.
+        last, sigma: of the last own call.
         errors: of all gaps between own calls, see `gap_error`.
     """
 
@@ -108,6 +117,9 @@ class Follower:
     cfg: float
     own_negative: bool = False
     differences: list[torch.Tensor | None] = field(default_factory=list)
+    expected: list[torch.Tensor | None] = field(default_factory=list)
+    movement: torch.Tensor | None = None
+    last: int = -1
     sigma: float = 0.0
     errors: list[float] = field(default_factory=list)
 
@@ -115,12 +127,13 @@ class Follower:
         """Whether the model has to be asked at this call, counted from 0."""
         return self.own_calls.wants(call)
 
-    def take(self, recorded: Call, like: torch.Tensor) -> list[torch.Tensor | None]:
-        """The recorded answers, plus what is known of the differences; on the device of `like`."""
+    def take(self, call: int, recorded: Call, like: torch.Tensor) -> list[torch.Tensor | None]:
+        """The prompt's own answers if it asked at this call, else those that are expected; on the device of `like`."""
         answers = [None if output is None else output.to(like) for output in recorded.outputs]
+        differences = self.differences if call == self.last else self.expected
         return [
             answer if answer is None or difference is None else answer + difference
-            for answer, difference in zip(answers, self.differences or [None] * len(answers), strict=True)
+            for answer, difference in zip(answers, differences or [None] * len(answers), strict=True)
         ]
 
     def learn(self, call: int, recorded: Call, answers: Sequence[torch.Tensor | None]) -> None:
@@ -129,11 +142,19 @@ class Follower:
             None if own is None or output is None else _difference(own, output.to(own))
             for own, output in zip(answers, recorded.outputs, strict=True)
         ]
-        moved = 0.0
-        if self.differences:
-            moved = drift(*(guided(each, self.cfg) for each in (found, self.differences, answers)))
+        before, expected, moved = self.differences, found, 0.0
+        if before:
+            now, known, answer = (guided(each, self.cfg) for each in (found, self.expected, answers))
+            moved = drift(now, known, answer)
             self.errors.append(gap_error(moved, self.sigma, recorded.sigma))
-        self.differences, self.sigma = found, recorded.sigma
+            movement = now - guided(before, self.cfg)
+            back = overshoot(movement, self.movement)
+            # At first the states are one, and only the prompt makes a difference.
+            backs = [back, *[0.0 if self.movement is None else back] * (len(found) - 1)]
+            expected = [_moved_back(*each) for each in zip(found, before, backs, strict=True)]
+            self.movement = movement
+        self.differences, self.expected = found, expected
+        self.last, self.sigma = call, recorded.sigma
         self.own_calls.learnt(call, moved)
 
 
@@ -170,6 +191,26 @@ def drift(found: torch.Tensor, known: torch.Tensor, answer: torch.Tensor) -> flo
     return float((_rms(found - known) / _rms(answer).clamp_min(1e-6)).max())
 
 
+def overshoot(movement: torch.Tensor, before: torch.Tensor | None) -> torch.Tensor | float:
+    """The part of a movement of the difference that is to be taken back at once.
+
+    It is half of the part of the movement before that this one took back: half, because what is taken back grows over
+    the calls until the next own one.
+
+    Args:
+        movement, before: between the last two own calls, and between the two before; (variations, *latent). No `before`
+            if there were no three yet.
+
+    Returns:
+        0 to 0.5, of the shape (variations, 1, ...).
+    """
+    if before is None:
+        return _FIRST_OVERSHOOT
+    rows, rows_before = movement.float().flatten(1), before.float().flatten(1)
+    along = (rows * rows_before).sum(1) / rows_before.square().sum(1).clamp_min(1e-12)
+    return (-0.5 * along.clamp(-1, 0)).view(-1, *[1] * (movement.ndim - 1)).to(movement)
+
+
 def gap_error(drift: float, start: float, end: float) -> float:
     """How far a run is off at the end of a gap between own calls, as a fraction of the picture.
 
@@ -187,6 +228,13 @@ def _difference(own: torch.Tensor, recorded: torch.Tensor) -> torch.Tensor:
     """Own minus recorded; zero where that is rounding, so that equal prompts get equal pictures."""
     found = own - recorded
     return found if bool((_rms(found) > _ROUNDING * _rms(own)).any()) else torch.zeros_like(found)
+
+
+def _moved_back(
+    found: torch.Tensor | None, before: torch.Tensor | None, part: torch.Tensor | float
+) -> torch.Tensor | None:
+    """A difference, less a part of its movement since the one before, if there was one."""
+    return found if found is None or before is None else found - part * (found - before)
 
 
 def _rms(rows: torch.Tensor) -> torch.Tensor:

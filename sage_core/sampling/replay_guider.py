@@ -344,7 +344,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             self.sources.add(CallSource.EVALUATED)
             for index, answers in zip(asking, found, strict=True):
                 followers[index].learn(self.calls, recorded[index], answers)
-        taken = [f.take(call, own) for f, call, own in zip(followers, recorded, rows, strict=True)]
+        taken = [f.take(self.calls, call, own) for f, call, own in zip(followers, recorded, rows, strict=True)]
         return [None if parts[0] is None else torch.cat(parts) for parts in zip(*taken, strict=True)]
 
     def _evaluate_some(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,15 @@ from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
 from comfyui_sage.sage_core.sampling import ksampler
-from comfyui_sage.sage_core.sampling.correction import ControlledCalls, FixedCalls, Follower, drift, gap_error, guided
+from comfyui_sage.sage_core.sampling.correction import (
+    ControlledCalls,
+    FixedCalls,
+    Follower,
+    drift,
+    gap_error,
+    guided,
+    overshoot,
+)
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from comfyui_sage.sage_core.sampling.report import sampling_report
 from comfyui_sage.sage_core.sampling.trace import Call
@@ -89,14 +98,21 @@ class TestFollower:
     CALLS = [Call(sigma, (torch.full((1, 2), value), torch.full((1, 2), 9.0)), torch.zeros(1, 1))
              for sigma, value in ((4.0, 1.0), (2.0, 2.0), (1.0, 3.0))]  # fmt: skip
 
-    def test_the_last_difference_is_added(self) -> None:
+    def test_the_last_difference_is_added_less_a_quarter_of_its_movement(self) -> None:
         follower, x = Follower(FixedCalls((0, 2)), cfg=3.0), torch.zeros(1, 2)
         follower.learn(0, self.CALLS[0], [torch.full((1, 2), 6.0), None])
-        assert [each.tolist() for each in follower.take(self.CALLS[1], x)] == [[[7.0, 7.0]], [[9.0, 9.0]]]
+        assert [each.tolist() for each in follower.take(1, self.CALLS[1], x)] == [[[7.0, 7.0]], [[9.0, 9.0]]]
         follower.learn(2, self.CALLS[2], [torch.full((1, 2), 4.0), torch.full((1, 2), 10.0)])
-        assert [each.tolist() for each in follower.take(self.CALLS[2], x)] == [[[4.0, 4.0]], [[10.0, 10.0]]]
+        assert [each.tolist() for each in follower.take(2, self.CALLS[2], x)] == [[[4.0, 4.0]], [[10.0, 10.0]]]
+        assert [each.tolist() for each in follower.take(3, self.CALLS[2], x)] == [[[5.0, 5.0]], [[10.0, 10.0]]]
         # Guided the difference was 3 x 5 and is 1 + 3 x (1 - 1); the answer is 10 + 3 x (4 - 10).
         assert follower.errors == [pytest.approx(0.5 * abs(1 - 15) / 8 * (1 - 1.0 / 4.0))]
+
+    def test_overshoot_is_half_of_what_was_taken_back_of_each_variation(self) -> None:
+        before = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 0.0], [2.0, 0.0]])
+        movement = torch.tensor([[-0.4, 7.0], [0.4, 7.0], [1.0, 1.0], [-9.0, 0.0]])
+        assert overshoot(movement, before).tolist() == [[pytest.approx(0.1)], [0.0], [0.0], [0.5]]
+        assert overshoot(movement, None) == 0.25
 
     def test_the_drift_is_that_of_the_worst_variation(self) -> None:
         now, then, answer = torch.tensor([[1.0], [6.0]]), torch.tensor([[0.0], [2.0]]), torch.tensor([[2.0], [4.0]])
@@ -116,7 +132,7 @@ def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> tor
     recorded: list[list[torch.Tensor]] = []
 
     def run(prompt: int, follows: bool) -> torch.Tensor:
-        state: dict[str, Any] = {"call": 0, "known": None}
+        state: dict[str, Any] = {"call": 0, "learnt": [], "known": None}
 
         def answer(args: dict[str, Any]) -> list[torch.Tensor]:
             options = {key: value for key, value in args["model_options"].items() if "calc_cond" not in key}
@@ -130,7 +146,9 @@ def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> tor
                 recorded.append(evaluate())
                 return recorded[-1]
             if call in spread_calls(len(recorded), share):
-                state["known"] = [own - there for own, there in zip(evaluate(), recorded[call], strict=True)]
+                state["learnt"].append(torch.stack(evaluate()) - torch.stack(recorded[call]))
+                state["known"] = expected_difference(state["learnt"])
+                return [there + own for there, own in zip(recorded[call], state["learnt"][-1], strict=True)]
             return [there + known for there, known in zip(recorded[call], state["known"], strict=True)]
 
         patched = model.clone()
@@ -139,6 +157,18 @@ def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> tor
 
     first = run(0, follows=False)
     return torch.cat([first, *(run(prompt, follows=True) for prompt in groups.partition[0][1:])])
+
+
+def expected_difference(learnt: list[torch.Tensor]) -> torch.Tensor:
+    """What follows from the differences of all own calls so far, each (cond and uncond, 1, *latent)."""
+    moves = [now - before for before, now in itertools.pairwise(learnt)]
+    back = torch.zeros(2)
+    if len(learnt) == 2:
+        back = torch.tensor([0.25, 0.0])
+    elif len(learnt) > 2:
+        before, now = (SETTINGS["cfg"] * move[0] + (1 - SETTINGS["cfg"]) * move[1] for move in moves[-2:])
+        back += 0.5 * min(1.0, max(0.0, -float((before * now).sum() / (before * before).sum())))
+    return learnt[-1] - back.view(2, 1, 1, 1, 1) * moves[-1] if moves else learnt[-1]
 
 
 @pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "dpmpp_2m_sde", "uni_pc", "heun", "lcm"])
