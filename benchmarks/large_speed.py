@@ -3,10 +3,10 @@
     python benchmarks/large_speed.py --json FILE [--model flux] [--compile]     on a GPU, at most 10 minutes
     python benchmarks/large_speed.py --json FILE --model flux --width 128 --depth 1 --side 128   a trial on a CPU
 
-SDXL's UNet or Flux's transformer at 1024 x 1024, in bfloat16; --depth cuts Flux to what fits. Prompts are in groups of
-4. Times are medians of three runs in turns after a first one, so that compiling does not count. Finished parts are in
-FILE: a rerun goes on, and no part begins after --minutes. With torch.compile (as ComfyUI's node does it) SAGE samples
-one group or prompt at a time, as with any patch of the model.
+SDXL's UNet or a third of Flux's transformer (--depth 19 is all of it) at 1024 x 1024, in bfloat16. Prompts are in
+groups of 4. Times are medians of three runs in turns after a first one, so that compiling does not count. Finished
+parts are in FILE: a rerun goes on, and no part begins after --minutes. With torch.compile (as ComfyUI's node does it)
+SAGE samples one group or prompt at a time, as with any patch of the model.
 """
 
 from __future__ import annotations
@@ -173,12 +173,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="the figures of finished parts")
     parser.add_argument("--model", choices=("sdxl", "flux"), default="sdxl")
     parser.add_argument("--width", type=int, help="320 for sdxl, 3072 for flux")
-    parser.add_argument("--depth", type=int, default=19, help="double blocks of flux; twice as many are single")
+    parser.add_argument("--depth", type=int, default=6, help="double blocks of flux; twice as many are single")
     parser.add_argument("--side", type=int, default=1024, help="pixels")
     parser.add_argument("--prompts", type=int, default=8, help="a multiple of 4")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--minutes", type=float, default=8, help="after so many, no part begins")
+    parser.add_argument("--minutes", type=float, default=6, help="after so many, no part begins")
     options = parser.parse_args()
     comfy.utils.PROGRESS_BAR_ENABLED = False
     began, kept = time.monotonic(), Kept(options.json)

@@ -5,8 +5,8 @@
 ComfyUI's SDXL with latents of 1024 x 1024 pixels, whose network only gives its input back. So what is left is the
 samplers' arithmetic, recording and replaying, correction, previews and panels: seconds of the processor on one core,
 per step. The model's time is computed: floating point operations of SDXL's UNet (counted by PyTorch), times the
-evaluations, at so many of them per second. On a GPU the arithmetic takes far less than here. "Ours" is what is there
-beyond ComfyUI's own arithmetic for as many evaluations.
+evaluations, at so many of them per second. "Ours" is what is there beyond ComfyUI's own arithmetic for as many
+evaluations.
 
 All rows are prompts with one variation, in groups of 4. With previews and panels, ComfyUI's preview is made at every
 call of the model, and the panel gets a picture of all rows as well; a real run sends that at most every 0.4 s.
