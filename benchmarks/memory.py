@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py [--prompts 1024]      # images: saved as they finish, or with --at-the-end all at once
     python benchmarks/memory.py --flux                # conditionings alone, as large as those of Flux: 4 MB each
+    python benchmarks/memory.py --kept --prompts 64   # not bytes: the latents that a corrected run keeps, counted
 
 --in-memory is without the shelf that keeps the conditionings of long lists on the disk. Groups of 4, two steps with
 the demo model. Peak memory of the whole process, by the kernel's count.
@@ -11,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import resource
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from zlib import crc32
 
 import comfyui
@@ -31,8 +34,10 @@ from comfyui_sage.sage_core.grouping import build
 from comfyui_sage.sage_core.images.graph_settings import SamplerSettings
 from comfyui_sage.sage_core.images.png_files import ImageFiles
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
-from comfyui_sage.sage_core.sampling.ksampler import sample_branch, sample_each, sample_prefix
-from speed import groups_of
+from comfyui_sage.sage_core.sampling.correction import Follower
+from comfyui_sage.sage_core.sampling.ksampler import sample, sample_branch, sample_each, sample_prefix
+from comfyui_sage.sage_core.sampling.trace import Call
+from speed import demo_case, groups_of
 
 from nodes import VAEDecode
 
@@ -90,6 +95,35 @@ def save_images(count: int, *, at_the_end: bool) -> None:
         print(f"{len(list(Path(folder).iterdir()))} files, at most {peak():.0f} MB")
 
 
+def count_kept(count: int) -> None:
+    """Count the latents that a corrected run of so many prompts keeps after the last own call, where they are most."""
+    variations, settings = 2, SETTINGS | {"steps": 20, "cfg": 4.0, "share": 0.4, "correction": "on"}
+    model, positives, negative, _ = demo_case(count, 128)
+    groups = groups_of(positives, 4)
+    learn, own_calls = Follower.learn, 0
+    followers: list[Follower] = []
+    recorded: dict[int, torch.Tensor] = {}
+
+    def watched(follower: Follower, call: int, *answers: Any) -> None:
+        nonlocal own_calls
+        learn(follower, call, *answers)
+        own_calls += 1
+        if call == settings["steps"] - 1:
+            followers.append(follower)
+            calls = [each for each in gc.get_objects() if isinstance(each, Call)] if not recorded else []
+            recorded.update({id(output): output for each in calls for output in each.outputs if output is not None})
+
+    with mock.patch.object(Follower, "learn", watched):
+        sample(model, groups, negative, {"samples": torch.zeros(variations, 16, 16, 16)}, **settings)
+    differences = sum(len(kept) for each in followers for kept in each.differences if kept is not None)
+    rows = len(followers) * variations
+    print(f"{len(followers)} of {count} prompts follow {len(groups.partition)} recorded runs, {variations} variations")
+    print(f"own calls per prompt: {own_calls / len(followers):.1f}; each with a prompt and a negative prompt")
+    print(f"differences: {differences / rows:.1f} latents per prompt and variation")
+    recorded_rows = sum(map(len, recorded.values()))
+    print(f"recorded answers: {recorded_rows / len(groups.partition) / variations:.1f} per group and variation")
+
+
 def peak() -> float:
     """The most memory that this process had so far, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -101,11 +135,14 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=1024, help="a multiple of 4")
     parser.add_argument("--at-the-end", action="store_true", help="one VAE Decode for all, as without Branch and Save")
     parser.add_argument("--flux", action="store_true", help="conditionings of Flux's size, and no images")
+    parser.add_argument("--kept", action="store_true", help="count what a corrected run keeps")
     parser.add_argument("--in-memory", action="store_true", help="all conditionings in memory")
     options = parser.parse_args()
     if options.in_memory:
         build.Shelf = functools.partial(Shelf, in_memory=2**63)
-    if options.flux:
+    if options.kept:
+        count_kept(options.prompts)
+    elif options.flux:
         group_flux_sized(options.prompts)
     else:
         save_images(options.prompts, at_the_end=options.at_the_end)

@@ -1,7 +1,6 @@
 """What sharing saves: evaluations and wall clock, against the usual ways to render a prompt list.
 
-    python benchmarks/speed.py                 the demo model, on a CPU a few minutes
-    python benchmarks/speed.py --model sdxl    SDXL's UNet with random weights, 1024 x 1024, for a GPU
+    python benchmarks/speed.py                 the demo model, on a CPU a few minutes; large_speed.py has large ones
 
 Rivals: (a) one KSampler a prompt; (b) a chain of KSampler (Advanced) nodes built by hand, one for the shared
 steps of a group, then one a prompt; (0) SAGE itself at share 0, which tells the saving by sharing from the saving
@@ -16,7 +15,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,6 @@ import comfyui
 
 comfyui.load()
 
-import comfy.model_management
-import comfy.samplers
-import comfy.supported_models
 import comfy.utils
 import numpy as np
 import torch
@@ -56,38 +52,13 @@ def demo_case(prompts: int, side: int) -> Case:
     return model, positives, negative, {"samples": torch.zeros(1, 16, side // 8, side // 8)}
 
 
-def sdxl_case(prompts: int, side: int) -> Case:
-    """SDXL's UNet (2.6B parameters) with random weights: the time is that of the real one, the picture is not."""
-    config = comfy.supported_models.SDXL({
-        "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 320, "channel_mult": [1, 2, 4],
-        "num_res_blocks": [2, 2, 2], "transformer_depth": [0, 0, 2, 2, 10, 10],
-        "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10], "transformer_depth_middle": 10,
-        "context_dim": 2048, "adm_in_channels": 2816, "num_classes": "sequential", "use_linear_in_transformer": True,
-        "num_head_channels": 64, "num_heads": -1, "use_spatial_transformer": True, "use_checkpoint": False,
-        "legacy": False, "use_temporal_resblock": False, "use_temporal_attention": False,
-    })  # fmt: skip
-    device = comfy.model_management.get_torch_device()
-    config.set_inference_dtype(torch.float16 if device.type == "cuda" else torch.bfloat16, None)
-    model = config.get_model({}, device=device)
-    generator = torch.Generator(device).manual_seed(0)
-    for parameter in model.diffusion_model.parameters():
-        parameter.requires_grad_(False).normal_(0, 0.02, generator=generator)
-    patcher = comfy.model_patcher.ModelPatcher(model, load_device=device, offload_device=torch.device("cpu"))
-    made = torch.Generator().manual_seed(1)
-    texts = [
-        [[torch.randn(1, 77, 2048, generator=made), {"pooled_output": torch.randn(1, 1280, generator=made)}]]
-        for _ in range(prompts + 1)
-    ]
-    return patcher, texts[:-1], texts[-1], {"samples": torch.zeros(1, 4, side // 8, side // 8)}
-
-
 def groups_of(positives: list, size: int) -> PromptGroups:
     count = len(positives)
     return PromptGroups(
         prompts=tuple(f"prompt {index}" for index in range(count)), conditionings=tuple(positives),
         embeddings=np.ones((count, 1), dtype=np.float32),
         partition=tuple(tuple(range(start, start + size)) for start in range(0, count, size)),
-        threshold=0.0, threshold_mode="fixed", encoder="benchmark", group_condition="mean",
+        threshold=0.0, threshold_mode="fixed", encoder="benchmark", group_condition="auto",
     )  # fmt: skip
 
 
@@ -117,7 +88,7 @@ def sage(model: Any, groups: PromptGroups, negative: list, latent: dict, share: 
     )  # fmt: skip
 
 
-def timed(run: Callable[[], None]) -> float:
+def timed(run: Callable[[], Any]) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -128,30 +99,35 @@ def timed(run: Callable[[], None]) -> float:
 
 
 def measure(model: Any, runs: dict[str, Callable[[], None]], repeats: int) -> dict[str, tuple[int, float]]:
-    """Evaluations and median seconds of each run; one warm-up, then turns, so that drift hits all alike."""
-    rows, seconds = {}, {name: [] for name in runs}
+    """Evaluations and median seconds of each run; one warm-up first."""
+    rows = {}
     for name, run in runs.items():
         with count_evaluations(model) as evaluations:
             run()
         rows[name] = evaluations.rows
+    seconds = in_turns(runs, repeats)
+    return {name: (rows[name], seconds[name]) for name in runs}
+
+
+def in_turns(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median seconds of each run; they take turns, so that drift hits all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
             seconds[name].append(timed(run))
-    return {name: (rows[name], statistics.median(seconds[name])) for name in runs}
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=("demo", "sdxl"), default="demo")
     parser.add_argument("--prompts", type=int, default=16, help="a multiple of 8")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--side", type=int, help="pixels; 128 for demo, 1024 for sdxl")
+    parser.add_argument("--side", type=int, default=128, help="pixels")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     options = parser.parse_args()
     comfy.utils.PROGRESS_BAR_ENABLED = False
-    make, side = (demo_case, 128) if options.model == "demo" else (sdxl_case, 1024)
-    model, positives, negative, latent = make(options.prompts, options.side or side)
-    print(f"{options.model} on {model.load_device}, {torch.get_num_threads()} threads; {len(positives)} prompts, "
+    model, positives, negative, latent = demo_case(options.prompts, options.side)
+    print(f"demo model on {model.load_device}, {torch.get_num_threads()} threads; {len(positives)} prompts, "
           f"{SAMPLER}, {STEPS} steps, CFG {CFG:g}; median of {options.repeats}")  # fmt: skip
     print("             | evaluations |          time saved (its ratio to the evaluations saved)           |")
     print("* corrected   |             |")

@@ -86,7 +86,7 @@ def _same_length(texts: list[torch.Tensor]) -> list[torch.Tensor]:
     common = math.lcm(*lengths)
     if common // min(lengths) > _MOST_REPEATS:
         raise _CannotCombine
-    return [text.repeat(1, common // text.shape[1], 1) for text in texts]
+    return [text if text.shape[1] == common else text.repeat(1, common // text.shape[1], 1) for text in texts]
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 from scipy.cluster.hierarchy import ClusterNode, fcluster, linkage, to_tree
@@ -13,8 +14,8 @@ from scipy.spatial.distance import squareform
 from .partition import Cluster, Partition
 from .pins import Pins, keepers, with_pinned
 
-# Rows of the similarity matrix that are compared at once.
-_BLOCK = 256
+# Rows that are compared with as many others at once: their similarities, 4 MB, stay in the processor's cache.
+_BLOCK = 1024
 # How much rounding may lower a similarity that is exactly at the threshold.
 SIMILARITY_TOLERANCE = 1e-6
 # Pairs whose vectors are compared in full at once.
@@ -147,34 +148,53 @@ def _complete_linkage(vectors: np.ndarray, threshold: float, max_size: int) -> l
         component = pending.pop()
         if len(component) > _LARGEST_TREE:
             pending += _halves(vectors, component)
-        elif len(component) == 1:
-            clusters.append([int(component[0])])
+        elif _is_one_cluster(vectors[component], threshold, max_size):
+            clusters.append(component.tolist())
         else:
             found = Dendrogram(vectors[component]).cut(threshold, max_size)
-            clusters += [[int(component[row]) for row in rows] for rows in found]
+            clusters += [component[rows].tolist() for rows in found]
     return clusters
+
+
+def _is_one_cluster(vectors: np.ndarray, threshold: float, max_size: int) -> bool:
+    """Whether a tree of these vectors, which takes longer to make, would not be cut."""
+    fits = not max_size or len(vectors) <= max_size
+    return len(vectors) == 1 or (fits and bool((vectors @ vectors.T).min() >= threshold))
 
 
 def _connected(vectors: np.ndarray, threshold: float) -> list[np.ndarray]:
     """Connected sets of the graph of pairs at least `threshold` similar.
 
-    Block by block, joining what is connected so far: a graph of similar prompts has millions of pairs.
+    Part by part, joining what is connected so far: a graph of similar prompts has millions of pairs.
     """
-    n = len(vectors)
-    labels = np.arange(n)
+    labels = np.arange(len(vectors))
     short = _shortened(vectors, threshold)
-    for start in range(0, n, _BLOCK):
-        products = short[start : start + _BLOCK] @ short[start:].T
-        found = np.flatnonzero(products >= threshold - SIMILARITY_TOLERANCE)  # far faster than for two axes
-        row, column = np.divmod(found, n - start)
-        left, right = labels[start + row], labels[start + column]
-        joins = left != right
+    starts = range(0, len(vectors), _BLOCK)
+    waiting: list[np.ndarray] = []
+    for start, other in combinations_with_replacement(starts, 2):
+        pairs = _similar_pairs(short, start, other, threshold)
+        pairs = pairs[:, labels[pairs[0]] != labels[pairs[1]]]
         if short is not vectors:
-            joins[joins] = _are_similar(vectors, start + row[joins], start + column[joins], threshold)
-        graph = coo_array((np.ones(joins.sum(), dtype=bool), (left[joins], right[joins])), shape=(n, n))
-        labels = connected_components(graph, directed=False)[1][labels]
+            pairs = pairs[:, _are_similar(vectors, pairs, threshold)]
+        waiting.append(pairs)
+        if other == starts[-1] or pairs.shape[1] > _PAIRS:
+            labels, waiting = _joined(labels, np.concatenate(waiting, axis=1)), []
     order = np.argsort(labels, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+
+
+def _similar_pairs(vectors: np.ndarray, start: int, other: int, threshold: float) -> np.ndarray:
+    """(2, M), the rows of the similar pairs between a block of rows and another one, by their first rows."""
+    products = vectors[start : start + _BLOCK] @ vectors[other : other + _BLOCK].T
+    found = np.flatnonzero(products >= threshold - SIMILARITY_TOLERANCE)  # far faster than for two axes
+    return np.stack(np.divmod(found, products.shape[1])) + [[start], [other]]
+
+
+def _joined(labels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """The labels of connected rows, (N,), once these pairs of rows, (2, M), are connected too."""
+    ends = labels[pairs]
+    graph = coo_array((np.ones(ends.shape[1], dtype=bool), tuple(ends)), shape=(len(labels), len(labels)))
+    return connected_components(graph, directed=False)[1][labels]
 
 
 def _shortened(vectors: np.ndarray, threshold: float) -> np.ndarray:
@@ -200,10 +220,10 @@ def _with_rest(first: np.ndarray) -> np.ndarray:
     return np.concatenate([first, np.sqrt(np.maximum(0, rest)) + 1e-3], axis=1)
 
 
-def _are_similar(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, threshold: float) -> np.ndarray:
-    """Which pairs are at least `threshold` similar; a part at a time, as there may be many."""
-    parts = [slice(start, start + _PAIRS) for start in range(0, len(left), _PAIRS)]
-    products = [np.einsum("nd,nd->n", vectors[left[part]], vectors[right[part]]) for part in parts]
+def _are_similar(vectors: np.ndarray, pairs: np.ndarray, threshold: float) -> np.ndarray:
+    """Which pairs of rows, (2, M), are at least `threshold` similar; a part at a time, as there may be many."""
+    parts = [pairs[:, start : start + _PAIRS] for start in range(0, pairs.shape[1], _PAIRS)]
+    products = [np.einsum("nd,nd->n", vectors[left], vectors[right]) for left, right in parts]
     return np.concatenate([np.empty(0), *products]) >= threshold - SIMILARITY_TOLERANCE
 
 
