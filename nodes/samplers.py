@@ -68,8 +68,9 @@ def _reuse() -> io.Boolean.Input:
     return io.Boolean.Input(
         "reuse", default=False, optional=True,
         tooltip="For trying out prompts: keeps the runs of your last renders in memory. A prompt that was rendered "
-        "before with the same settings costs nothing. A prompt that is similar to one follows its run, and pays for "
-        "its own steps only. So an image can depend on what you rendered before. Needs correction.",
+        "before with the same seed and settings costs nothing. A prompt that is similar to one follows its run, and "
+        "pays for its own steps only. Set control_after_generate to fixed, so that the seed stays. An image can depend "
+        "on what you rendered before. Needs correction.",
     )  # fmt: skip
 
 

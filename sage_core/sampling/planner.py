@@ -179,8 +179,9 @@ class Planner:
         if correction is None:
             return replace(cost, planning=planning)
         known = 0 if reuse is None else sum(map(bool, reuse.traces))
+        corrections = correction.evaluations(variations)
         return replace(
-            cost, corrections=correction.evaluations(variations), is_bound=correction.is_controlled,
+            cost, corrections=corrections, is_bound=correction.is_controlled and corrections > 0,
             remembered=known * cost.per_level[0] // len(plan.levels[0].clusters),
         )  # fmt: skip
 

@@ -72,20 +72,25 @@ def find_reuse(groups: PromptGroups, key: RunKey, runs: Sequence[RememberedRun])
     """Find for every prompt a run to take, of an equal prompt, or else one to follow, of a similar prompt.
 
     A prompt follows the whole run whose prompt is most similar to it, if they are as similar as a group's prompts have
-    to be. Prompts stay out of it for whose shared steps the user has chosen something else, see
-    `PromptGroups.reference`.
+    to be: as this list is embedded, where the run's prompt is in it, since embeddings are of what differs in a list.
+    Prompts stay out of it for whose shared steps the user has chosen something else, see `PromptGroups.reference`.
 
     Args:
         runs: those that a run with this key can use, the newest first.
     """
     whole = [run for run in runs if run.sharing is None]
     reuse = Reuse(groups, key, {}, {})
-    for prompt in can_share(groups):
+    embedded: dict[int, RememberedRun] = {}  # as this list is, by the identity of the run as it was
+    prompts = can_share(groups)
+    for prompt in prompts:
         own = content(groups.conditionings[prompt])
-        equal = [run for run in (*whole, *runs) if run.conditioning == own]
-        if equal:
-            reuse.taken[prompt] = equal[0]
-        elif (nearest := _nearest(groups, prompt, whole)) is not None:
+        equal = next((run for run in (*whole, *runs) if run.conditioning == own), None)
+        if equal is not None:
+            now = replace(equal, encoder=encoder_of(groups), embedding=groups.embeddings[prompt])
+            reuse.taken[prompt] = embedded.setdefault(id(equal), now)
+    known = [embedded.get(id(run), run) for run in whole]
+    for prompt in prompts:
+        if prompt not in reuse.taken and (nearest := _nearest(groups, prompt, known)) is not None:
             reuse.followed[prompt] = nearest
     return reuse
 

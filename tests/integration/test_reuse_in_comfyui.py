@@ -31,4 +31,4 @@ def test_a_changed_word(server: Server) -> None:
     server.ask("/free", b'{"unload_models": true, "free_memory": true}')
     server.queue(something_else())  # memory is freed after it, before the next
     report, again = render(server, PROMPTS.replace("blue", "yellow"))
-    assert "earlier" not in report and again == first
+    assert "- earlier renders: none" in report and again == first
