@@ -58,13 +58,13 @@ test("what is used of earlier renders", () => {
   const lines = (taken, ...followed) =>
     earlierLines({ ...RUN, earlier: { taken, followed: followed.map(([text, prompts]) => ({ text, prompts })) } });
   assert.deepEqual(earlierLines({ ...RUN, earlier: null }), []);
-  assert.deepEqual(lines(0), ["No earlier render fits. The next run can use this one, if the seed and the settings stay."]);
+  assert.deepEqual(lines(0), ["No earlier render fits. Keep the seed and the settings, and the next run can use this one."]);
   assert.deepEqual(lines(11, ["a red car", 1]), [
-    "11 prompts were rendered earlier and cost nothing.", "1 prompt follows the earlier render of “a red car”.",
+    "11 prompts rendered earlier: no cost.", "1 prompt follows “a red car”, rendered earlier.",
   ]);
   assert.deepEqual(lines(1, ["a", 2], ["b", 1], ["c", 1]), [
-    "1 prompt was rendered earlier and costs nothing.", "2 prompts follow the earlier render of “a”.",
-    "1 prompt follows the earlier render of “b”.", "1 prompt follows the earlier render of “c”.",
+    "1 prompt rendered earlier: no cost.", "2 prompts follow “a”, rendered earlier.",
+    "1 prompt follows “b”, rendered earlier.", "1 prompt follows “c”, rendered earlier.",
   ]);
   assert.deepEqual(lines(0, ["a", 2], ["b", 1], ["c", 1], ["d", 3]), ["7 prompts follow earlier renders."]);
 });

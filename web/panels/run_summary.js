@@ -51,7 +51,7 @@ export function samplingSummary(run) {
   return sayList([evaluations, saved, phaseText(run), timeText(run)]);
 }
 
-const NO_EARLIER = "No earlier render fits. The next run can use this one, if the seed and the settings stay.";
+const NO_EARLIER = "No earlier render fits. Keep the seed and the settings, and the next run can use this one.";
 const MOST_FOLLOWED = 3; // earlier renders with a line of their own
 
 /** What a run uses of earlier renders. @param {Sampling} run */
@@ -59,9 +59,7 @@ export function earlierLines({ earlier }) {
   if (!earlier) return [];
   const { taken, followed } = earlier;
   if (!taken && !followed.length) return [say(NO_EARLIER)];
-  const known = sayCount(
-    taken, "1 prompt was rendered earlier and costs nothing.", "{count} prompts were rendered earlier and cost nothing.",
-  );
+  const known = sayCount(taken, "1 prompt rendered earlier: no cost.", "{count} prompts rendered earlier: no cost.");
   return [...(taken ? [known] : []), ...followedLines(followed)];
 }
 
@@ -72,8 +70,8 @@ function followedLines(followed) {
     return [say("{count} prompts follow earlier renders.", { count })];
   }
   return followed.map(({ text, prompts }) => sayCount(
-    prompts, "1 prompt follows the earlier render of “{text}”.",
-    "{count} prompts follow the earlier render of “{text}”.", { text },
+    prompts, "1 prompt follows “{text}”, rendered earlier.", "{count} prompts follow “{text}”, rendered earlier.",
+    { text },
   ));
 }
 

@@ -73,8 +73,9 @@ export class SamplingPanel {
     const sheet = run.sheet && "picture" in run.sheet ? run.sheet : null;
     this.summary.textContent = run.total === undefined ? say(NOT_AGAIN) : samplingSummary(run);
     if (run.running) this.message.textContent = "";
-    const hints = sheet && !run.running && !run.finished ? [say(PREVIEWS)] : workerLines(run);
-    this.hint.replaceChildren(...[...earlierLines(run), ...hints].map((line) => element("div", "", line)));
+    const isPreview = sheet && !run.running && !run.finished;
+    const hints = [earlierLines(run), isPreview ? [say(PREVIEWS)] : workerLines(run)].find((lines) => lines.length) ?? [];
+    this.hint.replaceChildren(...hints.map((line) => element("div", "", line)));
     showProgress(this.bar, run);
     const layout = JSON.stringify([{ ...run.sheet, picture: "" }, run.finished]);
     const isChanged = layout !== this.layout;
