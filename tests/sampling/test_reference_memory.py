@@ -287,7 +287,7 @@ class TestBounds:
         for number in range(4):
             memory.add(models[number % 2], [self.run(number)])
         assert memory.size == 300
-        key = RunKey("settings", (0.5, "fixed"))
+        key = RunKey("settings", (0.5, "fixed"), asks_negative=True)
         assert [[run.conditioning for run in memory.runs(model, key)] for model in models] == [[2], [3, 1]]
         memory.add(models[1], [self.run(1)])
         assert [run.conditioning for run in memory.runs(models[1], key)] == [1, 3], "the same again is new again"
