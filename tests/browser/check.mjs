@@ -18,7 +18,7 @@ import { PicturesUser, lookAtPictures, useFavourites, useListFavourites } from "
 import { editPrompts, scrollThousand } from "./prompt_editor.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { usePromptFiles } from "./prompt_files.mjs";
-import { ReuseUser, tryOutPrompts } from "./reuse.mjs";
+import { CASES as REUSE, ReuseUser, tryOutPrompts } from "./reuse.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
 import { useShareExplorer } from "./share_explorer.mjs";
@@ -213,9 +213,11 @@ async function checkShareExplorer(renderer, problems) {
 
 /** A changed word, with what was rendered before in memory. */
 async function checkReuse(renderer, problems) {
-  await server.post("/free", { free_memory: true });
-  const use = (page, shot) => tryOutPrompts(new ReuseUser(page, renderer), example("3 One node (SAGE KSampler)"), shot, problems);
-  await inTab("reuse", renderer, "end", use, problems);
+  for (const [title, { file }] of Object.entries(REUSE)) {
+    await server.post("/free", { free_memory: true });
+    const use = (page, shot) => tryOutPrompts(new ReuseUser(page, renderer), title, example(file), shot, problems);
+    await inTab("reuse", renderer, "end", use, problems);
+  }
 }
 
 /** The sizes of new nodes. */
