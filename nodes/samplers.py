@@ -64,12 +64,13 @@ def correction_input() -> io.Combo.Input:
     )  # fmt: skip
 
 
-def _reuse() -> io.Boolean.Input:
+def reuse_input() -> io.Boolean.Input:
     return io.Boolean.Input(
         "reuse", default=False, optional=True,
         tooltip="For trying out prompts: keeps the runs of your last renders in memory. A prompt that was rendered "
-        "before with the same settings costs nothing. A prompt that is similar to one follows its run, and pays for "
-        "its own steps only. So an image can depend on what you rendered before. Needs correction.",
+        "before with the same seed and settings costs nothing. A prompt that is similar to one follows its run, and "
+        "pays for its own steps only. Set control_after_generate to fixed, so that the seed stays. An image can depend "
+        "on what you rendered before. Needs correction.",
     )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def latent_rows_input() -> io.Combo.Input:
 
 def _sharing_inputs() -> list[Any]:
     """What is shared, and how, of every sampler; in this order."""
-    return [share_input(), share_mode_input(), correction_input(), _reuse(), latent_rows_input()]
+    return [share_input(), share_mode_input(), correction_input(), reuse_input(), latent_rows_input()]
 
 
 def ksampler_inputs() -> list[Any]:

@@ -18,7 +18,7 @@ from ..sage_core.sharing.settings import SharingSettings
 from .encoder_folder import FOLDER, load_embedder, model_name_input
 from .grouping_inputs import compare_input, threshold_inputs
 from .list_inputs import takes_lists
-from .samplers import correction_input, latent_rows_input, share_input, share_mode_input
+from .samplers import correction_input, latent_rows_input, reuse_input, share_input, share_mode_input
 from .sockets import CATEGORY, Groups, searched_as
 
 # What measures how similar prompts are; "own" is what the samplers call clip.
@@ -80,6 +80,7 @@ class ShareSampling(io.ComfyNode):
                     tooltip="What guides the shared steps: mean, medoid or concat, as in Semantic Group Prompts.",
                 ),
                 compare_input(),
+                reuse_input(),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="For the sampler or guider, and for no other."),
@@ -106,7 +107,7 @@ class ShareSampling(io.ComfyNode):
         cls, model: Any, positive: Sequence[Any], latent_image: Sequence[Any], share: float,
         negative: Sequence[Any] = (), prompts: Sequence[str] = (), groups: Any = None, share_mode: str = "auto",
         correction: str = "on", latent_rows: str = "auto", encoder: str = "own", encoder_model: str = "",
-        **grouping: Any,
+        reuse: bool = False, **grouping: Any,
     ) -> io.NodeOutput:  # fmt: skip
         def group(conditionings: Sequence[Any]) -> PromptGroups:
             if groups is not None:
@@ -119,7 +120,7 @@ class ShareSampling(io.ComfyNode):
 
         return io.NodeOutput(*share_sampling(
             model, positive, negative, latent_image, latent_rows=latent_rows,
-            settings=SharingSettings(share, share_mode, correction), group=group,
+            settings=SharingSettings(share, share_mode, correction, reuse), group=group,
             zeroed=lambda conditioning: ConditioningZeroOut().zero_out(conditioning)[0],
             make_listener=sampling_monitor(progress_sender(cls.hidden)),
         ))  # fmt: skip

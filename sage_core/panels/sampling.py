@@ -14,6 +14,7 @@ from ..grouping.partition import Cluster
 from ..grouping.prompt_groups import PromptGroups
 from ..grouping.repeats import copies_of
 from ..images.palette import hex_colour
+from ..phrases import shorten
 from ..prompts.differences import without_common_start
 from ..sampling.contact_sheet import contact_sheet, layout
 from ..sampling.shared_sampling import MakeListener, SharedSampling
@@ -73,7 +74,7 @@ class SamplingMonitor:
         self.at_most = cost is not None and cost.is_bound and total == cost.total  # the shared runs alone are certain
         self.send({
             **self._numbers(done, total), "running": True, "stopped": False, "shared": None, "sheet": None,
-            "finished": None,
+            "finished": None, "earlier": _earlier(self.predicted),
         })  # fmt: skip
 
     def start_level(self, level: Level, variations: int) -> None:
@@ -136,6 +137,15 @@ class SamplingMonitor:
             log.warning("SAGE: no previews of these latents on the panel: %s", error)
             self.decode = None
             return None
+
+
+def _earlier(record: SamplingRecord) -> dict[str, Any] | None:
+    """How many prompts take earlier renders, and how many follow each; None where earlier renders are not used."""
+    if not record.remembered:
+        return None
+    followed = [{"text": shorten(text, _LABEL), "prompts": len(prompts)}
+                for text, prompts in record.following_earlier.items()]  # fmt: skip
+    return {"taken": len(record.rendered_earlier), "followed": followed}
 
 
 class ClusterLabels:

@@ -79,7 +79,7 @@ class Planner:
         planning, correction, reuse = 0, None, None
         reason = self._not_correctable(calls)
         if self.settings.correction == "on" and not reason and calls is not None:
-            reuse = None if self._not_reusable(calls, reason) else self._find_reuse()
+            reuse = None if self._not_reusable(calls, reason) else self._find_reuse(calls)
             plan, correction = self._corrected_plan(calls, reuse)
         else:
             plan, planning = self.plan()
@@ -160,13 +160,14 @@ class Planner:
             return "the sampler asks the model where no noise is left"
         return ""
 
-    def _find_reuse(self) -> Reuse | None:
+    def _find_reuse(self, calls: ModelCalls) -> Reuse | None:
         """What the prompts take and follow of earlier renders; None where that is not asked for."""
         if not self.settings.reuse:
             return None
         sharing = (self.settings.share, self.settings.share_mode)
-        key = run_key(self.guider, self.job, self.conditions.common, sharing)
-        return find_reuse(self.groups, key, MEMORY.runs(self.guider.model_patcher.model, key))
+        asks_negative = calls.evaluations_per_row > 1
+        key = run_key(self.guider, self.job, self.conditions, sharing, asks_negative=asks_negative)
+        return find_reuse(self.conditions, key, MEMORY.runs(self.guider.model_patcher.model, key))
 
     def _cost(
         self, plan: SharePlan, planning: int, correction: CorrectionPlan | None, calls: ModelCalls | None,
@@ -179,8 +180,9 @@ class Planner:
         if correction is None:
             return replace(cost, planning=planning)
         known = 0 if reuse is None else sum(map(bool, reuse.traces))
+        corrections = correction.evaluations(variations)
         return replace(
-            cost, corrections=correction.evaluations(variations), is_bound=correction.is_controlled,
+            cost, corrections=corrections, is_bound=correction.is_controlled and corrections > 0,
             remembered=known * cost.per_level[0] // len(plan.levels[0].clusters),
         )  # fmt: skip
 

@@ -45,6 +45,15 @@ class PromptConditions:
         """Those of the run that the prompts of a cluster follow, see `PromptGroups.reference`."""
         return self._of(cluster, self.groups.reference_condition(cluster))
 
+    def asked(self, *, negative: bool) -> PromptConditions:
+        """Those that the model is asked for: the positive ones alone, or all."""
+        return self if negative else PromptConditions(self.groups, {})
+
+    def own_of(self, prompt: int) -> Conditions:
+        """Those that are a prompt's own."""
+        own = {name: each[prompt] for name, each in self.own.items()}
+        return {"positive": self.groups.conditionings[prompt], **own}
+
     def of_prompts(self, groups: PromptGroups, prompts: Sequence[int]) -> PromptConditions:
         """Those of some prompts, in this order; `groups` are theirs."""
         own = {name: [each[prompt] for prompt in prompts] for name, each in self.own.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,19 +15,20 @@ import comfy.samplers
 import numpy as np
 import torch
 
-from ..conditioning.combine import Conditioning
 from ..grouping.prompt_groups import PromptGroups
 from .content import Content, content
 from .job import Job
+from .level_runner import SHARE_KEY
+from .prompt_conditions import PromptConditions
 from .trace import Call, ClusterTrace
 
 # System memory for all remembered runs: about a hundred images of 1024 x 1024 in 20 steps with CFG.
 MOST_BYTES = 1_000_000_000
 
-# Of ComfyUI's ModelPatcher: what else than the weights decides the model's answers.
+# Of ComfyUI's ModelPatcher: what else than the weights and the wrappers decides the model's answers.
 _PATCHES = (
     "patches_uuid", "object_patches", "weight_wrapper_patches", "attachments", "additional_models", "callbacks",
-    "wrappers", "injections",
+    "injections",
 )  # fmt: skip
 
 
@@ -38,10 +39,12 @@ class RunKey:
     Attributes:
         settings: all that it depends on but the prompt and the model's weights.
         sharing: the share and the share mode, on which a run depends that follows another one.
+        asks_negative: whether the model is asked for the negative prompt too.
     """
 
     settings: Content
     sharing: tuple[float, str]
+    asks_negative: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ class RememberedRun:
         settings: as in `RunKey`.
         sharing: as in `RunKey`, of a run that followed another one; None for a whole run of the model.
         text: the prompt.
-        conditioning: the content of its conditioning.
+        conditioning: the content of its own conditionings.
         encoder: what made the embedding.
         embedding: a unit vector.
         trace: all calls of the model.
@@ -120,26 +123,39 @@ MEMORY = ReferenceMemory()
 
 
 def run_key(
-    guider: comfy.samplers.CFGGuider, job: Job, conditions: Mapping[str, Conditioning], sharing: tuple[float, str]
-) -> RunKey:
-    """The key of a job's run; the guider's model itself is what the memory is kept for.
-
-    Args:
-        conditions: the conditionings that are the same for all prompts.
-    """
+    guider: comfy.samplers.CFGGuider, job: Job, conditions: PromptConditions, sharing: tuple[float, str], *,
+    asks_negative: bool,
+) -> RunKey:  # fmt: skip
+    """The key of a job's runs; the guider's model itself is what the memory is kept for."""
     # The random state counts too: a sampler may draw from it.
     drawn = (job.noise, job.latent_image, job.denoise_mask, job.sigmas, job.seed, job.rng)
     patches = [getattr(guider.model_patcher, name) for name in _PATCHES]
-    decides = (drawn, job.sampler, patches, guider.model_options, dict(conditions), guider.cfg)
-    return RunKey(content(decides, as_data=(comfy.samplers.Sampler,)), sharing)
+    asked = conditions.asked(negative=asks_negative)
+    conditioned = (dict(asked.common), asked.negatives_differ, guider.cfg)
+    decides = (drawn, job.sampler, patches, _wrappers(guider.model_patcher), guider.model_options, conditioned)
+    return RunKey(content(decides, as_data=(comfy.samplers.Sampler,)), sharing, asks_negative)
+
+
+def _wrappers(model_patcher: Any) -> list[Any]:
+    """The wrappers of a model but ours, which is made anew for every list of prompts."""
+    return [
+        (kind, key, each)
+        for kind, by_key in model_patcher.wrappers.items() for key, each in by_key.items() if key != SHARE_KEY
+    ]  # fmt: skip
+
+
+def own_content(key: RunKey, conditions: PromptConditions, prompt: int) -> Content:
+    """The content of a prompt's own conditionings, as far as the model is asked for them."""
+    return content(conditions.asked(negative=key.asks_negative).own_of(prompt))
 
 
 def remembered_run(
-    key: RunKey, groups: PromptGroups, prompt: int, trace: ClusterTrace, *, is_whole: bool
+    key: RunKey, conditions: PromptConditions, prompt: int, trace: ClusterTrace, *, is_whole: bool
 ) -> RememberedRun:
-    """The run of a prompt of some groups, to be remembered."""
+    """The run of a prompt, to be remembered."""
+    groups = conditions.groups
     return RememberedRun(
-        key.settings, None if is_whole else key.sharing, groups.prompts[prompt], content(groups.conditionings[prompt]),
+        key.settings, None if is_whole else key.sharing, groups.prompts[prompt], own_content(key, conditions, prompt),
         encoder_of(groups), groups.embeddings[prompt], [_alone(call) for call in trace],
     )  # fmt: skip
 

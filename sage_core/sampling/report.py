@@ -45,10 +45,10 @@ def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
     assert record.cost is not None
     runs, evaluations = _whole_runs(record.plan, record.cost)
     prompts = correction.following
-    lines = [
-        *_remembered(record, correction, record.cost),
-        f"- shared: {counted(runs * record.variations, 'whole run')}, {counted(evaluations, 'evaluation')}",
-    ]
+    lines = _earlier(record)
+    if runs or not any(record.remembered):
+        whole = counted(runs * record.variations, "whole run")
+        lines.append(f"- shared: {whole}, {counted(evaluations, 'evaluation')}")
     if prompts:
         own = sorted({len(correction.own_calls(prompt)) for prompt in prompts})
         each = f"{own[0]}" if len(own) == 1 else f"{own[0]} to {own[-1]}"
@@ -63,7 +63,7 @@ def _corrected(record: SamplingRecord, correction: CorrectionPlan) -> list[str]:
         worst = max(range(len(record.errors)), key=lambda prompt: record.errors[prompt])
         lines.append(
             f"- estimated error: at most {record.errors[worst]:.1%} of the picture between two own calls "
-            f"(prompt {_number(record, worst)})"
+            f"(prompt {record.number(worst)})"
         )
     return lines
 
@@ -75,30 +75,21 @@ def _whole_runs(plan: SharePlan, cost: Cost) -> tuple[int, int]:
     return evaluations * clusters // cost.per_level[0] if cost.remembered else clusters, evaluations
 
 
-def _remembered(record: SamplingRecord, correction: CorrectionPlan, cost: Cost) -> list[str]:
-    """Which prompts take or follow the runs of earlier renders, and what that saves."""
-    taking: list[int] = []
-    following: dict[str, list[int]] = {}
-    for prompt, text in enumerate(record.remembered):
-        if text is not None:
-            (taking if correction.shares[prompt] is None else following.setdefault(text, [])).append(prompt)
-    lines = [f"- rendered earlier: {_named(record, taking)}, no evaluations"] if taking else []
+def _earlier(record: SamplingRecord) -> list[str]:
+    """Which prompts take or follow the runs of earlier renders."""
+    taken = record.rendered_earlier
+    lines = [f"- rendered earlier: {_named(record, taken)}, no evaluations"] if taken else []
     lines += [f"- {_named(record, prompts)}: following the earlier render of {shorten(text, 80)!r}"
-              for text, prompts in following.items()]  # fmt: skip
-    if lines:
-        lines.append(f"- saved by earlier renders: {counted(cost.remembered, 'evaluation')} of whole runs")
+              for text, prompts in record.following_earlier.items()]  # fmt: skip
+    if record.remembered and not lines:
+        lines.append("- earlier renders: none has these settings, this seed and a similar prompt")
     return lines
 
 
 def _named(record: SamplingRecord, prompts: Sequence[int]) -> str:
     """Prompts of the plan by their numbers in the user's list: "prompt 3", "prompts 1, 4"."""
-    numbers = ", ".join(str(_number(record, prompt)) for prompt in prompts)
+    numbers = ", ".join(str(record.number(prompt)) for prompt in prompts)
     return f"prompt{'' if len(prompts) == 1 else 's'} {shorten(numbers, 80)}"
-
-
-def _number(record: SamplingRecord, prompt: int) -> int:
-    """The number in the user's list of a prompt of the plan, counted from 1."""
-    return (record.representative_of or range(record.plan.n_prompts)).index(prompt) + 1
 
 
 def _evaluations(record: SamplingRecord) -> str:

@@ -13,8 +13,8 @@ from ..grouping.partition import Partition
 from ..grouping.prompt_groups import PromptGroups
 from ..sharing.correction_plan import correction_shares
 from ..sharing.sampling_record import SamplingRecord
-from .content import content
-from .reference_memory import MEMORY, RememberedRun, RunKey, encoder_of, remembered_run, trace_size
+from .prompt_conditions import PromptConditions
+from .reference_memory import MEMORY, RememberedRun, RunKey, encoder_of, own_content, remembered_run, trace_size
 from .trace import ClusterTrace
 
 
@@ -68,24 +68,31 @@ class Reuse:
         return tuple(share if prompt in self.followed else own for prompt, own in enumerate(shares))
 
 
-def find_reuse(groups: PromptGroups, key: RunKey, runs: Sequence[RememberedRun]) -> Reuse:
+def find_reuse(conditions: PromptConditions, key: RunKey, runs: Sequence[RememberedRun]) -> Reuse:
     """Find for every prompt a run to take, of an equal prompt, or else one to follow, of a similar prompt.
 
     A prompt follows the whole run whose prompt is most similar to it, if they are as similar as a group's prompts have
-    to be. Prompts stay out of it for whose shared steps the user has chosen something else, see
-    `PromptGroups.reference`.
+    to be: as this list is embedded, where the run's prompt is in it, since embeddings are of what differs in a list.
+    Prompts stay out of it for whose shared steps the user has chosen something else, see `PromptGroups.reference`.
 
     Args:
+        conditions: of distinct prompts.
         runs: those that a run with this key can use, the newest first.
     """
+    groups = conditions.groups
     whole = [run for run in runs if run.sharing is None]
     reuse = Reuse(groups, key, {}, {})
-    for prompt in can_share(groups):
-        own = content(groups.conditionings[prompt])
-        equal = [run for run in (*whole, *runs) if run.conditioning == own]
-        if equal:
-            reuse.taken[prompt] = equal[0]
-        elif (nearest := _nearest(groups, prompt, whole)) is not None:
+    embedded: dict[int, RememberedRun] = {}  # as this list is, by the identity of the run as it was
+    prompts = can_share(groups)
+    for prompt in prompts:
+        own = own_content(key, conditions, prompt)
+        equal = next((run for run in (*whole, *runs) if run.conditioning == own), None)
+        if equal is not None:
+            now = replace(equal, encoder=encoder_of(groups), embedding=groups.embeddings[prompt])
+            reuse.taken[prompt] = embedded.setdefault(id(equal), now)
+    known = [embedded.get(id(run), run) for run in whole]
+    for prompt in prompts:
+        if prompt not in reuse.taken and (nearest := _nearest(groups, prompt, known)) is not None:
             reuse.followed[prompt] = nearest
     return reuse
 
@@ -112,14 +119,14 @@ class RunKeeper:
 
     Attributes:
         model: the one that the runs are of.
-        groups: of distinct prompts.
+        conditions: of distinct prompts.
         record: how their runs were planned.
         used: runs from the memory that count as new again.
     """
 
     model: Any
     key: RunKey
-    groups: PromptGroups
+    conditions: PromptConditions
     record: SamplingRecord
     used: Sequence[RememberedRun] = ()
     runs: list[RememberedRun] = field(default_factory=list)
@@ -129,7 +136,7 @@ class RunKeeper:
         assert self.record.correction is not None
         planned = zip(self.record.correction.shares, self.record.remembered, strict=True)
         taken = {prompt for prompt, (share, text) in enumerate(planned) if share is None and text is not None}
-        self.new = set(can_share(self.groups)) - taken
+        self.new = set(can_share(self.conditions.groups)) - taken
 
     def keep(self, prompt: int, trace: ClusterTrace) -> None:
         """Take the finished run of a prompt, as long as all have room in the memory."""
@@ -137,7 +144,7 @@ class RunKeeper:
         if prompt in self.new and self.size + size <= MEMORY.most_bytes:
             assert self.record.correction is not None
             is_whole = self.record.correction.shares[prompt] is None
-            self.runs.append(remembered_run(self.key, self.groups, prompt, trace, is_whole=is_whole))
+            self.runs.append(remembered_run(self.key, self.conditions, prompt, trace, is_whole=is_whole))
             self.size += size
 
     def remember(self) -> None:

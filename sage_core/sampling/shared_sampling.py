@@ -99,7 +99,7 @@ class SharedSampling:
         if reuse is None:
             return self._finish(predicted.plan, predicted)
         used = [run for run in reuse.used if run is not None]
-        keeper = RunKeeper(self.model_patcher.model, reuse.key, self.groups, predicted, used)
+        keeper = RunKeeper(self.model_patcher.model, reuse.key, self.conditions, predicted, used)
         return self._finish(predicted.plan, predicted, traces=reuse.traces, keeper=keeper)
 
     def run_prefix(self) -> tuple[Prefix, RunResult | None]:
@@ -225,8 +225,8 @@ class SharedSampling:
         key: RunKey | None = prefix.run_key
         if key is None:
             return None
-        own = run_key(self.guider, self.job, self.conditions.common, key.sharing)
-        return RunKeeper(self.model_patcher.model, key, self.groups, prefix.record) if own == key else None
+        own = run_key(self.guider, self.job, self.conditions, key.sharing, asks_negative=key.asks_negative)
+        return RunKeeper(self.model_patcher.model, key, self.conditions, prefix.record) if own == key else None
 
 
 def make_job(

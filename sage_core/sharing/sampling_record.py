@@ -48,6 +48,28 @@ class SamplingRecord:
         """Prompts that are not rendered, because an equal one is."""
         return max(0, len(self.representative_of) - self.plan.n_prompts)
 
+    def number(self, prompt: int) -> int:
+        """The number in the user's list of a prompt of the plan, counted from 1."""
+        return (self.representative_of or range(self.plan.n_prompts)).index(prompt) + 1
+
+    @property
+    def rendered_earlier(self) -> list[int]:
+        """The prompts of the plan that take the run of an earlier render as it is."""
+        return [prompt for prompt, text in enumerate(self.remembered) if text is not None and not self._follows(prompt)]
+
+    @property
+    def following_earlier(self) -> dict[str, list[int]]:
+        """The prompts of the plan that follow the run of an earlier render, by the prompt of that."""
+        by_text: dict[str, list[int]] = {}
+        for prompt, text in enumerate(self.remembered):
+            if text is not None and self._follows(prompt):
+                by_text.setdefault(text, []).append(prompt)
+        return by_text
+
+    def _follows(self, prompt: int) -> bool:
+        """Whether a prompt has own calls."""
+        return self.correction is not None and self.correction.shares[prompt] is not None
+
     @property
     def baseline_evaluations(self) -> int | None:
         """Evaluations if every prompt of the list were sampled for itself; None where they cannot be predicted."""

@@ -18,6 +18,7 @@ import { PicturesUser, lookAtPictures, useFavourites, useListFavourites } from "
 import { editPrompts, scrollThousand } from "./prompt_editor.mjs";
 import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
 import { usePromptFiles } from "./prompt_files.mjs";
+import { CASES as REUSE, ReuseUser, tryOutPrompts } from "./reuse.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
 import { Server } from "./server.mjs";
 import { useShareExplorer } from "./share_explorer.mjs";
@@ -210,6 +211,15 @@ async function checkShareExplorer(renderer, problems) {
   await inTab("explorer", renderer, "end", (page, shot) => useShareExplorer(page, renderer, shot, problems), problems);
 }
 
+/** A changed word, with what was rendered before in memory. */
+async function checkReuse(renderer, problems) {
+  for (const [title, { file }] of Object.entries(REUSE)) {
+    await server.post("/free", { free_memory: true });
+    const use = (page, shot) => tryOutPrompts(new ReuseUser(page, renderer), title, example(file), shot, problems);
+    await inTab("reuse", renderer, "end", use, problems);
+  }
+}
+
 /** The sizes of new nodes. */
 async function checkSizes(renderer, problems) {
   await inTab("sizes", renderer, "end", (page, shot) => measureNodes(page, shot, problems), problems);
@@ -276,6 +286,7 @@ for (const renderer of renderers) {
   await check(`blueprint, ${renderer}`, (problems) => checkBlueprint(renderer, problems));
   await check(`share here, ${renderer}`, (problems) => checkShareHere(renderer, problems));
   await check(`share explorer, ${renderer}`, (problems) => checkShareExplorer(renderer, problems));
+  await check(`reuse, ${renderer}`, (problems) => checkReuse(renderer, problems));
   await check(`language, ${renderer}`, (problems) => checkLanguage(renderer, problems));
   await check(`prompt files, ${renderer}`, (problems) => checkPromptFiles(renderer, problems));
 }

@@ -132,8 +132,8 @@ export const SCENES = [
     LIST_SHARED,
     {
       SageShare: {
-        share: [0, 0, 340, 680], sampler: [370, 0, 260, 320], split: [370, 370, 260, 140], images: [370, 570, 260, 60],
-        files: [660, 0, 250, 640],
+        share: [0, 0, 340, 720], sampler: [370, 0, 260, 320], split: [370, 370, 260, 140], images: [370, 570, 260, 60],
+        files: [660, 0, 250, 680],
       },
       SageSplitByPrompt: {
         share: [0, 0], sampler: [0, 60, 260, 320], split: [300, 60, 260, 140], images: [300, 260, 260, 60],

@@ -17,6 +17,7 @@ from comfyui_sage.sage_core.panels import sampling, throttle
 from comfyui_sage.sage_core.panels.sampling import ClusterLabels, SamplingMonitor, preview_decoder, sampling_monitor
 from comfyui_sage.sage_core.panels.throttle import data_url
 from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling.reference_memory import MEMORY
 from comfyui_sage.sage_core.sharing.plan import Level
 from models import MODELS, conditioning
 from PIL import Image
@@ -111,6 +112,21 @@ class TestCorrected:
         ksampler.sample_branch(model, prefix, sampling_monitor(branch))
         assert (branch.news[0]["done"], branch.news[0]["at_most"]) == (64, True)
         assert branch.run["done"] == branch.run["total"]
+
+
+def test_what_is_used_of_earlier_renders(page: Page) -> None:
+    MEMORY.clear()
+    one_node(page, groups=CORRECTED, correction="on")
+    assert page.run["earlier"] is None
+    settings = {"groups": CORRECTED, "correction": "on", "reuse": True}
+    one_node(page, **settings)
+    assert page.run["earlier"] == {"taken": 0, "followed": []}
+    one_node(page, **settings)
+    assert page.run["earlier"] == {"taken": 5, "followed": []} and page.run["saving"] == 1
+    # At another share, runs that followed others are of no use.
+    one_node(page, **settings, share=0.75)
+    assert page.run["earlier"] == {"taken": 2, "followed": [{"text": "prompt 3", "prompts": 3}]}
+    MEMORY.clear()
 
 
 def test_the_pictures_of_a_run(page: Page) -> None:

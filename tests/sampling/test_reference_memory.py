@@ -127,6 +127,13 @@ def test_a_new_prompt_follows_the_most_similar_run() -> None:
     assert_equal(images[2:3], render(twins, reuse=False)[1][1:])
 
 
+def test_embeddings_are_those_of_the_list_now() -> None:
+    """They are of what differs in a list: alone, a prompt is embedded whole; with similar ones, without its start."""
+    render(replace(prompts_at((0,)), embeddings=directions(90)))
+    assert render(prompts_at((0, 30)))[0].remembered == ("at 0", "at 0")
+    assert render(prompts_at((35,)))[0].remembered == ("at 0",), "remembered as it was embedded last"
+
+
 def test_prompts_that_are_not_similar_pay_all() -> None:
     render(prompts_at((0,)))
     record, images, paid = render(prompts_at((41,)))
@@ -280,7 +287,7 @@ class TestBounds:
         for number in range(4):
             memory.add(models[number % 2], [self.run(number)])
         assert memory.size == 300
-        key = RunKey("settings", (0.5, "fixed"))
+        key = RunKey("settings", (0.5, "fixed"), asks_negative=True)
         assert [[run.conditioning for run in memory.runs(model, key)] for model in models] == [[2], [3, 1]]
         memory.add(models[1], [self.run(1)])
         assert [run.conditioning for run in memory.runs(models[1], key)] == [1, 3], "the same again is new again"
@@ -460,7 +467,6 @@ class TestReport:
             "- rendered earlier: prompt 1, no evaluations",
             "- prompts 2, 3: following the earlier render of 'at 0'",
             "- prompt 4: following the earlier render of 'at 120'",
-            "- saved by earlier renders: 48 evaluations of whole runs",
             "- shared: 1 whole run, 16 evaluations",
             "- own calls: 4 prompts with 4 of 8, 28 evaluations",
             lines[-2],
@@ -471,8 +477,18 @@ class TestReport:
     def test_where_nothing_was_run(self) -> None:
         render(prompts_at((0,)))
         report = sampling_report(render(prompts_at((0,)))[0])
-        assert "- shared: 0 whole runs, 0 evaluations\n- evaluations: 0 done, 0 planned, 16 for every" in report
-        assert "own calls" not in report
+        assert "no evaluations\n- evaluations: 0 done, 0 planned, 16 for every" in report
+        assert "shared" not in report and "own calls" not in report
+
+    def test_where_no_earlier_render_fits(self) -> None:
+        report = sampling_report(render(prompts_at((0,)))[0])
+        assert "- earlier renders: none has these settings, this seed and a similar prompt\n- shared: 1 whole" in report
+        assert "earlier" not in sampling_report(render(prompts_at((0,)), reuse=False)[0])
+
+    def test_without_own_calls_the_plan_is_certain(self) -> None:
+        settings = {"share_mode": "auto", "share": 0.4}
+        assert "16 done, 16 planned, " in sampling_report(render(prompts_at((0,)), **settings)[0])
+        assert "at most 15 planned, " in sampling_report(render(prompts_at((10,)), **settings)[0])
 
 
 class TestContent:

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { duration, samplingSummary, trainingSummary, workerLines } = await load("panels/run_summary.js");
+const { duration, earlierLines, samplingSummary, trainingSummary, workerLines } = await load("panels/run_summary.js");
 
 test("durations", () => {
   const texts = [0, 59.4, 59.6, 3599, 3600, 9000].map(duration);
@@ -52,6 +52,21 @@ test("a training", () => {
   assert.equal(trainingSummary(before), "step 0 of 160");
   const ended = { ...training, running: false, stopped: true };
   assert.equal(trainingSummary(ended), "step 40 of 160, learning rate 0.00012, stopped after 1 min 0 s");
+});
+
+test("what is used of earlier renders", () => {
+  const lines = (taken, ...followed) =>
+    earlierLines({ ...RUN, earlier: { taken, followed: followed.map(([text, prompts]) => ({ text, prompts })) } });
+  assert.deepEqual(earlierLines({ ...RUN, earlier: null }), []);
+  assert.deepEqual(lines(0), ["No earlier render fits. Keep the seed and the settings, and the next run can use this one."]);
+  assert.deepEqual(lines(11, ["a red car", 1]), [
+    "11 prompts rendered earlier: no cost.", "1 prompt follows “a red car”, rendered earlier.",
+  ]);
+  assert.deepEqual(lines(1, ["a", 2], ["b", 1], ["c", 1]), [
+    "1 prompt rendered earlier: no cost.", "2 prompts follow “a”, rendered earlier.",
+    "1 prompt follows “b”, rendered earlier.", "1 prompt follows “c”, rendered earlier.",
+  ]);
+  assert.deepEqual(lines(0, ["a", 2], ["b", 1], ["c", 1], ["d", 3]), ["7 prompts follow earlier renders."]);
 });
 
 test("a run on workers", () => {

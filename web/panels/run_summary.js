@@ -34,8 +34,10 @@ function phaseText({ running, shared, corrected }) {
  * See SamplingMonitor in sage_core/panels/sampling.py; with `workers`, see WorkersMonitor in sage_core/panels/workers.py.
  *
  * @typedef {{worker: string, done: number}} Worker its name, and how many prompts it has rendered
+ * @typedef {{text: string, prompts: number}} Followed the prompt of an earlier render, and how many follow that
  * @typedef {Progress & {
  *   saving: number | null, shared: boolean | null, at_most: boolean, corrected: boolean, workers?: Worker[],
+ *   earlier?: {taken: number, followed: Followed[]} | null,
  * }} Sampling
  * @param {Sampling} run
  */
@@ -47,6 +49,30 @@ export function samplingSummary(run) {
   );
   const saved = run.saving === null ? "" : say("{percent}% saved", { percent: (100 * run.saving).toFixed(1) });
   return sayList([evaluations, saved, phaseText(run), timeText(run)]);
+}
+
+const NO_EARLIER = "No earlier render fits. Keep the seed and the settings, and the next run can use this one.";
+const MOST_FOLLOWED = 3; // earlier renders with a line of their own
+
+/** What a run uses of earlier renders. @param {Sampling} run */
+export function earlierLines({ earlier }) {
+  if (!earlier) return [];
+  const { taken, followed } = earlier;
+  if (!taken && !followed.length) return [say(NO_EARLIER)];
+  const known = sayCount(taken, "1 prompt rendered earlier: no cost.", "{count} prompts rendered earlier: no cost.");
+  return [...(taken ? [known] : []), ...followedLines(followed)];
+}
+
+/** @param {Followed[]} followed */
+function followedLines(followed) {
+  if (followed.length > MOST_FOLLOWED) {
+    const count = followed.reduce((sum, { prompts }) => sum + prompts, 0);
+    return [say("{count} prompts follow earlier renders.", { count })];
+  }
+  return followed.map(({ text, prompts }) => sayCount(
+    prompts, "1 prompt follows “{text}”, rendered earlier.", "{count} prompts follow “{text}”, rendered earlier.",
+    { text },
+  ));
 }
 
 /** A line for every worker. @param {Sampling} run */

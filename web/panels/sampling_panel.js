@@ -3,7 +3,7 @@ import { FavouriteBar } from "./favourite_bar.js";
 import { pictureTile, styleTiles } from "./picture_tile.js";
 import { framesOf } from "./pictures.js";
 import { progressBar, showProgress } from "./progress_bar.js";
-import { samplingSummary, workerLines } from "./run_summary.js";
+import { earlierLines, samplingSummary, workerLines } from "./run_summary.js";
 import { say } from "./texts.js";
 import { openPictureMenu, openViewer, refreshViewer } from "./viewer.js";
 
@@ -73,7 +73,8 @@ export class SamplingPanel {
     const sheet = run.sheet && "picture" in run.sheet ? run.sheet : null;
     this.summary.textContent = run.total === undefined ? say(NOT_AGAIN) : samplingSummary(run);
     if (run.running) this.message.textContent = "";
-    const hints = sheet && !run.running && !run.finished ? [say(PREVIEWS)] : workerLines(run);
+    const isPreview = sheet && !run.running && !run.finished;
+    const hints = [earlierLines(run), isPreview ? [say(PREVIEWS)] : workerLines(run)].find((lines) => lines.length) ?? [];
     this.hint.replaceChildren(...hints.map((line) => element("div", "", line)));
     showProgress(this.bar, run);
     const layout = JSON.stringify([{ ...run.sheet, picture: "" }, run.finished]);

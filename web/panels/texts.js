@@ -38,8 +38,9 @@ export function say(english, values = {}) {
  * @param {number} count
  * @param {string} one the text for 1
  * @param {string} many the text for all other numbers, with `{count}` in it
+ * @param {Values} [values] more values
  */
-export const sayCount = (count, one, many) => say(count === 1 ? one : many, { count });
+export const sayCount = (count, one, many, values = {}) => say(count === 1 ? one : many, { ...values, count });
 
 /** Parts of a sentence, one after the other; empty ones are left out. @param {string[]} parts */
 export const sayList = (parts) => parts.filter(Boolean).join(say(", "));
