@@ -9,6 +9,7 @@ from typing import Any
 
 import comfy.model_management
 import comfy.samplers
+from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
 
 from ..grouping.partition import Cluster
 from ..sharing.correction_plan import CorrectionPlan
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 # Of the wrapper that shares under ComfyUI's samplers, see `share_patch`.
 SHARE_KEY = "sage"
+
+# Wrappers that treat every row alike: ours, and that of ComfyUI's torch.compile.
+_ROW_BY_ROW = {SHARE_KEY, COMPILE_KEY}
 
 # Model options through which a patch gets the whole batch of an evaluation.
 _SEES_ALL_ROWS = (
@@ -169,12 +173,13 @@ class LevelRunner:
         """Whether a patch may decide for all rows at once, so that other prompts must not be among them.
 
         Caches skip a step for all rows, some guidance averages over them, context windows take rows for frames.
-        From outside they look like every other patch of the evaluation, so any patch of this kind counts.
+        From outside they look like every other patch of the evaluation, so any patch of this kind counts but those
+        that are known.
         """
         options = self.guider.model_options
         by_option = options.get("transformer_options", {}).get("wrappers", {})
         wrappers = [*by_option.values(), *self.guider.model_patcher.wrappers.values()]
-        return any(options.get(key) for key in _SEES_ALL_ROWS) or any(set(keys) - {SHARE_KEY} for keys in wrappers)
+        return any(options.get(key) for key in _SEES_ALL_ROWS) or any(set(keys) - _ROW_BY_ROW for keys in wrappers)
 
     def _clusters_at_once(self, job: Job) -> int:
         """How many clusters fit in free memory by ComfyUI's own estimate, at least one."""

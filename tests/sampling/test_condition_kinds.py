@@ -152,6 +152,11 @@ class TestConditions:
         model = MODELS["sd15"]().clone()
         set_torch_compile_wrapper(model=model, backend="eager")
         check_laws("sd15", small("sd15"), model=model)
+        groups, image = grouped(different("sd15", 3), [(0, 1, 2)]), small("sd15")
+        with count_evaluations(model) as evaluations:
+            images = sage("sd15", groups, image, model=model, share=0.5, correction="on")
+        assert max(evaluations.batches) == 6, "prompts of one run are evaluated together"
+        assert_equal(images, sage("sd15", groups, image, share=0.5, correction="on"))
 
     def test_template_areas_and_time_ranges(self) -> None:
         area = comfy_nodes.ConditioningSetArea().append
