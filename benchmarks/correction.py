@@ -66,18 +66,17 @@ def unrelated_scenes(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
 def settings(sampler: str, steps: int) -> list[Setting]:
     """Alone, without correction, and with it: as the nodes offer it."""
 
-    def corrected(steps: int, share: float, mode: str = "fixed", cache: str = "") -> Setting:
-        return Setting(sampler, steps, share, condition="auto", mode=mode, correction="on", cache=cache)
+    def corrected(steps: int, share: float, mode: str = "fixed") -> Setting:
+        return Setting(sampler, steps, share, condition="auto", mode=mode, correction="on")
 
     found = [
         Setting(sampler, steps),
         *(Setting(sampler, fewer) for fewer in FEWER if steps // 5 <= fewer < steps),
-        *(Setting(sampler, steps, cache=cache) for cache in CACHES),
+        *(Setting(sampler, steps, share, cache=cache) for cache in CACHES for share in (0.0, 0.4)),
         *(Setting(sampler, steps, share) for share in (0.4, 0.6, 0.8)),
         *(Setting(sampler, steps, share, mode="tree") for share in (0.4, 0.6)),
         *(corrected(steps, share) for share in (0.4, 0.6, 0.7, 0.8)),
         *(corrected(steps, share, "auto") for share in (0.4, 0.7)),
-        *(corrected(steps, 0.6, cache=cache) for cache in CACHES),
     ]
     if steps == 20:
         found += [Setting(sampler, 10, 0.4), corrected(14, 0.65), corrected(10, 0.4), corrected(10, 0.4, "auto")]

@@ -5,8 +5,8 @@
 
 SDXL's UNet or a third of Flux's transformer (--depth 19 is all of it) at 1024 x 1024, in bfloat16. Prompts are in
 groups of 4. Times are medians of three runs in turns after a first one, so that compiling does not count. Finished
-parts are in FILE: a rerun goes on, and no part begins after --minutes. With torch.compile (as ComfyUI's node does it)
-SAGE samples one group or prompt at a time, as with any patch of the model.
+parts are in FILE: a rerun goes on, and no part begins after --minutes. --compile is ComfyUI's own
+torch.compile.
 """
 
 from __future__ import annotations
