@@ -9,7 +9,6 @@ from typing import Any
 
 import comfy.model_management
 import comfy.samplers
-from comfy_api.torch_helpers.torch_compile import COMPILE_KEY
 
 from ..grouping.partition import Cluster
 from ..sharing.correction_plan import CorrectionPlan
@@ -28,7 +27,7 @@ log = logging.getLogger(__name__)
 SHARE_KEY = "sage"
 
 # Wrappers that treat every row alike: ours, and that of ComfyUI's torch.compile.
-_ROW_BY_ROW = {SHARE_KEY, COMPILE_KEY}
+_ROW_BY_ROW = {SHARE_KEY, "torch.compile"}
 
 # Model options through which a patch gets the whole batch of an evaluation.
 _SEES_ALL_ROWS = (
