@@ -24,27 +24,27 @@ suite() {
 
 for host in "${hosts[@]}"; do python_of "$host" >/dev/null; done
 tools=$("$python" scripts/install_comfyui.py tools)
-failed=0
+failed=()
 
 echo "== ruff"
-"$tools/ruff" check . && "$tools/ruff" format --check --quiet . || failed=1
+"$tools/ruff" check . && "$tools/ruff" format --check --quiet . || failed+=("ruff")
 
 echo "== mypy"
 # A package needs a name that is one, whatever the folder of the repository is called.
 mkdir -p .hosts/types && ln -sfn ../.. .hosts/types/comfyui_sage
 MYPYPATH=.hosts/types:scripts "$tools/mypy" --python-executable "$(python_of "${hosts[0]}")" \
   -p comfyui_sage.sage_core -p comfyui_sage.nodes -p comfyui_sage.routes -p comfyui_sage.farm -m install_comfyui -m comfyui_server \
-  -m workflow_to_api -m demo -m browser_checks -m make_thumbnails -m export_texts -m screenshots || failed=1
+  -m workflow_to_api -m demo -m browser_checks -m make_thumbnails -m export_texts -m screenshots || failed+=("mypy")
 
 echo "== scanners"
 # What users and the registry may run over the pack. Of the second one, "suspicious" is not enough: so are docstrings.
-"$tools/bandit" -q -r -ll sage_core nodes routes farm __init__.py || failed=1
+"$tools/bandit" -q -r -ll sage_core nodes routes farm __init__.py || failed+=("bandit")
 for folder in sage_core nodes routes farm web; do
-  "$tools/nodesafe" scan --fail-on malicious "$folder" >/dev/null || { echo "nodesafe: $folder" && failed=1; }
+  "$tools/nodesafe" scan --fail-on malicious "$folder" >/dev/null || failed+=("nodesafe: $folder")
 done
 
 echo "== comfy node validate"
-DO_NOT_TRACK=1 "$tools/comfy" --skip-prompt node validate || failed=1
+DO_NOT_TRACK=1 "$tools/comfy" --skip-prompt node validate || failed+=("comfy node validate")
 
 # The first version's suite is shown while it runs, the others' when they are done.
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
@@ -54,13 +54,13 @@ for host in "${hosts[@]:1}"; do
   running[$host]=$!
 done
 echo "== pytest on ComfyUI ${hosts[0]}"
-suite "${hosts[0]}" "$@" 2>&1 | tee ".hosts/${hosts[0]}/pytest.log" || failed=1
+suite "${hosts[0]}" "$@" 2>&1 | tee ".hosts/${hosts[0]}/pytest.log" || failed+=("pytest on ${hosts[0]}")
 for host in "${hosts[@]:1}"; do
-  wait "${running[$host]}" || failed=1
+  wait "${running[$host]}" || failed+=("pytest on $host")
   echo "== pytest on ComfyUI $host"
   cat ".hosts/$host/pytest.log"
 done
 
 echo "== results"
 for host in "${hosts[@]}"; do echo "$host: $(tail -n 1 ".hosts/$host/pytest.log")"; done
-exit "$failed"
+((${#failed[@]} == 0)) || { (IFS=, && echo "FAILED: ${failed[*]}") && exit 1; }
