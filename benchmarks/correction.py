@@ -108,13 +108,14 @@ def run(block: str, sampler: str, steps: int, rendering: Rendering, results: Kep
             found = alone
         else:
             found, evaluations = rendering(groups, setting)
-        results[key] = shown = {
+        shown = {
             "block": block, "sampler": sampler, "steps": setting.steps, "share": setting.share, "mode": setting.mode,
             "corrected": setting.correction == "on", "cache": setting.cache, **summary(groups, found, evaluations),
             "like": likeness(found, alone),
         }  # fmt: skip
         if rendering.cfg == 1:  # a step has no evaluation of the negative
             shown["paid"] *= 2
+        results[key] = shown
         print(
             f"{key:<70} paid {shown['paid']:5.2f} right {shown['all']:.1%} mse {shown['like']['error']:.5f}", flush=True
         )
