@@ -115,7 +115,8 @@ def count_kept(count: int) -> None:
 
     with mock.patch.object(Follower, "learn", watched):
         sample(model, groups, negative, {"samples": torch.zeros(variations, 16, 16, 16)}, **settings)
-    differences = sum(len(kept) for each in followers for kept in each.differences if kept is not None)
+    kept = [[*each.differences, *each.expected, each.movement] for each in followers]
+    differences = sum(len(rows) for each in kept for rows in each if rows is not None)
     rows = len(followers) * variations
     print(f"{len(followers)} of {count} prompts follow {len(groups.partition)} recorded runs, {variations} variations")
     print(f"own calls per prompt: {own_calls / len(followers):.1f}; each with a prompt and a negative prompt")
