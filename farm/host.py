@@ -156,7 +156,6 @@ def _import_main() -> Any:
 
     comfy.options.enable_args_parsing()
     import cuda_malloc  # noqa: F401
-
     import main
 
     return main
