@@ -177,6 +177,11 @@ def settings(samplers: Sequence[str]) -> list[Setting]:
     return made
 
 
+def is_right(found: dict[str, Any]) -> bool:
+    """Whether everything is right in a picture."""
+    return all(found["right"].values())
+
+
 def summary(
     groups: Sequence[Group], found: list[list[dict[str, Any]]], evaluations: int, style: str = "flat"
 ) -> dict[str, Any]:
@@ -186,7 +191,7 @@ def summary(
         style: of the drawings that the distance is measured to.
     """
     images = sum(len(group.scenes) for group in groups)
-    everything = [[all(each["right"].values()) for each in members] for members in found]
+    everything = [[is_right(each) for each in members] for members in found]
     features = np.stack([each["features"] for members in found for each in members])
     starts = np.cumsum([0, *(len(members) for members in found)])
     clusters = [tuple(range(a, b)) for a, b in zip(starts, starts[1:], strict=False)]

@@ -32,7 +32,7 @@ from comfyui_sage.sage_core.training.objective import LossSettings
 from comfyui_sage.sage_core.training.trainer import Trainer, TrainSettings, train
 from demo_model.drawing import draw
 from demo_model.scenes import caption
-from fidelity import Group, Rendering, Setting, drawn_features, make_groups, summary
+from fidelity import Group, Rendering, Setting, drawn_features, is_right, make_groups, summary
 from results_file import Kept
 from scipy import stats
 
@@ -113,7 +113,7 @@ def measured(rendering: Rendering, groups: Sequence[Group], setting: Setting, ba
     features = np.stack([each["features"] for members in found for each in members])
     drawn = drawn_features(groups, STYLE)
     rows = np.repeat(band_of, [len(group.scenes) for group in groups])
-    right = np.array([all(each["right"].values()) for members in found for each in members])
+    right = np.array([is_right(each) for members in found for each in members])
     result["bands"] = {
         name: {
             "all": float(right[rows == band].mean()),

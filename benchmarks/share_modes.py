@@ -43,7 +43,7 @@ from demo_model.scenes import (
     allowed,
     caption,
 )  # fmt: skip
-from fidelity import CFG, SCHEDULER, Group, Rendering, Setting, cost_axis
+from fidelity import CFG, SCHEDULER, Group, Rendering, Setting, cost_axis, is_right
 from results_file import Kept
 from scipy.stats import spearmanr
 
@@ -231,7 +231,7 @@ def main() -> None:
         key = f"{setting.mode}/{setting.share}/{setting.steps}"
         if key not in runs:
             found, evaluations = rendering(groups, setting)
-            right = [[all(each["right"].values()) for each in members] for members in found]
+            right = [[is_right(each) for each in members] for members in found]
             runs[key] = {"mode": setting.mode, "share": setting.share, "steps": setting.steps,
                          "paid": evaluations / images / 2, "right": right}  # fmt: skip
             print(f"{key:<16} paid {runs[key]['paid']:5.2f}  all right {mean(groups, right):.1f}%", flush=True)

@@ -28,7 +28,7 @@ from comfyui_sage.sage_core.grouping.threshold import auto_threshold
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts, unrelated_embeddings
 from correction import likeness, unrelated_scenes
 from demo_model.scenes import Scene, caption
-from fidelity import KINDS, Group, Rendering, Setting, related_scenes, summary
+from fidelity import KINDS, Group, Rendering, Setting, is_right, related_scenes, summary
 from results_file import Kept
 
 STEPS = 20
@@ -111,14 +111,10 @@ def run(sampler: str, rendering: Rendering, results: Kept, seeds: int) -> None:
             results[key] = shown = {
                 "way": way, "groups": len(groups) / seeds, "sampler": sampler, "share": setting.share,
                 "mode": setting.mode, "corrected": setting.correction == "on", **summary(groups, found, evaluations),
-                "like": likeness(found, own), "alone": float(np.mean([_right(each) for each in alone.values()])),
+                "like": likeness(found, own), "alone": float(np.mean([is_right(each) for each in alone.values()])),
             }  # fmt: skip
             print(f"{key:<70} paid {shown['paid']:5.2f} right {shown['all']:.1%} "
                   f"mse {shown['like']['error']:.5f}", flush=True)  # fmt: skip
-
-
-def _right(found: dict[str, Any]) -> bool:
-    return all(found["right"].values())
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
