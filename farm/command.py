@@ -39,8 +39,8 @@ def main(arguments: list[str], pack: Path) -> int:
 
 
 def _render(options: argparse.Namespace, report: Report) -> int:
-    from ..sage_core.farm.graphs import read_graph
     from ..sage_core.farm.tasks import parse_shard
+    from ..sage_core.farm.workflow_file import read_graph
 
     graph, shard = read_graph(options.workflow), parse_shard(options.shard)
     if options.retries < 1 or (options.split is not None and options.split < 1):
@@ -56,7 +56,7 @@ def _render(options: argparse.Namespace, report: Report) -> int:
 
 
 def _check(options: argparse.Namespace, report: Report) -> int:
-    from ..sage_core.farm.graphs import read_graph
+    from ..sage_core.farm.workflow_file import read_graph
 
     graph = read_graph(options.workflow)
     with tempfile.TemporaryDirectory(prefix="sage-farm-check-") as folder:

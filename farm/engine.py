@@ -34,7 +34,7 @@ class FarmEngine(Engine, Protocol):
     def plan(self, prompts: Sequence[int]) -> tuple[int, int, bool] | None:
         """What prompts will cost, and would cost alone, in evaluations, and whether they may cost less.
 
-        None where it depends on the pictures.
+        None where that is known only when it has run.
         """
 
     def stop(self) -> None:

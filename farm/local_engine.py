@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..sage_core.farm.graphs import SAVE, JobGraph
+from ..sage_core.farm.graphs import BRANCH, JobGraph
 from ..sage_core.farm.ledger import FOLDER, SavedFile
 from ..sage_core.prompts.braces import ReadWildcard
 from .host import Host
@@ -31,7 +31,7 @@ class LocalEngine:
         """
         self.name = name
         self._host, self._graph, self._folder = Host(comfy, out, arguments), graph, str(out / FOLDER)
-        nodes = self._host.pack(SAVE, "farm")
+        nodes = self._host.pack(BRANCH, "farm")
         for node in nodes.FARM_NODES:
             self._host.add_node(node)
         self._saved_event: str = nodes.SAVED
@@ -46,7 +46,7 @@ class LocalEngine:
 
     @property
     def read_wildcard(self) -> ReadWildcard:
-        reader: ReadWildcard = self._host.pack(SAVE, "prompt_inputs").wildcards()
+        reader: ReadWildcard = self._host.pack(BRANCH, "prompt_inputs").wildcards()
         return reader
 
     def check(self) -> None:
@@ -75,7 +75,9 @@ class LocalEngine:
             self._host.run(self._graph.part(*task, str(file)))
 
     def plan(self, prompts: Sequence[int]) -> tuple[int, int, bool] | None:
-        cost = self._host.run(self._graph.plan(self._folder, json.dumps(prompts)))[self._graph.prefix]["cost"]
+        if self._graph.planned is None:
+            return None
+        cost = self._host.run(self._graph.plan(self._folder, json.dumps(prompts)))[self._graph.planned]["cost"]
         return tuple(cost[0]) if cost else None
 
     def stop(self) -> None:

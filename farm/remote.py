@@ -37,7 +37,7 @@ class Remote:
         spec.loader.exec_module(start)
         start.load_pack()
         from comfyui_sage.farm.ray_worker import RayWorker
-        from comfyui_sage.sage_core.farm.graphs import checked_graph
+        from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 
         self._worker = RayWorker(folder.parent.parent if own else Path(comfy), arguments, checked_graph(graph))
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.job import Job, check_same, has_job, made_of, make_job, read_job
 from ..sage_core.farm.ledger import FOLDER, Ledger, done_prompts, ledger_path, ledgers
-from ..sage_core.farm.run import Run, Stopped, summary
+from ..sage_core.farm.run import Run, Stopped, TaskError, summary
 from ..sage_core.farm.tasks import Shard, Task, default_split, divided, make_tasks, prompts_of, shrinking_tasks
 from ..sage_core.name_tokens import replace_tokens
 from ..sage_core.output_space import check_room
@@ -72,9 +72,11 @@ def render(engines: Sequence[FarmEngine], graph: JobGraph, settings: Settings, r
                 return _plan(job, tasks, first, report)
         except Stopped:
             return STOPPED
+        except TaskError as error:
+            raise ValueError(f"workflow: {error}") from error
         with _ledger(job.folder, settings.shard) as ledger:
             run = Run(job.groups.partition, ledger, settings.tries, report.tell)
-            if workers > 1:
+            if workers > 1 and graph.prefix is not None:
                 run.divide = lambda prompts: divided(prompts, texts, split, workers)
             run.done |= done_prompts(ledgers(job.folder), settings.out)
             return _run(run, tasks, engines, split, report)
@@ -103,10 +105,10 @@ def open_job(graph: JobGraph, engine: FarmEngine, settings: Settings, report: Re
     with FileLock(folder / "job.lock"):
         if not has_job(folder):
             _check_empty(settings.out)
-            for note in _notes(listed):
+            for note in _notes(graph, listed):
                 report.tell("note", note=note)
             report.tell("embedding", prompts=len(listed.prompts))
-            prefix = replace_tokens(graph.inputs(graph.save)["filename_prefix"], datetime.now(), graph.graph)
+            prefix = replace_tokens(graph.filename_prefix, datetime.now(), graph.graph)
             make_job(folder, graph, listed, engine.embed, prefix, key)
     job = read_job(folder)
     check_same(job.made_of, key, settings.out)
@@ -136,7 +138,7 @@ def _plan(job: Job, tasks: Sequence[Task], engine: FarmEngine, report: Report) -
     }  # fmt: skip
     known = [cost for cost in costs if cost is not None]
     if len(known) < len(costs):
-        report.tell("plan", **numbers, evaluations=None, alone=None, saving="it depends on the pictures")
+        report.tell("plan", **numbers, evaluations=None, alone=None, saving="known when it has run")
         return FINISHED
     evaluations, alone = sum(cost[0] for cost in known), sum(cost[1] for cost in known)
     most = "at least " if any(cost[2] for cost in known) else ""
@@ -186,8 +188,8 @@ def _check_empty(out: Path) -> None:
         raise ValueError(f"out: expected an empty folder, or one with a job, got {out}, which has {found[0]!r}.")
 
 
-def _notes(listed: PromptList) -> Iterator[str]:
+def _notes(graph: JobGraph, listed: PromptList) -> Iterator[str]:
     yield from listed.notes
-    for field in ("negative", "name"):
+    for field in ("negative", "name") if graph.listed is None else ():
         if any(getattr(prompt, field) for prompt in listed.prompts):
             yield f"the column {field} of the list is not used, as in Semantic Group Prompts"

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..sage_core.prompts.chosen import only_chosen
 from ..sage_core.prompts.names import named
 from ..sage_core.prompts.notes import list_notes
+from ..sage_core.prompts.prompt_list import Prompt
 from .list_inputs import takes_lists
 from .prompt_inputs import (
     NO_FILE,
@@ -81,9 +82,19 @@ class PromptList(io.ComfyNode):
         listed = only_chosen(named(all_prompts(prompts, prompt_file)), chosen)
         for note in (*listed.notes, *list_notes(listed.texts)):
             log.warning("SAGE: %s", note)
-        negatives = [prompt.negative or negative for prompt in listed.prompts]
-        offsets = [prompt.seed_offset for prompt in listed.prompts]
-        return io.NodeOutput(list(listed.texts), negatives, [prompt.name for prompt in listed.prompts], offsets)
+        return as_outputs(listed.prompts, negative)
+
+
+def as_outputs(prompts: Sequence[Prompt], negative: str = "") -> io.NodeOutput:
+    """The outputs of the node.
+
+    Args:
+        negative: of prompts that have none of their own.
+    """
+    return io.NodeOutput(
+        [prompt.text for prompt in prompts], [prompt.negative or negative for prompt in prompts],
+        [prompt.name for prompt in prompts], [prompt.seed_offset for prompt in prompts],
+    )  # fmt: skip
 
 
 NODES = [PromptList]

@@ -21,11 +21,12 @@ from comfy_api.latest import io
 from PIL import Image
 
 from ..routes.node_progress import progress_sender
-from ..sage_core.farm.graphs import JobGraph, checked_graph
+from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.job import has_job, made_of, read_job
 from ..sage_core.farm.ledger import FOLDER, ledgers, read
 from ..sage_core.farm.process import run_command
 from ..sage_core.farm.settings import SETTINGS_FILE, worker_options
+from ..sage_core.farm.workflow_file import checked_graph
 from ..sage_core.graph import is_link
 from ..sage_core.panels.pictures import finished_pictures
 from ..sage_core.panels.workers import WorkersMonitor

@@ -1,25 +1,28 @@
-"""The graph of a farm job: what has to be in it, and the graphs of its tasks."""
+"""The graph of a farm job, and the graphs of its tasks."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from ..graph import Graph, links, upstream
+from ..grouping.conditionings import ENCODERS
 
-from ..graph import Graph, is_link, links, upstream
-
-GROUPS, PREFIX, SAVE = "SageSemanticGroupPrompts", "SageSharedKSamplerPrefix", "SageBranchSave"
-_TITLES = {GROUPS: "Semantic Group Prompts", SAVE: "SAGE Branch and Save"}
-_EXPORT = "In ComfyUI, open the workflow, choose Workflow > Export (API) in the menu, and give that file."
-# Inputs of the nodes that would make a task differ from the whole list, and the only value that does not.
-_ONLY: dict[str, dict[str, Any]] = {GROUPS: {"shared_prompts": ""}, PREFIX: {"reuse": False}}
+GROUPS, LIST, SHARE = "SageSemanticGroupPrompts", "SagePromptList", "SageShare"
+PREFIX, SAMPLER = "SageSharedKSamplerPrefix", "SageKSampler"
+BRANCH, IMAGES, SAVE_IMAGE = "SageBranchSave", "SageSaveImages", "SaveImage"
 # Inputs that a job has in place of the graph's: its own list and folder.
-_OF_THE_JOB = {GROUPS: ("prompts", "prompt_file"), SAVE: ("render_all", "run_on")}
+_OF_THE_JOB = {
+    GROUPS: ("prompts", "prompt_file"), LIST: ("prompts", "prompt_file", "chosen"), BRANCH: ("render_all", "run_on"),
+}  # fmt: skip
+# What groups a list, by the names of `group_encoded`, and what is compared.
+_GROUPING = ("encoder", "encoder_model", "threshold_mode", "threshold", "max_group_size", "group_condition", "compare")
+# The id of a node that no artist's graph has.
+_ADDED = "sage farm groups"
+# How files are called where the artist's node gets the names from other nodes.
+_NAMED = "SAGE/image"
 
 
 @dataclass(frozen=True)
@@ -27,17 +30,47 @@ class JobGraph:
     """An artist's graph in ComfyUI's API format, checked.
 
     Attributes:
-        groups, prefix, save: the ids of the three nodes.
+        groups: the id of the node that groups: Semantic Group Prompts, or Share Sampling.
+        save: of SAGE Branch and Save, SAGE Save Images, or ComfyUI's Save Image.
+        listed: of the Prompt List before Share Sampling; None for Semantic Group Prompts, which has the list itself.
+        prefix: of the Shared KSampler Prefix before Branch and Save; None for the other two.
     """
 
     graph: Graph
     groups: str
-    prefix: str
     save: str
+    listed: str | None = None
+    prefix: str | None = None
 
     def inputs(self, node: str) -> dict[str, Any]:
         """The inputs of a node of the graph."""
         return self.graph[node]["inputs"]
+
+    @property
+    def filename_prefix(self) -> str:
+        """How file names start, with tokens."""
+        given = self.inputs(self.save).get("filename_prefix")
+        return given if isinstance(given, str) else _NAMED
+
+    def grouping(self) -> dict[str, Any]:
+        """The settings of the groups; what an older graph does not have is left out."""
+        own = self.inputs(self.groups)
+        found = {name: own[name] for name in _GROUPING if name in own}
+        if self.listed is not None:
+            found["encoder"] = ENCODERS[own.get("encoder", "own")]
+        return found
+
+    @property
+    def compares_texts(self) -> bool:
+        """Whether texts are compared; else what the artist's encoders make of them."""
+        return self.listed is None or self.grouping()["encoder"] != "clip"
+
+    @property
+    def planned(self) -> str | None:
+        """The sampler whose evaluations can be told before; None where others sample."""
+        samplers = [key for key in upstream(self.graph, self.save, most=len(self.graph)) if self._samples(key)]
+        only = samplers[0] if len(samplers) == 1 else None
+        return only if only and self.graph[only]["class_type"] in (PREFIX, SAMPLER) else None
 
     def recipe(self) -> dict[str, Any]:
         """The nodes that the pictures are made by, without what a job has of its own: the prompts, say."""
@@ -49,12 +82,18 @@ class JobGraph:
             for key, node in nodes
         }  # fmt: skip
 
-    def with_prompt(self, text: str) -> Graph:
-        """The graph with one prompt, as it is."""
-        plain = re.sub(r"([{}|])", r"\\\1", text)  # no alternatives
-        inputs = {**self.inputs(self.groups), "prompts": plain}
-        inputs.pop("prompt_file", None)
-        return {**self.graph, self.groups: {**self.graph[self.groups], "inputs": inputs}}
+    def with_prompt(self, text: str, negative: str = "") -> Graph:
+        """The graph with one prompt, as it is.
+
+        Args:
+            negative: for a Prompt List, the prompt's own; empty for that of the node.
+        """
+        node = self.listed or self.groups
+        own = {name: value for name, value in self.inputs(node).items() if name not in ("prompt_file", "chosen")}
+        own["prompts"] = re.sub(r"([{}|])", r"\\\1", text)  # no alternatives
+        if negative:
+            own["negative"] = negative
+        return {**self.graph, node: {**self.graph[node], "inputs": own}}
 
     def given(self) -> Graph:
         """The artist's nodes as they are, for a check: only those that are needed, and with some prompt."""
@@ -64,8 +103,15 @@ class JobGraph:
     def embedding(self, texts: str) -> Graph:
         """What embeds some texts, a JSON list; the result is that of the node `groups`."""
         own = self.inputs(self.groups)
-        inputs: dict[str, Any] = {name: own[name] for name in ("clip", "encoder", "encoder_model") if name in own}
-        return self._replaced(self.groups, {self.groups: ("SageFarmEmbed", {**inputs, "texts": texts})})
+        if self.compares_texts:
+            encoder = {name: value for name, value in self.grouping().items() if name in ("encoder", "encoder_model")}
+            clip = {"clip": own["clip"]} if "clip" in own else {}
+            return self._replaced(self.groups, {self.groups: ("SageFarmEmbed", {**clip, **encoder, "texts": texts})})
+        given = {"positive": own["positive"], "texts": texts}
+        assert self.listed is not None
+        return self._replaced(self.groups, {
+            self.listed: ("SageFarmTexts", {"texts": texts}), self.groups: ("SageFarmEmbedConditionings", given),
+        })  # fmt: skip
 
     def task(self, job: str, prompts: str, done: str) -> Graph:
         """What renders some prompts of a job.
@@ -75,131 +121,53 @@ class JobGraph:
             prompts: their numbers in the whole list, a JSON list; whole groups.
             done: those of them whose files are there already, a JSON list.
         """
-        return self._replaced(
-            self.save, {self.groups: self._groups(job, prompts), self.save: self._saving(job, prompts, done)}
-        )
+        return self._replaced(self.save, {**self._given(job, prompts), self.save: self._saving(job, prompts, done)})
 
     def shared(self, job: str, prompts: str, file: str) -> Graph:
         """What runs the shared steps of a group, and writes them to a file if others can go on from them."""
         written = {"prefix": links(self.graph, self.save)["prefix"], "file": file}
-        return self._replaced(
-            self.save, {self.groups: self._groups(job, prompts), self.save: ("SageFarmShared", written)}
-        )
+        return self._replaced(self.save, {**self._given(job, prompts), self.save: ("SageFarmShared", written)})
 
     def part(self, job: str, prompts: str, done: str, file: str) -> Graph:
         """As `task`, for a part of a group: its shared steps are in a file of `shared`."""
+        assert self.prefix is not None
         given = {"groups": links(self.graph, self.prefix)["groups"], "file": file}
         return self._replaced(self.save, {
-            self.groups: self._groups(job, prompts), self.prefix: ("SageFarmPart", given),
+            **self._given(job, prompts), self.prefix: ("SageFarmPart", given),
             self.save: self._saving(job, prompts, done),
         })  # fmt: skip
 
     def plan(self, job: str, prompts: str) -> Graph:
-        """What plans the rendering of some prompts; arguments as `task`. The result is that of the node `prefix`."""
-        planned = ("SageFarmPlan", self.inputs(self.prefix))
-        return self._replaced(self.prefix, {self.groups: self._groups(job, prompts), self.prefix: planned})
+        """What plans the rendering of some prompts; arguments as `task`. The result is that of the node `planned`."""
+        assert self.planned is not None
+        plan = ("SageFarmPlan", self.inputs(self.planned))
+        return self._replaced(self.planned, {**self._given(job, prompts), self.planned: plan})
 
-    def _groups(self, job: str, prompts: str) -> tuple[str, dict[str, Any]]:
-        own = self.inputs(self.groups)
-        inputs: dict[str, Any] = {name: own[name] for name in ("clip", "template") if name in own}
-        return "SageFarmGroups", {**inputs, "job": job, "prompts": prompts}
+    def _samples(self, node: str) -> bool:
+        return "latent_image" in links(self.graph, node)
+
+    def _given(self, job: str, prompts: str) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The nodes that give the prompts of a task in their groups."""
+        own, numbers = self.inputs(self.groups), {"job": job, "prompts": prompts}
+        if self.listed is None:
+            kept: dict[str, Any] = {name: own[name] for name in ("clip", "template") if name in own}
+            return {self.groups: ("SageFarmGroups", {**kept, **numbers})}
+        negative = {name: value for name, value in self.inputs(self.listed).items() if name == "negative"}
+        return {
+            self.listed: ("SageFarmPrompts", {**negative, **numbers}), _ADDED: ("SageFarmGroups", numbers),
+            self.groups: (SHARE, {**own, "groups": [_ADDED, 0]}),
+        }  # fmt: skip
 
     def _saving(self, job: str, prompts: str, done: str) -> tuple[str, dict[str, Any]]:
-        return "SageFarmSave", {**links(self.graph, self.save), "job": job, "prompts": prompts, "done": done}
+        kind, names = ("SageFarmSaveImages", ("images", "groups"))
+        if self.prefix is not None:
+            kind, names = ("SageFarmSave", ("model", "prefix", "vae"))
+        given = {name: link for name, link in links(self.graph, self.save).items() if name in names}
+        return kind, {**given, "job": job, "prompts": prompts, "done": done}
 
     def _replaced(self, end: str, nodes: Mapping[str, tuple[str, dict[str, Any]]]) -> Graph:
         """A node and all above it, with other classes and inputs of some nodes."""
         graph = dict(self.graph)
         for key, (kind, inputs) in nodes.items():
-            graph[key] = {**graph[key], "class_type": kind, "inputs": inputs}
+            graph[key] = {**graph.get(key, {}), "class_type": kind, "inputs": inputs}
         return {key: graph[key] for key in upstream(graph, end, most=len(graph))}
-
-
-def read_graph(path: Path) -> JobGraph:
-    """The graph of a file: ComfyUI's API export, or a PNG that a SAGE node or ComfyUI has saved.
-
-    Raises:
-        ValueError: it is no such file, or the graph is none that the farm can render; says what was expected.
-    """
-    try:
-        text = _text_in(path)
-    except (OSError, SyntaxError, UnicodeDecodeError) as error:
-        raise ValueError(f"workflow: {path.name}: expected a file that can be read, got {error}.") from None
-    if text is None:
-        raise ValueError(f"workflow: {path.name}: expected a PNG with its workflow in it, got one without. {_EXPORT}")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"workflow: {path.name}: expected JSON, got an error: {error}. {_EXPORT}") from None
-    return checked_graph(data)
-
-
-def checked_graph(data: Any) -> JobGraph:
-    """A graph in the API format, checked.
-
-    Raises:
-        ValueError: names what was expected and what came.
-    """
-    if isinstance(data, dict) and isinstance(data.get("nodes"), list):
-        raise ValueError(f"workflow: expected an API export, got a workflow as the page saves it. {_EXPORT}")
-    if not isinstance(data, dict) or not data or not all(map(_is_node, data.values())):
-        raise ValueError(f"workflow: expected an API export, got {json.dumps(data)[:80]}. {_EXPORT}")
-    groups, save = _only_node(data, GROUPS), _only_node(data, SAVE)
-    prefix = _source(data, save, "prefix", PREFIX, "Shared KSampler Prefix")
-    if _source(data, prefix, "groups", GROUPS, _TITLES[GROUPS]) != groups:
-        raise ValueError("workflow: expected the groups of Semantic Group Prompts at Shared KSampler Prefix.")
-    found = JobGraph(data, groups, prefix, save)
-    _check_inputs(found)
-    return found
-
-
-def _text_in(path: Path) -> str | None:
-    if path.suffix.lower() != ".png":
-        return path.read_text("utf-8-sig")
-    with Image.open(path) as picture:
-        return picture.info.get("prompt")
-
-
-def _is_node(node: Any) -> bool:
-    return isinstance(node, dict) and isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
-
-
-def _only_node(graph: Graph, kind: str) -> str:
-    found = [key for key, node in graph.items() if node["class_type"] == kind]
-    if len(found) != 1:
-        raise ValueError(f"workflow: expected one node {_TITLES[kind]}, got {len(found)}.")
-    return found[0]
-
-
-def _source(graph: Graph, node: str, name: str, kind: str, title: str) -> str:
-    """The node that an input comes from; it must be of one class."""
-    link = links(graph, node).get(name)
-    source = None if link is None else graph.get(str(link[0]))
-    if link is None or source is None or source["class_type"] != kind:
-        got = "nothing" if source is None else source["class_type"]
-        raise ValueError(
-            f"workflow: expected {title} at the input {name} of {graph[node]['class_type']} (node {node}), got {got}."
-        )
-    return str(link[0])
-
-
-def _check_inputs(graph: JobGraph) -> None:
-    for node, kind in ((graph.groups, GROUPS), (graph.prefix, PREFIX)):
-        for name, only in _ONLY[kind].items():
-            if (got := graph.inputs(node).get(name, only)) != only:
-                raise ValueError(
-                    f"workflow: {name} of node {node}: expected {only!r}, got {str(got)[:80]!r}. The farm renders a "
-                    "list in parts, and this would make them depend on each other."
-                )
-    if graph.inputs(graph.prefix).get("latent_rows") == "prompts":
-        raise ValueError(
-            f"workflow: latent_rows of node {graph.prefix}: expected auto or variations, got 'prompts'. The farm "
-            "renders a list in parts, and a latent for every prompt of the whole list fits none of them."
-        )
-    for name, value in graph.inputs(graph.groups).items():
-        if is_link(value) and name not in ("clip", "template", "prompts"):
-            raise ValueError(
-                f"workflow: {name} of node {graph.groups}: expected a value, got a link from another node."
-            )
-    if is_link(graph.inputs(graph.save).get("filename_prefix")):
-        raise ValueError(f"workflow: filename_prefix of node {graph.save}: expected a value, got a link.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from ..grouping.build import COMPARE_MODES, check_embeddings, group_encoded, phr
 from ..grouping.pins import parse_pins
 from ..grouping.prompt_groups import PromptGroups
 from ..prompts.differences import without_phrases
-from ..prompts.prompt_list import PromptList
+from ..prompts.names import named
+from ..prompts.prompt_list import Prompt, PromptList
 from ..prompts.text_encoders import UNRELATED_PROMPTS
-from .graphs import JobGraph, checked_graph
+from .graphs import JobGraph
+from .workflow_file import checked_graph
 
 _JOB, _EMBEDDINGS = "job.json", "embeddings.npy"
 # Texts that are embedded at once.
@@ -37,6 +39,7 @@ class Job:
         graph: the artist's.
         filename_prefix: how file names start; without tokens for a date.
         made_of: digests and versions, by what they are of.
+        listed: the prompts with all that a Prompt List gives; empty for Semantic Group Prompts.
     """
 
     folder: Path
@@ -44,6 +47,7 @@ class Job:
     groups: PromptGroups
     filename_prefix: str
     made_of: Mapping[str, str]
+    listed: tuple[Prompt, ...] = ()
 
 
 def made_of(graph: JobGraph, listed: PromptList, machine: Mapping[str, str]) -> dict[str, str]:
@@ -52,7 +56,9 @@ def made_of(graph: JobGraph, listed: PromptList, machine: Mapping[str, str]) -> 
     Args:
         machine: what a machine adds: versions, and digests of files.
     """
-    prompts = [[prompt.text, prompt.seed_offset] for prompt in listed.prompts]
+    prompts: list[Any] = [[prompt.text, prompt.seed_offset] for prompt in listed.prompts]
+    if graph.listed is not None:
+        prompts = list(map(astuple, listed.prompts))
     return {"workflow": _digest(graph.recipe()), "prompts": _digest(prompts), **machine}
 
 
@@ -85,22 +91,19 @@ def make_job(
     Raises:
         ValueError: a setting of the graph is out of range.
     """
-    settings = {
-        "compare": COMPARE_MODES[0], "pinned": "", "encoder_model": "", **graph.inputs(graph.groups),
-    }  # fmt: skip
-    set_aside = phrases_to_set_aside(listed.texts, settings["compare"])
+    settings = graph.grouping()
+    compare, compares_texts = settings.pop("compare", COMPARE_MODES[0]), graph.compares_texts
+    set_aside = phrases_to_set_aside(listed.texts, compare) if compares_texts else ()
     different = list(dict.fromkeys(listed.texts))
     vectors = _embedded([without_phrases(text, set_aside) for text in different], embed)
     check_embeddings(different, vectors)
     row = {text: at for at, text in enumerate(different)}
     groups = group_encoded(
-        listed.texts, (), vectors[[row[text] for text in listed.texts]], _embedded(UNRELATED_PROMPTS, embed),
-        encoder=settings["encoder"], encoder_model=settings["encoder_model"],
-        threshold_mode=settings["threshold_mode"], threshold=settings["threshold"],
-        max_group_size=settings["max_group_size"], pins=parse_pins(settings["pinned"]),
-        group_condition=settings["group_condition"], set_aside=set_aside,
+        listed.texts, (), vectors[[row[text] for text in listed.texts]],
+        _embedded(UNRELATED_PROMPTS, embed) if compares_texts else None,
+        pins=parse_pins(graph.inputs(graph.groups).get("pinned", "")), set_aside=set_aside, **settings,
     )  # fmt: skip
-    _write(folder, graph, groups, listed.seed_offsets, filename_prefix, key)
+    _write(folder, graph, groups, listed, filename_prefix, key)
 
 
 @functools.lru_cache(1)
@@ -117,7 +120,8 @@ def read_job(folder: Path) -> Job:
         partition=tuple(map(tuple, data["partition"])), seed_offsets=tuple(data["seed_offsets"]),
         set_aside=tuple(data["set_aside"]), **data["grouping"],
     )  # fmt: skip
-    return Job(folder, checked_graph(data["graph"]), groups, data["filename_prefix"], data["made_of"])
+    listed = tuple(Prompt(*each) for each in data.get("listed", ()))
+    return Job(folder, checked_graph(data["graph"]), groups, data["filename_prefix"], data["made_of"], listed)
 
 
 def has_job(folder: Path) -> bool:
@@ -138,13 +142,16 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _write(
-    folder: Path, graph: JobGraph, groups: PromptGroups, seed_offsets: Sequence[int], filename_prefix: str,
+    folder: Path, graph: JobGraph, groups: PromptGroups, listed: PromptList, filename_prefix: str,
     key: Mapping[str, str],
 ) -> None:  # fmt: skip
+    has_list = graph.listed is not None  # seed offsets are for the artist's own nodes then
     names = ("threshold", "threshold_mode", "encoder", "group_condition", "auto_threshold", "encoder_model")
     data = {
         "made_of": dict(key), "graph": graph.graph, "filename_prefix": filename_prefix, "prompts": groups.prompts,
-        "seed_offsets": list(seed_offsets), "partition": groups.partition, "set_aside": groups.set_aside,
+        "seed_offsets": [] if has_list else listed.seed_offsets,
+        "listed": list(map(astuple, named(listed).prompts)) if has_list else [],
+        "partition": groups.partition, "set_aside": groups.set_aside,
         "grouping": {name: getattr(groups, name) for name in names},
     }  # fmt: skip
     with replacing(folder / _EMBEDDINGS) as part, part.open("wb") as file:

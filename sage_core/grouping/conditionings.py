@@ -16,6 +16,9 @@ from ..prompts.text_encoders import UNRELATED_PROMPTS, clip_embeddings
 from .build import group_encoded, phrases_to_set_aside
 from .prompt_groups import PromptGroups
 
+# What Share Sampling can measure similarity with, by what Semantic Group Prompts calls it.
+ENCODERS = {"own": "clip", "sentence": "sentence", "open_clip": "open_clip"}
+
 
 def group_conditionings(
     conditionings: Sequence[Conditioning],
@@ -49,7 +52,7 @@ def group_conditionings(
         return group_encoded(
             names, tuple(conditionings), embeddings, embed(UNRELATED_PROMPTS), set_aside=set_aside, **settings
         )
-    return group_encoded(names, tuple(conditionings), _own_embeddings(conditionings), None, **settings)
+    return group_encoded(names, tuple(conditionings), own_embeddings(conditionings), None, **settings)
 
 
 def group_as_before(groups: PromptGroups, conditionings: Sequence[Conditioning]) -> PromptGroups:
@@ -66,8 +69,8 @@ def group_as_before(groups: PromptGroups, conditionings: Sequence[Conditioning])
     return replace(groups, conditionings=tuple(conditionings), template=None, shared_prompts=(), notes=())
 
 
-def _own_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
-    """(N, D) unit rows.
+def own_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
+    """Embeddings of conditionings by themselves, (N, D), unit rows.
 
     Raises:
         ValueError: there are none, or they cannot be compared.

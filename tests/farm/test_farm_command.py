@@ -6,6 +6,7 @@ import io
 import json
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from comfyui_sage.farm.command import FAILURES, FINISHED, STOPPED, _parser
 from comfyui_sage.farm.report import Report
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
 from comfyui_server import Graph, Server
-from farm_graph import farm_graph
+from farm_graph import farm_graph, one_node_graph, share_graph, split_graph
 from farm_process import FARM, LIST, command, events, farm, finished, pictures, until
 from PIL import Image
 
@@ -100,6 +101,50 @@ def test_killed_and_stopped(files: Path, whole: Path) -> None:
     assert len(ledgers(out / ".sage")) == 3 and sorted(rendered) == list(range(24))
     assert sum(path.stat().st_mtime_ns == time for path, time in times.items()) >= 6
     assert not list(out.rglob("*.part"))
+
+
+# Prompts with negatives of their own, one of them twice.
+TABLE = (
+    "prompt,negative\na red car in the snow,\na blue car in the snow,a house\na small boat on the sea,\n"
+    "a red house on the beach,a boat\na blue house on the beach,a boat\na red car in the snow,\n"
+)
+
+
+def rendered(graph: Graph, folder: Path, *, kill: bool) -> dict[str, bytes]:
+    """The images of the table by the farm's command, which may be killed on the way and given again."""
+    (folder / "list.csv").write_text(TABLE, encoding="utf-8")
+    (folder / "graph.json").write_text(json.dumps(graph), encoding="utf-8")
+    arguments, kept = ("parts", "--prompts", str(folder / "list.csv")), {}
+    if kill:
+        with farm(folder, *arguments) as process:
+            until(process, "saved", 2)
+            process.send_signal(signal.SIGKILL)
+            process.wait(60)
+        kept = pictures(folder / "parts")
+        assert 0 < len(kept) < 12
+    code, said = finished(folder, *arguments)
+    found = pictures(folder / "parts")
+    assert code == FINISHED and kept.items() <= found.items(), said
+    return found
+
+
+@pytest.mark.parametrize(("graph", "kill"), [(share_graph, True), (split_graph, False), (one_node_graph, False)])
+def test_other_samplers_and_savers(graph: Callable[[], Graph], kill: bool, tmp_path: Path, server: Server) -> None:
+    """As in one run of the whole list."""
+    found = rendered(graph(), tmp_path, kill=kill)
+    page = graph()
+    page["2"]["inputs"] |= {"prompts": "", "prompt_file": "farm.csv"}
+    (server.folder / "input" / "farm.csv").write_text(TABLE, encoding="utf-8")
+    [whole] = [files for node in server.queue(page).values() if (files := server.files(node))]
+    assert len(found) == len(whole) == 12
+    for path, (name, data) in zip(whole, found.items(), strict=True):
+        with Image.open(io.BytesIO(data)) as mine, Image.open(path) as other:
+            assert np.abs(np.asarray(mine, dtype=int) - np.asarray(other, dtype=int)).max() <= 1, name
+            text, _ = TABLE.splitlines()[(1 + int(name[6:11])) // 2].split(",")
+            one = json.loads(mine.info["prompt"])["2"]["inputs"]["prompts"]
+            assert one == json.loads(mine.info["sage"])["prompt"] == text
+            if graph is share_graph:  # saved by SAGE Save Images
+                assert path.name == name and mine.info["parameters"] == other.info["parameters"]
 
 
 def test_a_bad_prompt_is_named_and_the_others_are_done(files: Path, tmp_path: Path) -> None:

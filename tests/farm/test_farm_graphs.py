@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from comfyui_sage.sage_core.farm.graphs import checked_graph, read_graph
-from farm_graph import farm_graph
+from comfyui_sage.sage_core.farm.workflow_file import checked_graph, read_graph
+from farm_graph import Graph, farm_graph, one_node_graph, share_graph, split_graph
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -81,9 +82,9 @@ def changed(key: str, name: str, value: Any) -> dict[str, Any]:
     ([], r"expected an API export, got \[\]"),
     ({}, "expected an API export"),
     ({"1": {"class_type": "A"}}, "expected an API export"),
-    (without("2"), "expected one node Semantic Group Prompts, got 0"),
-    (without("6"), "expected one node SAGE Branch and Save, got 0"),
-    ({**farm_graph(), "8": farm_graph()["6"]}, "expected one node SAGE Branch and Save, got 2"),
+    (without("2"), "expected Semantic Group Prompts at the input groups"),
+    (without("6"), "expected one node SAGE Branch and Save or SAGE Save Images or Save Image, got 0"),
+    ({**farm_graph(), "8": farm_graph()["6"]}, "expected one node SAGE Branch and Save .* got 2"),
     (without("5"), r"expected Shared KSampler Prefix at the input prefix of SageBranchSave \(node 6\), got nothing"),
     (changed("6", "prefix", ["1", 0]), "expected Shared KSampler Prefix .* got SageDemoModel"),
     (changed("5", "groups", ["1", 0]), "expected Semantic Group Prompts at the input groups"),
@@ -96,6 +97,78 @@ def changed(key: str, name: str, value: Any) -> dict[str, Any]:
 def test_what_the_farm_cannot_render(data: Any, said: str) -> None:
     with pytest.raises(ValueError, match=f"workflow: .*{said}"):
         checked_graph(data)
+
+
+@pytest.mark.parametrize(("graph", "node", "name", "value", "said"), [
+    (share_graph, "3", "text", "a car", "expected Prompt List before the input positive of node 6"),
+    (share_graph, "8", "groups", None, "from one node Semantic Group Prompts, or .* got 0, 1 and 2 of them"),
+    (share_graph, "4", "text", ["2b", 1], "got 0, 2 and 1 of them"),
+    (share_graph, "6", "latent_rows", "prompts", "latent_rows of node 6: expected auto or variations"),
+    (share_graph, "8", "reuse", True, "reuse of node 8: expected False"),
+    (share_graph, "6", "threshold", ["1", 0], "threshold of node 6: expected a value, got a link"),
+    (share_graph, "11", "groups", ["1", 0], "expected Semantic Group Prompts or Share Sampling at the input groups"),
+    (share_graph, "11", "filename_prefix", ["2", 2], "filename_prefix of node 11: expected a value"),
+    (one_node_graph, "5", "latent_rows", "prompts", "latent_rows of node 5: expected auto or variations"),
+])  # fmt: skip
+def test_what_the_farm_cannot_render_of_other_samplers(
+    graph: Callable[[], Graph], node: str, name: str, value: Any, said: str
+) -> None:
+    changed = {**graph(), "2b": {"class_type": "SagePromptList", "inputs": {}}}
+    changed[node]["inputs"][name] = value
+    with pytest.raises(ValueError, match=f"workflow: .*{said}"):
+        checked_graph(changed)
+
+
+def test_a_grid_is_not_the_images() -> None:
+    graph = one_node_graph()
+    graph["8"] = {"class_type": "SageComparisonGrid", "inputs": {"images": ["6", 0], "groups": ["2", 0]}}
+    graph["7"]["inputs"]["images"] = ["8", 0]
+    with pytest.raises(ValueError, match="images of node 7: expected the images of the prompts, got a grid"):
+        checked_graph(graph)
+
+
+def test_the_rows_of_an_earlier_pass_are_the_prompts() -> None:
+    graph = share_graph()
+    graph["8"]["inputs"]["latent_rows"] = "prompts"
+    assert checked_graph(graph).groups == "6"
+
+
+def test_a_task_of_share_sampling() -> None:
+    """The list and its groups are the job's; the second pass, its sampler and all settings are the artist's."""
+    graph = checked_graph(share_graph())
+    task, numbers = graph.task("/out/.sage", "[1, 2]", "[]"), {"job": "/out/.sage", "prompts": "[1, 2]"}
+    assert task["2"] == {"class_type": "SageFarmPrompts", "inputs": {"negative": "a tree", **numbers}}
+    [added] = set(task) - set(share_graph())
+    assert task[added] == {"class_type": "SageFarmGroups", "inputs": numbers}
+    assert task["6"]["inputs"] == {**share_graph()["6"]["inputs"], "groups": [added, 0]}
+    wires = {"images": ["10", 0], "groups": ["8", 4]}
+    assert task["11"] == {"class_type": "SageFarmSaveImages", "inputs": {**wires, **numbers, "done": "[]"}}
+    same = ("1", "3", "4", "5", "7", "8", "9", "10")
+    assert {key: task[key] for key in same} == {key: share_graph()[key] for key in same}
+
+
+def test_what_the_encoders_of_share_sampling_make_is_compared() -> None:
+    found = checked_graph(share_graph()).embedding('["a"]')
+    assert set(found) == {"1", "2", "3", "6"} and found["2"]["class_type"] == "SageFarmTexts"
+    assert found["6"]["inputs"] == {"positive": ["3", 0], "texts": '["a"]'}
+    graph = share_graph()
+    graph["6"]["inputs"] |= {"encoder": "sentence", "encoder_model": "mini"}
+    found = checked_graph(graph).embedding('["a"]')
+    inputs = {"encoder": "sentence", "encoder_model": "mini", "texts": '["a"]'}
+    assert found == {"6": {"class_type": "SageFarmEmbed", "inputs": inputs}}
+
+
+def test_a_graph_with_one_prompt_of_a_list() -> None:
+    one = checked_graph(share_graph()).with_prompt("a car", "a boat")
+    assert one["2"]["inputs"] == {"prompts": "a car", "negative": "a boat"}
+
+
+def test_which_cost_can_be_told() -> None:
+    assert [checked_graph(graph()).planned for graph in (farm_graph, one_node_graph, share_graph)] == ["5", "5", None]
+
+
+def test_names_of_files_that_come_from_other_nodes() -> None:
+    assert checked_graph(split_graph()).filename_prefix == "SAGE/image"
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import comfyui_version
 import folder_paths
 import pytest
 from comfyui_sage.farm.identity import model_files, versions
-from comfyui_sage.sage_core.farm.graphs import JobGraph, checked_graph
+from comfyui_sage.sage_core.farm.graphs import JobGraph
+from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 from farm_graph import farm_graph
 
 

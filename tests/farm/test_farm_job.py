@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comfyui_sage.sage_core.farm.graphs import checked_graph
 from comfyui_sage.sage_core.farm.job import Job, check_same, has_job, made_of, make_job, read_job
+from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 from comfyui_sage.sage_core.grouping.build import group_encoded, phrases_to_set_aside
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from comfyui_sage.sage_core.prompts.text_encoders import UNRELATED_PROMPTS

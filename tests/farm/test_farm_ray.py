@@ -20,9 +20,9 @@ import psutil
 import pytest
 from comfyui_sage.farm.command import FINISHED, STOPPED, USAGE
 from comfyui_sage.farm.ray_engine import Cluster, ray_engines
-from comfyui_sage.sage_core.farm.graphs import checked_graph
 from comfyui_sage.sage_core.farm.job import read_job
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
+from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 from comfyui_server import free_port
 from farm_graph import farm_graph
 from farm_process import events, farm, finished, pictures, ray_processes, until

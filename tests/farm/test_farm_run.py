@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comfyui_sage.sage_core.farm.graphs import checked_graph
 from comfyui_sage.sage_core.farm.job import make_job, read_job
 from comfyui_sage.sage_core.farm.ledger import Ledger, done_prompts, failures, ledger_path, read
 from comfyui_sage.sage_core.farm.run import Run, Stopped, TaskError, summary
 from comfyui_sage.sage_core.farm.tasks import divided, make_tasks, shrinking_tasks
+from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from embeddings import clustered_directions
 from farm_graph import farm_graph

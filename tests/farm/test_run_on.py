@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from comfyui_sage.nodes.workers import _out_folder
-from comfyui_sage.sage_core.farm.graphs import checked_graph
+from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from comfyui_server import Server, ServerError
 from farm_graph import farm_graph
