@@ -3,8 +3,9 @@
     python benchmarks/farm.py --out DIR [--prompts 48] [--steps 60]     one worker against two, on idle cores
     python benchmarks/farm.py --simulate                                no ComfyUI, seconds
 
-The measurement renders a list with the demo model, by the farm's own command and Ray, one thread per worker. What
-counts is the rate of finished prompts after the last worker has started, in turns, as a ratio.
+The measurement renders a list with the demo model, by the farm's own command, one thread per process: with workers of
+Ray, and without Ray as shards, which says what the machine allows. What counts is the rate of finished prompts while
+all processes render, in turns, as a ratio.
 
 The simulation pulls the farm's own tasks (`shrinking_tasks`) in a model of a cluster. It assumes 10 s an image, 80 s
 until a worker is there, group sizes by a Pareto law (shape 1.5, at most 64), 1 s until a death is noticed, 5 ms of the
@@ -23,6 +24,8 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,34 +117,43 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def rate(out: Path, workers: int, prompts: int, steps: int) -> float:
-    """Prompts per second, from the moment at which all workers are there.
+def rate(out: Path, processes: int, prompts: int, steps: int, *, ray: bool) -> float:
+    """Prompts per second, from the moment at which all processes are there to the moment at which the first one ends.
 
     Args:
         out: a new folder.
+        ray: one command with so many workers; else so many commands, each with a shard.
     """
     sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "support"))
     from farm_graph import farm_graph
 
-    root = Path(os.environ.get("COMFYUI_PATH", comfyui.REPO / ".hosts" / "0.30.0" / "ComfyUI"))
     out.mkdir(parents=True)
     (out / "graph.json").write_text(json.dumps(farm_graph(steps=steps)), encoding="utf-8")
     colours, things = ("red", "blue", "green", "white"), ("car", "boat", "house", "tree", "star", "fish")
     numbers = range(prompts // 24 + 1)
     texts = [f"a {colour} {thing} {number}" for number, thing, colour in itertools.product(numbers, things, colours)]
     (out / "list.txt").write_text("\n".join(texts[:prompts]), encoding="utf-8")
-    arguments = ["--prompts", out / "list.txt", "--out", out / "images", "--split", "4", "--json", "--gpus", "0",
-                 "--workers", workers, "--comfy", root, "--comfy-args", "--cpu --disable-api-nodes"]  # fmt: skip
-    command = [sys.executable, comfyui.REPO / "farm", "render", out / "graph.json", *arguments]
-    moments: list[tuple[float, str]] = []
+    parts = range(1, processes + 1)
+    own = [["--gpus", "0", "--workers", processes]] if ray else [["--shard", f"{part}/{processes}"] for part in parts]
+    with ThreadPoolExecutor(len(own)) as pool:
+        events = list(pool.map(lambda arguments: _events(out, arguments), own))
+    start = max(moment for each in events for moment, event in each if event in ("ready", "start"))
+    saved = [[moment for moment, event in each if event == "saved"] for each in events]
+    end = min(moments[-1] for moments in saved)
+    count = sum(start < moment <= end for moments in saved for moment in moments)
+    return count / (end - start)
+
+
+def _events(out: Path, arguments: Sequence[Any]) -> list[tuple[float, str]]:
+    """Run the command; when it has told what."""
+    root = Path(os.environ.get("COMFYUI_PATH", comfyui.REPO / ".hosts" / "0.30.0" / "ComfyUI"))
+    given = ["--prompts", out / "list.txt", "--out", out / "images", "--split", "4", "--json", "--comfy", root,
+             "--comfy-args", "--cpu --disable-api-nodes", *arguments]  # fmt: skip
+    command = map(str, [sys.executable, comfyui.REPO / "farm", "render", out / "graph.json", *given])
     quiet: dict[str, Any] = {"stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, **quiet) as process:
+    with subprocess.Popen(list(command), stdout=subprocess.PIPE, **quiet) as process:
         assert process.stdout
-        for line in process.stdout:
-            moments.append((time.monotonic(), json.loads(line)["event"]))
-    start = max(moment for moment, event in moments if event in ("ready", "start"))
-    saved = [moment for moment, event in moments if event == "saved" and moment > start]
-    return len(saved) / (saved[-1] - start)
+        return [(time.monotonic(), json.loads(line)["event"]) for line in process.stdout]
 
 
 def main() -> None:
@@ -159,10 +171,12 @@ def main() -> None:
     if options.out is None:
         parser.error("--out: expected a folder")
     for turn in range(options.turns):
-        one, two = (
-            rate(options.out / f"{turn}-{workers}", workers, options.prompts, options.steps) for workers in (1, 2)
-        )
-        print(f"one worker {one:.3f} prompts/s, two {two:.3f}: {two / one:.2f} times as many", flush=True)
+        for ray, name in ((True, "workers of Ray"), (False, "shards without Ray")):
+            one, two = (
+                rate(options.out / f"{turn}-{name}-{count}", count, options.prompts, options.steps, ray=ray)
+                for count in (1, 2)
+            )
+            print(f"{name}: one {one:.3f} prompts/s, two {two:.3f}: {two / one:.2f} times as many", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from nodes import ConditioningZeroOut  # type: ignore[attr-defined]  # ComfyUI's; the type checker finds ours
 
 from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
-from ..sage_core.grouping.conditionings import ENCODERS, group_as_before, group_conditionings
+from ..sage_core.grouping.conditionings import group_as_before, group_conditionings
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES, PromptGroups, check_groups
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.share_patch import share_sampling
@@ -20,6 +20,9 @@ from .grouping_inputs import compare_input, threshold_inputs
 from .list_inputs import takes_lists
 from .samplers import correction_input, latent_rows_input, reuse_input, share_input, share_mode_input
 from .sockets import CATEGORY, Groups, searched_as
+
+# What measures how similar prompts are; "own" is what the samplers call clip.
+_ENCODERS = {"own": "clip", "sentence": "sentence", "open_clip": "open_clip"}
 
 
 class ShareSampling(io.ComfyNode):
@@ -66,7 +69,7 @@ class ShareSampling(io.ComfyNode):
                 correction_input(),
                 latent_rows_input(),
                 io.Combo.Input(
-                    "encoder", options=list(ENCODERS), default="own", optional=True,
+                    "encoder", options=list(_ENCODERS), default="own", optional=True,
                     tooltip="What measures how similar the prompts are: the conditionings' own embeddings, or a "
                     f"sentence or open_clip model in models/{FOLDER}, for the texts.",
                 ),
@@ -110,9 +113,9 @@ class ShareSampling(io.ComfyNode):
             if groups is not None:
                 check_groups(groups)
                 return group_as_before(groups, conditionings)
-            embed, name = load_embedder(ENCODERS[encoder], encoder_model)
+            embed, name = load_embedder(_ENCODERS[encoder], encoder_model)
             return group_conditionings(
-                conditionings, prompts, embed, encoder=ENCODERS[encoder], encoder_model=name, **grouping
+                conditionings, prompts, embed, encoder=_ENCODERS[encoder], encoder_model=name, **grouping
             )
 
         return io.NodeOutput(*share_sampling(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..graph import Graph, links, upstream
-from ..grouping.conditionings import ENCODERS
 
 GROUPS, LIST, SHARE = "SageSemanticGroupPrompts", "SagePromptList", "SageShare"
 PREFIX, SAMPLER = "SageSharedKSamplerPrefix", "SageKSampler"
@@ -56,8 +55,8 @@ class JobGraph:
         """The settings of the groups; what an older graph does not have is left out."""
         own = self.inputs(self.groups)
         found = {name: own[name] for name in _GROUPING if name in own}
-        if self.listed is not None:
-            found["encoder"] = ENCODERS[own.get("encoder", "own")]
+        if own.get("encoder", "own") == "own":  # what Share Sampling calls it
+            found["encoder"] = "clip"
         return found
 
     @property

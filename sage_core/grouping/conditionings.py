@@ -16,9 +16,6 @@ from ..prompts.text_encoders import UNRELATED_PROMPTS, clip_embeddings
 from .build import group_encoded, phrases_to_set_aside
 from .prompt_groups import PromptGroups
 
-# What Share Sampling can measure similarity with, by what Semantic Group Prompts calls it.
-ENCODERS = {"own": "clip", "sentence": "sentence", "open_clip": "open_clip"}
-
 
 def group_conditionings(
     conditionings: Sequence[Conditioning],

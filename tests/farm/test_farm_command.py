@@ -199,3 +199,17 @@ def test_wrong_arguments_are_named_before_comfyui_starts(
     options = _parser(FARM.parent).parse_args(arguments)
     with pytest.raises(ValueError, match=said):
         options.run(options, Report(io.StringIO(), as_json=True))
+
+
+def test_nothing_imports_torch_before_comfyui_starts(files: Path) -> None:
+    """ComfyUI sets up the memory of the GPU first, and every command reads its workflow before that."""
+    program = (
+        "import runpy, sys\n"
+        f"start = runpy.run_path({str(FARM / '__main__.py')!r})\n"
+        "start['load_pack']()\n"
+        "from comfyui_sage.farm import command, local_engine, ray_engine, ray_worker\n"
+        "from comfyui_sage.sage_core.farm.workflow_file import Path, read_graph\n"
+        f"read_graph(Path({str(files / 'graph.json')!r})).planned\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=files)
