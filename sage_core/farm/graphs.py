@@ -158,10 +158,8 @@ class JobGraph:
         }  # fmt: skip
 
     def _saving(self, job: str, prompts: str, done: str) -> tuple[str, dict[str, Any]]:
-        kind, names = ("SageFarmSaveImages", ("images", "groups"))
-        if self.prefix is not None:
-            kind, names = ("SageFarmSave", ("model", "prefix", "vae"))
-        given = {name: link for name, link in links(self.graph, self.save).items() if name in names}
+        kind = "SageFarmSaveImages" if self.prefix is None else "SageFarmSave"
+        given = {name: link for name, link in links(self.graph, self.save).items() if name != "filename_prefix"}
         return kind, {**given, "job": job, "prompts": prompts, "done": done}
 
     def _replaced(self, end: str, nodes: Mapping[str, tuple[str, dict[str, Any]]]) -> Graph:
