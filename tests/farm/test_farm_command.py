@@ -208,7 +208,7 @@ def test_nothing_imports_torch_before_comfyui_starts(files: Path) -> None:
         "import runpy, sys\n"
         f"start = runpy.run_path({str(FARM / '__main__.py')!r})\n"
         "start['load_pack']()\n"
-        "from comfyui_sage.farm import command, local_engine, ray_engine, ray_worker\n"
+        "from comfyui_sage.farm import command, local_engine, ray_worker\n"
         "from comfyui_sage.sage_core.farm.workflow_file import Path, read_graph\n"
         f"read_graph(Path({str(files / 'graph.json')!r})).planned\n"
         "assert 'torch' not in sys.modules\n"
