@@ -63,7 +63,10 @@ def group_as_before(groups: PromptGroups, conditionings: Sequence[Conditioning])
             f"positive: expected one per prompt of the groups, which are {len(groups.prompts)}, got "
             f"{len(conditionings)}."
         )
-    return replace(groups, conditionings=tuple(conditionings), template=None, shared_prompts=(), notes=())
+    names = _told_apart(groups.prompts, conditionings)
+    return replace(
+        groups, prompts=names, conditionings=tuple(conditionings), template=None, shared_prompts=(), notes=()
+    )
 
 
 def own_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:

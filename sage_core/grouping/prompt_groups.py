@@ -8,12 +8,12 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from ..conditioning.batch import same
 from ..conditioning.combine import GROUP_CONDITIONS, Conditioning, group_conditioning
 from ..conditioning.shelf import select
 from ..prompts.differences import labels
 from .linkage import similarity_range
 from .partition import Cluster, Partition, cluster_of
-from .repeats import copies_of
 
 T = TypeVar("T")
 
@@ -87,18 +87,28 @@ class PromptGroups:
         """For every prompt the index of its group."""
         return cluster_of(self.partition)
 
-    def distinct(self) -> tuple[PromptGroups, list[int]]:
+    def distinct(self, own: Collection[Sequence[Conditioning]] = ()) -> tuple[PromptGroups, list[int]]:
         """The groups without repeated prompts, and for every prompt the index of the one that represents it there.
 
         Equal prompts of a group get equal images (they start from the same noise), so one of them is enough.
+
+        Args:
+            own: of every other kind of conditioning (negative, say) one per prompt; prompts are equal only where these
+                are, too.
         """
-        number: dict[tuple[str, int], int] = {}
-        representative_of = [
-            number.setdefault(key, len(number)) for key in zip(self.prompts, self.group_of(), strict=True)
-        ]
-        if len(number) == len(self.prompts):
+        representative_of: list[int] = []
+        first: list[int] = []
+        equal_texts: dict[tuple[str, int], list[int]] = {}
+        for prompt, key in enumerate(zip(self.prompts, self.group_of(), strict=True)):
+            known = equal_texts.setdefault(key, [])
+            number = next((each for each in known if all(same(kind[first[each]], kind[prompt]) for kind in own)), None)
+            if number is None:
+                number = len(first)
+                first.append(prompt)
+                known.append(number)
+            representative_of.append(number)
+        if len(first) == len(self.prompts):
             return self, representative_of
-        first = [copies[0] for copies in copies_of(representative_of)]
         partition = tuple(tuple(sorted({representative_of[index] for index in members})) for members in self.partition)
         conditionings = select(self.conditionings, first)
         return replace(

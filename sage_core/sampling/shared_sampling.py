@@ -80,7 +80,7 @@ class SharedSampling:
         self.guider, self.settings = guider, settings
         self.all_job, self.negative = job, conditions.common.get("negative", [])
         self.all_groups = conditions.groups.split(job.start_of) if job.start_of else conditions.groups
-        self.groups, self.representative_of = self.all_groups.distinct()
+        self.groups, self.representative_of = self.all_groups.distinct(conditions.own.values())
         self.copies = copies_of(self.representative_of)
         first = [copies[0] for copies in self.copies]
         self.conditions = conditions.of_prompts(self.groups, first)

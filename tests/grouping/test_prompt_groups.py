@@ -115,6 +115,19 @@ class TestDistinct:
         assert [id(each) for each in distinct.conditionings] == [id(found.conditionings[index]) for index in (0, 1, 3)]
         assert np.array_equal(distinct.embeddings, found.embeddings[[0, 1, 3]])
 
+    def test_in_another_group_an_equal_prompt_is_another(self) -> None:
+        found = dataclasses.replace(groups(), prompts=("a", "b", "a", "a"), partition=((0, 1), (2, 3)))
+        distinct, representative_of = found.distinct()
+        assert (distinct.prompts, distinct.partition) == (("a", "b", "a"), ((0, 1), (2,)))
+        assert representative_of == [0, 1, 2, 2]
+
+    def test_with_another_negative_an_equal_prompt_is_another(self) -> None:
+        found = dataclasses.replace(groups(), prompts=("a", "a", "a", "a"), partition=((0, 1, 2, 3),))
+        one, other = found.conditionings[0], found.conditionings[1]
+        equal = [[one[0][0].clone(), one[0][1]]]
+        assert found.distinct([(one, other, equal, other)])[1] == [0, 1, 0, 1]
+        assert found.distinct([(one, one, one, one), (one, other, one, one)])[1] == [0, 1, 0, 0]
+
 
 class TestMedoid:
     def test_the_most_central(self) -> None:
@@ -151,9 +164,3 @@ def test_the_wire_cannot_be_changed() -> None:
 
 def test_it_prints_without_its_tensors() -> None:
     assert len(repr(groups())) < 500
-
-    def test_in_another_group_an_equal_prompt_is_another(self) -> None:
-        found = dataclasses.replace(groups(), prompts=("a", "b", "a", "a"), partition=((0, 1), (2, 3)))
-        distinct, representative_of = found.distinct()
-        assert (distinct.prompts, distinct.partition) == (("a", "b", "a"), ((0, 1), (2,)))
-        assert representative_of == [0, 1, 2, 2]

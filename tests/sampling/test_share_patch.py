@@ -73,8 +73,12 @@ class TestNegatives:
     def test_equal_prompts_with_different_negatives_differ_only_by_them(self) -> None:
         image, one = small("sd15"), conditioning("sd15", seed=10)
         negatives = [conditioning("sd15", seed=30 + index) for index in range(3)]
-        inputs = shared("sd15", [one] * 3, image, share=1e-9, correction="on", negatives=negatives, partition=ONE_GROUP)
-        assert_equal(ksampler(inputs)["samples"], self.alone([one] * 3, negatives, image))
+        for names in ((), ("one text",) * 3):
+            inputs = shared(
+                "sd15", [one] * 3, image, share=1e-9, correction="on", negatives=negatives, partition=ONE_GROUP,
+                names=names,
+            )  # fmt: skip
+            assert_equal(ksampler(inputs)["samples"], self.alone([one] * 3, negatives, image))
 
     @pytest.mark.parametrize("share", [0.0, 0.5])
     @pytest.mark.parametrize("correction", ["off", "on"])

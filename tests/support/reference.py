@@ -48,11 +48,12 @@ def sampler_settings(sampler_name: str) -> dict[str, Any]:
 
 
 def grouped(
-    conditionings: Sequence[Any], partition: Sequence[Sequence[int]], *, group_condition: str = "mean"
-) -> PromptGroups:
+    conditionings: Sequence[Any], partition: Sequence[Sequence[int]], *, group_condition: str = "mean",
+    names: tuple[str, ...] = (),
+) -> PromptGroups:  # fmt: skip
     """Groups as if Semantic Group Prompts had made them."""
     return PromptGroups(
-        prompts=tuple(f"prompt {index}" for index in range(len(conditionings))),
+        prompts=names or tuple(f"prompt {index}" for index in range(len(conditionings))),
         conditionings=tuple(conditionings),
         embeddings=np.ones((len(conditionings), 1), dtype=np.float32),
         partition=tuple(tuple(members) for members in partition),

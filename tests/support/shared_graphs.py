@@ -19,13 +19,14 @@ PAIR_AND_ONE = ((0, 2), (1,))
 def shared(
     family: str, positives: list, image: Any, *, partition: Partition = PAIR_AND_ONE, share: float = 0.5,
     share_mode: str = "fixed", correction: str = "off", model: Any = None, negatives: list | None = None,
-    latent_rows: str = "auto",
+    latent_rows: str = "auto", names: tuple[str, ...] = (),
 ) -> SamplerInputs:  # fmt: skip
     """What Share Sampling gives a sampler."""
     return share_sampling(
         model or MODELS[family](), positives, [conditioning(family, seed=1)] if negatives is None else negatives,
         image if isinstance(image, list) else [image], latent_rows=latent_rows,
-        settings=SharingSettings(share, share_mode, correction), group=lambda each: grouped(each, partition),
+        settings=SharingSettings(share, share_mode, correction),
+        group=lambda each: grouped(each, partition, names=names),
         zeroed=lambda each: comfy_nodes.ConditioningZeroOut().zero_out(each)[0],
     )  # fmt: skip
 
