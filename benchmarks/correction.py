@@ -1,12 +1,13 @@
 """Corrected sharing against its rivals: every prompt alone in fewer steps or with a cache; sharing uncorrected.
 
     python benchmarks/correction.py --out DIR [--samplers euler dpmpp_2m uni_pc dpmpp_2m_sde] [--seeds 3] [--cfg 4]
-                                              [--steps 20] [--model demo] [--related]
+                                              [--steps 20] [--model demo] [--blocks related unrelated rows]
 
-Groups of 4 and 8 prompts whose subject, or subject, colour and setting differ, and groups of 16 and 32 unrelated
-prompts, rendered with one of `rendered_models` and looked at by the judge. Beside what is right there is how like each
-picture is to the one that its prompt gets alone, from the same noise, in all steps: mean squared error of the pixels,
-and cosine distance of the judge's features. Errors are standard errors over groups.
+Groups of 4 and 8 prompts whose subject, or subject, colour and setting differ; groups of 16 and 32 unrelated prompts;
+and groups of 4 and 8 with three things in a row, of which one or all differ: few steps draw these badly. They are
+rendered with one of `rendered_models` and looked at by the judge. Beside what is right there is how like each picture
+is to the one that its prompt gets alone, from the same noise, in all steps: mean squared error of the pixels, and
+cosine distance of the judge's features. Errors are standard errors over groups.
 Resumable: what is in DIR/correction.json is not rendered again. Writes a table (correction.md) and a plot
 (correction.png).
 """
@@ -14,9 +15,10 @@ Resumable: what is in DIR/correction.json is not rendered again. Writes a table 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import comfyui
 
@@ -32,24 +34,66 @@ from step_caches import CACHES
 
 SAMPLERS = ("euler", "dpmpp_2m", "uni_pc", "dpmpp_2m_sde")
 FEWER = (10, 8, 6, 5, 4, 3, 2)
-BLOCKS = {"groups of 4 and 8": (4, 8), "groups of 16 and 32, unrelated": (16, 32)}
 
 
-def make_groups(sizes: Sequence[int], seeds: int, prompts: int = 24) -> list[Group]:
-    """Related prompts up to 8 in a group, unrelated ones above; every seed has its own scenes and noises.
+class Block(NamedTuple):
+    """Groups whose figures are one table."""
+
+    title: str
+    sizes: tuple[int, ...]
+    kinds: tuple[str, ...]
+
+
+BLOCKS = {
+    "related": Block("groups of 4 and 8", (4, 8), ("subject", "all")),
+    "unrelated": Block("groups of 16 and 32, unrelated", (16, 32), ("unrelated",)),
+    "rows": Block("groups of 4 and 8, three things in a row", (4, 8), ("one of three", "three of three")),
+}
+
+
+def make_groups(block: Block, seeds: int, prompts: int = 24) -> list[Group]:
+    """The groups of a block; every seed has its own scenes and noises.
 
     Args:
         prompts: of every kind, size and seed; at least one group of each.
     """
     made = []
-    for seed in range(seeds):
-        for size in sizes:
-            for kind in ("subject", "all") if size <= 8 else ("unrelated",):
-                for number in range(max(1, prompts // size)):
-                    rng = np.random.default_rng([seed, size, number, len(kind)])
-                    scenes = unrelated_scenes(size, rng) if kind == "unrelated" else related_scenes(kind, size, rng)
-                    made.append(Group(kind, scenes, 1000 * (1 + seed) + number))
+    for seed, size, kind in itertools.product(range(seeds), block.sizes, block.kinds):
+        for number in range(max(1, prompts // size)):
+            rng = np.random.default_rng([seed, size, number, len(kind)])
+            made.append(Group(kind, scenes_of(kind, size, rng), 1000 * (1 + seed) + number))
     return made
+
+
+def scenes_of(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
+    """Different scenes of a kind."""
+    if kind == "unrelated":
+        return unrelated_scenes(size, rng)
+    return row_scenes(kind, size, rng) if kind in BLOCKS["rows"].kinds else related_scenes(kind, size, rng)
+
+
+def row_scenes(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
+    """Rows of three different things in one setting; one of them, or all, are others in every scene."""
+    setting = str(rng.choice((*SCENERIES, *BACKGROUNDS)))
+    first = row_of_things(setting, rng)
+    place = int(rng.integers(3))
+    scenes: dict[Scene, None] = {}
+    while len(scenes) < size:
+        things = row_of_things(setting, rng)
+        if kind == "one of three":
+            things = tuple(things[place] if at == place else thing for at, thing in enumerate(first))
+        if len({thing.subject for thing in things}) == 3:
+            scenes[Scene(things, setting=setting)] = None
+    return tuple(scenes)
+
+
+def row_of_things(setting: str, rng: np.random.Generator) -> tuple[Thing, ...]:
+    """Three different things that can be seen in a setting."""
+    while True:
+        subjects = rng.permutation(SUBJECTS)[:3]
+        things = tuple(Thing(str(subject), str(rng.choice(COLOURS))) for subject in subjects)
+        if allowed(things, setting):
+            return things
 
 
 def unrelated_scenes(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
@@ -94,12 +138,12 @@ def likeness(found: list[list[dict[str, Any]]], alone: list[list[dict[str, Any]]
     return {"error": float(np.mean(errors)), "worst": float(np.quantile(errors, 0.95)), "apart": 1 - np.mean(cosines)}
 
 
-def run(block: str, sampler: str, steps: int, rendering: Rendering, results: Kept, seeds: int, prompts: int) -> None:
+def run(block: Block, sampler: str, steps: int, rendering: Rendering, results: Kept, seeds: int, prompts: int) -> None:
     """Render what is missing of one block of groups with one sampler."""
-    groups = make_groups(BLOCKS[block], seeds, prompts)
+    groups = make_groups(block, seeds, prompts)
     alone: list[list[dict[str, Any]]] | None = None
     for setting in settings(sampler, steps):
-        key = f"{block}/{setting.mode}/{setting.key}"
+        key = f"{block.title}/{setting.mode}/{setting.key}"
         if key in results:
             continue
         if alone is None:
@@ -109,8 +153,9 @@ def run(block: str, sampler: str, steps: int, rendering: Rendering, results: Kep
         else:
             found, evaluations = rendering(groups, setting)
         shown = {
-            "block": block, "sampler": sampler, "steps": setting.steps, "share": setting.share, "mode": setting.mode,
-            "corrected": setting.correction == "on", "cache": setting.cache, **summary(groups, found, evaluations),
+            "block": block.title, "sampler": sampler, "steps": setting.steps, "share": setting.share,
+            "mode": setting.mode, "corrected": setting.correction == "on", "cache": setting.cache,
+            **summary(groups, found, evaluations),
             "like": likeness(found, alone),
         }  # fmt: skip
         if rendering.cfg == 1:  # a step has no evaluation of the negative
@@ -143,7 +188,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def plot(results: dict[str, dict[str, Any]], samplers: Sequence[str], steps: int, path: Path) -> None:
+def plot(results: dict[str, dict[str, Any]], block: Block, samplers: Sequence[str], steps: int, path: Path) -> None:
     """What is right, and pixel error, against cost; a column a sampler.
 
     Args:
@@ -160,9 +205,8 @@ def plot(results: dict[str, dict[str, Any]], samplers: Sequence[str], steps: int
         "alone, fewer steps": ("black", "alone"), "shared, not corrected": ("#d55e00", "shared, fixed"),
         "corrected, fixed": ("#0072b2", "corrected, fixed"), "corrected, auto": ("#009e73", "corrected, auto"),
     }  # fmt: skip
-    first = next(iter(BLOCKS))
     for column, sampler in enumerate(samplers):
-        rows = [row for row in results.values() if row["block"] == first and row["sampler"] == sampler]
+        rows = [row for row in results.values() if row["block"] == block.title and row["sampler"] == sampler]
         for label, (colour, chosen) in kinds.items():
             found = [row for row in rows if way(row) == chosen and (row["steps"] == steps or not row["corrected"])]
             points = sorted((row["paid"], row["all"], row["like"]["error"]) for row in found)
@@ -193,11 +237,11 @@ def main() -> None:
     parser.add_argument("--cfg", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--model", choices=MODELS, default="demo", help="give each a folder of its own")
-    parser.add_argument("--related", action="store_true", help="only the groups of related prompts")
+    parser.add_argument("--blocks", nargs="+", choices=BLOCKS, default=list(BLOCKS), help="kinds of groups")
     options = parser.parse_args()
     results = Kept(options.out / "correction.json")
     rendering = Rendering(load_demo_judge(), options.cfg, options.model)
-    blocks = list(BLOCKS)[:1] if options.related else list(BLOCKS)
+    blocks = [BLOCKS[name] for name in options.blocks]
     for sampler in options.samplers:
         for block in blocks:
             run(block, sampler, options.steps, rendering, results, options.seeds, options.prompts)
@@ -206,10 +250,10 @@ def main() -> None:
     text = [f"{drawn}; paid: steps an image", ""]
     for block in blocks:
         for sampler in options.samplers:
-            rows = [row for row in results.values() if (row["block"], row["sampler"]) == (block, sampler)]
-            text += [f"## {sampler}, {block}", "", table(rows), ""]
+            rows = [row for row in results.values() if (row["block"], row["sampler"]) == (block.title, sampler)]
+            text += [f"## {sampler}, {block.title}", "", table(rows), ""]
     (options.out / "correction.md").write_text("\n".join(text))
-    plot(results, options.samplers, options.steps, options.out / "correction.png")
+    plot(results, blocks[0], options.samplers, options.steps, options.out / "correction.png")
 
 
 if __name__ == "__main__":

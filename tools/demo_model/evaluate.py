@@ -25,7 +25,7 @@ def unseen_scenes(number: int, seed: int = 0) -> list[Scene]:
 
 def render(
     parts: tuple[Any, Any, Any], prompts: Sequence[str], *, sampler: str = "euler", steps: int = STEPS,
-    scheduler: str = "simple", seed: int = 0, batch: int = 50,
+    scheduler: str = "simple", seed: int = 0, batch: int = 50, cfg: float = CFG,
 ) -> torch.Tensor:  # fmt: skip
     """A picture a prompt, each with noise of its own: (N, 3, 128, 128) from 0 to 1."""
     model, clip, vae = parts
@@ -40,7 +40,7 @@ def render(
             positive = [[torch.cat([c[0][0] for c in each]), pooled]]
             noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed + start))
             samples = comfy.sample.sample(
-                model, noise, steps, CFG, sampler, scheduler, positive, negative, latent, seed=seed, disable_pbar=True
+                model, noise, steps, cfg, sampler, scheduler, positive, negative, latent, seed=seed, disable_pbar=True
             )
             pictures.append(vae.decode(samples).float().movedim(-1, 1).clamp(0, 1))
     return torch.cat(pictures)
@@ -53,13 +53,14 @@ def fidelity(
     *,
     sampler: str = "euler",
     steps: int = STEPS,
+    cfg: float = CFG,
 ) -> tuple[dict[str, float], torch.Tensor, list[dict[str, bool]]]:
     """Rates for every attribute, the pictures, and what was right in each.
 
     Args:
         parts: MODEL, CLIP and VAE.
     """
-    pictures = render(parts, [caption(scene) for scene in scenes], sampler=sampler, steps=steps)
+    pictures = render(parts, [caption(scene) for scene in scenes], sampler=sampler, steps=steps, cfg=cfg)
     verdicts, _, _ = judge_pictures(judge, pictures)
     judged = [agreement(scene, verdict) for scene, verdict in zip(scenes, verdicts, strict=True)]
     return rates(judged), pictures, judged

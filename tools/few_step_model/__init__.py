@@ -1,0 +1,1 @@
+"""Distils the demo model into a LoRA for four to eight steps without CFG."""

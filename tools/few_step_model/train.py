@@ -1,0 +1,137 @@
+"""Distils the demo model into a LoRA for four to eight steps at CFG 1, and says how faithful it is.
+
+    cd tools && python -m few_step_model.train --out DIR [--pairs 8000] [--steps 4000] [--install]
+
+Rectified flow (Liu et al. 2023, "reflow") on the model's own pictures: straight lines from noise to the picture that
+the model makes of it with CFG 4, so that few steps are enough and CFG is inside. Seeded; both stages are kept in DIR
+and go on where they were stopped. `--install` puts the LoRA and its figures into benchmarks/data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import comfyui
+
+comfyui.load()
+
+import numpy as np
+import torch
+from comfyui_sage.sage_core.demo.judge import load_demo_judge
+from comfyui_sage.sage_core.demo.model import load_demo_model
+from comfyui_sage.sage_core.training.adapters import add_adapters
+from comfyui_sage.sage_core.training.trainable_model import TrainableModel
+from demo_model.averaged_training import schedule
+from demo_model.evaluate import fidelity, unseen_scenes
+from demo_model.steps import Checkpoint, log
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from .model import LORA, load_few_step_model
+from .pairs import Pairs, make_pairs
+
+RANK, BATCH, RATE, AVERAGE = 32, 32, 1e-3, 0.995
+AT_THE_START = 0.25
+"""The part of the examples that are noise alone: with few steps the first one decides the most."""
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for pairs, checkpoints and results")
+    parser.add_argument("--pairs", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--install", action="store_true", help="put the LoRA into benchmarks/data")
+    options = parser.parse_args()
+    folder: Path = options.out
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = make_pairs(load_demo_model(), folder, options.pairs)
+    train(pairs, folder, options.steps)
+    report(folder, options.steps, 500)
+    if options.install:
+        LORA.parent.mkdir(exist_ok=True)
+        shutil.copy(folder / LORA.name, LORA)
+
+
+def train(pairs: Pairs, folder: Path, steps: int, seed: int = 0) -> None:
+    """Train the LoRA, or go on with it, and write it now and then: an average of its tensors."""
+    model, _, _ = load_demo_model()
+    student = TrainableModel(model, bf16=False, gradient_checkpointing=False, offloading=False)
+    tensors = add_adapters(student.patcher, kind="LoRA", rank=RANK, alpha=RANK, layers="all", seed=seed)
+    learnt = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
+    average = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    optimizer = torch.optim.AdamW(learnt.values(), lr=RATE, weight_decay=0.0)
+    torch.manual_seed(seed)
+    checkpoint = Checkpoint(folder / "lora.pt", tensors=_State(tensors), average=_State(average), optimizer=optimizer)
+    start, began, recent = checkpoint.load(), time.monotonic(), []
+    with student.loaded():
+        for step in range(start, steps):
+            optimizer.param_groups[0]["lr"] = RATE * schedule(step, steps)
+            loss = flow_loss(student.patcher.model, pairs)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(learnt.values(), 1.0)
+            optimizer.step()
+            for name, tensor in learnt.items():
+                average[name].lerp_(tensor.detach(), 1 - AVERAGE)
+            recent.append(loss.item())
+            if step % 100 == 99:
+                log(folder, "lora", step=step + 1, loss=float(np.mean(recent)), seconds=time.monotonic() - began)
+                recent.clear()
+            if step % 500 == 499 or step + 1 == steps:
+                checkpoint.save(step + 1)
+                save(average, folder / LORA.name)
+                with student.sampling():
+                    report(folder, step + 1, 100)
+
+
+def flow_loss(model: Any, pairs: Pairs) -> torch.Tensor:
+    """|v - (noise - latent)|^2 at x = (1 - sigma) latent + sigma noise, of pairs that belong together."""
+    chosen = torch.randint(len(pairs.noise), (BATCH,))
+    sigma = torch.where(torch.rand(BATCH) < AT_THE_START, 1.0, torch.rand(BATCH).clamp(min=0.02))
+    at = sigma.view(-1, 1, 1, 1)
+    noise, latents = pairs.noise[chosen], pairs.latents[chosen]
+    states = (1 - at) * latents + at * noise
+    denoised = model.apply_model(states, sigma, c_crossattn=pairs.context[chosen], y=pairs.pooled[chosen])
+    return F.mse_loss((states - denoised) / at, noise - latents)
+
+
+def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """One fp16 safetensors file, as ComfyUI's LoRA loader reads it."""
+    part = path.with_suffix(".part")
+    save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, part)
+    part.replace(path)
+
+
+def report(folder: Path, step: int, number: int) -> None:
+    """How much is right in pictures of prompts that were kept from training, by steps."""
+    parts, judge, scenes = load_few_step_model(folder / LORA.name), load_demo_judge(), unseen_scenes(number, seed=1)
+    for steps in (2, 4, 8):
+        found, _, _ = fidelity(parts, judge, scenes, steps=steps, cfg=1.0)
+        log(folder, "fidelity", step=step, steps=steps, **found)
+
+
+class _State:
+    """Tensors as a part of a checkpoint."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
+        self.tensors = tensors
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach() for name, tensor in self.tensors.items()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        for name, tensor in self.tensors.items():
+            tensor.copy_(state[name])
+
+
+if __name__ == "__main__":
+    main()
