@@ -1,6 +1,6 @@
 """Does a LoRA trained with L_SAGE make shared sampling better than one trained as usual?
 
-    python benchmarks/lora_quality.py --out DIR [--seeds 3] [--scale 4] [--sampler euler]
+    python benchmarks/lora_quality.py --out DIR [--seeds 3] [--scale 4] [--sampler euler] [--no-fewer]
 
 A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
 same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
@@ -171,6 +171,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600, help="of every training")
     parser.add_argument("--groups", type=int, default=100, help="of 4 drawings, to train on at most")
     parser.add_argument("--sampler", default="euler")
+    parser.add_argument("--no-fewer", action="store_true", help="leave out all that has fewer than 20 steps")
     parser.add_argument("--loras", nargs="+", default=list(MAIN), choices=list(LORAS))
     options = parser.parse_args()
     results = Kept(options.out / f"lora_quality_{options.scale}.json")
@@ -179,8 +180,9 @@ def main() -> None:
     band_of = bands(rendering, unseen)
     shared = [Setting(options.sampler, STEPS, share) for share in SHARES]
     shared += [Setting(options.sampler, STEPS, share, condition="auto", correction="on") for share in CORRECTED]
-    settings = [*shared, *(Setting(options.sampler, steps) for steps in FEWER)]
-    settings += [Setting(options.sampler, steps, share) for share, fewer in SHARED_FEWER.items() for steps in fewer]
+    fewer = [Setting(options.sampler, steps) for steps in FEWER]
+    fewer += [Setting(options.sampler, steps, share) for share, some in SHARED_FEWER.items() for steps in some]
+    settings = shared if options.no_fewer else [*shared, *fewer]
     for seed in range(options.seeds):
         examples = training_examples(rendering, training_groups(options.groups, seed, make_groups(LARGEST)))
         for lora in options.loras:
