@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,11 +31,10 @@ from typing import Any, NamedTuple
 import comfyui
 
 comfyui.load()
-sys.path.append(str(comfyui.REPO / "scripts"))
 
+from comfyui_sage.farm.flat_workflow import FlatNode, flat_nodes
 from comfyui_sage.sage_core.conditioning.template_source import INTO_TEXT
 from comfyui_sage.sage_core.graph import Graph, upstream
-from flat_workflow import FlatNode, flat_nodes
 
 import nodes as comfy_nodes
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.run import Stopped, TaskError
 from ..sage_core.farm.tasks import Shard
 from .command import FAILURES, FINISHED, STOPPED
@@ -19,7 +18,7 @@ from .report import Report
 _PROMPTS = ("a red apple on a wooden table", "a green apple on a wooden table")
 
 
-def check(engines: Sequence[FarmEngine], graph: JobGraph, out: Path, report: Report) -> int:
+def check(engines: Sequence[FarmEngine], out: Path, report: Report) -> int:
     """Try every engine, and tell which are good.
 
     Args:
@@ -33,19 +32,19 @@ def check(engines: Sequence[FarmEngine], graph: JobGraph, out: Path, report: Rep
     settings.out.mkdir(exist_ok=True)
     with stops(engines):
         try:
-            good = [_is_good(engine, graph, settings, report) for engine in engines]
+            good = [_is_good(engine, settings, report) for engine in engines]
         except Stopped:
             return STOPPED
     return FINISHED if all(good) else FAILURES
 
 
-def _is_good(engine: FarmEngine, graph: JobGraph, settings: Settings, report: Report) -> bool:
+def _is_good(engine: FarmEngine, settings: Settings, report: Report) -> bool:
     if not engine.is_ready(lambda: False):
         return False
     saved: list[str] = []
     try:
         engine.check()
-        job = open_job(graph, engine, settings, report)
+        job = open_job(engine, settings, report)
         start = time.monotonic()
         prompts = list(range(len(job.groups.prompts)))
         engine.render(prompts, [], lambda prompt, files: saved.extend(name for name, _ in files))

@@ -7,12 +7,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .report import Report, standard_output
 
 if TYPE_CHECKING:
-    from ..sage_core.farm.graphs import JobGraph
     from .engine import FarmEngine
 
 FINISHED, USAGE, FAILURES, STOPPED = 0, 2, 3, 130
@@ -40,35 +39,37 @@ def main(arguments: list[str], pack: Path) -> int:
 
 def _render(options: argparse.Namespace, report: Report) -> int:
     from ..sage_core.farm.tasks import parse_shard
-    from ..sage_core.farm.workflow_file import read_graph
+    from ..sage_core.farm.workflow_file import read_workflow
 
-    graph, shard = read_graph(options.workflow), parse_shard(options.shard)
+    workflow, shard = read_workflow(options.workflow), parse_shard(options.shard)
     if options.retries < 1 or (options.split is not None and options.split < 1):
         raise ValueError(f"split, retries: expected at least 1, got {options.split} and {options.retries}.")
     prompts, out = options.prompts.absolute(), options.out.absolute()
     if not prompts.is_file():
         raise ValueError(f"prompts: expected a .txt, .csv, .tsv or .json file, got {prompts}, which is none.")
-    with _engines(options, out, graph, report) as engines:
+    with _engines(options, out, workflow, report) as engines:
         from .render import Settings, render  # not before ComfyUI is there: it imports torch
 
         settings = Settings(prompts, out, shard, options.split, options.retries, options.plan)
-        return render(engines, graph, settings, report)
+        return render(engines, settings, report)
 
 
 def _check(options: argparse.Namespace, report: Report) -> int:
-    from ..sage_core.farm.workflow_file import read_graph
+    from ..sage_core.farm.workflow_file import read_workflow
 
-    graph = read_graph(options.workflow)
+    workflow = read_workflow(options.workflow)
     with tempfile.TemporaryDirectory(prefix="sage-farm-check-") as folder:
         out = Path(folder)
-        with _engines(options, out / "images", graph, report) as engines:
+        with _engines(options, out / "images", workflow, report) as engines:
             from .check import check  # not before ComfyUI is there: it imports torch
 
-            return check(engines, graph, out, report)
+            return check(engines, out, report)
 
 
 @contextmanager
-def _engines(options: argparse.Namespace, out: Path, graph: JobGraph, report: Report) -> Iterator[Sequence[FarmEngine]]:
+def _engines(
+    options: argparse.Namespace, out: Path, workflow: dict[str, Any], report: Report
+) -> Iterator[Sequence[FarmEngine]]:
     """Context with what renders: this process, or workers."""
     comfy = options.comfy.absolute()
     if not (comfy / "main.py").is_file():
@@ -79,13 +80,13 @@ def _engines(options: argparse.Namespace, out: Path, graph: JobGraph, report: Re
     if options.engine == "ray" or asked:
         from .ray_engine import Cluster, ray_engines
 
-        cluster = Cluster(options.pack, comfy, options.comfy_args, graph, out, options.gpus, report.tell)
+        cluster = Cluster(options.pack, comfy, options.comfy_args, workflow, out, options.gpus, report.tell)
         with ray_engines(cluster, options.address or "local", options.workers) as engines:
             yield engines
         return
     from .local_engine import LocalEngine
 
-    engine = LocalEngine(comfy, out, options.comfy_args, graph)
+    engine = LocalEngine(comfy, out, options.comfy_args, workflow)
     try:
         yield [engine]
     finally:
@@ -144,7 +145,7 @@ def _parser(pack: Path) -> argparse.ArgumentParser:
 
 
 def _add_workflow(command: argparse.ArgumentParser) -> None:
-    text = "the workflow: an API export of ComfyUI, or a PNG that it has saved"
+    text = "the workflow: as the page saves or exports it, or a PNG with it"
     command.add_argument("workflow", type=Path, help=text)
 
 

@@ -7,12 +7,21 @@ from typing import Protocol
 
 import numpy as np
 
+from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.run import Engine
 from ..sage_core.prompts.braces import ReadWildcard
 
 
 class FarmEngine(Engine, Protocol):
     """A ComfyUI, here or elsewhere, with the graph of a job."""
+
+    @property
+    def graph(self) -> JobGraph:
+        """The artist's graph.
+
+        Raises:
+            ValueError: the workflow is none that the farm can render.
+        """
 
     def hello(self) -> dict[str, str]:
         """What decides its pictures: versions, and digests of the models' files, by their names for the user."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import shlex
 import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..sage_core.farm.run import Stopped, TaskError
+from ..sage_core.farm.workflow_file import EXPORT
 from ..sage_core.graph import Graph
+from .saved_workflow import check_subgraphs, classes, to_api
 
 # Gets the name and the data of what a node sends to the page.
 OnEvent = Callable[[str, dict[str, Any]], None]
@@ -86,6 +89,22 @@ class Host:
         """Make a node known to graphs, though not to the page."""
         self._nodes().NODE_CLASS_MAPPINGS[node.define_schema().node_id] = node
 
+    def as_api(self, workflow: dict[str, Any]) -> Graph:
+        """A workflow as the page saves it in the API format.
+
+        Raises:
+            Refused: that is not possible; says why.
+        """
+        try:
+            check_subgraphs(workflow)
+            return to_api(workflow, self._info(classes(workflow)))
+        except ValueError as error:
+            raise Refused(f"workflow: {error} {EXPORT}") from error
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise Refused(
+                f"workflow: expected one as the page saves it, got other data ({error!r}). {EXPORT}"
+            ) from error
+
     def check(self, graph: Graph) -> list[str]:
         """Check a graph as ComfyUI does before it runs it.
 
@@ -143,6 +162,19 @@ class Host:
             self._nodes().interrupt_processing()
         if isinstance(data, dict):
             self.on_event(event, data)
+
+    def _info(self, kinds: Collection[str]) -> dict[str, Any]:
+        """What the page knows of classes of nodes, as /object_info of the server."""
+        known = self._nodes()
+        found = {kind: known.NODE_CLASS_MAPPINGS[kind] for kind in kinds if kind in known.NODE_CLASS_MAPPINGS}
+        info = {
+            kind: node.GET_NODE_INFO_V1() if hasattr(node, "GET_NODE_INFO_V1") else {
+                "input": node.INPUT_TYPES(), "display_name": known.NODE_DISPLAY_NAME_MAPPINGS.get(kind, kind),
+            }
+            for kind, node in found.items()
+        }  # fmt: skip
+        told: dict[str, Any] = json.loads(json.dumps(info, default=str))  # as the page gets it: lists, no tuples
+        return told
 
     def _nodes(self) -> Any:
         import nodes

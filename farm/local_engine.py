@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..sage_core.farm.graphs import BRANCH, JobGraph
 from ..sage_core.farm.ledger import FOLDER, SavedFile
+from ..sage_core.farm.workflow_file import checked_graph, is_saved
 from ..sage_core.prompts.braces import ReadWildcard
 from .host import Host
 from .identity import model_files, versions
@@ -21,16 +23,17 @@ from .identity import model_files, versions
 class LocalEngine:
     """Renders, embeds and plans prompts of one job. See `FarmEngine`."""
 
-    def __init__(self, comfy: Path, out: Path, arguments: str, graph: JobGraph, name: str = "") -> None:
+    def __init__(self, comfy: Path, out: Path, arguments: str, workflow: dict[str, Any], name: str = "") -> None:
         """Start ComfyUI, and prepare it for the graphs of tasks.
 
         Args:
             comfy: the folder of ComfyUI.
             out: its output folder; the job's files are in it, or will be.
             arguments: more arguments for ComfyUI, as they are typed.
+            workflow: see `read_workflow`.
         """
         self.name = name
-        self._host, self._graph, self._folder = Host(comfy, out, arguments), graph, str(out / FOLDER)
+        self._host, self._workflow, self._folder = Host(comfy, out, arguments), workflow, str(out / FOLDER)
         nodes = self._host.pack(BRANCH, "farm")
         for node in nodes.FARM_NODES:
             self._host.add_node(node)
@@ -41,8 +44,13 @@ class LocalEngine:
     def is_ready(self, is_over: Callable[[], bool]) -> bool:
         return True
 
+    @functools.cached_property
+    def graph(self) -> JobGraph:
+        is_graph = not is_saved(self._workflow)
+        return checked_graph(self._workflow if is_graph else self._host.as_api(self._workflow))
+
     def hello(self) -> dict[str, str]:
-        return {**versions(), **model_files(self._graph)}
+        return {**versions(), **model_files(self.graph)}
 
     @property
     def read_wildcard(self) -> ReadWildcard:
@@ -50,15 +58,15 @@ class LocalEngine:
         return reader
 
     def check(self) -> None:
-        self._host.check(self._graph.given())
+        self._host.check(self.graph.given())
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        shown = self._host.run(self._graph.embedding(json.dumps(texts)))[self._graph.groups]
+        shown = self._host.run(self.graph.embedding(json.dumps(texts)))[self.graph.groups]
         return np.array(shown["vectors"], dtype=np.float32)
 
     def share(self, prompts: Sequence[int]) -> bytes | None:
         with self._file() as file:
-            self._host.run(self._graph.shared(self._folder, json.dumps(prompts), str(file)))
+            self._host.run(self.graph.shared(self._folder, json.dumps(prompts), str(file)))
             return file.read_bytes() if file.exists() else None
 
     def render(
@@ -68,16 +76,16 @@ class LocalEngine:
         self._on_saved = on_saved
         task = self._folder, json.dumps(prompts), json.dumps(done)
         if shared is None:
-            self._host.run(self._graph.task(*task))
+            self._host.run(self.graph.task(*task))
             return
         with self._file() as file:
             file.write_bytes(shared)
-            self._host.run(self._graph.part(*task, str(file)))
+            self._host.run(self.graph.part(*task, str(file)))
 
     def plan(self, prompts: Sequence[int]) -> tuple[int, int, bool] | None:
-        if self._graph.planned is None:
+        if self.graph.planned is None:
             return None
-        cost = self._host.run(self._graph.plan(self._folder, json.dumps(prompts)))[self._graph.planned]["cost"]
+        cost = self._host.run(self.graph.plan(self._folder, json.dumps(prompts)))[self.graph.planned]["cost"]
         return tuple(cost[0]) if cost else None
 
     def stop(self) -> None:

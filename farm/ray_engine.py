@@ -20,6 +20,7 @@ from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.job import read_files
 from ..sage_core.farm.ledger import FOLDER, SavedFile
 from ..sage_core.farm.run import Stopped, TaskError, Tell
+from ..sage_core.farm.workflow_file import checked_graph
 from ..sage_core.prompts.braces import ReadWildcard
 from . import remote
 from .host import Refused
@@ -46,6 +47,7 @@ class Cluster:
     """The workers of one run, and what they share.
 
     Attributes:
+        workflow: see `read_workflow`.
         gpus: of a worker; a part of one is possible. None: 1 where there are any.
         out: the job's output folder.
     """
@@ -53,7 +55,7 @@ class Cluster:
     pack: Path
     comfy: Path
     arguments: str
-    graph: JobGraph
+    workflow: dict[str, Any]
     out: Path
     gpus: float | None
     tell: Tell
@@ -71,7 +73,7 @@ class Cluster:
 
     def new_worker(self) -> Any:
         """Ask Ray for a worker; it may have to wait for a place."""
-        return self.actor_class.remote(str(self.pack), str(self.comfy), self.arguments, self.graph.graph)
+        return self.actor_class.remote(str(self.pack), str(self.comfy), self.arguments, self.workflow)
 
     def job(self) -> list[Any]:
         """A reference to the files of the job, for `RayWorker`."""
@@ -123,6 +125,13 @@ class RayEngine:
                 time.sleep(min(2**start, 10))
                 self._worker = self._cluster.new_worker()
         return False
+
+    @functools.cached_property
+    def graph(self) -> JobGraph:
+        found = self._call("graph")
+        if isinstance(found, str):
+            raise Refused(found)
+        return checked_graph(found)
 
     def hello(self) -> dict[str, str]:
         _, hello = self._call("hello")

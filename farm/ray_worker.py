@@ -11,10 +11,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.ledger import FOLDER, SavedFile
 from ..sage_core.farm.run import Stopped, TaskError
+from ..sage_core.graph import Graph
 from .host import Refused
+from .identity import versions
 from .local_engine import LocalEngine
 
 # A prompt whose files are there, with their names and contents; or, at the end of a task, what went wrong, if anything.
@@ -28,16 +29,24 @@ class RayWorker:
     What can go wrong for the user's sake comes back as text: Ray wraps errors, and their classes get lost.
     """
 
-    def __init__(self, comfy: Path, arguments: str, graph: JobGraph) -> None:
+    def __init__(self, comfy: Path, arguments: str, workflow: dict[str, Any]) -> None:
         """See `LocalEngine`."""
         self._folder = tempfile.TemporaryDirectory(prefix="sage-farm-")
         self._out = Path(self._folder.name)
-        self._engine = LocalEngine(comfy, self._out, arguments, graph)
+        self._engine = LocalEngine(comfy, self._out, arguments, workflow)
 
     def hello(self) -> tuple[str, dict[str, str]]:
         """Its name for the user, and what decides its pictures."""
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        return f"{platform.node()} {f'GPU {gpus}' if gpus else f'process {os.getpid()}'}", self._engine.hello()
+        name = f"{platform.node()} {f'GPU {gpus}' if gpus else f'process {os.getpid()}'}"
+        return name, versions() if isinstance(self.graph(), str) else self._engine.hello()
+
+    def graph(self) -> Graph | str:
+        """The artist's graph in the API format; a text says why it is none that can be rendered."""
+        try:
+            return self._engine.graph.graph
+        except ValueError as error:
+            return str(error)
 
     def wildcard(self, name: str) -> Any:
         return self._engine.read_wildcard(name)

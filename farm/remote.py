@@ -16,7 +16,7 @@ PACK_FOLDER = "SAGE_FARM_PACK"
 class Remote:
     """Gives the methods of a `RayWorker`."""
 
-    def __init__(self, pack: str, comfy: str, arguments: str, graph: dict[str, Any]) -> None:
+    def __init__(self, pack: str, comfy: str, arguments: str, workflow: dict[str, Any]) -> None:
         """Load the pack and start ComfyUI.
 
         Args:
@@ -37,9 +37,8 @@ class Remote:
         spec.loader.exec_module(start)
         start.load_pack()
         from comfyui_sage.farm.ray_worker import RayWorker
-        from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 
-        self._worker = RayWorker(folder.parent.parent if own else Path(comfy), arguments, checked_graph(graph))
+        self._worker = RayWorker(folder.parent.parent if own else Path(comfy), arguments, workflow)
 
     def call(self, method: str, *arguments: Any) -> Any:
         return getattr(self._worker, method)(*arguments)

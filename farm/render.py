@@ -47,7 +47,7 @@ class Settings:
     only_plan: bool
 
 
-def render(engines: Sequence[FarmEngine], graph: JobGraph, settings: Settings, report: Report) -> int:
+def render(engines: Sequence[FarmEngine], settings: Settings, report: Report) -> int:
     """Render a list, or what is missing of it.
 
     Args:
@@ -64,7 +64,7 @@ def render(engines: Sequence[FarmEngine], graph: JobGraph, settings: Settings, r
         try:
             first = ready(engines[0])
             first.check()
-            job = open_job(graph, first, settings, report)
+            job = open_job(first, settings, report)
             texts, workers = job.groups.prompts, len(engines)
             split = settings.split or default_split(len(texts), workers)
             tasks = settings.shard.of(make_tasks(job.groups.partition, split))
@@ -76,7 +76,7 @@ def render(engines: Sequence[FarmEngine], graph: JobGraph, settings: Settings, r
             raise ValueError(f"workflow: {error}") from error
         with _ledger(job.folder, settings.shard) as ledger:
             run = Run(job.groups.partition, ledger, settings.tries, report.tell)
-            if workers > 1 and graph.prefix is not None:
+            if workers > 1 and job.graph.prefix is not None:
                 run.divide = lambda prompts: divided(prompts, texts, split, workers)
             run.done |= done_prompts(ledgers(job.folder), settings.out)
             return _run(run, tasks, engines, split, report)
@@ -94,12 +94,12 @@ def ready(engine: FarmEngine) -> FarmEngine:
     return engine
 
 
-def open_job(graph: JobGraph, engine: FarmEngine, settings: Settings, report: Report) -> Job:
+def open_job(engine: FarmEngine, settings: Settings, report: Report) -> Job:
     """The job of the output folder; a new one is made where there is none.
 
     Several shards may begin at once: one of them groups the list, and the others wait for it.
     """
-    listed = read_prompts(settings.prompts, engine.read_wildcard)
+    graph, listed = engine.graph, read_prompts(settings.prompts, engine.read_wildcard)
     key, folder = made_of(graph, listed, engine.hello()), settings.out / FOLDER
     check_room(folder)
     with FileLock(folder / "job.lock"):

@@ -16,7 +16,7 @@ _TITLES = {
     GROUPS: "Semantic Group Prompts", LIST: "Prompt List", SHARE: "Share Sampling", PREFIX: "Shared KSampler Prefix",
     BRANCH: "SAGE Branch and Save", IMAGES: "SAGE Save Images", SAVE_IMAGE: "Save Image",
 }  # fmt: skip
-_EXPORT = "In ComfyUI, open the workflow, choose Workflow > Export (API) in the menu, and give that file."
+EXPORT = "In ComfyUI, open the workflow, choose Workflow > Export (API) in the menu, and give that file."
 _ONE_BY_ONE = "The farm renders a list in parts, and"
 # Inputs that may come from other nodes; those of a list come from the farm instead.
 _LINKED = {
@@ -26,23 +26,30 @@ _LINKED = {
 }  # fmt: skip
 
 
-def read_graph(path: Path) -> JobGraph:
-    """The graph of a file: ComfyUI's API export, or a PNG that a SAGE node or ComfyUI has saved.
+def read_workflow(path: Path) -> dict[str, Any]:
+    """What is in a file: a workflow as the page saves it, ComfyUI's API export, or a PNG with one of them.
 
     Raises:
-        ValueError: it is no such file, or the graph is none that the farm can render; says what was expected.
+        ValueError: it is no such file, or an API export that the farm cannot render; says what was expected.
     """
     try:
         text = _text_in(path)
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         raise ValueError(f"workflow: {path.name}: expected a file that can be read, got {error}.") from None
     if text is None:
-        raise ValueError(f"workflow: {path.name}: expected a PNG with its workflow in it, got one without. {_EXPORT}")
+        raise ValueError(f"workflow: {path.name}: expected a PNG with its workflow in it, got one without. {EXPORT}")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"workflow: {path.name}: expected JSON, got an error: {error}. {_EXPORT}") from None
-    return checked_graph(data)
+        raise ValueError(f"workflow: {path.name}: expected JSON, got an error: {error}. {EXPORT}") from None
+    if not is_saved(data):
+        checked_graph(data)
+    return data
+
+
+def is_saved(data: Any) -> bool:
+    """Whether something is a workflow as the page saves it; only ComfyUI's nodes tell what its values mean."""
+    return isinstance(data, dict) and isinstance(data.get("nodes"), list)
 
 
 def checked_graph(data: Any) -> JobGraph:
@@ -51,10 +58,8 @@ def checked_graph(data: Any) -> JobGraph:
     Raises:
         ValueError: names what was expected and what came.
     """
-    if isinstance(data, dict) and isinstance(data.get("nodes"), list):
-        raise ValueError(f"workflow: expected an API export, got a workflow as the page saves it. {_EXPORT}")
     if not isinstance(data, dict) or not data or not all(map(_is_node, data.values())):
-        raise ValueError(f"workflow: expected an API export, got {json.dumps(data)[:80]}. {_EXPORT}")
+        raise ValueError(f"workflow: expected an API export, got {json.dumps(data)[:80]}. {EXPORT}")
     save = _saving_node(data)
     above = list(upstream(data, save, most=len(data)))
     prefix = listed = None
@@ -75,7 +80,7 @@ def _text_in(path: Path) -> str | None:
     if path.suffix.lower() != ".png":
         return path.read_text("utf-8-sig")
     with Image.open(path) as picture:
-        return picture.info.get("prompt")
+        return picture.info.get("prompt") or picture.info.get("workflow")
 
 
 def _is_node(node: Any) -> bool:

@@ -12,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from comfyui_sage.farm.command import FAILURES, FINISHED, STOPPED, _parser
+from comfyui_sage.farm.command import FAILURES, FINISHED, STOPPED, USAGE, _parser
 from comfyui_sage.farm.report import Report
+from comfyui_sage.sage_core.farm.job import read_job
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
 from comfyui_server import Graph, Server
 from farm_graph import farm_graph, one_node_graph, share_graph, split_graph
 from farm_process import FARM, LIST, command, events, farm, finished, pictures, until
+from install_comfyui import REPO
 from PIL import Image
+from workflow_to_api import to_api
 
 # A ComfyUI starts up to three times in a test, beside another suite.
 pytestmark = pytest.mark.timeout(900)
@@ -148,6 +151,25 @@ def test_other_samplers_and_savers(graph: Callable[[], Graph], kill: bool, tmp_p
                 assert path.name == name and mine.info["parameters"] == other.info["parameters"]
 
 
+def test_a_workflow_as_the_page_saves_it(tmp_path: Path, server: Server) -> None:
+    """A template, as it is; and one that the farm cannot read, by name."""
+    template = json.loads((REPO / "example_workflows" / "6 Share Sampling (any sampler).json").read_text("utf-8"))
+    (tmp_path / "list.txt").write_text("a {red|blue} car in the snow\na boat", encoding="utf-8")
+    (tmp_path / "graph.json").write_text(json.dumps(template), encoding="utf-8")
+    code, said = finished(tmp_path, "out")
+    assert code == FINISHED and len(pictures(tmp_path / "out")) == 3, said
+    graph = read_job(tmp_path / "out" / ".sage").graph.graph
+    assert graph == to_api(template, server.get("/object_info"))
+
+    sampler = next(node for node in template["nodes"] if node["type"] == "KSampler")
+    sampler["widgets_values"].insert(0, "a widget of its own")
+    (tmp_path / "graph.json").write_text(json.dumps(template), encoding="utf-8")
+    code, said = finished(tmp_path, "other")
+    assert code == USAGE and not pictures(tmp_path / "other")
+    assert "(KSampler): seed: expected a value of the type INT" in said[-1]["error"]
+    assert "Export (API)" in said[-1]["error"]
+
+
 def test_a_bad_prompt_is_named_and_the_others_are_done(files: Path, tmp_path: Path) -> None:
     (tmp_path / "custom_nodes" / "unlucky").mkdir(parents=True)
     (tmp_path / "custom_nodes" / "unlucky" / "__init__.py").write_text(UNLUCKY, encoding="utf-8")
@@ -209,8 +231,8 @@ def test_nothing_imports_torch_before_comfyui_starts(files: Path) -> None:
         f"start = runpy.run_path({str(FARM / '__main__.py')!r})\n"
         "start['load_pack']()\n"
         "from comfyui_sage.farm import command, local_engine, ray_worker\n"
-        "from comfyui_sage.sage_core.farm.workflow_file import Path, read_graph\n"
-        f"read_graph(Path({str(files / 'graph.json')!r})).planned\n"
+        "from comfyui_sage.sage_core.farm.workflow_file import Path, read_workflow\n"
+        f"read_workflow(Path({str(files / 'graph.json')!r}))\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=files)

@@ -22,7 +22,6 @@ from comfyui_sage.farm.command import FINISHED, STOPPED, USAGE
 from comfyui_sage.farm.ray_engine import Cluster, ray_engines
 from comfyui_sage.sage_core.farm.job import read_job
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
-from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 from comfyui_server import free_port
 from farm_graph import farm_graph
 from farm_process import events, farm, finished, pictures, ray_processes, until
@@ -161,7 +160,7 @@ def test_a_machine_without_the_pack_is_named(files: Path, monkeypatch: pytest.Mo
 
 
 def test_another_model_or_version_is_refused(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path, tmp_path, "", checked_graph(farm_graph()), tmp_path, 0, lambda event, **data: None)
+    cluster = Cluster(tmp_path, tmp_path, "", farm_graph(), tmp_path, 0, lambda event, **data: None)
     cluster.check_same({"SAGE version": "1", "file a.safetensors": "x"})
     cluster.check_same({"SAGE version": "1", "file a.safetensors": "x"})
     for other in ({"SAGE version": "1", "file a.safetensors": "y"}, {"SAGE version": "1"}):
@@ -171,7 +170,7 @@ def test_another_model_or_version_is_refused(tmp_path: Path) -> None:
 
 def test_without_ray_it_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    cluster = Cluster(tmp_path, tmp_path, "", checked_graph(farm_graph()), tmp_path, 0, lambda event, **data: None)
+    cluster = Cluster(tmp_path, tmp_path, "", farm_graph(), tmp_path, 0, lambda event, **data: None)
     with pytest.raises(ValueError, match="python -m pip install"), ray_engines(cluster, "local", 1):
         pass
 

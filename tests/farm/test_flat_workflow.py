@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flat_workflow import BYPASSED, MUTED, flat_nodes
+from comfyui_sage.farm.flat_workflow import BYPASSED, MUTED, flat_nodes
 
 
 def node(number: int, kind: str, mode: int = 0, **links: int | None) -> dict[str, Any]:

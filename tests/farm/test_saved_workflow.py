@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flat_workflow import BYPASSED, MUTED
-from workflow_to_api import to_api
+from comfyui_sage.farm.flat_workflow import BYPASSED, MUTED
+from comfyui_sage.farm.saved_workflow import check_subgraphs, classes, to_api
 
 CODECS = [
     {"key": "auto", "inputs": {}},
@@ -82,6 +82,26 @@ def test_modes(mode: int, expected: list[Any] | None) -> None:
     assert ("2" in graph) == (mode == 0)
 
 
-def test_an_unknown_class_is_named() -> None:
-    with pytest.raises(ValueError, match="node 5: .*'Unheard'"):
-        convert(node(5, "Unheard"), links=[])
+def test_an_unknown_class_keeps_its_links() -> None:
+    graph = convert(node(1, "Source"), node(5, "Unheard", ["a value"], model=1), links=[[1, 1, 1, 5, 0]])
+    assert graph["5"] == {"class_type": "Unheard", "inputs": {"model": ["1", 1]}, "_meta": {"title": "Unheard"}}
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    (["fixed", 7, "simple"], r"node 2 \(Sampler\): seed: expected a value of the type INT, got 'fixed'"),
+    ([7, "fixed", "simple", True], "share: expected a value of the type FLOAT, got True"),
+    ({"seed": 7}, r"node 2 \(Sampler\): expected a list of values, got dict"),
+])  # fmt: skip
+def test_values_that_belong_to_other_widgets(values: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        convert(node(2, "Sampler", values), links=[])
+
+
+def test_values_of_a_subgraph_are_refused() -> None:
+    inner = {"id": "inner", "nodes": [node(1, "Source")], "links": []}
+    workflow = {"nodes": [node(2, "inner")], "links": [], "definitions": {"subgraphs": [inner]}}
+    check_subgraphs(workflow)
+    assert classes(workflow) == {"inner", "Source"}
+    workflow["nodes"] = [node(2, "inner", [7])]
+    with pytest.raises(ValueError, match="node 2: expected a subgraph without values of its own"):
+        check_subgraphs(workflow)
