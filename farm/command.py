@@ -125,8 +125,8 @@ def _parser(pack: Path) -> argparse.ArgumentParser:
     render.add_argument("--out", type=Path, required=True, help="the folder for the images; the same one to go on")
     render.add_argument("--shard", default="1/1", metavar="I/N", help="render part I of N parts (every N-th task)")
     render.add_argument("--split", type=int,
-                        help="most prompts in a task; a larger group is rendered in parts where there are several "
-                        "workers, else as one task. Left out: 64, or fewer so that all workers have work")  # fmt: skip
+                        help="most prompts in a task; a larger group is one task, or is rendered in parts by several "
+                        "workers if SAGE Branch and Save saves. Left out: 64 or fewer")  # fmt: skip
     render.add_argument("--retries", type=int, default=3, help="how often a group is tried before it is given up")
     render.add_argument("--plan", action="store_true", help="only group the prompts, and tell what they will cost")
     render.add_argument("--json", action="store_true", help="write one line of JSON per event")

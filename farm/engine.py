@@ -10,6 +10,7 @@ import numpy as np
 from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.run import Engine
 from ..sage_core.prompts.braces import ReadWildcard
+from ..sage_core.prompts.prompt_list import Prompt
 
 
 class FarmEngine(Engine, Protocol):
@@ -37,7 +38,7 @@ class FarmEngine(Engine, Protocol):
             Refused: ComfyUI does not take it.
         """
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
+    def embed(self, prompts: Sequence[Prompt]) -> np.ndarray:
         """Embeddings, (N, D), unit rows."""
 
     def plan(self, prompts: Sequence[int]) -> tuple[int, int, bool] | None:

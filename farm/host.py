@@ -124,6 +124,11 @@ class Host:
             ]
         raise Refused(f"workflow: ComfyUI does not take it: {' '.join(lines)}")
 
+    def listing(self, graph: Graph) -> list[str]:
+        """The nodes of a graph that give lists, and so make ComfyUI run others several times."""
+        known = self._nodes().NODE_CLASS_MAPPINGS
+        return [key for key, node in graph.items() if any(getattr(known[node["class_type"]], "OUTPUT_IS_LIST", ()))]
+
     def run(self, graph: Graph) -> dict[str, Any]:
         """Run a graph; nodes that are as in the last one are not run again.
 

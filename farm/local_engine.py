@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import numpy as np
 from ..sage_core.farm.graphs import BRANCH, JobGraph
 from ..sage_core.farm.ledger import FOLDER, SavedFile
 from ..sage_core.farm.workflow_file import checked_graph, is_saved
+from ..sage_core.graph import upstream
 from ..sage_core.prompts.braces import ReadWildcard
-from .host import Host
+from ..sage_core.prompts.prompt_list import Prompt
+from .host import Host, Refused
 from .identity import model_files, versions
 
 
@@ -58,10 +61,15 @@ class LocalEngine:
         return reader
 
     def check(self) -> None:
-        self._host.check(self.graph.given())
+        given = self.graph.given()
+        self._host.check(given)
+        _check_lists(self.graph, self._host.listing(given))
+        refusal = self._host.pack(BRANCH, "output_path").prefix_refusal(self.graph.filename_prefix)
+        if refusal is not True:
+            raise Refused(f"workflow: {refusal}")
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
-        shown = self._host.run(self.graph.embedding(json.dumps(texts)))[self.graph.groups]
+    def embed(self, prompts: Sequence[Prompt]) -> np.ndarray:
+        shown = self._host.run(self.graph.embedding(json.dumps(list(map(astuple, prompts)))))[self.graph.groups_node]
         return np.array(shown["vectors"], dtype=np.float32)
 
     def share(self, prompts: Sequence[int]) -> bytes | None:
@@ -106,3 +114,21 @@ class LocalEngine:
     def _on_event(self, event: str, data: dict[str, Any]) -> None:
         if event == self._saved_event:
             self._on_saved(data["prompt"], data["files"])
+
+
+def _check_lists(graph: JobGraph, listing: Collection[str]) -> None:
+    """Refuse lists of other things than prompts: ComfyUI pairs them with the prompts of a task from its first one on.
+
+    Args:
+        listing: nodes that give lists.
+
+    Raises:
+        Refused: names the node.
+    """
+    own = {graph.list_node, *(node for node in listing if graph.graph[node]["class_type"] == "SageSplitByPrompt")}
+    for node in set(listing) - own:
+        if own.isdisjoint(upstream(graph.graph, node, most=len(graph.graph))):
+            raise Refused(
+                f"workflow: {graph.graph[node]['class_type']} (node {node}): expected no list but that of the prompts, "
+                "got one. The farm renders a list in parts, and does not know which of its items belong to a part."
+            )

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..sage_core.farm.ledger import FOLDER, SavedFile
 from ..sage_core.farm.run import Stopped, TaskError, Tell
 from ..sage_core.farm.workflow_file import checked_graph
 from ..sage_core.prompts.braces import ReadWildcard
+from ..sage_core.prompts.prompt_list import Prompt
 from . import remote
 from .host import Refused
 from .ray_worker import STOPPED
@@ -146,8 +147,8 @@ class RayEngine:
         if error := self._call("check"):
             raise Refused(error)
 
-    def embed(self, texts: Sequence[str]) -> np.ndarray:
-        return np.array(self._call("embed", list(texts)))
+    def embed(self, prompts: Sequence[Prompt]) -> np.ndarray:
+        return np.array(self._call("embed", list(map(astuple, prompts))))
 
     def plan(self, prompts: Sequence[int]) -> tuple[int, int, bool] | None:
         cost: tuple[int, int, bool] | None = self._call("plan", self._cluster.job(), list(prompts))

@@ -14,6 +14,7 @@ from typing import Any
 from ..sage_core.farm.ledger import FOLDER, SavedFile
 from ..sage_core.farm.run import Stopped, TaskError
 from ..sage_core.graph import Graph
+from ..sage_core.prompts.prompt_list import Prompt
 from .host import Refused
 from .identity import versions
 from .local_engine import LocalEngine
@@ -59,8 +60,9 @@ class RayWorker:
             return str(error)
         return ""
 
-    def embed(self, texts: Sequence[str]) -> Any:
-        return self._engine.embed(texts)
+    def embed(self, prompts: Sequence[tuple[Any, ...]]) -> Any:
+        """See `FarmEngine`; of every prompt its values."""
+        return self._engine.embed([Prompt(*each) for each in prompts])
 
     def plan(self, job: Sequence[Any], prompts: Sequence[int]) -> tuple[int, int, bool] | None:
         self._take(job)

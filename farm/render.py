@@ -76,7 +76,7 @@ def render(engines: Sequence[FarmEngine], settings: Settings, report: Report) ->
             raise ValueError(f"workflow: {error}") from error
         with _ledger(job.folder, settings.shard) as ledger:
             run = Run(job.groups.partition, ledger, settings.tries, report.tell)
-            if workers > 1 and job.graph.prefix is not None:
+            if workers > 1 and job.graph.prefix_node is not None:
                 run.divide = lambda prompts: divided(prompts, texts, split, workers)
             run.done |= done_prompts(ledgers(job.folder), settings.out)
             return _run(run, tasks, engines, split, report)
@@ -190,6 +190,6 @@ def _check_empty(out: Path) -> None:
 
 def _notes(graph: JobGraph, listed: PromptList) -> Iterator[str]:
     yield from listed.notes
-    for field in ("negative", "name") if graph.listed is None else ():
+    for field in ("negative", "name") if graph.list_node is None else ():
         if any(getattr(prompt, field) for prompt in listed.prompts):
             yield f"the column {field} of the list is not used, as in Semantic Group Prompts"

@@ -39,7 +39,7 @@ from .prompt_list import PromptList, as_outputs
 from .samplers import SharedKSamplerPrefix
 from .sockets import Groups, Prefix
 
-# What SageFarmSave sends when all files of a prompt are there.
+# What the nodes that save send when all files of a prompt are there.
 SAVED = "sage.farm.saved"
 
 _HIDDEN = [io.Hidden.prompt, io.Hidden.unique_id, io.Hidden.extra_pnginfo]
@@ -52,13 +52,13 @@ class FarmEmbed(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        inputs = [io.String.Input("texts"), io.String.Input("encoder"), io.Clip.Input("clip", optional=True),
+        inputs = [io.String.Input("prompts"), io.String.Input("encoder"), io.Clip.Input("clip", optional=True),
                   io.String.Input("encoder_model", optional=True)]  # fmt: skip
         return io.Schema(node_id="SageFarmEmbed", inputs=inputs, outputs=[], is_output_node=True)
 
     @classmethod
-    def execute(cls, texts: str, encoder: str, clip: Any = None, encoder_model: str = "") -> io.NodeOutput:
-        listed = json.loads(texts)
+    def execute(cls, prompts: str, encoder: str, clip: Any = None, encoder_model: str = "") -> io.NodeOutput:
+        listed = [prompt.text for prompt in _listed(prompts)]
         embed, _ = _cached_embedder(encoder, encoder_model)
         if embed is not None:
             vectors = embed(listed)
@@ -68,16 +68,17 @@ class FarmEmbed(io.ComfyNode):
         return io.NodeOutput(ui={"vectors": vectors.tolist()})
 
 
-class FarmTexts(io.ComfyNode):
-    """Gives texts as Prompt List does, to see what the artist's encoders make of them."""
+class FarmList(io.ComfyNode):
+    """Gives prompts as Prompt List does, to see what the artist's encoders make of them."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(node_id="SageFarmTexts", inputs=[io.String.Input("texts")], outputs=_list_outputs())
+        inputs = [io.String.Input("prompts"), io.String.Input("negative", optional=True)]
+        return io.Schema(node_id="SageFarmList", inputs=inputs, outputs=_list_outputs())
 
     @classmethod
-    def execute(cls, texts: str) -> io.NodeOutput:
-        return as_outputs([Prompt(text) for text in json.loads(texts)])
+    def execute(cls, prompts: str, negative: str = "") -> io.NodeOutput:
+        return as_outputs(_listed(prompts), negative)
 
 
 class FarmEmbedConditionings(io.ComfyNode):
@@ -85,15 +86,15 @@ class FarmEmbedConditionings(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        inputs = [io.Conditioning.Input("positive"), io.String.Input("texts")]
+        inputs = [io.Conditioning.Input("positive"), io.String.Input("prompts")]
         return io.Schema(
             node_id="SageFarmEmbedConditionings", inputs=inputs, outputs=[], is_output_node=True, is_input_list=True
         )
 
     @classmethod
     @takes_lists("positive")
-    def execute(cls, positive: Sequence[Any], texts: str) -> io.NodeOutput:
-        if len(positive) != (count := len(json.loads(texts))):
+    def execute(cls, positive: Sequence[Any], prompts: str) -> io.NodeOutput:
+        if len(positive) != (count := len(json.loads(prompts))):
             raise ValueError(f"positive: expected one for each of {count} prompts of Prompt List, got {len(positive)}.")
         return io.NodeOutput(ui={"vectors": own_embeddings(positive).tolist()})
 
@@ -112,24 +113,40 @@ class FarmPrompts(io.ComfyNode):
         return as_outputs([listed[number] for number in json.loads(prompts)], negative)
 
 
+def _listed(prompts: str) -> list[Prompt]:
+    """The prompts of `JobGraph.embedding`."""
+    return [Prompt(*each) for each in json.loads(prompts)]
+
+
 def _list_outputs() -> list[Any]:
     return PromptList.define_schema().outputs
 
 
-class FarmGroups(io.ComfyNode):
-    """Gives some prompts of a job, in their groups; without a text encoder for Share Sampling, which has its own."""
+class FarmPartition(io.ComfyNode):
+    """Gives the groups of some prompts of a job, without conditionings: Share Sampling has its own."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        inputs = [io.String.Input("job"), io.String.Input("prompts"), io.Clip.Input("clip", optional=True),
+        inputs = [io.String.Input("job"), io.String.Input("prompts")]
+        return io.Schema(node_id="SageFarmPartition", inputs=inputs, outputs=[Groups.Output("groups")])
+
+    @classmethod
+    def execute(cls, job: str, prompts: str) -> io.NodeOutput:
+        return io.NodeOutput(read_job(Path(job)).groups.only(json.loads(prompts)))
+
+
+class FarmGroups(io.ComfyNode):
+    """Gives some prompts of a job, in their groups."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        inputs = [io.Clip.Input("clip"), io.String.Input("job"), io.String.Input("prompts"),
                   io.Conditioning.Input("template", optional=True)]  # fmt: skip
         return io.Schema(node_id="SageFarmGroups", inputs=inputs, outputs=[Groups.Output("groups")])
 
     @classmethod
-    def execute(cls, job: str, prompts: str, clip: Any = None, template: Any = None) -> io.NodeOutput:
+    def execute(cls, clip: Any, job: str, prompts: str, template: Any = None) -> io.NodeOutput:
         groups = read_job(Path(job)).groups.only(json.loads(prompts))
-        if clip is None:
-            return io.NodeOutput(groups)
         different = list(first_indices(groups.prompts).values())
         bar = comfy.utils.ProgressBar(len(different))
         conditionings, _ = encode_and_embed(
@@ -269,7 +286,7 @@ class _TaskSaver:
 
 
 class FarmPlan(io.ComfyNode):
-    """Tells what Shared KSampler Prefix and what comes after it will cost; runs nothing."""
+    """Tells what SAGE KSampler, or Shared KSampler Prefix and what comes after it, will cost; runs nothing."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -325,6 +342,6 @@ def _files(job: Path, settings: SamplerSettings, width: int, height: int) -> _Jo
 
 
 FARM_NODES = [
-    FarmEmbed, FarmTexts, FarmEmbedConditionings, FarmPrompts, FarmGroups, FarmShared, FarmPart, FarmSave,
+    FarmEmbed, FarmList, FarmEmbedConditionings, FarmPrompts, FarmPartition, FarmGroups, FarmShared, FarmPart, FarmSave,
     FarmSaveImages, FarmPlan,
 ]  # fmt: skip

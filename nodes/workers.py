@@ -86,15 +86,15 @@ def _job(hidden: Any, stem: str) -> tuple[JobGraph, PromptList]:
     if hidden is None or hidden.prompt is None:
         raise ValueError("run_on: workers need the workflow, but this node is called without one.")
     graph = checked_graph(hidden.prompt)
-    prompts = graph.inputs(graph.groups)
+    prompts = graph.inputs(graph.groups_node)
     if is_link(prompts["prompts"]):
         raise ValueError(
             "run_on: with workers, the prompts have to be typed in Semantic Group Prompts, or in its prompt_file, but "
-            f"they come over a link (node {graph.groups})."
+            f"they come over a link (node {graph.groups_node})."
         )
     listed = all_prompts([prompts["prompts"]], prompts.get("prompt_file", NO_FILE))
-    inputs = {**graph.inputs(graph.save), "filename_prefix": stem}
-    renamed = {**graph.graph, graph.save: {**graph.graph[graph.save], "inputs": inputs}}
+    inputs = {**graph.inputs(graph.save_node), "filename_prefix": stem}
+    renamed = {**graph.graph, graph.save_node: {**graph.graph[graph.save_node], "inputs": inputs}}
     return replace(graph, graph=renamed), only_chosen(listed, prompts.get("chosen", ""))
 
 

@@ -20,6 +20,8 @@ _OF_THE_JOB = {
 _GROUPING = ("encoder", "encoder_model", "threshold_mode", "threshold", "max_group_size", "group_condition", "compare")
 # The id of a node that no artist's graph has.
 _ADDED = "sage farm groups"
+# The output of Share Sampling that has its groups.
+_GROUPS_OF_SHARE = 4
 # How files are called where the artist's node gets the names from other nodes.
 _NAMED = "SAGE/image"
 
@@ -29,17 +31,17 @@ class JobGraph:
     """An artist's graph in ComfyUI's API format, checked.
 
     Attributes:
-        groups: the id of the node that groups: Semantic Group Prompts, or Share Sampling.
-        save: of SAGE Branch and Save, SAGE Save Images, or ComfyUI's Save Image.
-        listed: of the Prompt List before Share Sampling; None for Semantic Group Prompts, which has the list itself.
-        prefix: of the Shared KSampler Prefix before Branch and Save; None for the other two.
+        groups_node: the id of the node that groups: Semantic Group Prompts, or Share Sampling.
+        save_node: of SAGE Branch and Save, SAGE Save Images, or ComfyUI's Save Image.
+        list_node: of the Prompt List before Share Sampling; None for Semantic Group Prompts, which has the list itself.
+        prefix_node: of the Shared KSampler Prefix before Branch and Save; None for the other two.
     """
 
     graph: Graph
-    groups: str
-    save: str
-    listed: str | None = None
-    prefix: str | None = None
+    groups_node: str
+    save_node: str
+    list_node: str | None = None
+    prefix_node: str | None = None
 
     def inputs(self, node: str) -> dict[str, Any]:
         """The inputs of a node of the graph."""
@@ -48,12 +50,12 @@ class JobGraph:
     @property
     def filename_prefix(self) -> str:
         """How file names start, with tokens."""
-        given = self.inputs(self.save).get("filename_prefix")
+        given = self.inputs(self.save_node).get("filename_prefix")
         return given if isinstance(given, str) else _NAMED
 
     def grouping(self) -> dict[str, Any]:
         """The settings of the groups; what an older graph does not have is left out."""
-        own = self.inputs(self.groups)
+        own = self.inputs(self.groups_node)
         found = {name: own[name] for name in _GROUPING if name in own}
         if own.get("encoder", "own") == "own":  # what Share Sampling calls it
             found["encoder"] = "clip"
@@ -62,18 +64,18 @@ class JobGraph:
     @property
     def compares_texts(self) -> bool:
         """Whether texts are compared; else what the artist's encoders make of them."""
-        return self.listed is None or self.grouping()["encoder"] != "clip"
+        return self.list_node is None or self.grouping()["encoder"] != "clip"
 
     @property
     def planned(self) -> str | None:
         """The sampler whose evaluations can be told before; None where others sample."""
-        samplers = [key for key in upstream(self.graph, self.save, most=len(self.graph)) if self._samples(key)]
+        samplers = [key for key in upstream(self.graph, self.save_node, most=len(self.graph)) if self._samples(key)]
         only = samplers[0] if len(samplers) == 1 else None
         return only if only and self.graph[only]["class_type"] in (PREFIX, SAMPLER) else None
 
     def recipe(self) -> dict[str, Any]:
         """The nodes that the pictures are made by, without what a job has of its own: the prompts, say."""
-        nodes = ((key, self.graph[key]) for key in upstream(self.graph, self.save, most=len(self.graph)))
+        nodes = ((key, self.graph[key]) for key in upstream(self.graph, self.save_node, most=len(self.graph)))
         return {
             key: [kind := node["class_type"], {
                 name: value for name, value in node["inputs"].items() if name not in _OF_THE_JOB.get(kind, ())
@@ -87,7 +89,7 @@ class JobGraph:
         Args:
             negative: for a Prompt List, the prompt's own; empty for that of the node.
         """
-        node = self.listed or self.groups
+        node = self.list_node or self.groups_node
         own = {name: value for name, value in self.inputs(node).items() if name not in ("prompt_file", "chosen")}
         own["prompts"] = re.sub(r"([{}|])", r"\\\1", text)  # no alternatives
         if negative:
@@ -97,19 +99,25 @@ class JobGraph:
     def given(self) -> Graph:
         """The artist's nodes as they are, for a check: only those that are needed, and with some prompt."""
         graph = self.with_prompt("a prompt")
-        return {key: graph[key] for key in upstream(graph, self.save, most=len(graph))}
+        return {key: graph[key] for key in upstream(graph, self.save_node, most=len(graph))}
 
-    def embedding(self, texts: str) -> Graph:
-        """What embeds some texts, a JSON list; the result is that of the node `groups`."""
-        own = self.inputs(self.groups)
+    def embedding(self, prompts: str) -> Graph:
+        """What embeds some prompts; the result is that of `groups_node`.
+
+        Args:
+            prompts: a JSON list, each with the values of a `Prompt`.
+        """
+        own = self.inputs(self.groups_node)
         if self.compares_texts:
             encoder = {name: value for name, value in self.grouping().items() if name in ("encoder", "encoder_model")}
             clip = {"clip": own["clip"]} if "clip" in own else {}
-            return self._replaced(self.groups, {self.groups: ("SageFarmEmbed", {**clip, **encoder, "texts": texts})})
-        given = {"positive": own["positive"], "texts": texts}
-        assert self.listed is not None
-        return self._replaced(self.groups, {
-            self.listed: ("SageFarmTexts", {"texts": texts}), self.groups: ("SageFarmEmbedConditionings", given),
+            return self._replaced(
+                self.groups_node, {self.groups_node: ("SageFarmEmbed", {**clip, **encoder, "prompts": prompts})}
+            )
+        assert self.list_node is not None
+        return self._replaced(self.groups_node, {
+            self.list_node: ("SageFarmList", {**self._negative(), "prompts": prompts}),
+            self.groups_node: ("SageFarmEmbedConditionings", {"positive": own["positive"], "prompts": prompts}),
         })  # fmt: skip
 
     def task(self, job: str, prompts: str, done: str) -> Graph:
@@ -120,20 +128,24 @@ class JobGraph:
             prompts: their numbers in the whole list, a JSON list; whole groups.
             done: those of them whose files are there already, a JSON list.
         """
-        return self._replaced(self.save, {**self._given(job, prompts), self.save: self._saving(job, prompts, done)})
+        return self._replaced(
+            self.save_node, {**self._given(job, prompts), self.save_node: self._saving(job, prompts, done)}
+        )
 
     def shared(self, job: str, prompts: str, file: str) -> Graph:
         """What runs the shared steps of a group, and writes them to a file if others can go on from them."""
-        written = {"prefix": links(self.graph, self.save)["prefix"], "file": file}
-        return self._replaced(self.save, {**self._given(job, prompts), self.save: ("SageFarmShared", written)})
+        written = {"prefix": links(self.graph, self.save_node)["prefix"], "file": file}
+        return self._replaced(
+            self.save_node, {**self._given(job, prompts), self.save_node: ("SageFarmShared", written)}
+        )
 
     def part(self, job: str, prompts: str, done: str, file: str) -> Graph:
         """As `task`, for a part of a group: its shared steps are in a file of `shared`."""
-        assert self.prefix is not None
-        given = {"groups": links(self.graph, self.prefix)["groups"], "file": file}
-        return self._replaced(self.save, {
-            **self._given(job, prompts), self.prefix: ("SageFarmPart", given),
-            self.save: self._saving(job, prompts, done),
+        assert self.prefix_node is not None
+        given = {"groups": links(self.graph, self.prefix_node)["groups"], "file": file}
+        return self._replaced(self.save_node, {
+            **self._given(job, prompts), self.prefix_node: ("SageFarmPart", given),
+            self.save_node: self._saving(job, prompts, done),
         })  # fmt: skip
 
     def plan(self, job: str, prompts: str) -> Graph:
@@ -147,20 +159,27 @@ class JobGraph:
 
     def _given(self, job: str, prompts: str) -> dict[str, tuple[str, dict[str, Any]]]:
         """The nodes that give the prompts of a task in their groups."""
-        own, numbers = self.inputs(self.groups), {"job": job, "prompts": prompts}
-        if self.listed is None:
+        own, numbers = self.inputs(self.groups_node), {"job": job, "prompts": prompts}
+        if self.list_node is None:
             kept: dict[str, Any] = {name: own[name] for name in ("clip", "template") if name in own}
-            return {self.groups: ("SageFarmGroups", {**kept, **numbers})}
-        negative = {name: value for name, value in self.inputs(self.listed).items() if name == "negative"}
+            return {self.groups_node: ("SageFarmGroups", {**kept, **numbers})}
         return {
-            self.listed: ("SageFarmPrompts", {**negative, **numbers}), _ADDED: ("SageFarmGroups", numbers),
-            self.groups: (SHARE, {**own, "groups": [_ADDED, 0]}),
+            self.list_node: ("SageFarmPrompts", {**self._negative(), **numbers}),
+            _ADDED: ("SageFarmPartition", numbers), self.groups_node: (SHARE, {**own, "groups": [_ADDED, 0]}),
         }  # fmt: skip
 
+    def _negative(self) -> dict[str, Any]:
+        """The negative prompt of a Prompt List for prompts without their own, as an input."""
+        own = {} if self.list_node is None else self.inputs(self.list_node)
+        return {name: value for name, value in own.items() if name == "negative"}
+
     def _saving(self, job: str, prompts: str, done: str) -> tuple[str, dict[str, Any]]:
-        kind = "SageFarmSaveImages" if self.prefix is None else "SageFarmSave"
-        given = {name: link for name, link in links(self.graph, self.save).items() if name != "filename_prefix"}
-        return kind, {**given, "job": job, "prompts": prompts, "done": done}
+        """What saves in place of the artist's node. Groups are for a check of the number of images."""
+        own, numbers = links(self.graph, self.save_node), {"job": job, "prompts": prompts, "done": done}
+        if self.prefix_node is not None:
+            return "SageFarmSave", {**{name: own[name] for name in ("model", "prefix", "vae")}, **numbers}
+        groups = own.get("groups", [self.groups_node, 0 if self.list_node is None else _GROUPS_OF_SHARE])
+        return "SageFarmSaveImages", {"images": own["images"], "groups": groups, **numbers}
 
     def _replaced(self, end: str, nodes: Mapping[str, tuple[str, dict[str, Any]]]) -> Graph:
         """A node and all above it, with other classes and inputs of some nodes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ from .graphs import JobGraph
 from .workflow_file import checked_graph
 
 _JOB, _EMBEDDINGS = "job.json", "embeddings.npy"
-# Texts that are embedded at once.
+# Prompts that are embedded at once.
 _SHARD = 64
-# Embeds at most _SHARD texts: (N, D), unit rows.
-EmbedShard = Callable[[Sequence[str]], np.ndarray]
+# Embeds at most _SHARD prompts: (N, D), unit rows.
+EmbedShard = Callable[[Sequence[Prompt]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def made_of(graph: JobGraph, listed: PromptList, machine: Mapping[str, str]) -> 
         machine: what a machine adds: versions, and digests of files.
     """
     prompts: list[Any] = [[prompt.text, prompt.seed_offset] for prompt in listed.prompts]
-    if graph.listed is not None:
+    if graph.list_node is not None:
         prompts = list(map(astuple, listed.prompts))
     return {"workflow": _digest(graph.recipe()), "prompts": _digest(prompts), **machine}
 
@@ -81,27 +81,30 @@ def check_same(job: Mapping[str, str], asked: Mapping[str, str], out: Path) -> N
 def make_job(
     folder: Path, graph: JobGraph, listed: PromptList, embed: EmbedShard, filename_prefix: str, key: Mapping[str, str]
 ) -> None:
-    """Group a list as Semantic Group Prompts does, and write the job.
+    """Group a list as Semantic Group Prompts or Share Sampling does, and write the job.
 
     Args:
         folder: exists.
-        embed: embeds texts with the encoder of the graph.
+        embed: embeds prompts with the encoder of the graph.
         key: see `made_of`.
 
     Raises:
         ValueError: a setting of the graph is out of range.
     """
     settings = graph.grouping()
+    if graph.list_node is not None:
+        listed = named(listed)
     compare, compares_texts = settings.pop("compare", COMPARE_MODES[0]), graph.compares_texts
     set_aside = phrases_to_set_aside(listed.texts, compare) if compares_texts else ()
-    different = list(dict.fromkeys(listed.texts))
-    vectors = _embedded([without_phrases(text, set_aside) for text in different], embed)
-    check_embeddings(different, vectors)
-    row = {text: at for at, text in enumerate(different)}
+    prompts = [Prompt(text) for text in listed.texts] if compares_texts else listed.prompts
+    different = list(dict.fromkeys(prompts))
+    vectors = _embedded([replace(each, text=without_phrases(each.text, set_aside)) for each in different], embed)
+    check_embeddings([each.text for each in different], vectors)
+    row = {each: at for at, each in enumerate(different)}
     groups = group_encoded(
-        listed.texts, (), vectors[[row[text] for text in listed.texts]],
-        _embedded(UNRELATED_PROMPTS, embed) if compares_texts else None,
-        pins=parse_pins(graph.inputs(graph.groups).get("pinned", "")), set_aside=set_aside, **settings,
+        listed.texts, (), vectors[[row[each] for each in prompts]],
+        _embedded([Prompt(text) for text in UNRELATED_PROMPTS], embed) if compares_texts else None,
+        pins=parse_pins(graph.inputs(graph.groups_node).get("pinned", "")), set_aside=set_aside, **settings,
     )  # fmt: skip
     _write(folder, graph, groups, listed, filename_prefix, key)
 
@@ -145,12 +148,12 @@ def _write(
     folder: Path, graph: JobGraph, groups: PromptGroups, listed: PromptList, filename_prefix: str,
     key: Mapping[str, str],
 ) -> None:  # fmt: skip
-    has_list = graph.listed is not None  # seed offsets are for the artist's own nodes then
+    has_list = graph.list_node is not None  # seed offsets are for the artist's own nodes then
     names = ("threshold", "threshold_mode", "encoder", "group_condition", "auto_threshold", "encoder_model")
     data = {
         "made_of": dict(key), "graph": graph.graph, "filename_prefix": filename_prefix, "prompts": groups.prompts,
         "seed_offsets": [] if has_list else listed.seed_offsets,
-        "listed": list(map(astuple, named(listed).prompts)) if has_list else [],
+        "listed": list(map(astuple, listed.prompts)) if has_list else [],
         "partition": groups.partition, "set_aside": groups.set_aside,
         "grouping": {name: getattr(groups, name) for name in names},
     }  # fmt: skip
@@ -160,10 +163,10 @@ def _write(
         part.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
 
-def _embedded(texts: Sequence[str], embed: EmbedShard) -> np.ndarray:
-    """(N, D): embeddings of texts, some at a time."""
-    shards = range(0, len(texts), _SHARD)
-    return np.concatenate([embed(texts[start : start + _SHARD]) for start in shards])
+def _embedded(prompts: Sequence[Prompt], embed: EmbedShard) -> np.ndarray:
+    """(N, D): embeddings of prompts, some at a time."""
+    shards = range(0, len(prompts), _SHARD)
+    return np.concatenate([embed(prompts[start : start + _SHARD]) for start in shards])
 
 
 def _digest(data: Any) -> str:

@@ -16,11 +16,14 @@ _TITLES = {
     GROUPS: "Semantic Group Prompts", LIST: "Prompt List", SHARE: "Share Sampling", PREFIX: "Shared KSampler Prefix",
     BRANCH: "SAGE Branch and Save", IMAGES: "SAGE Save Images", SAVE_IMAGE: "Save Image",
 }  # fmt: skip
+_SAVERS = (BRANCH, IMAGES, SAVE_IMAGE)
 EXPORT = "In ComfyUI, open the workflow, choose Workflow > Export (API) in the menu, and give that file."
 _ONE_BY_ONE = "The farm renders a list in parts, and"
-# Inputs that may come from other nodes; those of a list come from the farm instead.
+# Inputs that the farm gives.
+_OF_THE_LIST = ("prompts", "prompt_file", "chosen")
+# Inputs that may come from other nodes.
 _LINKED = {
-    GROUPS: ("clip", "template", "prompts"),
+    GROUPS: ("clip", "template", *_OF_THE_LIST),
     SHARE: ("model", "positive", "latent_image", "negative", "prompts", "share", "share_mode", "correction",
             "latent_rows"),
 }  # fmt: skip
@@ -61,19 +64,19 @@ def checked_graph(data: Any) -> JobGraph:
     if not isinstance(data, dict) or not data or not all(map(_is_node, data.values())):
         raise ValueError(f"workflow: expected an API export, got {json.dumps(data)[:80]}. {EXPORT}")
     save = _saving_node(data)
-    above = list(upstream(data, save, most=len(data)))
-    prefix = listed = None
+    above = _above(data, save)
+    prefix = list_node = None
     if data[save]["class_type"] == BRANCH:
         prefix = _source(data, save, "prefix", PREFIX)
         groups = _source(data, prefix, "groups", GROUPS)
     else:
-        groups, listed = _grouping_nodes(data, above)
+        groups, list_node = _grouping_nodes(data, above)
     _check_saving(data, save, groups)
     _check_sampling(data, above)
     for name, value in data[groups]["inputs"].items():
         if is_link(value) and name not in _LINKED[data[groups]["class_type"]]:
             raise ValueError(f"workflow: {name} of node {groups}: expected a value, got a link from another node.")
-    return JobGraph(data, groups, save, listed, prefix)
+    return JobGraph(data, groups, save, list_node, prefix)
 
 
 def _text_in(path: Path) -> str | None:
@@ -88,12 +91,18 @@ def _is_node(node: Any) -> bool:
 
 
 def _saving_node(graph: Graph) -> str:
-    """The node that saves: one of ours, or, where there is none, ComfyUI's."""
-    of_class = {kind: _of_class(graph, graph, kind) for kind in (BRANCH, IMAGES, SAVE_IMAGE)}
-    found = (of_class[BRANCH] + of_class[IMAGES]) or of_class[SAVE_IMAGE]
+    """The node that saves: Branch and Save, or else SAGE Save Images, or else ComfyUI's Save Image."""
+    for kind in _SAVERS:
+        if found := _of_class(graph, graph, kind):
+            break
     if len(found) != 1:
-        raise ValueError(f"workflow: expected one node {_titles(BRANCH, IMAGES, SAVE_IMAGE)}, got {len(found)}.")
+        raise ValueError(f"workflow: expected one node {_titles(*_SAVERS)}, got {len(found)}.")
     return found[0]
+
+
+def _above(graph: Graph, node: str) -> list[str]:
+    """A node and those that it needs, without what makes the list of prompts: that comes from the farm."""
+    return list(upstream(graph, node, lambda name, link: name not in _OF_THE_LIST, most=len(graph)))
 
 
 def _grouping_nodes(graph: Graph, above: Sequence[str]) -> tuple[str, str | None]:
@@ -104,8 +113,11 @@ def _grouping_nodes(graph: Graph, above: Sequence[str]) -> tuple[str, str | None
     if (len(given), len(sharing), len(lists)) == (1, 0, 0):
         return given[0], None
     if (len(given), len(sharing), len(lists)) == (0, 1, 1):
-        if lists[0] not in upstream(graph, str(links(graph, sharing[0]).get("positive", [""])[0]), most=len(graph)):
+        inputs = links(graph, sharing[0])
+        if lists[0] not in _above(graph, str(inputs.get("positive", [""])[0])):
             raise ValueError(f"workflow: expected Prompt List before the input positive of node {sharing[0]}.")
+        if inputs.get("prompts") != [lists[0], 0]:
+            raise ValueError(f"workflow: prompts of node {sharing[0]}: expected the prompts of Prompt List.")
         return sharing[0], lists[0]
     raise ValueError(
         "workflow: expected what is saved to come from one node Semantic Group Prompts, or from one Prompt List and "
@@ -133,15 +145,22 @@ def _check_saving(graph: Graph, save: str, groups: str) -> None:
             raise ValueError(f"workflow: expected the groups of node {groups} at node {save}, got those of {source}.")
     if kind != SAVE_IMAGE and is_link(inputs.get("filename_prefix")):
         raise ValueError(f"workflow: filename_prefix of node {save}: expected a value, got a link.")
-    images = graph.get(str(links(graph, save).get("images", [""])[0]), {})
-    if images.get("class_type") == "SageComparisonGrid":
-        raise ValueError(f"workflow: images of node {save}: expected the images of the prompts, got a grid.")
+    for node in _above(graph, save)[1:]:
+        if (kind := graph[node]["class_type"]) in (*_SAVERS, "SageComparisonGrid", "SageAddPrompts"):
+            raise ValueError(f"workflow: expected the images of the prompts at node {save}, got {kind} on their way.")
 
 
 def _check_sampling(graph: Graph, above: Sequence[str]) -> None:
     """Refuse what would make the parts of a list depend on each other, or on what they were cut from."""
-    for node in (key for key in above if graph[key]["class_type"].startswith("Sage")):
+    for node in above:
         inputs = graph[node]["inputs"]
+        if not graph[node]["class_type"].startswith("Sage"):
+            if "latent_image" in links(graph, node) and _encodes_again(graph, node):
+                raise ValueError(
+                    f"workflow: latent_image of node {node}: expected Share Sampling, with latent_rows on prompts, "
+                    f"between VAE Encode and a second sampler. {_ONE_BY_ONE} the noise would depend on the part."
+                )
+            continue
         if inputs.get("reuse", False) is not False:
             _refuse(node, "reuse", "False", inputs["reuse"], "this would make them depend on each other")
         if inputs.get("shared_prompts", ""):
@@ -151,10 +170,24 @@ def _check_sampling(graph: Graph, above: Sequence[str]) -> None:
                     "a latent for every prompt of the whole list fits none of them")  # fmt: skip
 
 
+def _encodes_again(graph: Graph, sampler: str) -> bool:
+    """Whether pictures of an earlier sampler are encoded for this one: their rows do not know their noise any more."""
+    waiting, seen = [str(links(graph, sampler)["latent_image"][0])], set[str]()
+    while waiting:
+        node = waiting.pop()
+        if node in seen or node not in graph or graph[node]["class_type"] in (SHARE, "SageSplitByPrompt"):
+            continue
+        seen.add(node)
+        waiting += [str(link[0]) for link in links(graph, node).values()]
+    encodes = any(graph[node]["class_type"].startswith("VAEEncode") for node in seen)
+    return encodes and any("latent_image" in links(graph, node) for node in seen)
+
+
 def _has_sampler_above(graph: Graph, node: str) -> bool:
     """Whether the rows of a sampler's latent come from another sampler, which has made them of the part's prompts."""
-    link = links(graph, node).get("latent_image")
-    above = [] if link is None else upstream(graph, str(link[0]), most=len(graph))
+    guided = [key for key in graph if links(graph, key).get("guider", [""])[0] == node]
+    starts = [str(link[0]) for key in (node, *guided) if (link := links(graph, key).get("latent_image"))]
+    above = [other for start in starts for other in _above(graph, start)]
     return any("latent_image" in links(graph, other) and graph[other]["class_type"] != SHARE for other in above)
 
 

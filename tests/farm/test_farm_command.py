@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -129,6 +130,7 @@ def rendered(graph: Graph, folder: Path, *, kill: bool) -> dict[str, bytes]:
     code, said = finished(folder, *arguments)
     found = pictures(folder / "parts")
     assert code == FINISHED and kept.items() <= found.items(), said
+    assert kill or [each["event"] for each in said].count("task") > 1
     return found
 
 
@@ -149,6 +151,34 @@ def test_other_samplers_and_savers(graph: Callable[[], Graph], kill: bool, tmp_p
             assert one == json.loads(mine.info["sage"])["prompt"] == text
             if graph is share_graph:  # saved by SAGE Save Images
                 assert path.name == name and mine.info["parameters"] == other.info["parameters"]
+
+
+def test_more_images_than_the_prompts_have_are_not_saved(tmp_path: Path) -> None:
+    graph = one_node_graph()
+    graph["8"] = {"class_type": "ImageBatch", "inputs": {"image1": ["6", 0], "image2": ["6", 0]}}
+    graph["7"]["inputs"]["images"] = ["8", 0]
+    (tmp_path / "graph.json").write_text(json.dumps(graph), encoding="utf-8")
+    (tmp_path / "list.txt").write_text("a red car\na blue car", encoding="utf-8")
+    code, said = finished(tmp_path, "out", "--retries", "1")
+    assert code == FAILURES and not pictures(tmp_path / "out")
+    [failed] = [each for each in said if each["event"] == "failed"]
+    assert "images: expected 2 of each of the 2 prompts" in failed["error"]
+
+
+@pytest.mark.parametrize(("add", "said"), [
+    ({"6": {"class_type": "VAEDecode", "inputs": {"samples": ["8", 0], "vae": ["1", 2]}},
+      "8": {"class_type": "RebatchLatents", "inputs": {"latents": ["5", 0], "batch_size": 1}}},
+     r"RebatchLatents \(node 8\): expected no list but that of the prompts"),
+    ({"7": {"class_type": "SaveImage", "inputs": {"images": ["6", 0], "filename_prefix": "a/../../b"}}},
+     "filename_prefix: expected"),
+])  # fmt: skip
+def test_what_only_comfyui_can_tell(add: Graph, said: str, tmp_path: Path) -> None:
+    """Is told before anything is rendered."""
+    (tmp_path / "graph.json").write_text(json.dumps({**one_node_graph(), **add}), encoding="utf-8")
+    (tmp_path / "list.txt").write_text("a red car", encoding="utf-8")
+    code, events = finished(tmp_path, "out")
+    assert code == USAGE and len(events) == 1
+    assert re.search(said, events[0]["error"])
 
 
 def test_a_workflow_as_the_page_saves_it(tmp_path: Path, server: Server) -> None:

@@ -14,7 +14,7 @@ from comfyui_sage.sage_core.grouping.build import group_encoded, phrases_to_set_
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from comfyui_sage.sage_core.prompts.text_encoders import UNRELATED_PROMPTS
 from embeddings import clustered_directions
-from farm_graph import farm_graph
+from farm_graph import farm_graph, share_graph
 
 TEXTS = tuple(f"a thing {number}, best quality" for number in range(100)) + ("a thing 3, best quality",)
 LISTED = PromptList(tuple(map(Prompt, TEXTS)))
@@ -23,9 +23,9 @@ OTHERS = dict(zip(UNRELATED_PROMPTS, clustered_directions(1, [1] * len(UNRELATED
 asked: list[int] = []
 
 
-def embed(texts: Sequence[str]) -> np.ndarray:
-    asked.append(len(texts))
-    return np.stack([{**VECTORS, **OTHERS}[text] for text in texts])
+def embed(prompts: Sequence[Prompt]) -> np.ndarray:
+    asked.append(len(prompts))
+    return np.stack([{**VECTORS, **OTHERS}[prompt.text] for prompt in prompts])
 
 
 def made(folder: Path, listed: PromptList = LISTED, **inputs: Any) -> Job:
@@ -43,7 +43,13 @@ def test_the_groups_are_those_of_the_node(tmp_path: Path) -> None:
     set_aside = phrases_to_set_aside(TEXTS, "what differs")
     vectors = np.stack([VECTORS[text.removesuffix(", best quality")] for text in TEXTS])
     whole = group_encoded(
-        TEXTS, (), vectors, embed(UNRELATED_PROMPTS), encoder="clip", group_condition="auto", set_aside=set_aside
+        TEXTS,
+        (),
+        vectors,
+        embed(list(map(Prompt, UNRELATED_PROMPTS))),
+        encoder="clip",
+        group_condition="auto",
+        set_aside=set_aside,
     )
     assert job.groups.partition == whole.partition and len(whole.partition) == 5
     assert (job.groups.threshold, job.groups.set_aside) == (whole.threshold, ("best quality",))
@@ -58,6 +64,33 @@ def test_some_prompts_of_a_job(tmp_path: Path) -> None:
     assert found.partition == ((0, 1, 2),) and found.group_condition == "mean"
 
 
+ROWS = PromptList((Prompt("a", negative="b"), Prompt("a", seed_offset=3), Prompt("c", name="own"), Prompt("c")))
+
+
+def test_a_list_for_share_sampling(tmp_path: Path) -> None:
+    """What the artist's encoders make of every different row is compared; all columns are for the artist's nodes."""
+    given: list[Prompt] = []
+
+    def embed_rows(prompts: Sequence[Prompt]) -> np.ndarray:
+        given.extend(prompts)
+        return np.eye(4, dtype=np.float32)[: len(prompts)]
+
+    make_job(tmp_path, checked_graph(share_graph()), ROWS, embed_rows, "SAGE/image", {})
+    read_job.cache_clear()
+    job = read_job(tmp_path)
+    assert given == list(job.listed) and [each.name for each in job.listed] == ["a", "a_2", "own", "c"]
+    assert (job.groups.prompts, job.groups.seed_offsets) == (("a", "a", "c", "c"), ())
+    assert [(each.negative, each.seed_offset) for each in job.listed] == [("b", 0), ("", 3), ("", 0), ("", 0)]
+
+
+@pytest.mark.parametrize("changed", [Prompt("a", negative="c"), Prompt("a", negative="b", name="n")])
+def test_all_columns_of_a_list_count_for_share_sampling(changed: Prompt) -> None:
+    graph, other = checked_graph(share_graph()), PromptList((changed, *ROWS.prompts[1:]))
+    assert made_of(graph, ROWS, {})["prompts"] != made_of(graph, other, {})["prompts"]
+    graph = checked_graph(farm_graph())
+    assert made_of(graph, ROWS, {})["prompts"] == made_of(graph, other, {})["prompts"]
+
+
 def test_pins_and_sizes_count(tmp_path: Path) -> None:
     job = made(tmp_path, max_group_size=7, pinned=f'{{"{TEXTS[1]}": "{TEXTS[1]}"}}')
     assert (1,) in job.groups.partition and max(map(len, job.groups.partition)) <= 8
@@ -67,7 +100,7 @@ def test_embeddings_that_are_no_numbers_name_their_prompt(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="expected finite embeddings.* 'a'"):
         make_job(
             tmp_path, checked_graph(farm_graph()), PromptList((Prompt("a"),)),
-            lambda texts: np.full((len(texts), 4), np.nan), "x", {},
+            lambda prompts: np.full((len(prompts), 4), np.nan), "x", {},
         )  # fmt: skip
     assert not has_job(tmp_path)
 

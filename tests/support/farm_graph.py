@@ -37,9 +37,9 @@ def one_node_graph() -> Graph:
 
 
 def share_graph() -> Graph:
-    """A Prompt List with a negative for each, and two passes of Share Sampling and KSampler, the second one smaller."""
+    """A Prompt List with a negative for each, and two passes of Share Sampling and KSampler, with pixels between."""
     first = {"model": ["1", 0], "positive": ["3", 0], "negative": ["4", 0], "latent_image": ["5", 0]}
-    second = {**first, "positive": ["6", 1], "negative": ["6", 2], "latent_image": ["7", 0], "groups": ["6", 4]}
+    second = {**first, "positive": ["6", 1], "negative": ["6", 2], "latent_image": ["13", 0], "groups": ["6", 4]}
     sharing = {**_SHARING, **_GROUPING, "encoder": "own"}
 
     def sampler(shared: str, **settings: Any) -> dict[str, Any]:
@@ -55,7 +55,9 @@ def share_graph() -> Graph:
         "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 128, "height": 128, "batch_size": 2}},
         "6": {"class_type": "SageShare", "inputs": {**first, "prompts": ["2", 0], **sharing}},
         "7": sampler("6"),
-        "8": {"class_type": "SageShare", "inputs": {**second, **sharing}},
+        "12": {"class_type": "VAEDecode", "inputs": {"samples": ["7", 0], "vae": ["1", 2]}},
+        "13": {"class_type": "VAEEncode", "inputs": {"pixels": ["12", 0], "vae": ["1", 2]}},
+        "8": {"class_type": "SageShare", "inputs": {**second, **sharing, "latent_rows": "prompts"}},
         "9": sampler("8", denoise=0.5),
         "10": {"class_type": "VAEDecode", "inputs": {"samples": ["9", 0], "vae": ["1", 2]}},
         "11": {"class_type": "SageSaveImages", "inputs": {
@@ -70,5 +72,6 @@ def split_graph() -> Graph:
     graph["8"] = {"class_type": "SageSplitByPrompt", "inputs": {"groups": ["6", 4], "latent": ["7", 0]}}
     graph["10"]["inputs"]["samples"] = ["8", 0]
     graph["11"] = {"class_type": "SaveImage", "inputs": {"images": ["10", 0], "filename_prefix": ["2", 2]}}
-    del graph["9"]
+    for other in ("9", "12", "13"):
+        del graph[other]
     return graph
