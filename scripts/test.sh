@@ -32,7 +32,9 @@ echo "== ruff"
 echo "== mypy"
 # A package needs a name that is one, whatever the folder of the repository is called.
 mkdir -p .hosts/types && ln -sfn ../.. .hosts/types/comfyui_sage
+# A cache for each version: two that run at the same time would break a common one.
 MYPYPATH=.hosts/types:scripts "$tools/mypy" --python-executable "$(python_of "${hosts[0]}")" \
+  --cache-dir ".hosts/${hosts[0]}/mypy" \
   -p comfyui_sage.sage_core -p comfyui_sage.nodes -p comfyui_sage.routes -p comfyui_sage.farm -m install_comfyui -m comfyui_server \
   -m workflow_to_api -m demo -m browser_checks -m make_thumbnails -m export_texts -m screenshots || failed+=("mypy")
 
