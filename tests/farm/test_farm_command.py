@@ -17,6 +17,7 @@ from comfyui_sage.farm.command import FAILURES, FINISHED, STOPPED, USAGE, _parse
 from comfyui_sage.farm.report import Report
 from comfyui_sage.sage_core.farm.job import read_job
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
+from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 from comfyui_server import Graph, Server
 from farm_graph import farm_graph, one_node_graph, share_graph, split_graph
 from farm_process import FARM, LIST, command, events, farm, finished, pictures, until
@@ -140,6 +141,7 @@ def test_other_samplers_and_savers(graph: Callable[[], Graph], kill: bool, tmp_p
     found = rendered(graph(), tmp_path, kill=kill)
     page = graph()
     page["2"]["inputs"] |= {"prompts": "", "prompt_file": "farm.csv"}
+    page[checked_graph(page).save_node]["inputs"]["filename_prefix"] = f"{graph.__name__}/image"
     (server.folder / "input" / "farm.csv").write_text(TABLE, encoding="utf-8")
     [whole] = [files for node in server.queue(page).values() if (files := server.files(node))]
     assert len(found) == len(whole) == 12
