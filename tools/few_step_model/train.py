@@ -29,6 +29,7 @@ from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.training.adapters import add_adapters
 from comfyui_sage.sage_core.training.trainable_model import TrainableModel
 from demo_model.averaged_training import schedule
+from demo_model.card import table_of_rates
 from demo_model.evaluate import fidelity, unseen_scenes
 from demo_model.steps import Checkpoint, log
 from safetensors.torch import save_file
@@ -37,6 +38,8 @@ from torch.nn import functional as F
 from .model import LORA, load_few_step_model
 from .pairs import Pairs, make_pairs
 
+CARD = "demo_few_steps.md"
+FEW = (2, 4, 8)
 RANK, BATCH, RATE, AVERAGE = 32, 32, 1e-3, 0.995
 AT_THE_START = 0.25
 """The part of the examples that are noise alone: with few steps the first one decides the most."""
@@ -54,10 +57,11 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pairs = make_pairs(load_demo_model(), folder, options.pairs)
     train(pairs, folder, options.steps)
-    report(folder, options.steps, 500)
+    (folder / CARD).write_text(card(folder / LORA.name), "utf-8")
     if options.install:
         LORA.parent.mkdir(exist_ok=True)
-        shutil.copy(folder / LORA.name, LORA)
+        for name in (LORA.name, CARD):
+            shutil.copy(folder / name, LORA.parent / name)
 
 
 def train(pairs: Pairs, folder: Path, steps: int, seed: int = 0) -> None:
@@ -89,7 +93,7 @@ def train(pairs: Pairs, folder: Path, steps: int, seed: int = 0) -> None:
                 checkpoint.save(step + 1)
                 save(average, folder / LORA.name)
                 with student.sampling():
-                    report(folder, step + 1, 100)
+                    report(folder, step + 1)
 
 
 def flow_loss(model: Any, pairs: Pairs) -> torch.Tensor:
@@ -110,12 +114,27 @@ def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
     part.replace(path)
 
 
-def report(folder: Path, step: int, number: int) -> None:
-    """How much is right in pictures of prompts that were kept from training, by steps."""
-    parts, judge, scenes = load_few_step_model(folder / LORA.name), load_demo_judge(), unseen_scenes(number, seed=1)
-    for steps in (2, 4, 8):
-        found, _, _ = fidelity(parts, judge, scenes, steps=steps, cfg=1.0)
-        log(folder, "fidelity", step=step, steps=steps, **found)
+def report(folder: Path, step: int) -> None:
+    """Log how much is right in pictures of prompts that were kept from training, by steps."""
+    parts, judge, scenes = load_few_step_model(folder / LORA.name), load_demo_judge(), unseen_scenes(100, seed=1)
+    for steps in FEW:
+        log(folder, "fidelity", step=step, steps=steps, **fidelity(parts, judge, scenes, steps=steps, cfg=1.0)[0])
+
+
+def card(lora: Path, number: int = 300) -> str:
+    """What the LoRA is and how faithful, as Markdown."""
+    judge, scenes = load_demo_judge(), unseen_scenes(number)
+    plain, few = load_demo_model(), load_few_step_model(lora)
+    rows = {"demo model, CFG 4, 20 steps": fidelity(plain, judge, scenes)[0]}
+    for name, parts in (("demo model", plain), ("with the LoRA", few)):
+        for steps in FEW:
+            rows[f"{name}, CFG 1, {steps} steps"] = fidelity(parts, judge, scenes, steps=steps, cfg=1.0)[0]
+    return "\n".join([
+        "# A LoRA for few steps", "", "Makes the demo model draw in 2 to 8 steps without CFG, for benchmarks. Trained by "
+        f"`tools/few_step_model` (reflow, rank {RANK}), which also writes this page.", "",
+        f"{number} prompts with a pair of subject and colour that was kept from training, euler, scheduler simple, one "
+        "picture each, seen by the demo model's judge. `all`: everything is right.", "", table_of_rates(rows), "",
+    ])  # fmt: skip
 
 
 class _State:
