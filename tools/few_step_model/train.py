@@ -130,8 +130,8 @@ def card(lora: Path, number: int = 300) -> str:
         for steps in FEW:
             rows[f"{name}, CFG 1, {steps} steps"] = fidelity(parts, judge, scenes, steps=steps, cfg=1.0)[0]
     return "\n".join([
-        "# A LoRA for few steps", "", "Makes the demo model draw in 2 to 8 steps without CFG, for benchmarks. Trained by "
-        f"`tools/few_step_model` (reflow, rank {RANK}), which also writes this page.", "",
+        "# A LoRA for few steps", "", "Makes the demo model draw in 2 to 8 steps without CFG, for benchmarks. "
+        f"Trained by `tools/few_step_model` (reflow, rank {RANK}), which also writes this page.", "",
         f"{number} prompts with a pair of subject and colour that was kept from training, euler, scheduler simple, one "
         "picture each, seen by the demo model's judge. `all`: everything is right.", "", table_of_rates(rows), "",
     ])  # fmt: skip
