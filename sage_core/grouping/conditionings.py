@@ -15,6 +15,7 @@ from ..prompts.embedding_models import Embed
 from ..prompts.text_encoders import UNRELATED_PROMPTS, clip_embeddings
 from .build import group_encoded, phrases_to_set_aside
 from .prompt_groups import PromptGroups
+from .repeats import ranks
 
 
 def group_conditionings(
@@ -88,12 +89,5 @@ def own_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
 
 def _told_apart(texts: Sequence[str], conditionings: Sequence[Conditioning]) -> tuple[str, ...]:
     """The texts, with numbers where one text has several conditionings (another picture to edit, say)."""
-    of_text: dict[str, list[Conditioning]] = {}
-    names = []
-    for text, conditioning in zip(texts, conditionings, strict=True):
-        known = of_text.setdefault(text, [])
-        number = next((at for at, other in enumerate(known) if same(conditioning, other)), len(known))
-        if number == len(known):
-            known.append(conditioning)
-        names.append(text if number == 0 else f"{text} ({number + 1})")
-    return tuple(names)
+    rank_of = ranks(texts, lambda one, other: same(conditionings[other], conditionings[one]))
+    return tuple(text if rank == 0 else f"{text} ({rank + 1})" for text, rank in zip(texts, rank_of, strict=True))

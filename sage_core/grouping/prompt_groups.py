@@ -14,6 +14,7 @@ from ..conditioning.shelf import select
 from ..prompts.differences import labels
 from .linkage import similarity_range
 from .partition import Cluster, Partition, cluster_of
+from .repeats import copies_of, ranks
 
 T = TypeVar("T")
 
@@ -96,19 +97,13 @@ class PromptGroups:
             own: of every other kind of conditioning (negative, say) one per prompt; prompts are equal only where these
                 are, too.
         """
-        representative_of: list[int] = []
-        first: list[int] = []
-        equal_texts: dict[tuple[str, int], list[int]] = {}
-        for prompt, key in enumerate(zip(self.prompts, self.group_of(), strict=True)):
-            known = equal_texts.setdefault(key, [])
-            number = next((each for each in known if all(same(kind[first[each]], kind[prompt]) for kind in own)), None)
-            if number is None:
-                number = len(first)
-                first.append(prompt)
-                known.append(number)
-            representative_of.append(number)
-        if len(first) == len(self.prompts):
+        keys = list(zip(self.prompts, self.group_of(), strict=True))
+        rank_of = ranks(keys, lambda one, other: all(same(kind[one], kind[other]) for kind in own))
+        number: dict[tuple[tuple[str, int], int], int] = {}
+        representative_of = [number.setdefault(key, len(number)) for key in zip(keys, rank_of, strict=True)]
+        if len(number) == len(self.prompts):
             return self, representative_of
+        first = [copies[0] for copies in copies_of(representative_of)]
         partition = tuple(tuple(sorted({representative_of[index] for index in members})) for members in self.partition)
         conditionings = select(self.conditionings, first)
         return replace(

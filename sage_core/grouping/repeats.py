@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 
 def first_indices(texts: Sequence[str]) -> dict[str, int]:
@@ -19,3 +19,21 @@ def copies_of(representative_of: Sequence[int]) -> list[list[int]]:
     for prompt, distinct in enumerate(representative_of):
         copies[distinct].append(prompt)
     return copies
+
+
+def ranks(keys: Iterable[Hashable], are_same: Callable[[int, int], bool]) -> list[int]:
+    """For every item its number among the different ones of its key, from 0; the first of equal items counts for all.
+
+    Args:
+        keys: of every item; items with different keys are different.
+        are_same: whether two items with one key are equal, by their indices.
+    """
+    firsts: dict[Hashable, list[int]] = {}
+    found = []
+    for item, key in enumerate(keys):
+        known = firsts.setdefault(key, [])
+        rank = next((rank for rank, first in enumerate(known) if are_same(first, item)), len(known))
+        if rank == len(known):
+            known.append(item)
+        found.append(rank)
+    return found
