@@ -49,8 +49,8 @@ class LocalEngine:
 
     @functools.cached_property
     def graph(self) -> JobGraph:
-        is_graph = not is_saved(self._workflow)
-        return checked_graph(self._workflow if is_graph else self._host.as_api(self._workflow))
+        saved = is_saved(self._workflow)
+        return checked_graph(self._host.as_api(self._workflow) if saved else self._workflow)
 
     def hello(self) -> dict[str, str]:
         return {**versions(), **model_files(self.graph)}

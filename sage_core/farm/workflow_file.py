@@ -172,15 +172,14 @@ def _check_sampling(graph: Graph, above: Sequence[str]) -> None:
 
 def _encodes_again(graph: Graph, sampler: str) -> bool:
     """Whether pictures of an earlier sampler are encoded for this one: their rows do not know their noise any more."""
-    waiting, seen = [str(links(graph, sampler)["latent_image"][0])], set[str]()
-    while waiting:
-        node = waiting.pop()
-        if node in seen or node not in graph or graph[node]["class_type"] in (SHARE, "SageSplitByPrompt"):
-            continue
-        seen.add(node)
-        waiting += [str(link[0]) for link in links(graph, node).values()]
-    encodes = any(graph[node]["class_type"].startswith("VAEEncode") for node in seen)
-    return encodes and any("latent_image" in links(graph, node) for node in seen)
+
+    def goes_on(name: str, link: list[Any]) -> bool:
+        return graph.get(str(link[0]), {}).get("class_type") not in (SHARE, "SageSplitByPrompt")
+
+    latent = links(graph, sampler)["latent_image"]
+    above = list(upstream(graph, str(latent[0]), goes_on, most=len(graph))) if goes_on("latent_image", latent) else []
+    encodes = any(graph[node]["class_type"].startswith("VAEEncode") for node in above)
+    return encodes and any("latent_image" in links(graph, node) for node in above)
 
 
 def _has_sampler_above(graph: Graph, node: str) -> bool:

@@ -27,12 +27,12 @@ import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.training.adapters import add_adapters
+from comfyui_sage.sage_core.training.lora_file import save_lora
 from comfyui_sage.sage_core.training.trainable_model import TrainableModel
 from demo_model.averaged_training import schedule
 from demo_model.card import table_of_rates
 from demo_model.evaluate import fidelity, unseen_scenes
 from demo_model.steps import Checkpoint, log
-from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from .model import LORA, load_few_step_model
@@ -91,7 +91,7 @@ def train(pairs: Pairs, folder: Path, steps: int, seed: int = 0) -> None:
                 recent.clear()
             if step % 500 == 499 or step + 1 == steps:
                 checkpoint.save(step + 1)
-                save(average, folder / LORA.name)
+                save_lora(average, folder / LORA.name, "fp16")
                 with student.sampling():
                     report(folder, step + 1)
 
@@ -105,13 +105,6 @@ def flow_loss(model: Any, pairs: Pairs) -> torch.Tensor:
     states = (1 - at) * latents + at * noise
     denoised = model.apply_model(states, sigma, c_crossattn=pairs.context[chosen], y=pairs.pooled[chosen])
     return F.mse_loss((states - denoised) / at, noise - latents)
-
-
-def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """One fp16 safetensors file, as ComfyUI's LoRA loader reads it."""
-    part = path.with_suffix(".part")
-    save_file({name: tensor.half().contiguous() for name, tensor in tensors.items()}, part)
-    part.replace(path)
 
 
 def report(folder: Path, step: int) -> None:
