@@ -25,6 +25,7 @@ import comfyui
 comfyui.load()
 
 import numpy as np
+from clips import ClipRendering
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from demo_model.scenes import BACKGROUNDS, COLOURS, SCENERIES, SUBJECTS, Scene, Thing, allowed
 from fidelity import Group, Rendering, Setting, cost_axis, related_scenes, summary
@@ -240,7 +241,8 @@ def main() -> None:
     parser.add_argument("--blocks", nargs="+", choices=BLOCKS, default=list(BLOCKS), help="kinds of groups")
     options = parser.parse_args()
     results = Kept(options.out / "correction.json")
-    rendering = Rendering(load_demo_judge(), options.cfg, options.model)
+    renders = ClipRendering if options.model == "video" else Rendering
+    rendering = renders(load_demo_judge(), options.cfg, options.model)
     blocks = [BLOCKS[name] for name in options.blocks]
     for sampler in options.samplers:
         for block in blocks:

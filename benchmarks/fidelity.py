@@ -112,6 +112,8 @@ class Rendering:
         model: may be replaced by one with a LoRA.
     """
 
+    latent_size: tuple[int, ...] = (16, 16, 16)
+
     def __init__(self, judge: DemoJudge, cfg: float = CFG, model: str = "demo") -> None:
         self.model, self.clip, self.vae = MODELS[model]()
         self.cfg = cfg
@@ -144,7 +146,7 @@ class Rendering:
             partition=tuple(tuple(range(a, b)) for a, b in zip(starts, ends, strict=True)), threshold=0.0,
             threshold_mode="fixed", encoder="benchmark", group_condition=setting.condition,
         )  # fmt: skip
-        latent = {"samples": torch.zeros(1, 16, 16, 16)}
+        latent = {"samples": torch.zeros(1, *self.latent_size)}
         model = CACHES[setting.cache](self.model) if setting.cache else self.model
         with count_evaluations(model) as evaluations:
             made, _ = sample(

@@ -1,12 +1,13 @@
 """Does a LoRA trained with L_SAGE make shared sampling better than one trained as usual?
 
-    python benchmarks/lora_quality.py --out DIR [--seeds 3] [--scale 4] [--sampler euler] [--no-fewer]
+    python benchmarks/lora_quality.py --out DIR [--seeds 3] [--scale 4] [--sampler euler] [--no-fewer] [--rows]
 
 A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
 same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
 were trained on, at 0 to 80% shared steps, without correction and with it, and with fewer steps, alone and shared, all
-from the same noise, seen by the demo model's judge. Resumable: what is in DIR is neither trained nor rendered again.
-Writes DIR/lora_quality_SAMPLER.md.
+from the same noise, seen by the demo model's judge. `--rows` tests on three things in a row, which no LoRA has seen.
+Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/lora_quality_SAMPLER.md, with `--rows`
+DIR/lora_quality_rows_SAMPLER.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import comfyui
 comfyui.load()
 
 import comfy.sd
+import correction
 import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
@@ -54,6 +56,11 @@ MAIN = ("none", "plain", "L_SAGE")
 LARGEST = 4
 """The most tests, times 216 pictures a cell; no LoRA is trained on any of them, so it serves at every scale."""
 BANDS = ("loosest third", "middle third", "tightest third")
+
+
+def tested_groups(rows: bool, scale: int) -> list[Group]:
+    """216 prompts times scale with one thing, or 32 times scale with three in a row."""
+    return correction.make_groups(correction.BLOCKS["rows"], scale, 8) if rows else make_groups(scale)
 
 
 def training_groups(number: int, seed: int, unseen: Sequence[Group]) -> list[Group]:
@@ -171,12 +178,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600, help="of every training")
     parser.add_argument("--groups", type=int, default=100, help="of 4 drawings, to train on at most")
     parser.add_argument("--sampler", default="euler")
+    parser.add_argument("--rows", action="store_true", help="test on three things in a row, 32 pictures times scale")
     parser.add_argument("--no-fewer", action="store_true", help="leave out all that has fewer than 20 steps")
     parser.add_argument("--loras", nargs="+", default=list(MAIN), choices=list(LORAS))
     options = parser.parse_args()
-    results = Kept(options.out / f"lora_quality_{options.scale}.json")
+    name = "lora_quality_rows" if options.rows else "lora_quality"
+    results = Kept(options.out / f"{name}_{options.scale}.json")
     rendering = Rendering(load_demo_judge())
-    base, unseen = rendering.model, make_groups(options.scale)
+    base, unseen = rendering.model, tested_groups(options.rows, options.scale)
     band_of = bands(rendering, unseen)
     shared = [Setting(options.sampler, STEPS, share) for share in SHARES]
     shared += [Setting(options.sampler, STEPS, share, condition="auto", correction="on") for share in CORRECTED]
@@ -188,8 +197,8 @@ def main() -> None:
         for lora in options.loras:
             loss, rendering.model = LORAS[lora], base
             if loss is not None:
-                name = f"{lora}-{seed}".replace(", ", "-").replace(" ", "-")
-                state = options.out / f"{name}.safetensors"
+                file = f"{lora}-{seed}".replace(", ", "-").replace(" ", "-")
+                state = options.out / f"{file}.safetensors"
                 rendering.model = with_lora(rendering, loss, examples, state, options.steps, seed)
             for setting in settings if loss is not None else shared:
                 key = f"{lora}/{seed}/{setting.key}"
@@ -202,7 +211,7 @@ def main() -> None:
     images = sum(len(group.scenes) for group in unseen)
     rows = table(results, settings, options.loras, options.seeds)
     text = f"{images} pictures a cell and seed, {options.seeds} seeds, {options.sampler}\n\n{rows}\n"
-    (options.out / f"lora_quality_{options.sampler}.md").write_text(text)
+    (options.out / f"{name}_{options.sampler}.md").write_text(text)
     print(text)
 
 

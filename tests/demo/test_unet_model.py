@@ -18,7 +18,7 @@ from comfyui_sage.sage_core.sampling.ksampler import sample
 from demo_model.dataset import TRAIN
 from unet_model import training
 from unet_model.model import TEXT_WIDTH, load_unet_model
-from unet_model.training import Examples, encoded_texts, export, new_network, spoken_texts, train_unet
+from unet_model.training import Examples, Teacher, encoded_texts, export, new_network, spoken_texts, train_unet
 
 import nodes as comfy_nodes
 
@@ -48,7 +48,8 @@ def examples() -> Examples:
     generator = torch.Generator().manual_seed(0)
     texts = torch.randn(3, 32, TEXT_WIDTH, generator=generator).half()
     latents = torch.randn(8, 16, 16, 16, generator=generator).half()
-    return Examples(latents, texts, torch.randint(3, (8, training.CAPTIONS), generator=generator))
+    said = torch.randint(3, (8, training.CAPTIONS), generator=generator)
+    return Examples(latents, texts, torch.randn(3, 1408, generator=generator), said)
 
 
 class TestLoaded:
@@ -128,9 +129,24 @@ class TestTexts:
             assert all(subject[:3] in texts[place] for place in places)
 
     @torch.no_grad()
-    def test_many_at_once_are_what_each_one_is(self) -> None:
+    def test_they_are_encoded_as_the_text_encoder_does(self) -> None:
         clip = load_demo_model()[1]
         texts = ["", PROMPT, "two large blue stars at night"]
-        for text, found in zip(texts, encoded_texts(clip, texts), strict=True):
-            alone = encode_prompts(clip, [text])[text][0][0][0, :, :TEXT_WIDTH]
-            torch.testing.assert_close(found.float(), alone, rtol=1e-3, atol=2e-2)
+        for text, state, pooled in zip(texts, *encoded_texts(clip, texts), strict=True):
+            (alone, extra), *_ = encode_prompts(clip, [text])[text]
+            torch.testing.assert_close(state.float(), alone[0, :, :TEXT_WIDTH], rtol=1e-3, atol=2e-2)
+            torch.testing.assert_close(pooled, extra["pooled_output"][0])
+
+
+class TestTeacher:
+    @torch.no_grad()
+    def test_its_noise_is_what_the_demo_model_sees(self) -> None:
+        """The flow's velocity is noise - picture, in every state between them."""
+        (model, clip, _), teacher = load_demo_model(), Teacher()
+        states, pooled = encoded_texts(clip, [PROMPT])
+        noise = torch.randn(1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+        found = teacher.noise(14.0 * noise, torch.tensor([14.0]), states.float(), pooled)
+        (wide, extra), *_ = encode_prompts(clip, [PROMPT])[PROMPT]
+        at = 14.0 / 15.0
+        picture = model.model.apply_model(at * noise, torch.tensor([at]), c_crossattn=wide, y=extra["pooled_output"])
+        torch.testing.assert_close(found, noise - picture / 14.0, rtol=1e-2, atol=1e-2)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,14 @@ import comfyui
 
 comfyui.load()
 
-import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.demo.model import load_demo_model
-from comfyui_sage.sage_core.training.adapters import add_adapters
-from comfyui_sage.sage_core.training.lora_file import save_lora
 from comfyui_sage.sage_core.training.trainable_model import TrainableModel
-from demo_model.averaged_training import schedule
+from demo_model.averaged_lora import LoraPace, train_lora
 from demo_model.card import table_of_rates
 from demo_model.evaluate import fidelity, unseen_scenes
-from demo_model.steps import Checkpoint, log
+from demo_model.steps import log
 from torch.nn import functional as F
 
 from .model import LORA, load_few_step_model
@@ -40,7 +36,7 @@ from .pairs import Pairs, make_pairs
 
 CARD = "demo_few_steps.md"
 FEW = (2, 4, 8)
-RANK, BATCH, RATE, AVERAGE = 32, 32, 1e-3, 0.995
+BATCH, PACE = 32, LoraPace()
 AT_THE_START = 0.25
 """The part of the examples that are noise alone: with few steps the first one decides the most."""
 
@@ -64,36 +60,15 @@ def main() -> None:
             shutil.copy(folder / name, LORA.parent / name)
 
 
-def train(pairs: Pairs, folder: Path, steps: int, seed: int = 0) -> None:
-    """Train the LoRA, or go on with it, and write it now and then: an average of its tensors."""
+def train(pairs: Pairs, folder: Path, steps: int) -> None:
+    """Train the LoRA, or go on with it, and write it now and then."""
     model, _, _ = load_demo_model()
     student = TrainableModel(model, bf16=False, gradient_checkpointing=False, offloading=False)
-    tensors = add_adapters(student.patcher, kind="LoRA", rank=RANK, alpha=RANK, layers="all", seed=seed)
-    learnt = {name: tensor for name, tensor in tensors.items() if tensor.requires_grad}
-    average = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-    optimizer = torch.optim.AdamW(learnt.values(), lr=RATE, weight_decay=0.0)
-    torch.manual_seed(seed)
-    checkpoint = Checkpoint(folder / "lora.pt", tensors=_State(tensors), average=_State(average), optimizer=optimizer)
-    start, began, recent = checkpoint.load(), time.monotonic(), []
-    with student.loaded():
-        for step in range(start, steps):
-            optimizer.param_groups[0]["lr"] = RATE * schedule(step, steps)
-            loss = flow_loss(student.patcher.model, pairs)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(learnt.values(), 1.0)
-            optimizer.step()
-            for name, tensor in learnt.items():
-                average[name].lerp_(tensor.detach(), 1 - AVERAGE)
-            recent.append(loss.item())
-            if step % 100 == 99:
-                log(folder, "lora", step=step + 1, loss=float(np.mean(recent)), seconds=time.monotonic() - began)
-                recent.clear()
-            if step % 500 == 499 or step + 1 == steps:
-                checkpoint.save(step + 1)
-                save_lora(average, folder / LORA.name, "fp16")
-                with student.sampling():
-                    report(folder, step + 1)
+
+    def loss() -> torch.Tensor:
+        return flow_loss(student.patcher.model, pairs)
+
+    train_lora(student, {}, loss, folder / LORA.name, steps, PACE, lambda step: report(folder, step))
 
 
 def flow_loss(model: Any, pairs: Pairs) -> torch.Tensor:
@@ -124,25 +99,10 @@ def card(lora: Path, number: int = 300) -> str:
             rows[f"{name}, CFG 1, {steps} steps"] = fidelity(parts, judge, scenes, steps=steps, cfg=1.0)[0]
     return "\n".join([
         "# A LoRA for few steps", "", "Makes the demo model draw in 2 to 8 steps without CFG, for benchmarks. "
-        f"Trained by `tools/few_step_model` (reflow, rank {RANK}), which also writes this page.", "",
+        f"Trained by `tools/few_step_model` (reflow, rank {PACE.rank}), which also writes this page.", "",
         f"{number} prompts with a pair of subject and colour that was kept from training, euler, scheduler simple, one "
         "picture each, seen by the demo model's judge. `all`: everything is right.", "", table_of_rates(rows), "",
     ])  # fmt: skip
-
-
-class _State:
-    """Tensors as a part of a checkpoint."""
-
-    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
-        self.tensors = tensors
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.detach() for name, tensor in self.tensors.items()}
-
-    @torch.no_grad()
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        for name, tensor in self.tensors.items():
-            tensor.copy_(state[name])
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ UNET: dict[str, Any] = {
     "adm_in_channels": None, "use_checkpoint": False, "legacy": False, "use_temporal_attention": False,
 }  # fmt: skip
 """As ComfyUI would read it from a checkpoint, which its loader takes at full width only."""
-_GIVEN_WIDTH = 4096
+GIVEN_WIDTH = 4096
 
 
 def load_unet_model(weights: Path = WEIGHTS) -> tuple[Any, Any, Any]:
@@ -45,11 +45,11 @@ def load_unet_model(weights: Path = WEIGHTS) -> tuple[Any, Any, Any]:
 
 def unet_model(state: dict[str, torch.Tensor]) -> Any:
     """The MODEL of the UNet's stored weights; the columns for text that are zero are not stored."""
-    config = family(_GIVEN_WIDTH)
+    config = family(GIVEN_WIDTH)
     config.latent_format = comfy.latent_formats.SD3()
     model = comfy.model_base.BaseModel(config, comfy.model_base.ModelType.EPS)
     padded = {
-        key: torch.nn.functional.pad(value, (0, _GIVEN_WIDTH - TEXT_WIDTH))
+        key: torch.nn.functional.pad(value, (0, GIVEN_WIDTH - TEXT_WIDTH))
         if key.endswith(("attn2.to_k.weight", "attn2.to_v.weight")) else value
         for key, value in state.items()
     }  # fmt: skip

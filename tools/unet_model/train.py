@@ -1,6 +1,6 @@
-"""Trains the UNet from nothing on the demo model's scenes, and writes its weights and its card.
+"""Trains the UNet from nothing, with the demo model as its teacher, and writes its weights and its card.
 
-    cd tools && python -m unet_model.train --out DIR [--steps 24000] [--install]
+    cd tools && python -m unet_model.train --out DIR [--steps 8000] [--install]
 
 Seeded; every stage is kept in DIR and goes on where it was stopped, also with more steps than before. `--install` puts
 the weights and the card into benchmarks/data.
@@ -41,7 +41,9 @@ ABOUT = About(
     "unet_model", "The UNet model",
     "A second text-to-image model on the demo model's scenes, for benchmarks and tests: Stable Diffusion 1.5 family "
     "(UNet of two levels, 64 and 128 channels, noise prediction, discrete schedule), with the demo model's text "
-    "encoder and autoencoder. Trained by `tools/unet_model`, which also writes this page.", number=200,
+    "encoder and autoencoder. Trained from nothing by `tools/unet_model`, which also writes this page: the noise that "
+    "it is to predict is what the demo model sees in drawings with noise, so it can hardly know more than its teacher. "
+    "What differs is the network, what it predicts, and the schedule.", number=200,
 )  # fmt: skip
 JUDGING = "It is that of the demo model, whose card (`sage_core/demo/data/demo_model.md`) says how often it is wrong."
 
@@ -50,7 +52,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoints and results")
-    parser.add_argument("--steps", type=int, default=24_000)
+    parser.add_argument("--steps", type=int, default=8_000)
     parser.add_argument("--install", action="store_true", help="put weights and card into benchmarks/data")
     options = parser.parse_args()
     folder: Path = options.out
@@ -80,7 +82,7 @@ def examples(folder: Path) -> Examples:
 
     latents = kept(encoded, DATASET.pictures(folder), folder / "latents.npy", torch.device("cpu"))
     texts, said = spoken_texts(DATASET)
-    return Examples(torch.from_numpy(np.array(latents)), encoded_texts(clip, texts), torch.from_numpy(said))
+    return Examples(torch.from_numpy(np.array(latents)), *encoded_texts(clip, texts), torch.from_numpy(said))
 
 
 if __name__ == "__main__":

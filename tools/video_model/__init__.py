@@ -1,0 +1,1 @@
+"""Teaches the demo model short clips, as a LoRA."""

@@ -1,0 +1,99 @@
+"""How faithful the clips are: prompts that were kept from training, looked at by the judge, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import comfy.sample
+import numpy as np
+import torch
+from comfyui_sage.sage_core.demo.judge import Seen, Verdict, load_demo_judge
+from comfyui_sage.sage_core.demo.video import FRAMES, load_demo_video_model
+from demo_model.card import table_of_rates
+from demo_model.judging import agreement, judge_pictures, rates
+from demo_model.scenes import SUBJECTS, Scene, caption
+from demo_model.steps import half_precision
+from PIL import Image
+
+from .clips import MOVES, clip_scene, move_of
+
+CARD, SHEET = "demo_video.md", "demo_video.jpg"
+_judge = lru_cache(load_demo_judge)
+_LEAST = 16.0
+"""How far a thing has to go from the first frame to the last, in pixels; drawn ones go 48."""
+
+
+def unseen_clips(number: int, seed: int = 0) -> list[Scene]:
+    """Scenes of clips with a pair of subject and colour that was kept from training."""
+    return [clip_scene(np.random.default_rng([37, seed, index]), held_out=True) for index in range(number)]
+
+
+@torch.no_grad()
+def render(weights: Path, prompts: Sequence[str], *, cfg: float = 4.0, steps: int = 20, seed: int = 0) -> torch.Tensor:
+    """A clip a prompt with euler, each with noise of its own: (N, FRAMES, 3, 128, 128) from 0 to 1."""
+    model, clip, vae = load_demo_video_model(weights)
+    encoded = [clip.encode_from_tokens_scheduled(clip.tokenize(text))[0] for text in [*prompts, ""]]
+    negative = [encoded.pop()]
+    pooled = torch.cat([extra["pooled_output"] for _, extra in encoded])
+    positive = [[torch.cat([state for state, _ in encoded]), {"pooled_output": pooled}]]
+    noise = torch.randn(len(prompts), 16, FRAMES, 16, 16, generator=torch.Generator().manual_seed(seed))
+    with half_precision(model.load_device):
+        samples = comfy.sample.sample(
+            model, noise, steps, cfg, "euler", "simple", positive, negative, torch.zeros_like(noise), seed=seed,
+            disable_pbar=True,
+        )  # fmt: skip
+        return vae.decode(samples).float().movedim(-1, 2).clamp(0, 1)
+
+
+def clip_fidelity(weights: Path, number: int, seed: int = 0) -> tuple[dict[str, float], torch.Tensor]:
+    """Rates of clips in which every frame shows what the prompt says, and the thing moves as it should; the clips."""
+    scenes = unseen_clips(number, seed)
+    clips = render(weights, [caption(scene) for scene in scenes], seed=seed)
+    return rates([judged(scene, clip) for scene, clip in zip(scenes, clips, strict=True)]), clips
+
+
+def judged(scene: Scene, clip: torch.Tensor) -> dict[str, bool]:
+    """What is right in a clip, (FRAMES, 3, 128, 128) from 0 to 1: in every frame, but for the move."""
+    verdicts, _, _ = judge_pictures(_judge(), clip)
+    frames = [agreement(scene, verdict) for verdict in verdicts]
+    right = {name: all(frame[name] for frame in frames) for name in frames[0] if name not in ("size", "place")}
+    return {**right, "move": _moves(scene, verdicts)}
+
+
+def _moves(scene: Scene, verdicts: list[Verdict]) -> bool:
+    """Whether the thing goes where its subject goes; one that grows stays where it is."""
+    if not verdicts[0].things or not verdicts[-1].things:
+        return False
+    first, last = verdicts[0].things[0], verdicts[-1].things[0]
+    gone = {"rises": first.y - last.y, "falls": last.y - first.y, "goes right": last.x - first.x,
+            "goes left": first.x - last.x}  # fmt: skip
+    move = move_of(scene.things[0].subject)
+    return gone[move] >= _LEAST if move in gone else _distance(first, last) < _LEAST
+
+
+def _distance(first: Seen, last: Seen) -> float:
+    return float(np.hypot(first.x - last.x, first.y - last.y))
+
+
+def write_card(weights: Path, number: int = 100) -> None:
+    """What the LoRA is and how faithful, as Markdown with a sheet of clips, beside the weights."""
+    found, clips = clip_fidelity(weights, number)
+    rows = (clips[:12] * 255).round().byte().permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
+    Image.fromarray(rows.numpy()).save(weights.with_name(SHEET), quality=88)
+    moves = [f"- {move}: {', '.join(subjects)}" for move, subjects in subjects_by_move().items()]
+    weights.with_name(CARD).write_text("\n".join([
+        "# The demo model for clips", "", f"Clips of {FRAMES} frames, 128 x 128 pixels, with one thing that moves as "
+        "its subject does. A LoRA (rank 32) of the demo model, whose network looks at all frames at once. Trained by "
+        "`tools/video_model` on drawn clips, which also writes this page.", "", *moves, "",
+        f"![Clips, a row each]({SHEET})", "", "## Fidelity", "",
+        f"{number} prompts with a pair of subject and colour that was kept from training, euler, 20 steps, CFG 4, "
+        "scheduler simple. Right means: in all frames, as the demo model's judge sees them; `move`: it goes where it "
+        "should.", "", table_of_rates({"clips": found}), "",
+    ]), "utf-8")  # fmt: skip
+
+
+def subjects_by_move() -> dict[str, list[str]]:
+    """The subjects of every move."""
+    return {move: [subject for subject in SUBJECTS if move_of(subject) == move] for move in MOVES}
