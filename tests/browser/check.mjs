@@ -24,11 +24,11 @@ import { Server } from "./server.mjs";
 import { useShareExplorer } from "./share_explorer.mjs";
 import { ShareHereUser, useShareHere } from "./share_here.mjs";
 
-// How many images each workflow saves. The first one saves 24 images and the grid. Others need a model of the user.
-const IMAGES = {
+// How many files each workflow saves. The first one saves 24 images and the grid. Others need a model of the user.
+const FILES = {
   "1 Try SAGE (no download)": 25, "3 One node (SAGE KSampler)": 24, "4 Two nodes (prefix and branch)": 24,
   "5 Custom sampler (SAGE Guider)": 24, "6 Share Sampling (any sampler)": 10, "7 Share Sampling, second pass": 1,
-  "8 Train a SAGE LoRA": 1, "9 Share Sampling, change a picture": 10,
+  "8 Train a SAGE LoRA": 1, "9 Share Sampling, change a picture": 10, "11 Video clips (no download)": 12,
 };
 
 const [url, folder, ...renderers] = process.argv.slice(2);
@@ -93,7 +93,7 @@ async function runWorkflow(name, renderer, problems) {
     const { images, previews } = await page.run(() => shot("running"));
     await shot("done");
     await inspect("done");
-    problems.push(...(await imageProblems(page, images, IMAGES[name])));
+    problems.push(...(await fileProblems(page, images, FILES[name])));
     // A square preview would show a single image; the contact sheet of six groups has two by three.
     if (fresh && (await page.canPreview()) && !previews.some(([width, height]) => width !== height)) {
       problems.push(`no contact sheet among ${previews.length} live previews`);
@@ -257,14 +257,16 @@ async function inTab(name, renderer, moment, use, problems) {
   }
 }
 
-async function imageProblems(page, images, expected) {
-  const saved = images.filter(({ type }) => type === "output");
+async function fileProblems(page, files, expected) {
+  const saved = files.filter(({ type }) => type === "output");
   const problems = [];
-  if (saved.length !== expected) problems.push(`${saved.length} images were saved, not ${expected}`);
+  if (saved.length !== expected) problems.push(`${saved.length} files were saved, not ${expected}`);
+  const images = files.filter(({ filename }) => !filename.endsWith(".mp4"));
   const shown = await page.shownImages(images.length);
   if (shown < images.length) problems.push(`${shown} of ${images.length} images are shown on nodes`);
-  const broken = (await page.widths(images)).filter((width) => !width).length;
-  if (broken) problems.push(`${broken} images cannot be loaded`);
+  if (images.length < files.length && !(await page.shownVideos())) problems.push("no video is shown on a node");
+  const broken = (await page.widths(files)).filter((width) => !width).length;
+  if (broken) problems.push(`${broken} files cannot be loaded`);
   return problems;
 }
 
@@ -291,7 +293,7 @@ for (const renderer of renderers) {
   await check(`prompt files, ${renderer}`, (problems) => checkPromptFiles(renderer, problems));
 }
 for (const name of names) {
-  const use = name in IMAGES ? runWorkflow : loadWorkflow;
+  const use = name in FILES ? runWorkflow : loadWorkflow;
   for (const renderer of renderers) {
     await check(`${name}, ${renderer}`, (problems) => use(name, renderer, problems));
   }

@@ -227,12 +227,25 @@ export class WorkflowPage {
     return this.tab.evaluate(count);
   }
 
-  /** The widths of saved images, loaded in the page; 0 for an image that cannot be loaded. */
-  widths(images) {
-    const width = async (image) => {
-      const answer = await window.app.api.fetchApi(`/view?${new URLSearchParams(image)}`);
+  /** The number of videos on nodes. The page shows one of the videos that a node saved. */
+  async shownVideos() {
+    await this.tab.locator("video").first().waitFor({ timeout: 20_000 }).catch(() => {});
+    return this.tab.locator("video").count();
+  }
+
+  /** The widths of saved images and videos, loaded in the page; 0 for one that cannot be loaded. */
+  widths(files) {
+    const width = async (file) => {
+      const { api } = window.app;
+      const route = `/view?${new URLSearchParams(file)}`;
+      if (file.filename.endsWith(".mp4")) {
+        const video = Object.assign(document.createElement("video"), { preload: "metadata", src: api.apiURL(route) });
+        await new Promise((loaded) => (video.onloadedmetadata = video.onerror = loaded));
+        return video.videoWidth;
+      }
+      const answer = await api.fetchApi(route);
       return answer.ok ? (await createImageBitmap(await answer.blob())).width : 0;
     };
-    return this.tab.evaluate(`Promise.all(${JSON.stringify(images)}.map(${width}))`);
+    return this.tab.evaluate(`Promise.all(${JSON.stringify(files)}.map(${width}))`);
   }
 }

@@ -11,14 +11,18 @@ import pytest
 import torch
 from comfy.model_base import ModelType
 from comfy.model_sampling import EPS, ModelSamplingDiscrete
+from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
 from comfyui_sage.sage_core.sampling.ksampler import sample
 from demo_model.dataset import TRAIN
+from demo_model.encoded_texts import TEXT_WIDTH, encoded_texts
+from demo_model.evaluate import fidelity
+from demo_model.scenes import Scene, Thing
 from unet_model import training
-from unet_model.model import TEXT_WIDTH, load_unet_model
-from unet_model.training import Examples, Teacher, encoded_texts, export, new_network, spoken_texts, train_unet
+from unet_model.model import load_unet_model
+from unet_model.training import Examples, Teacher, export, new_network, spoken_texts, train_unet
 
 import nodes as comfy_nodes
 
@@ -99,6 +103,16 @@ class TestLoaded:
             path.write_bytes(content)
         with pytest.raises(ValueError, match="unet model: the weights at .*unet.safetensors are missing or damaged"):
             load_unet_model(path)
+
+
+class TestTrained:
+    def test_it_draws_what_the_prompts_say(self) -> None:
+        scenes = [
+            Scene((Thing("house", "red"),)), Scene((Thing("star", "blue"),), setting="night"),
+            Scene((Thing("boat", "green"),), setting="sea"), Scene((Thing("car", "yellow"),), setting="snow"),
+        ]  # fmt: skip
+        found, _, _ = fidelity(load_unet_model(), load_demo_judge(), scenes, sampler="dpmpp_2m")
+        assert found["all"] >= 0.75
 
 
 class TestTraining:

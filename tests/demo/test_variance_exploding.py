@@ -1,8 +1,12 @@
-"""The demo model on Stable Diffusion's sigmas sees in every state what it sees in the flow's state of that picture."""
+"""The demo model on Stable Diffusion's sigmas sees in every state what it sees in the flow's state of that picture;
+and correction on these sigmas, also with a network that was trained for them.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import comfy.sample
 import pytest
@@ -12,6 +16,7 @@ from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
 from comfyui_sage.sage_core.sampling.ksampler import sample
 from demo_model.variance_exploding import load_demo_model_ve
+from unet_model.model import load_unet_model
 
 flow_model, ve_model = functools.lru_cache(load_demo_model), functools.lru_cache(load_demo_model_ve)
 PROMPT = "a red house on a white background"
@@ -48,8 +53,9 @@ def test_it_draws_on_the_other_schedule() -> None:
 
 
 @torch.no_grad()
-def test_correction_is_far_nearer_to_the_pictures_alone_than_sharing() -> None:
-    model, clip, _ = ve_model()
+@pytest.mark.parametrize("load", [load_demo_model_ve, load_unet_model])
+def test_correction_is_far_nearer_to_the_pictures_alone_than_sharing(load: Callable[[], tuple[Any, Any, Any]]) -> None:
+    model, clip, _ = load()
     prompts = (PROMPT, "a blue star at night", "a green boat on the sea")
     groups = build_prompt_groups(clip, prompts, threshold_mode="fixed", threshold=-1.0)
     negative = encode_prompts(clip, [""])[""]

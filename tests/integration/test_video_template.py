@@ -1,4 +1,6 @@
-"""The template for video clips in a running ComfyUI, with small random networks in the files that it names."""
+"""The templates for video clips in a running ComfyUI: with the demo model, and with small random networks in the files
+that the other one names.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from safetensors.torch import save_file
 from workflow_models import wan_vae
 from workflow_to_api import to_api
 
-TEMPLATE = REPO / "example_workflows" / "10 Share Sampling, video clips (your model).json"
+EXAMPLES = REPO / "example_workflows"
+YOUR_MODEL, DEMO = "10 Share Sampling, video clips (your model)", "11 Video clips (no download)"
 SMALL = {"width": 64, "height": 48, "length": 9}
 WAN = {"dim": 128, "num_heads": 1, "text_dim": 4096}
 """A width that ComfyUI finds out from the weights."""
@@ -28,9 +31,13 @@ def inputs_of(graph: Graph, kind: str) -> dict[str, Any]:
     return node["inputs"]
 
 
-def template_graph(server: Server) -> Graph:
+def graph_of(server: Server, template: str) -> Graph:
+    return to_api(json.loads((EXAMPLES / f"{template}.json").read_text("utf-8")), server.get("/object_info"))
+
+
+def your_model_graph(server: Server) -> Graph:
     """The template's graph for small clips. The demo model's text encoder is as wide as Wan's, which has one size."""
-    graph = to_api(json.loads(TEMPLATE.read_text("utf-8")), server.get("/object_info"))
+    graph = graph_of(server, YOUR_MODEL)
     inputs_of(graph, "EmptyHunyuanLatentVideo").update(SMALL)
     (loader,) = [key for key, node in graph.items() if node["class_type"] == "CLIPLoader"]
     del graph[loader]
@@ -54,17 +61,38 @@ def frames(path: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
 
 
-def test_a_clip_per_prompt(server: Server) -> None:
-    graph = template_graph(server)
-    network = video(**WAN).model.diffusion_model
-    save_weights(network, server, "diffusion_models", inputs_of(graph, "UNETLoader")["unet_name"])
-    save_weights(wan_vae().first_stage_model, server, "vae", inputs_of(graph, "VAELoader")["vae_name"])
+def clips_of(server: Server, graph: Graph) -> tuple[str, list[str], list[np.ndarray]]:
+    """The report, and the names and the frames of the saved clips."""
     outputs = server.queue(graph)
     (saved,) = [output for output in outputs.values() if "images" in output]
     (report,) = [output["text"][0] for output in outputs.values() if "text" in output]
-    assert report.startswith("6 prompts")
     files = server.files(saved)
-    assert all(clip in path.name for clip, path in zip(CLIPS, files, strict=True)), files
-    clips = [frames(path) for path in files]
+    return report, [path.name for path in files], [frames(path) for path in files]
+
+
+def test_a_clip_per_prompt_of_your_model(server: Server) -> None:
+    graph = your_model_graph(server)
+    network = video(**WAN).model.diffusion_model
+    save_weights(network, server, "diffusion_models", inputs_of(graph, "UNETLoader")["unet_name"])
+    save_weights(wan_vae().first_stage_model, server, "vae", inputs_of(graph, "VAELoader")["vae_name"])
+    report, names, clips = clips_of(server, graph)
+    assert report.startswith("6 prompts")
+    assert all(clip in name for clip, name in zip(CLIPS, names, strict=True)), names
     assert {clip.shape for clip in clips} == {(9, 48, 64, 3)}
     assert len({clip.tobytes() for clip in clips}) == len(clips)
+
+
+def test_a_clip_per_prompt_of_the_demo_model(server: Server) -> None:
+    graph = graph_of(server, DEMO)
+    inputs_of(graph, "KSampler")["steps"] = 8
+    report, names, clips = clips_of(server, graph)
+    assert report.startswith("12 prompts")
+    assert {clip.shape for clip in clips} == {(6, 128, 128, 3)}
+    (car,) = [at for at, name in enumerate(names) if "red-car" in name]
+    assert darkest(clips[car][-1]) - darkest(clips[car][0]) > 20, "the wheels go to the right"
+
+
+def darkest(frame: np.ndarray) -> float:
+    """Where the darkest pixels of a frame are, in pixels from the left."""
+    grey = frame.mean(-1)
+    return float(np.where(grey <= np.quantile(grey, 0.02))[1].mean())

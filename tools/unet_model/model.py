@@ -13,12 +13,11 @@ import comfy.supported_models
 import comfy.utils
 import torch
 from comfyui_sage.sage_core.demo.model import load_demo_model
+from demo_model.encoded_texts import GIVEN_WIDTH, TEXT_WIDTH
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "benchmarks" / "data" / "unet_model_f16.safetensors"
 CHANNELS = 16
 """Of the demo model's latents, 16 x 16 of them."""
-TEXT_WIDTH = 128
-"""Of what the demo model's text encoder gives; the rest of the 4096 columns that come from it is zero."""
 UNET: dict[str, Any] = {
     "image_size": 16, "in_channels": CHANNELS, "out_channels": CHANNELS, "model_channels": 64, "channel_mult": [1, 2],
     "num_res_blocks": [0, 1], "transformer_depth": [1], "transformer_depth_output": [0, 1, 1],
@@ -26,7 +25,6 @@ UNET: dict[str, Any] = {
     "adm_in_channels": None, "use_checkpoint": False, "legacy": False, "use_temporal_attention": False,
 }  # fmt: skip
 """As ComfyUI would read it from a checkpoint, which its loader takes at full width only."""
-GIVEN_WIDTH = 4096
 
 
 def load_unet_model(weights: Path = WEIGHTS) -> tuple[Any, Any, Any]:

@@ -28,12 +28,13 @@ from comfyui_sage.sage_core.demo.model import load_demo_model
 from demo_model.autoencoder import kept
 from demo_model.card import About, write_card
 from demo_model.dataset import TRAIN
+from demo_model.encoded_texts import encoded_texts
 from demo_model.evaluate import fidelity, unseen_scenes
 from demo_model.steps import log
 from torch import nn
 
 from .model import WEIGHTS, load_unet_model
-from .training import Examples, encoded_texts, export, spoken_texts, train_unet
+from .training import Examples, export, spoken_texts, train_unet
 
 DATASET = replace(TRAIN, number=12_000)
 """The first of the demo model's drawings: passing them through the autoencoder takes longest on a CPU."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import comfy.model_management
 import comfy.ops
@@ -19,13 +18,14 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_sampling import ModelSamplingDiscrete
 from demo_model.averaged_training import Pace, train_averaged
 from demo_model.dataset import Dataset
+from demo_model.encoded_texts import TEXT_WIDTH, as_given
 from demo_model.scenes import spoken
 from demo_model.steps import half_precision
 from demo_model.variance_exploding import load_demo_model_ve
 from safetensors.torch import save_file
 from torch import nn
 
-from .model import CHANNELS, GIVEN_WIDTH, TEXT_WIDTH, family
+from .model import CHANNELS, family
 
 BATCH, CAPTIONS = 32, 2
 PACE = Pace(rate=1e-3, average=0.998, save=100)
@@ -92,17 +92,6 @@ def spoken_texts(dataset: Dataset) -> tuple[list[str], np.ndarray]:
     return list(places), np.array(said)
 
 
-@torch.no_grad()
-def encoded_texts(clip: Any, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the text encoder makes of texts, (T, tokens, TEXT_WIDTH) in half precision and pooled, (T, width)."""
-    states, pooled = [], []
-    for text in texts:
-        (state, extra), *_ = clip.encode_from_tokens_scheduled(clip.tokenize(text))
-        states.append(state[0, :, :TEXT_WIDTH].half().cpu())
-        pooled.append(extra["pooled_output"][0].cpu())
-    return torch.stack(states), torch.stack(pooled)
-
-
 class Teacher:
     """The demo model on the states and the sigmas of the UNet's family."""
 
@@ -121,8 +110,7 @@ class Teacher:
             sigma: (B,).
             context, pooled: as in `Examples`.
         """
-        wide = nn.functional.pad(context, (0, GIVEN_WIDTH - TEXT_WIDTH))
-        denoised = self.model.apply_model(states, sigma, c_crossattn=wide, y=pooled)
+        denoised = self.model.apply_model(states, sigma, c_crossattn=as_given(context), y=pooled)
         return (states - denoised) / sigma.view(-1, 1, 1, 1)
 
 

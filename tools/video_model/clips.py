@@ -54,9 +54,13 @@ def numbered_scene(index: int) -> tuple[Scene, np.random.Generator]:
     return clip_scene(rng, held_out=False), rng
 
 
-def draw_clip(index: int) -> np.ndarray:
+def numbered_clip(index: int) -> np.ndarray:
+    """The clip of that number, as `draw_clip` gives it."""
+    return draw_clip(*numbered_scene(index))
+
+
+def draw_clip(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """(FRAMES, 128, 128, 3) uint8; only the thing moves."""
-    scene, rng = numbered_scene(index)
     (spot,), state, move = layout(scene, rng), rng.bit_generator.state, MOVES[move_of(scene.things[0].subject)]
     frames = []
     for at in np.linspace(-1, 1, FRAMES):
@@ -67,13 +71,13 @@ def draw_clip(index: int) -> np.ndarray:
 
 def drawn_clips(folder: Path, number: int, workers: int = 2) -> np.ndarray:
     """The frames of all clips, (number x FRAMES, 128, 128, 3) uint8, drawn once and kept in the folder."""
-    path = folder / "clips.npy"
+    path = folder / f"clips_{number}.npy"
     if not path.exists():
         part = path.with_suffix(".part.npy")
         shape = (number, FRAMES, SIZE, SIZE, 3)
         pages = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
         with ProcessPoolExecutor(workers) as pool:
-            for index, clip in enumerate(pool.map(draw_clip, range(number), chunksize=32)):
+            for index, clip in enumerate(pool.map(numbered_clip, range(number), chunksize=32)):
                 pages[index] = clip
         pages.flush()
         part.rename(path)

@@ -1,6 +1,6 @@
 """Teaches the demo model clips of drawn things that move, as a LoRA, and says how faithful they are.
 
-    cd tools && python -m video_model.train --out DIR [--clips 2000] [--steps 3000] [--install]
+    cd tools && python -m video_model.train --out DIR [--clips 2500] [--steps 6000] [--install]
 
 Seeded; the drawings, their latents and the LoRA are kept in DIR, and the training goes on where it was stopped.
 `--install` puts the LoRA and its card into sage_core/demo/data.
@@ -28,6 +28,7 @@ from comfyui_sage.sage_core.demo.video import FRAMES, WEIGHTS, demo_video_parts
 from comfyui_sage.sage_core.training.trainable_model import TrainableModel
 from demo_model.autoencoder import kept
 from demo_model.averaged_lora import LoraPace, train_lora
+from demo_model.encoded_texts import as_given, encoded_texts
 from demo_model.scenes import caption, spoken
 from demo_model.steps import half_precision, log
 from torch.nn import functional as F
@@ -36,9 +37,7 @@ from .clips import drawn_clips, numbered_scene
 from .evaluate import CARD, clip_fidelity, write_card
 
 BATCH, CAPTIONS = 8, 2
-TEXT_WIDTH, GIVEN_WIDTH = 128, 4096
-"""Of what the text encoder gives, and with the columns that are zero."""
-PACE = LoraPace(rank=32, rate=1e-3)
+PACE = LoraPace(report=1000)
 _EMBEDDING_KEY = "frame_embedding"
 
 
@@ -59,8 +58,8 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoints and results")
-    parser.add_argument("--clips", type=int, default=2000)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--clips", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--install", action="store_true", help="put the LoRA into sage_core/demo/data")
     options = parser.parse_args()
     folder: Path = options.out
@@ -81,14 +80,9 @@ def drawn(folder: Path, number: int) -> Clips:
     def encoded(part: torch.Tensor) -> torch.Tensor:
         return latent_format.process_in(autoencoder.encode(part * 2 - 1).float()).half()
 
-    frames = kept(encoded, drawn_clips(folder, number), folder / "latents.npy", torch.device("cpu"))
+    frames = kept(encoded, drawn_clips(folder, number), folder / f"latents_{number}.npy", torch.device("cpu"))
     latents = torch.from_numpy(np.array(frames)).unflatten(0, (-1, FRAMES)).movedim(1, 2)
-    context, pooled = [], []
-    for text in [text for index in range(number) for text in _captions(index)] + [""]:
-        (state, extra), *_ = clip.encode_from_tokens_scheduled(clip.tokenize(text))
-        context.append(state[0, :, :TEXT_WIDTH])
-        pooled.append(extra["pooled_output"][0])
-    return Clips(latents, torch.stack(context), torch.stack(pooled))
+    return Clips(latents, *encoded_texts(clip, [text for index in range(number) for text in _captions(index)] + [""]))
 
 
 def _captions(index: int) -> list[str]:
@@ -116,13 +110,12 @@ def flow_loss(model: Any, clips: Clips) -> torch.Tensor:
     said = chosen * CAPTIONS + torch.randint(CAPTIONS, (BATCH,))
     said = torch.where(torch.rand(BATCH) < 0.1, len(clips.context) - 1, said)
     clean = clips.latents[chosen].float()
-    context = F.pad(clips.context[said], (0, GIVEN_WIDTH - TEXT_WIDTH))
     sigma = torch.sigmoid(torch.randn(BATCH) + 0.5)
     at = sigma.view(-1, 1, 1, 1, 1)
     noise = torch.randn_like(clean)
     states = (1 - at) * clean + at * noise
     with half_precision(torch.device("cpu")):
-        denoised = model.apply_model(states, sigma, c_crossattn=context, y=clips.pooled[said])
+        denoised = model.apply_model(states, sigma, c_crossattn=as_given(clips.context[said]), y=clips.pooled[said])
     return F.mse_loss((states - denoised.float()) / at, noise - clean)
 
 
