@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
 from comfyui_server import Server, serve
 from install_comfyui import REPO
 from PIL import Image, ImageDraw, ImageFont
@@ -23,14 +24,13 @@ SIDE = 640
 PAPER, INK = "#f4f1ea", "#333333"
 
 
-def square(images: Sequence[Path], caption: str) -> Image.Image:
+def square(images: Sequence[Image.Image], caption: str) -> Image.Image:
     """The pictures row by row, as large as fits; the caption stands in the first free cell."""
     columns = math.ceil(math.sqrt(len(images)))
     cell = SIDE // columns
     picture = Image.new("RGB", (columns * cell, columns * cell), PAPER)
-    for index, path in enumerate(images):
-        with Image.open(path) as image:
-            tile = image.convert("RGB").resize((cell, cell), Image.Resampling.LANCZOS)
+    for index, image in enumerate(images):
+        tile = image.convert("RGB").resize((cell, cell), Image.Resampling.LANCZOS)
         picture.paste(tile, (index % columns * cell, index // columns * cell))
     if len(images) < columns**2:
         row, column = divmod(len(images), columns)
@@ -40,6 +40,16 @@ def square(images: Sequence[Path], caption: str) -> Image.Image:
     return picture
 
 
+def film(paths: Sequence[Path]) -> Image.Image:
+    """As many of the clips, evenly chosen, as each has frames, a row each."""
+    clips = []
+    for path in paths:
+        with av.open(str(path)) as file:
+            clips.append([frame.to_image() for frame in file.decode(video=0)])
+    number = len(clips[0])
+    return square([frame for row in range(number) for frame in clips[row * len(clips) // number]], "")
+
+
 def thumbnail(server: Server, workflow: Path) -> Image.Image:
     """Runs the workflow and draws what it saved: its comparison grid, or else its pictures in a square."""
     graph = to_api(json.loads(workflow.read_text("utf-8")), server.get("/object_info"))
@@ -47,11 +57,13 @@ def thumbnail(server: Server, workflow: Path) -> Image.Image:
     for node, output in outputs.items():
         if saves_grid(graph, node):
             return Image.open(server.files(output)[0]).convert("RGB")
-    images = [path for output in outputs.values() for path in server.files(output)]
+    files = [path for output in outputs.values() for path in server.files(output)]
+    if files[0].suffix == ".mp4":
+        return film(files)
     # A line of the grouping report begins "24 prompts in 6 groups (".
     lines = [line for output in outputs.values() for text in output.get("text", []) for line in text.splitlines()]
     counts = next(line for line in lines if " prompts in " in line).partition(" (")[0]
-    return square(images, counts.replace(" in ", "\n"))
+    return square([Image.open(path) for path in files], counts.replace(" in ", "\n"))
 
 
 def main() -> None:

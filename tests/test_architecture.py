@@ -25,7 +25,7 @@ COMFY_FILES = {
     "sampling/latents", "sampling/replay_guider", "sampling/level_runner", "sampling/predicted_calls",
     "sampling/divergence", "sampling/prefix", "sampling/guiders", "sampling/ksampler", "sampling/reference_memory",
     "sampling/planner", "sampling/own_seeds", "sampling/shared_sampling", "sampling/share_patch",
-    "prefix/file", "panels/sampling", "demo/model", "training/adapters", "training/trainable_model",
+    "prefix/file", "panels/sampling", "demo/model", "demo/video", "training/adapters", "training/trainable_model",
     "training/existing_lora", "training/objective", "training/trainer", "training/lora_file", "training/session",
     "split",
 }  # fmt: skip
