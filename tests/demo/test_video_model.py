@@ -18,7 +18,7 @@ from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
 from comfyui_sage.sage_core.sampling.ksampler import sample
 from demo_model.judging import agreement, judge_pictures
 from demo_model.scenes import SUBJECTS, Scene, Thing, caption
-from video_model import train as training
+from video_model import training
 from video_model.clips import MOVES, move_of, numbered_clip, numbered_scene
 from video_model.evaluate import judged
 
