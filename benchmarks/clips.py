@@ -7,9 +7,7 @@ from typing import Any
 
 import torch
 from comfyui_sage.sage_core.demo.video import FRAMES
-from comfyui_sage.sage_core.metrics.scores import text_scores
-from demo_model.judging import judge_pictures
-from demo_model.scenes import Scene, caption
+from demo_model.scenes import Scene
 from fidelity import Rendering
 from video_model.evaluate import judged
 
@@ -22,9 +20,8 @@ class ClipRendering(Rendering):
     @torch.no_grad()
     def _look(self, scenes: Sequence[Scene], pictures: torch.Tensor) -> list[dict[str, Any]]:
         clips = pictures.movedim(2, 1)
-        _, features, images = judge_pictures(self.judge, clips[:, FRAMES // 2])
-        scores = text_scores(images.numpy(), self.judge.embed_text([caption(scene) for scene in scenes]).numpy())
+        middle = super()._look(scenes, clips[:, FRAMES // 2])
         return [
-            {"right": judged(scene, clip), "score": float(score), "features": row, "picture": clip.numpy()}
-            for scene, clip, score, row in zip(scenes, clips, scores, features.numpy(), strict=True)
+            {**found, "right": judged(scene, clip), "picture": clip.numpy()}
+            for found, scene, clip in zip(middle, scenes, clips, strict=True)
         ]

@@ -16,7 +16,8 @@ from .model import load_demo_model
 WEIGHTS = Path(__file__).parent / "data" / "demo_video_lora_f16.safetensors"
 FRAMES = 6
 """The longest clip."""
-_FRAME_KEY = "frame_embedding"
+FRAMES_KEY = "frame_embedding"
+"""Of the frames' embeddings in the file; all else in it is the LoRA."""
 
 
 class VideoMMDiT(OpenAISignatureMMDITWrapper):
@@ -86,7 +87,7 @@ def load_demo_video_model(weights: Path = WEIGHTS) -> tuple[Any, Any, Any]:
     """
     try:
         lora = comfy.utils.load_torch_file(str(weights), safe_load=True)
-        embedding = lora.pop(_FRAME_KEY).float()
+        embedding = lora.pop(FRAMES_KEY).float()
     except Exception as error:
         raise ValueError(
             f"demo model: the weights at {weights} are missing or damaged ({error}). Install the pack again."

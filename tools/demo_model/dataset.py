@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +44,22 @@ class Dataset:
 
     def pictures(self, folder: Path, workers: int = 2) -> np.ndarray:
         """All pictures, (number, 128, 128, 3) uint8, drawn once and kept in the folder."""
-        path = folder / f"{self.name}.npy"
-        if not path.exists():
-            part = path.with_suffix(".part.npy")
-            shape = (self.number, SIZE, SIZE, 3)
-            pages = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-            with ProcessPoolExecutor(workers) as pool:
-                for index, picture in enumerate(pool.map(partial(self.picture), range(self.number), chunksize=64)):
-                    pages[index] = picture
-            pages.flush()
-            part.rename(path)
-        return np.load(path, mmap_mode="r")
+        return drawn_once(folder / f"{self.name}.npy", self.picture, (self.number, SIZE, SIZE, 3), workers)
+
+
+def drawn_once(
+    path: Path, draw: Callable[[int], np.ndarray], shape: tuple[int, ...], workers: int = 2
+) -> np.ndarray:  # fmt: skip
+    """What `draw` makes of every number up to the first of `shape`, uint8, from the file if it is there."""
+    if not path.exists():
+        part = path.with_suffix(".part.npy")
+        pages = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+        with ProcessPoolExecutor(workers) as pool:
+            for index, drawn in enumerate(pool.map(draw, range(shape[0]), chunksize=32)):
+                pages[index] = drawn
+        pages.flush()
+        part.rename(path)
+    return np.load(path, mmap_mode="r")
 
 
 TRAIN = Dataset("train", 36_000, held_out=False)

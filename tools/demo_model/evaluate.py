@@ -26,8 +26,9 @@ def unseen_scenes(number: int, seed: int = 0) -> list[Scene]:
 def render(
     parts: tuple[Any, Any, Any], prompts: Sequence[str], *, sampler: str = "euler", steps: int = STEPS,
     scheduler: str = "simple", seed: int = 0, batch: int = 50, cfg: float = CFG,
+    latent_size: tuple[int, ...] = (16, 16, 16),
 ) -> torch.Tensor:  # fmt: skip
-    """A picture a prompt, each with noise of its own: (N, 3, 128, 128) from 0 to 1."""
+    """A picture or clip a prompt, each with noise of its own: (N, ..., 3, 128, 128) from 0 to 1."""
     model, clip, vae = parts
     negative = clip.encode_from_tokens_scheduled(clip.tokenize(""))
     pictures = []
@@ -35,14 +36,14 @@ def render(
         for start in range(0, len(prompts), batch):
             chosen = prompts[start : start + batch]
             each = [clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in chosen]
-            latent = torch.zeros(len(chosen), 16, 16, 16)
+            latent = torch.zeros(len(chosen), *latent_size)
             pooled = {**each[0][0][1], "pooled_output": torch.cat([c[0][1]["pooled_output"] for c in each])}
             positive = [[torch.cat([c[0][0] for c in each]), pooled]]
             noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed + start))
             samples = comfy.sample.sample(
                 model, noise, steps, cfg, sampler, scheduler, positive, negative, latent, seed=seed, disable_pbar=True
             )
-            pictures.append(vae.decode(samples).float().movedim(-1, 1).clamp(0, 1))
+            pictures.append(vae.decode(samples).float().movedim(-1, -3).clamp(0, 1))
     return torch.cat(pictures)
 
 

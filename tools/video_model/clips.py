@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from comfyui_sage.sage_core.demo.video import FRAMES
+from demo_model.dataset import drawn_once
 from demo_model.drawing import SIZE, Spot, draw_at, layout
 from demo_model.scenes import Scene, random_scene
 
@@ -69,16 +69,7 @@ def draw_clip(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     return np.stack(frames)
 
 
-def drawn_clips(folder: Path, number: int, workers: int = 2) -> np.ndarray:
+def drawn_clips(folder: Path, number: int) -> np.ndarray:
     """The frames of all clips, (number x FRAMES, 128, 128, 3) uint8, drawn once and kept in the folder."""
-    path = folder / f"clips_{number}.npy"
-    if not path.exists():
-        part = path.with_suffix(".part.npy")
-        shape = (number, FRAMES, SIZE, SIZE, 3)
-        pages = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-        with ProcessPoolExecutor(workers) as pool:
-            for index, clip in enumerate(pool.map(numbered_clip, range(number), chunksize=32)):
-                pages[index] = clip
-        pages.flush()
-        part.rename(path)
-    return np.load(path, mmap_mode="r").reshape(-1, SIZE, SIZE, 3)
+    path, shape = folder / f"clips_{number}.npy", (number, FRAMES, SIZE, SIZE, 3)
+    return drawn_once(path, numbered_clip, shape).reshape(-1, SIZE, SIZE, 3)

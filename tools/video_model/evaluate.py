@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import comfy.sample
 import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import Seen, Verdict, load_demo_judge
 from comfyui_sage.sage_core.demo.video import FRAMES, load_demo_video_model
 from demo_model.card import table_of_rates
+from demo_model.evaluate import render
 from demo_model.judging import agreement, judge_pictures, rates
 from demo_model.scenes import SUBJECTS, Scene, caption
-from demo_model.steps import half_precision
 from PIL import Image
 
 from .clips import MOVES, clip_scene, draw_clip, move_of
@@ -30,27 +28,13 @@ def unseen_clips(number: int, seed: int = 0) -> list[Scene]:
     return [clip_scene(np.random.default_rng([37, seed, index]), held_out=True) for index in range(number)]
 
 
-@torch.no_grad()
-def render(weights: Path, prompts: Sequence[str], *, cfg: float = 4.0, steps: int = 20, seed: int = 0) -> torch.Tensor:
-    """A clip a prompt with euler, each with noise of its own: (N, FRAMES, 3, 128, 128) from 0 to 1."""
-    model, clip, vae = load_demo_video_model(weights)
-    encoded = [clip.encode_from_tokens_scheduled(clip.tokenize(text))[0] for text in [*prompts, ""]]
-    negative = [encoded.pop()]
-    pooled = torch.cat([extra["pooled_output"] for _, extra in encoded])
-    positive = [[torch.cat([state for state, _ in encoded]), {"pooled_output": pooled}]]
-    noise = torch.randn(len(prompts), 16, FRAMES, 16, 16, generator=torch.Generator().manual_seed(seed))
-    with half_precision(model.load_device):
-        samples = comfy.sample.sample(
-            model, noise, steps, cfg, "euler", "simple", positive, negative, torch.zeros_like(noise), seed=seed,
-            disable_pbar=True,
-        )  # fmt: skip
-        return vae.decode(samples).float().movedim(-1, 2).clamp(0, 1)
-
-
 def clip_fidelity(weights: Path, number: int, seed: int = 0) -> tuple[dict[str, float], torch.Tensor]:
     """Rates of clips in which every frame shows what the prompt says, and the thing moves as it should; the clips."""
     scenes = unseen_clips(number, seed)
-    clips = render(weights, [caption(scene) for scene in scenes], seed=seed)
+    clips = render(
+        load_demo_video_model(weights), [caption(scene) for scene in scenes], seed=seed, batch=number,
+        latent_size=(16, FRAMES, 16, 16),
+    )  # fmt: skip
     return rates([judged(scene, clip) for scene, clip in zip(scenes, clips, strict=True)]), clips
 
 
@@ -79,11 +63,10 @@ def _distance(first: Seen, last: Seen) -> float:
 
 def drawn_fidelity(number: int) -> dict[str, float]:
     """Rates of drawn clips of the same prompts: the most that the judge can see."""
-    drawn = [
-        torch.from_numpy(draw_clip(scene, np.random.default_rng(index))).movedim(-1, 1).float() / 255
+    return rates([
+        judged(scene, torch.from_numpy(draw_clip(scene, np.random.default_rng(index))).movedim(-1, 1).float() / 255)
         for index, scene in enumerate(unseen_clips(number))
-    ]
-    return rates([judged(scene, clip) for scene, clip in zip(unseen_clips(number), drawn, strict=True)])
+    ])  # fmt: skip
 
 
 def write_card(weights: Path, number: int = 100) -> None:

@@ -9,7 +9,7 @@ import comfy.latent_formats
 import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.model import load_demo_model
-from comfyui_sage.sage_core.demo.video import FRAMES, demo_video_parts
+from comfyui_sage.sage_core.demo.video import FRAMES, FRAMES_KEY, demo_video_parts
 from comfyui_sage.sage_core.training.trainable_model import TrainableModel
 from demo_model.autoencoder import kept
 from demo_model.averaged_lora import LoraPace, train_lora
@@ -23,7 +23,6 @@ from .evaluate import clip_fidelity
 
 BATCH, CAPTIONS = 8, 2
 PACE = LoraPace(report=1000)
-_EMBEDDING_KEY = "frame_embedding"
 
 
 class Clips(NamedTuple):
@@ -69,7 +68,7 @@ def train(clips: Clips, path: Path, steps: int, seed: int = 0) -> None:
     def loss() -> torch.Tensor:
         return flow_loss(student.patcher.model, clips)
 
-    train_lora(student, {_EMBEDDING_KEY: learnt}, loss, path, steps, PACE, lambda step: report(path, step), seed)
+    train_lora(student, {FRAMES_KEY: learnt}, loss, path, steps, PACE, lambda step: report(path, step), seed)
 
 
 def flow_loss(model: Any, clips: Clips) -> torch.Tensor:
