@@ -15,8 +15,6 @@ from video_model.evaluate import judged
 class ClipRendering(Rendering):
     """As `Rendering`, of clips: right is what is right in all frames; features are those of the middle frame."""
 
-    latent_size = (16, FRAMES, 16, 16)
-
     @torch.no_grad()
     def _look(self, scenes: Sequence[Scene], pictures: torch.Tensor) -> list[dict[str, Any]]:
         clips = pictures.movedim(2, 1)

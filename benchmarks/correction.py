@@ -1,10 +1,11 @@
 """Corrected sharing against its rivals: every prompt alone in fewer steps or with a cache; sharing uncorrected.
 
     python benchmarks/correction.py --out DIR [--samplers euler dpmpp_2m uni_pc dpmpp_2m_sde] [--seeds 3] [--cfg 4]
-                                              [--steps 20] [--model demo] [--blocks related unrelated rows]
+                                              [--steps 20] [--model demo] [--blocks related unrelated rows large]
 
 Groups of 4 and 8 prompts whose subject, or subject, colour and setting differ; groups of 16 and 32 unrelated prompts;
-and groups of 4 and 8 with three things in a row, of which one or all differ: few steps draw these badly. They are
+groups of 4 and 8 with three things in a row, of which one or all differ: few steps draw these badly; and the same with
+three to five things in two rows (with the model large_scenes). They are
 rendered with one of `rendered_models` and looked at by the judge. Beside what is right there is how like each picture
 is to the one that its prompt gets alone, from the same noise, in all steps: mean squared error of the pixels, and
 cosine distance of the judge's features. Errors are standard errors over groups.
@@ -15,10 +16,9 @@ Resumable: what is in DIR/correction.json is not rendered again. Writes a table 
 from __future__ import annotations
 
 import argparse
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import comfyui
 
@@ -26,86 +26,14 @@ comfyui.load()
 
 import numpy as np
 from clips import ClipRendering
-from comfyui_sage.sage_core.demo.judge import load_demo_judge
-from demo_model.scenes import BACKGROUNDS, COLOURS, SCENERIES, SUBJECTS, Scene, Thing, allowed
-from fidelity import Group, Rendering, Setting, cost_axis, related_scenes, summary
+from fidelity import Rendering, Setting, cost_axis, summary
 from rendered_models import MODELS
 from results_file import Kept
+from scene_groups import BLOCKS, Block, make_groups
 from step_caches import CACHES
 
 SAMPLERS = ("euler", "dpmpp_2m", "uni_pc", "dpmpp_2m_sde")
 FEWER = (10, 8, 6, 5, 4, 3, 2)
-
-
-class Block(NamedTuple):
-    """Groups whose figures are one table."""
-
-    title: str
-    sizes: tuple[int, ...]
-    kinds: tuple[str, ...]
-
-
-BLOCKS = {
-    "related": Block("groups of 4 and 8", (4, 8), ("subject", "all")),
-    "unrelated": Block("groups of 16 and 32, unrelated", (16, 32), ("unrelated",)),
-    "rows": Block("groups of 4 and 8, three things in a row", (4, 8), ("one of three", "three of three")),
-}
-
-
-def make_groups(block: Block, seeds: int, prompts: int = 24) -> list[Group]:
-    """The groups of a block; every seed has its own scenes and noises.
-
-    Args:
-        prompts: of every kind, size and seed; at least one group of each.
-    """
-    made = []
-    for seed, size, kind in itertools.product(range(seeds), block.sizes, block.kinds):
-        for number in range(max(1, prompts // size)):
-            rng = np.random.default_rng([seed, size, number, len(kind)])
-            made.append(Group(kind, scenes_of(kind, size, rng), 1000 * (1 + seed) + number))
-    return made
-
-
-def scenes_of(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
-    """Different scenes of a kind."""
-    if kind == "unrelated":
-        return unrelated_scenes(size, rng)
-    return row_scenes(kind, size, rng) if kind in BLOCKS["rows"].kinds else related_scenes(kind, size, rng)
-
-
-def row_scenes(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
-    """Rows of three different things in one setting; one of them, or all, are others in every scene."""
-    setting = str(rng.choice((*SCENERIES, *BACKGROUNDS)))
-    first = row_of_things(setting, rng)
-    place = int(rng.integers(3))
-    scenes: dict[Scene, None] = {}
-    while len(scenes) < size:
-        things = row_of_things(setting, rng)
-        if kind == "one of three":
-            things = tuple(things[place] if at == place else thing for at, thing in enumerate(first))
-        if len({thing.subject for thing in things}) == 3:
-            scenes[Scene(things, setting=setting)] = None
-    return tuple(scenes)
-
-
-def row_of_things(setting: str, rng: np.random.Generator) -> tuple[Thing, ...]:
-    """Three different things that can be seen in a setting."""
-    while True:
-        subjects = rng.permutation(SUBJECTS)[:3]
-        things = tuple(Thing(str(subject), str(rng.choice(COLOURS))) for subject in subjects)
-        if allowed(things, setting):
-            return things
-
-
-def unrelated_scenes(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
-    """Different scenes, every part of each drawn for itself."""
-    scenes: dict[Scene, None] = {}
-    while len(scenes) < size:
-        things = (Thing(str(rng.choice(SUBJECTS)), str(rng.choice(COLOURS))),)
-        setting = str(rng.choice((*SCENERIES, *BACKGROUNDS)))
-        if allowed(things, setting):
-            scenes[Scene(things, setting=setting)] = None
-    return tuple(scenes)
 
 
 def settings(sampler: str, steps: int) -> list[Setting]:
@@ -156,7 +84,7 @@ def run(block: Block, sampler: str, steps: int, rendering: Rendering, results: K
         shown = {
             "block": block.title, "sampler": sampler, "steps": setting.steps, "share": setting.share,
             "mode": setting.mode, "corrected": setting.correction == "on", "cache": setting.cache,
-            **summary(groups, found, evaluations),
+            **summary(rendering.judge, groups, found, evaluations),
             "like": likeness(found, alone),
         }  # fmt: skip
         if rendering.cfg == 1:  # a step has no evaluation of the negative
@@ -238,11 +166,13 @@ def main() -> None:
     parser.add_argument("--cfg", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--model", choices=MODELS, default="demo", help="give each a folder of its own")
-    parser.add_argument("--blocks", nargs="+", choices=BLOCKS, default=list(BLOCKS), help="kinds of groups")
+    parser.add_argument(
+        "--blocks", nargs="+", choices=BLOCKS, default=["related", "unrelated", "rows"], help="kinds of groups"
+    )
     options = parser.parse_args()
     results = Kept(options.out / "correction.json")
     renders = ClipRendering if options.model == "video" else Rendering
-    rendering = renders(load_demo_judge(), options.cfg, options.model)
+    rendering = renders(options.cfg, options.model)
     blocks = [BLOCKS[name] for name in options.blocks]
     for sampler in options.samplers:
         for block in blocks:

@@ -16,11 +16,10 @@ comfyui.load()
 
 import numpy as np
 import torch
-from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.images.convert import tensor_to_picture
-from correction import BLOCKS, make_groups
 from fidelity import Rendering, Setting
 from PIL import Image, ImageDraw, ImageFont
+from scene_groups import BLOCKS, make_groups
 
 PROMPTS, EDGE, LABEL = 8, 128, 26
 
@@ -42,7 +41,7 @@ def main() -> None:
     parser.add_argument("--sampler", default="euler")
     parser.add_argument("--cfg", type=float, default=4.0)
     options = parser.parse_args()
-    rendering = Rendering(load_demo_judge(), options.cfg)
+    rendering = Rendering(options.cfg)
     group = next(group for group in make_groups(BLOCKS["related"]._replace(sizes=(PROMPTS,)), 1) if group.kind == "all")
     lines = rows(options.sampler)
     sheet = Image.new("RGB", (PROMPTS * EDGE, len(lines) * (EDGE + LABEL)), "white")

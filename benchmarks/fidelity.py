@@ -24,7 +24,7 @@ comfyui.load()
 
 import numpy as np
 import torch
-from comfyui_sage.sage_core.demo.judge import DemoJudge, load_demo_judge
+from comfyui_sage.sage_core.demo.judge import DemoJudge
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.metrics.scores import diversity_within, frechet_distance, text_scores
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
@@ -112,13 +112,11 @@ class Rendering:
         model: may be replaced by one with a LoRA.
     """
 
-    latent_size: tuple[int, ...] = (16, 16, 16)
-
-    def __init__(self, judge: DemoJudge, cfg: float = CFG, model: str = "demo") -> None:
-        self.model, self.clip, self.vae = MODELS[model]()
-        self.cfg = cfg
+    def __init__(self, cfg: float = CFG, model: str = "demo") -> None:
+        chosen = MODELS[model]
+        self.model, self.clip, self.vae = chosen.load()
+        self.latent_size, self.judge, self.cfg = chosen.latent_size, chosen.judge(), cfg
         self.negative = encode_prompts(self.clip, [""])[""]
-        self.judge = judge
 
     def __call__(self, groups: Sequence[Group], setting: Setting) -> tuple[list[list[dict[str, Any]]], int]:
         """For every group, what was found in each of its pictures; and the evaluations all took."""
@@ -185,8 +183,9 @@ def is_right(found: dict[str, Any]) -> bool:
 
 
 def summary(
-    groups: Sequence[Group], found: list[list[dict[str, Any]]], evaluations: int, style: str = "flat"
-) -> dict[str, Any]:
+    judge: DemoJudge, groups: Sequence[Group], found: list[list[dict[str, Any]]], evaluations: int,
+    style: str = "flat",
+) -> dict[str, Any]:  # fmt: skip
     """Figures of one setting, over all groups and by kind and size.
 
     Args:
@@ -218,20 +217,20 @@ def summary(
         },
         "score": float(np.mean([each["score"] for members in found for each in members])),
         "diversity": float(np.nanmean(diversity_within(features[:, None], clusters))),
-        "distance": frechet_distance(features, drawn_features(groups, style)),
+        "distance": frechet_distance(features, drawn_features(judge, groups, style)),
         "parts": parts,
     }  # fmt: skip
 
 
 @lru_cache(maxsize=1)
-def _drawn(scenes: tuple[Scene, ...], style: str) -> np.ndarray:
+def _drawn(judge: DemoJudge, scenes: tuple[Scene, ...], style: str) -> np.ndarray:
     pictures = np.stack([draw(scene, np.random.default_rng(index), style) for index, scene in enumerate(scenes)])
-    return judge_pictures(load_demo_judge(), to_tensor(pictures, torch.device("cpu")))[1].numpy()
+    return judge_pictures(judge, to_tensor(pictures, torch.device("cpu")))[1].numpy()
 
 
-def drawn_features(groups: Sequence[Group], style: str = "flat") -> np.ndarray:
+def drawn_features(judge: DemoJudge, groups: Sequence[Group], style: str = "flat") -> np.ndarray:
     """Features of a real drawing of every scene."""
-    return _drawn(tuple(scene for group in groups for scene in group.scenes), style)
+    return _drawn(judge, tuple(scene for group in groups for scene in group.scenes), style)
 
 
 def crossing(results: dict[str, dict[str, Any]], sampler: str) -> float | None:
@@ -327,10 +326,10 @@ def main() -> None:
     options = parser.parse_args()
     results = Kept(options.out / "fidelity.json")
     groups = make_groups(options.scale)
-    rendering = Rendering(load_demo_judge(), model=options.model)
+    rendering = Rendering(model=options.model)
     for setting in settings(options.samplers):
         if setting.key not in results:
-            results[setting.key] = shown = summary(groups, *rendering(groups, setting))
+            results[setting.key] = shown = summary(rendering.judge, groups, *rendering(groups, setting))
             print(f"{setting.key:<28} paid {shown['paid']:5.2f}  all right {shown['all']:.1%}", flush=True)
     found = {sampler: crossing(results, sampler) for sampler in options.samplers}
     crossings = [

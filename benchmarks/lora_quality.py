@@ -23,10 +23,9 @@ import comfyui
 comfyui.load()
 
 import comfy.sd
-import correction
 import numpy as np
+import scene_groups
 import torch
-from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.metrics.scores import frechet_distance
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
 from comfyui_sage.sage_core.training.dataset import TrainingSet, make_training_set
@@ -60,7 +59,7 @@ BANDS = ("loosest third", "middle third", "tightest third")
 
 def tested_groups(rows: bool, scale: int) -> list[Group]:
     """216 prompts times scale with one thing, or 32 times scale with three in a row."""
-    return correction.make_groups(correction.BLOCKS["rows"], scale, 8) if rows else make_groups(scale)
+    return scene_groups.make_groups(scene_groups.BLOCKS["rows"], scale, 8) if rows else make_groups(scale)
 
 
 def training_groups(number: int, seed: int, unseen: Sequence[Group]) -> list[Group]:
@@ -116,9 +115,9 @@ def with_lora(
 def measured(rendering: Rendering, groups: Sequence[Group], setting: Setting, band_of: np.ndarray) -> dict[str, Any]:
     """Figures over all groups, and by how alike a group's prompts are (`band_of` each group)."""
     found, evaluations = rendering(groups, setting)
-    result = summary(groups, found, evaluations, STYLE)
+    result = summary(rendering.judge, groups, found, evaluations, STYLE)
     features = np.stack([each["features"] for members in found for each in members])
-    drawn = drawn_features(groups, STYLE)
+    drawn = drawn_features(rendering.judge, groups, STYLE)
     rows = np.repeat(band_of, [len(group.scenes) for group in groups])
     right = np.array([is_right(each) for members in found for each in members])
     result["bands"] = {
@@ -184,7 +183,7 @@ def main() -> None:
     options = parser.parse_args()
     name = "lora_quality_rows" if options.rows else "lora_quality"
     results = Kept(options.out / f"{name}_{options.scale}.json")
-    rendering = Rendering(load_demo_judge())
+    rendering = Rendering()
     base, unseen = rendering.model, tested_groups(options.rows, options.scale)
     band_of = bands(rendering, unseen)
     shared = [Setting(options.sampler, STEPS, share) for share in SHARES]

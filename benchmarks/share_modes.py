@@ -25,7 +25,6 @@ import comfy.sample
 import comfy.samplers
 import numpy as np
 import torch
-from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts
 from comfyui_sage.sage_core.sampling.divergence import group_divergences, noise_ratio
 from comfyui_sage.sage_core.sampling.job import Job, random_state
@@ -218,7 +217,7 @@ def main() -> None:
     runs, steps = Kept(options.out / "share_modes.json"), FEWER[0]
     groups = make_groups(options.groups)
     images = sum(len(group.scenes) for group in groups)
-    rendering = Rendering(load_demo_judge(), options.cfg)
+    rendering = Rendering(options.cfg)
     model = rendering.model
     sigmas = comfy.samplers.KSampler(model, steps, model.load_device, "euler", SCHEDULER).sigmas
     told = [signals(rendering, sigmas, group) for group in groups]

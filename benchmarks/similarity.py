@@ -21,15 +21,15 @@ import comfyui
 comfyui.load()
 
 import numpy as np
-from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.grouping.linkage import cluster_prompts
 from comfyui_sage.sage_core.grouping.partition import Partition
 from comfyui_sage.sage_core.grouping.threshold import auto_threshold
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts, unrelated_embeddings
-from correction import likeness, unrelated_scenes
+from correction import likeness
 from demo_model.scenes import Scene, caption
 from fidelity import KINDS, Group, Rendering, Setting, is_right, related_scenes, summary
 from results_file import Kept
+from scene_groups import unrelated_scenes
 
 STEPS = 20
 SIZES = (8, 16, 32)
@@ -110,7 +110,8 @@ def run(sampler: str, rendering: Rendering, results: Kept, seeds: int) -> None:
             own = [[alone[group.seed, scene] for scene in group.scenes] for group in groups]
             results[key] = shown = {
                 "way": way, "groups": len(groups) / seeds, "sampler": sampler, "share": setting.share,
-                "mode": setting.mode, "corrected": setting.correction == "on", **summary(groups, found, evaluations),
+                "mode": setting.mode, "corrected": setting.correction == "on",
+                **summary(rendering.judge, groups, found, evaluations),
                 "like": likeness(found, own), "alone": float(np.mean([is_right(each) for each in alone.values()])),
             }  # fmt: skip
             print(f"{key:<70} paid {shown['paid']:5.2f} right {shown['all']:.1%} "
@@ -139,7 +140,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     results = Kept(options.out / "similarity.json")
-    rendering = Rendering(load_demo_judge())
+    rendering = Rendering()
     text = [f"Demo model, {options.seeds} lists of 64 prompts, CFG {rendering.cfg:g}, {STEPS} steps; paid: steps an "
             "image (cond + uncond)", ""]  # fmt: skip
     for sampler in options.samplers:

@@ -18,7 +18,6 @@ import comfyui
 
 comfyui.load()
 
-from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.grouping.prompt_groups import CONDITION_MODES
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
 from fidelity import Rendering, Setting, make_groups
@@ -54,7 +53,7 @@ def main() -> None:
     parser.add_argument("--sampler", default="euler")
     options = parser.parse_args()
     results = Kept(options.out / f"variable_length_{options.scale}.json")
-    rendering = Rendering(load_demo_judge())
+    rendering = Rendering()
     rendering.clip = OwnLength(rendering.clip)
     rendering.negative = encode_prompts(rendering.clip, [""])[""]
     loss = LORAS["plain"]

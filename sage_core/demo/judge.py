@@ -106,10 +106,12 @@ class DemoJudge(nn.Module):
         """Looks at pictures.
 
         Args:
-            pictures: (N, 3, 128, 128) from 0 to 1.
+            pictures: (N, 3, height, width) from 0 to 1; height and width are multiples of 16, and 128 is what the
+                judge has learnt from.
 
         Returns:
-            Logits of every head, (N, labels, 16, 16) for cells or (N, labels) for pictures, and features (N, 224).
+            Logits of every head, (N, labels, height / 8, width / 8) for cells or (N, labels) for pictures, and
+            features (N, 224).
         """
         middle = self.middle(self.fine(pictures * 2 - 1))
         coarse = self.coarse(middle)

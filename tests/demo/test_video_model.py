@@ -16,6 +16,7 @@ from comfyui_sage.sage_core.demo.video import FRAMES, WEIGHTS, demo_video_parts,
 from comfyui_sage.sage_core.grouping.build import build_prompt_groups
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
 from comfyui_sage.sage_core.sampling.ksampler import sample
+from demo_model.captioned import Captioned
 from demo_model.judging import agreement, judge_pictures
 from demo_model.scenes import SUBJECTS, Scene, Thing, caption
 from video_model import training
@@ -173,7 +174,7 @@ class TestTraining:
         monkeypatch.setattr(training, "BATCH", 1)
         monkeypatch.setattr(training, "report", lambda *_: None)
         generator = torch.Generator().manual_seed(0)
-        clips = training.Clips(
+        clips = Captioned(
             torch.randn(2, 16, FRAMES, 16, 16, generator=generator).half(),
             torch.randn(5, 32, 128),
             torch.randn(5, 1408),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from .scenes import COLOURS, MATERIALS, SCENERIES, SUBJECTS, WEATHERS, Scene, ca
 
 SAMPLERS = ("euler", "dpmpp_2m")
 _TILE, _COLUMNS, _TEXT = 128, 8, 12
+SHOWN = (
+    "sizes: small, large", "places: on the left, on the right, at the top, at the bottom",
+    "two, three or four of one thing; two things, left of, right of, above or below each other; three in a row",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,16 @@ class About:
         name: of the card's files.
         title, family: of the text.
         number: pictures a row of the fidelity table.
+        shown: what can be in its pictures, besides subjects, colours, materials, settings and weather.
+        scenes: some of those kept from training.
     """
 
     name: str
     title: str
     family: str
     number: int = 1000
+    shown: tuple[str, ...] = SHOWN
+    scenes: Callable[[int], list[Scene]] = unseen_scenes
 
 
 def judge_rates(judge: DemoJudge, test: Dataset, drawings: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
@@ -46,7 +55,7 @@ def judge_rates(judge: DemoJudge, test: Dataset, drawings: dict[str, np.ndarray]
     """
     return {
         style + how: drawing_accuracy(judge, test, pictures, style)
-        for how, pictures in drawings.items() for style in STYLES
+        for how, pictures in drawings.items() for style, share in zip(STYLES, test.styles, strict=True) if share
     }  # fmt: skip
 
 
@@ -57,11 +66,11 @@ def write_card(folder: Path, about: About, parts: tuple[Any, Any, Any], judge: D
         parts: MODEL, CLIP and VAE.
         judging: what the card says of the judge.
     """
-    scenes = unseen_scenes(about.number)
+    scenes = about.scenes(about.number)
     table, shown = {}, {}
     for sampler in SAMPLERS:
         table[f"{sampler}, 20 steps"], pictures, judged = fidelity(parts, judge, scenes, sampler=sampler)
-        for kind in ("single", "count", "pair", "row"):
+        for kind in sorted({scene.kind for scene in scenes}):
             chosen = [each for each, scene in zip(judged, scenes, strict=True) if scene.kind == kind]
             shown[f"{sampler}, {kind}"] = (len(chosen), float(np.mean([all(each.values()) for each in chosen])))
         if sampler == SAMPLERS[0]:
@@ -82,7 +91,7 @@ def _sheet(scenes: list[Scene], pictures: torch.Tensor, judged: list[dict[str, b
         for place, index in enumerate(chosen):
             x, y = place % _COLUMNS * (_TILE + 8) + 4, top + 28 + place // _COLUMNS * height
             array = (pictures[index].movedim(0, -1) * 255).round().byte().numpy()
-            sheet.paste(Image.fromarray(array), (x, y))
+            sheet.paste(Image.fromarray(array).resize((_TILE, _TILE)), (x, y))
             bad = ", ".join(name for name, right in judged[index].items() if not right)
             lines = text.wrap(caption(scenes[index]), _TILE) + ([f"wrong: {bad}"] if bad else [])
             for line, words in enumerate(lines):
@@ -97,12 +106,10 @@ def _text(about: About, table: dict[str, dict[str, float]], kinds: dict[str, tup
     return "\n".join([
         f"# {about.title}", "", f"{about.family} It knows nothing but what is listed here.", "",
         f"- subjects: {', '.join(SUBJECTS)}", f"- colours: {', '.join(COLOURS)}",
-        f"- materials: {', '.join(MATERIALS)} (plain is not said)", "- sizes: small, large",
-        "- places: on the left, on the right, at the top, at the bottom",
+        f"- materials: {', '.join(MATERIALS)} (plain is not said)",
         f"- settings: {', '.join(SCENERIES.values())}; on a red, blue ... background",
         f"- weather: {', '.join(filter(None, WEATHERS.values()))}",
-        "- two, three or four of one thing; two things, left of, right of, above or below each other; three in a row",
-        "", f"![Samples and failures]({about.name}.jpg)", "",
+        *(f"- {line}" for line in about.shown), "", f"![Samples and failures]({about.name}.jpg)", "",
         "## Fidelity", "",
         f"{about.number} prompts with a pair of subject and colour that was kept from training, CFG 4, scheduler "
         "simple, a seed each. Right means that the judge (below) sees everything that the prompt says; `all` asks for "

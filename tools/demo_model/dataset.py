@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .drawing import SIZE, STYLES, Spot, draw_at, layout
+from .drawing import STYLES, Spot, draw_at, layout, side
 from .scenes import Scene, random_scene
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """
+    """Scenes of any kind, but for two rows of things.
+
     Attributes:
         name: of the file, and part of the seed.
         number: of pictures.
@@ -33,18 +34,23 @@ class Dataset:
     def scene(self, index: int) -> tuple[Scene, list[Spot], str, np.random.Generator]:
         """Scene, spots, style, and the generator to go on with."""
         rng = np.random.default_rng([self.seed, *self.name.encode(), index])
-        scene = random_scene(rng, held_out=self.held_out)
+        scene = self.random_scene(rng)
         style = str(rng.choice(STYLES, p=self.styles))
         return scene, layout(scene, rng), style, rng
 
+    def random_scene(self, rng: np.random.Generator) -> Scene:
+        """One of the scenes."""
+        return random_scene(rng, held_out=self.held_out)
+
     def picture(self, index: int) -> np.ndarray:
-        """(128, 128, 3) uint8."""
+        """(side, side, 3) uint8."""
         scene, spots, style, rng = self.scene(index)
         return draw_at(scene, spots, rng, style)
 
     def pictures(self, folder: Path, workers: int = 2) -> np.ndarray:
-        """All pictures, (number, 128, 128, 3) uint8, drawn once and kept in the folder."""
-        return drawn_once(folder / f"{self.name}.npy", self.picture, (self.number, SIZE, SIZE, 3), workers)
+        """All pictures, (number, side, side, 3) uint8, drawn once and kept in the folder."""
+        pixels = side(self.scene(0)[0])
+        return drawn_once(folder / f"{self.name}.npy", self.picture, (self.number, pixels, pixels, 3), workers)
 
 
 def drawn_once(

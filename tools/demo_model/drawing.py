@@ -1,4 +1,7 @@
-"""Draws a scene as 128 x 128 pixels, in the style of the demo model or in one that it has never seen."""
+"""Draws a scene in the style of the demo model or in one that it has never seen.
+
+128 x 128 pixels; two rows of things are 192 x 192.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from .scenes import Scene, Thing
 
-SIZE = 128
+SIZE, LARGE = 128, 192
+"""Sides of a picture, and of one with two rows of things."""
 STYLES = ("flat", "sticker")
 """flat is the base model's; sticker is kept for fine-tuning: white border, shadow, pastel background."""
 RADIUS = {"small": 17.0, "medium": 27.0, "large": 42.0}
@@ -34,6 +38,11 @@ class Spot(NamedTuple):
     radius: float
 
 
+def side(scene: Scene) -> int:
+    """Of its picture, in pixels."""
+    return LARGE if scene.kind == "rows" else SIZE
+
+
 def layout(scene: Scene, rng: np.random.Generator) -> list[Spot]:
     """A spot for each of `scene.shown`, with a little chance in it."""
     if scene.kind == "single":
@@ -45,6 +54,12 @@ def layout(scene: Scene, rng: np.random.Generator) -> list[Spot]:
         first = -1 if scene.relation in ("left", "above") else 1
         across = scene.relation in ("left", "right")
         spots = [(64 + 29 * side * across, 64 + 29 * side * (not across), 23) for side in (first, -first)]
+    elif scene.kind == "rows":
+        rows = (scene.above, len(scene.things) - scene.above)
+        spots = [
+            (96 + 56 * (place - (number - 1) / 2), y, 23)
+            for number, y in zip(rows, (54, 138), strict=True) for place in range(number)
+        ]  # fmt: skip
     elif scene.kind == "row" or scene.count == 3:
         spots = [(64 + 40 * side, 64, 18) for side in (-1, 0, 1)]
     elif scene.count == 2:
@@ -59,21 +74,23 @@ def layout(scene: Scene, rng: np.random.Generator) -> list[Spot]:
 
 
 def draw(scene: Scene, rng: np.random.Generator, style: str = "flat") -> np.ndarray:
-    """The picture of a scene: (128, 128, 3) uint8."""
+    """The picture of a scene: (side, side, 3) uint8."""
     return draw_at(scene, layout(scene, rng), rng, style)
 
 
 def draw_at(scene: Scene, spots: list[Spot], rng: np.random.Generator, style: str = "flat") -> np.ndarray:
     """As `draw`, with every thing at a spot of its own."""
+    grown = side(scene) / SIZE
     image = _background(scene.setting, rng)
-    _weather_behind(image, scene, spots, rng)
+    _weather_behind(image, scene, [Spot(*(value / grown for value in spot)) for spot in spots], rng)
+    image = image.resize((side(scene) * _SCALE,) * 2)
     if style == "sticker":
         image = _pastel(image)
     for thing, spot in zip(scene.shown, spots, strict=True):
         _thing(image, thing, spot, style)
     if scene.weather == "rain":
         _rain(image, rng)
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BOX))
+    return np.asarray(image.resize((side(scene),) * 2, Image.Resampling.BOX))
 
 
 # ------------------------------------------------------------------------------------------------ colours
@@ -236,7 +253,8 @@ def _cloud(draw: ImageDraw.ImageDraw, x: float, y: float) -> None:
 
 def _rain(image: Image.Image, rng: np.random.Generator) -> None:
     draw = ImageDraw.Draw(image)
-    for x, y in rng.uniform((-8, -8), (SIZE, SIZE), (46, 2)):
+    end = image.width / _SCALE
+    for x, y in rng.uniform((-8, -8), (end, end), (round(46 * (end / SIZE) ** 2), 2)):
         draw.line([_px(x + 3), _px(y), _px(x), _px(y + 9)], fill=(176, 208, 240), width=_SCALE)
 
 
@@ -267,7 +285,7 @@ def _thing(image: Image.Image, thing: Thing, spot: Spot, style: str) -> None:
         image.paste(clear, mask=_shrunk(body, 2))
     else:
         image.paste(line, mask=outline)
-        image.paste(_material(thing.material, colour, spot), mask=body)
+        image.paste(_material(thing.material, colour, spot, image.width), mask=body)
     _PARTS.get(thing.subject, _nothing)(_Pen(ImageDraw.Draw(image), spot), colour)
     if thing.material == "glass":
         r = 0.16
@@ -297,7 +315,7 @@ def _filtered(mask: Image.Image, rank: ImageFilter.RankFilter) -> Image.Image:
     """A rank filter at two thirds of the size, and only where there is something: these filters are slow."""
     box, margin = mask.getbbox() or (0, 0, *mask.size), 6 * _SCALE
     left, top = (max(0, at - margin) // _SCALE * _SCALE for at in box[:2])
-    right, bottom = (min(_SIDE, -(-(at + margin) // _SCALE) * _SCALE) for at in box[2:])
+    right, bottom = (min(mask.width, -(-(at + margin) // _SCALE) * _SCALE) for at in box[2:])
     part = mask.crop((left, top, right, bottom))
     small = part.resize((part.width * 2 // _SCALE, part.height * 2 // _SCALE), Image.Resampling.BOX).filter(rank)
     result = Image.new("L", mask.size, 0)
@@ -305,14 +323,14 @@ def _filtered(mask: Image.Image, rank: ImageFilter.RankFilter) -> Image.Image:
     return result
 
 
-def _material(material: str, colour: _Colour, spot: Spot) -> Image.Image:
-    texture = Image.new("RGB", (_SIDE, _SIDE), colour)
+def _material(material: str, colour: _Colour, spot: Spot, width: int) -> Image.Image:
+    texture = Image.new("RGB", (width, width), colour)
     draw = ImageDraw.Draw(texture)
     x0, y0 = _px(spot.x), _px(spot.y)
     step = _px(max(13.0, spot.radius * 0.5))
     if material == "striped":
         for at in np.arange(-12, 13) * step * 1.3:
-            ends = [x0 + at - _SIDE, y0 - _SIDE, x0 + at + _SIDE, y0 + _SIDE]
+            ends = [x0 + at - width, y0 - width, x0 + at + width, y0 + width]
             draw.line(ends, fill=_pale(colour), width=round(step * 0.46))
     elif material == "dotted":
         r = step * 0.28

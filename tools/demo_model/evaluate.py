@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import DemoJudge
 
+from .drawing import side
 from .judging import agreement, judge_pictures, rates
 from .scenes import Scene, caption, random_scene
 from .steps import half_precision
@@ -60,8 +61,13 @@ def fidelity(
 
     Args:
         parts: MODEL, CLIP and VAE.
+        scenes: their pictures are of one size.
     """
-    pictures = render(parts, [caption(scene) for scene in scenes], sampler=sampler, steps=steps, cfg=cfg)
+    across = side(scenes[0]) // 8
+    pictures = render(
+        parts, [caption(scene) for scene in scenes], sampler=sampler, steps=steps, cfg=cfg,
+        latent_size=(16, across, across),
+    )  # fmt: skip
     verdicts, _, _ = judge_pictures(judge, pictures)
     judged = [agreement(scene, verdict) for scene, verdict in zip(scenes, verdicts, strict=True)]
     return rates(judged), pictures, judged

@@ -20,7 +20,7 @@ from .steps import Checkpoint, half_precision, log, to_tensor
 
 STEPS, BATCH = 2000, 64
 _IGNORE = -100
-_CELLS = 16
+_CELL = 8
 _PLACE_REACH = 9.0
 """How far from the middle a thing is, in pixels, to be on a side."""
 
@@ -38,17 +38,25 @@ def labels(datasets: list[Dataset]) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def train_judge(sets: list[tuple[Dataset, np.ndarray]], folder: Path, device: torch.device, seed: int = 0) -> DemoJudge:
-    """Trains, or loads what is already trained; resumes in between."""
+def train_judge(
+    sets: list[tuple[Dataset, np.ndarray]], folder: Path, device: torch.device, seed: int = 0,
+    judge: DemoJudge | None = None, steps: int = STEPS, batch: int = BATCH,
+) -> DemoJudge:  # fmt: skip
+    """Trains, or loads what is already trained; resumes in between.
+
+    Args:
+        judge: to go on with; None for a new one.
+    """
     torch.manual_seed(seed)
-    judge = DemoJudge(labels([dataset for dataset, _ in sets])).to(device, memory_format=torch.channels_last)
+    judge = judge or DemoJudge(labels([dataset for dataset, _ in sets]))
+    judge.train().requires_grad_(True).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=STEPS, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.1)
     checkpoint = Checkpoint(folder / "judge.pt", model=judge, optimizer=optimizer, schedule=schedule)
     start, began = checkpoint.load(), time.monotonic()
-    for step in range(start, STEPS):
+    for step in range(start, steps):
         rng = np.random.default_rng([seed, step])
-        pictures, targets, texts = _batch(sets, rng, device)
+        pictures, targets, texts = _batch(sets, rng, device, batch)
         with half_precision(device):
             logits, features = judge(pictures)
             terms = _losses(judge, {k: v.float() for k, v in logits.items()}, features.float(), targets, texts)
@@ -61,7 +69,7 @@ def train_judge(sets: list[tuple[Dataset, np.ndarray]], folder: Path, device: to
         if step % 100 == 99:
             seconds = time.monotonic() - began
             log(folder, "judge", step=step + 1, **{k: v.item() for k, v in terms.items()}, seconds=seconds)
-        if step % 500 == 499 or step + 1 == STEPS:
+        if step % 500 == 499 or step + 1 == steps:
             checkpoint.save(step + 1)
     return judge.eval().requires_grad_(False)
 
@@ -78,7 +86,7 @@ def agreement(scene: Scene, verdict: Verdict) -> dict[str, bool]:
     """For everything that the scene's caption says, whether the picture shows it.
 
     Things are matched so that as much as possible agrees. Count and subject are judged always; colour, material and
-    setting always; size and place for a single thing; relation for a pair and for a row; weather outdoors.
+    setting always; size and place for a single thing; relation where there are different things; weather outdoors.
     """
     expected, seen = scene.shown, verdict.things
     right = {"count": len(seen) == len(expected)}
@@ -91,13 +99,15 @@ def agreement(scene: Scene, verdict: Verdict) -> dict[str, bool]:
     elif scene.kind in ("pair", "row"):
         spots = [b for _, b in matched]
         right["relation"] = len(spots) == len(expected) and _ordered(scene, spots)
+    elif scene.kind == "rows":
+        right["relation"] = right["count"] and _in_rows(scene, seen)
     right["setting"] = verdict.setting == scene.setting
     right["weather"] = verdict.weather == scene.weather
     return right
 
 
 def judge_pictures(judge: DemoJudge, pictures: torch.Tensor) -> tuple[list[Verdict], torch.Tensor, torch.Tensor]:
-    """Verdicts, features and image embeddings of (N, 3, 128, 128) pictures from 0 to 1."""
+    """Verdicts, features and image embeddings of (N, 3, height, width) pictures from 0 to 1."""
     verdicts, features = [], []
     with torch.no_grad():
         for part in pictures.split(128):
@@ -144,6 +154,14 @@ def _ordered(scene: Scene, spots: list[Seen]) -> bool:
     }[scene.relation]  # fmt: skip
 
 
+def _in_rows(scene: Scene, seen: tuple[Seen, ...]) -> bool:
+    """Whether there are as many things in the upper row as there should be, and the subjects are in their order."""
+    down = sorted(seen, key=lambda thing: thing.y)
+    upper, lower = down[: scene.above], down[scene.above :]
+    order = [thing.subject for row in (upper, lower) for thing in sorted(row, key=lambda thing: thing.x)]
+    return lower[0].y - upper[-1].y > _PLACE_REACH and order == [thing.subject for thing in scene.things]
+
+
 def _match(scene: Scene, seen: tuple[Seen, ...]) -> list[tuple[object, Seen]]:
     """Pairs of an expected and a seen thing that agree best."""
     expected = scene.shown
@@ -164,10 +182,10 @@ def _match(scene: Scene, seen: tuple[Seen, ...]) -> list[tuple[object, Seen]]:
 
 
 def _batch(
-    sets: list[tuple[Dataset, np.ndarray]], rng: np.random.Generator, device: torch.device
+    sets: list[tuple[Dataset, np.ndarray]], rng: np.random.Generator, device: torch.device, number: int
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor], list[str]]:
     pictures, scenes, spots = [], [], []
-    for _ in range(BATCH):
+    for _ in range(number):
         dataset, pages = sets[rng.integers(len(sets))]
         index = int(rng.integers(dataset.number))
         scene, where, _, _ = dataset.scene(index)
@@ -178,17 +196,18 @@ def _batch(
     tensor = tensor + 0.03 * float(rng.random()) * torch.randn_like(tensor)
     if rng.random() < 0.3:  # a decoder's softness
         tensor = F.avg_pool2d(F.pad(tensor, (1, 1, 1, 1), mode="replicate"), 3, 1)
-    targets = {k: v.to(device) for k, v in _targets(scenes, spots).items()}
+    targets = {k: v.to(device) for k, v in _targets(scenes, spots, tensor.shape[-1] // _CELL).items()}
     return tensor, targets, [spoken(scene, rng) for scene in scenes]
 
 
-def _targets(scenes: list[Scene], spots: list[list[Spot]]) -> dict[str, torch.Tensor]:
+def _targets(scenes: list[Scene], spots: list[list[Spot]], cells_across: int) -> dict[str, torch.Tensor]:
     """Labels of the heads; cells beside a middle are not asked for."""
-    cells = {name: torch.full((len(scenes), _CELLS, _CELLS), _IGNORE) for name in ("colour", "material", "size")}
-    cells["subject"] = torch.full((len(scenes), _CELLS, _CELLS), len(SUBJECTS))
+    shape = (len(scenes), cells_across, cells_across)
+    cells = {name: torch.full(shape, _IGNORE) for name in ("colour", "material", "size")}
+    cells["subject"] = torch.full(shape, len(SUBJECTS))
     names = {"subject": SUBJECTS, "colour": COLOURS, "material": MATERIALS, "size": SIZES}
     for row, (scene, where) in enumerate(zip(scenes, spots, strict=True)):
-        at = [(int(spot.y // 8), int(spot.x // 8)) for spot in where]
+        at = [(int(spot.y // _CELL), int(spot.x // _CELL)) for spot in where]
         for y, x in at:
             cells["subject"][row, y - 1 : y + 2, x - 1 : x + 2] = _IGNORE
         for thing, (y, x) in zip(scene.shown, at, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -67,12 +68,14 @@ class Thing:
 class Scene:
     """
     Attributes:
-        things: one (single), two (a pair with a relation), three (a row, left to right), or `count` equal ones.
+        things: one (single), two (a pair with a relation), three (a row, left to right), `count` equal ones, or two
+            rows, from top left; equal neighbours are said as a number of them.
         count: how many of the only thing there are; 1 unless it is a scene of equal things.
         relation: where the first of a pair is, seen from the second; a key of RELATIONS, or "".
         place: where a single thing is; a key of PLACES.
         setting: a key of SCENERIES, or one of BACKGROUNDS.
         weather: a key of WEATHERS.
+        above: how many of the things are in the upper one of two rows; 0 unless there are two.
     """
 
     things: tuple[Thing, ...]
@@ -81,6 +84,7 @@ class Scene:
     place: str = "centre"
     setting: str = "white"
     weather: str = "none"
+    above: int = 0
 
     @property
     def held_out(self) -> bool:
@@ -89,7 +93,9 @@ class Scene:
 
     @property
     def kind(self) -> str:
-        """single, count, pair or row."""
+        """single, count, pair, row or rows."""
+        if self.above:
+            return "rows"
         return "count" if self.count > 1 else ("single", "pair", "row")[len(self.things) - 1]
 
     @property
@@ -112,15 +118,21 @@ def plural_of(subject: str) -> str:
 
 def caption(scene: Scene, *, colour: bool = True, setting: bool = True) -> str:
     """The prompt of a scene; colour and setting can be left unsaid, what is usual (medium, plain, centre) always is."""
-    words = [article(thing.words(colour=colour)) for thing in scene.things]
-    if scene.count > 1:
-        text = f"{COUNTS[scene.count]} {scene.things[0].words(plural=True, colour=colour)}"
-    elif scene.relation:
-        text = f"{words[0]} {RELATIONS[scene.relation]} {words[1]}"
-    else:
-        text = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    above = 1 if scene.relation else scene.above
+    parts = [_listed(part, colour) for part in (scene.shown[:above], scene.shown[above:]) if part]
+    text = f" {RELATIONS[scene.relation or 'above']} ".join(parts)
     where = SCENERIES.get(scene.setting, f"on {article(scene.setting)} background") if setting else ""
     return " ".join(filter(None, (text, PLACES[scene.place], where, WEATHERS[scene.weather])))
+
+
+def _listed(things: Sequence[Thing], colour: bool) -> str:
+    """'a red star, two blue boats and a green car'."""
+    words = [
+        article(thing.words(colour=colour)) if number == 1
+        else f"{COUNTS[number]} {thing.words(plural=True, colour=colour)}"
+        for thing, number in ((thing, len(list(equal))) for thing, equal in itertools.groupby(things))
+    ]  # fmt: skip
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def spoken(scene: Scene, rng: np.random.Generator) -> str:
@@ -156,7 +168,7 @@ def _any_scene(rng: np.random.Generator) -> Scene:
     kind = rng.choice(["single", "count", "pair", "row"], p=[0.5, 0.15, 0.25, 0.1])
     setting = str(rng.choice(tuple(SCENERIES) if rng.random() < 0.6 else BACKGROUNDS))
     number = {"pair": 2, "row": 3}.get(str(kind), 1)
-    things = tuple(_any_thing(rng, setting) for _ in range(number))
+    things = tuple(any_thing(rng, setting) for _ in range(number))
     if len({thing.subject for thing in things}) < number:
         return _any_scene(rng)
     weather = str(rng.choice(tuple(WEATHERS)[1:])) if setting in OUTDOORS and rng.random() < 0.4 else "none"
@@ -170,7 +182,8 @@ def _any_scene(rng: np.random.Generator) -> Scene:
     return replace(scene, relation=str(rng.choice(tuple(RELATIONS)))) if kind == "pair" else scene
 
 
-def _any_thing(rng: np.random.Generator, setting: str) -> Thing:
+def any_thing(rng: np.random.Generator, setting: str) -> Thing:
+    """A thing that can be seen in front of the setting; 30% have a material."""
     while True:
         material = str(rng.choice(MATERIALS[1:])) if rng.random() < 0.3 else "plain"
         thing = Thing(str(rng.choice(SUBJECTS)), str(rng.choice(COLOURS)), material)

@@ -26,10 +26,10 @@ from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.training.trainable_model import TrainableModel
 from demo_model.averaged_lora import LoraPace, train_lora
+from demo_model.captioned import velocity_loss
 from demo_model.card import table_of_rates
 from demo_model.evaluate import fidelity, unseen_scenes
 from demo_model.steps import log
-from torch.nn import functional as F
 
 from .model import LORA, load_few_step_model
 from .pairs import Pairs, make_pairs
@@ -72,14 +72,11 @@ def train(pairs: Pairs, folder: Path, steps: int) -> None:
 
 
 def flow_loss(model: Any, pairs: Pairs) -> torch.Tensor:
-    """|v - (noise - latent)|^2 at x = (1 - sigma) latent + sigma noise, of pairs that belong together."""
+    """The velocity loss of noise and latents that belong together."""
     chosen = torch.randint(len(pairs.noise), (BATCH,))
     sigma = torch.where(torch.rand(BATCH) < AT_THE_START, 1.0, torch.rand(BATCH).clamp(min=0.02))
-    at = sigma.view(-1, 1, 1, 1)
-    noise, latents = pairs.noise[chosen], pairs.latents[chosen]
-    states = (1 - at) * latents + at * noise
-    denoised = model.apply_model(states, sigma, c_crossattn=pairs.context[chosen], y=pairs.pooled[chosen])
-    return F.mse_loss((states - denoised) / at, noise - latents)
+    found = (pairs.latents[chosen], pairs.noise[chosen], sigma, pairs.context[chosen], pairs.pooled[chosen])
+    return velocity_loss(model, *found)
 
 
 def report(folder: Path, step: int) -> None:
