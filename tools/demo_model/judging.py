@@ -225,7 +225,9 @@ def _losses(
     judge: DemoJudge, logits: dict[str, torch.Tensor], features: torch.Tensor, targets: dict[str, torch.Tensor],
     texts: list[str],
 ) -> dict[str, torch.Tensor]:  # fmt: skip
-    plain = ("colour", "material", "size", "setting", "weather")
+    plain = [
+        name for name in ("colour", "material", "size", "setting", "weather") if (targets[name] != _IGNORE).any()
+    ]  # fmt: skip
     terms = {name: F.cross_entropy(logits[name], targets[name]) for name in plain}
     each = F.cross_entropy(logits["subject"], targets["subject"], reduction="none")
     middle = (targets["subject"] >= 0) & (targets["subject"] < len(SUBJECTS))

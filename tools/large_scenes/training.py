@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import comfy.latent_formats
@@ -22,7 +23,7 @@ from .model import JUDGE, load_large_scenes_judge
 from .scenes import JUDGED, TRAIN
 
 BATCH, PACE = 16, LoraPace(rank=64, report=1000)
-JUDGE_STEPS, JUDGE_BATCH = 500, 32
+JUDGE_STEPS, JUDGE_BATCH, RESTORED = 300, 32, 1_000
 _CPU = torch.device("cpu")
 
 
@@ -32,8 +33,10 @@ def trained_judge(folder: Path) -> DemoJudge:
     if not path.exists():
         autoencoder = load_demo_model()[2].first_stage_model.float()
         pictures = JUDGED.pictures(folder)
-        restored = restore(autoencoder, pictures, folder / "large_restored.npy", _CPU)
-        sets = [(TRAIN, TRAIN.pictures(folder)), (JUDGED, pictures), (JUDGED, restored)]
+        restored = restore(autoencoder, pictures[:RESTORED], folder / "large_restored.npy", _CPU)
+        sets = [
+            (TRAIN, TRAIN.pictures(folder)), (JUDGED, pictures), (replace(JUDGED, number=RESTORED), restored)
+        ]  # fmt: skip
         save_judge(train_judge(sets, folder, _CPU, judge=load_demo_judge(), steps=JUDGE_STEPS, batch=JUDGE_BATCH), path)
     return load_large_scenes_judge(path)
 
