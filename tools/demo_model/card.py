@@ -83,19 +83,25 @@ def _sheet(scenes: list[Scene], pictures: torch.Tensor, judged: list[dict[str, b
     """The first pictures as they come, then the first failures, with what was wrong."""
     wrong = [index for index, each in enumerate(judged) if not all(each.values())]
     parts = [(list(range(32)), "as they come"), (wrong[:16], "failures")]
-    height = _TILE + 6 * TextRenderer(_TEXT).line
+    text, title_text, top = TextRenderer(_TEXT), TextRenderer(16), 0
+
+    def words_under(index: int) -> list[tuple[str, tuple[int, int, int]]]:
+        """Lines and their colours."""
+        bad = ", ".join(name for name, right in judged[index].items() if not right)
+        said = [(line, (30, 30, 30)) for line in text.wrap(caption(scenes[index]), _TILE)]
+        return said + [(line, (190, 30, 30)) for line in text.wrap(f"wrong: {bad}" if bad else "", _TILE)]
+
+    under = {index: words_under(index) for chosen, _ in parts for index in chosen}
+    height = _TILE + (1 + max(map(len, under.values()))) * text.line
     sheet = Image.new("RGB", (_COLUMNS * (_TILE + 8), 6 * height + 60), "white")
-    draw, text, title_text, top = ImageDraw.Draw(sheet), TextRenderer(_TEXT), TextRenderer(16), 0
+    draw = ImageDraw.Draw(sheet)
     for chosen, title in parts:
         title_text.draw(draw, (4, top + 2), title, "black")
         for place, index in enumerate(chosen):
             x, y = place % _COLUMNS * (_TILE + 8) + 4, top + 28 + place // _COLUMNS * height
             array = (pictures[index].movedim(0, -1) * 255).round().byte().numpy()
             sheet.paste(Image.fromarray(array).resize((_TILE, _TILE)), (x, y))
-            bad = ", ".join(name for name, right in judged[index].items() if not right)
-            lines = text.wrap(caption(scenes[index]), _TILE) + ([f"wrong: {bad}"] if bad else [])
-            for line, words in enumerate(lines):
-                colour = (190, 30, 30) if words.startswith("wrong") else (30, 30, 30)
+            for line, (words, colour) in enumerate(under[index]):
                 text.draw(draw, (x, y + _TILE + 2 + line * text.line), words, colour)
         top += 28 + -(-len(chosen) // _COLUMNS) * height
     return sheet.crop((0, 0, sheet.width, top))
