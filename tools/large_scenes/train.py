@@ -1,6 +1,6 @@
 """Teaches the demo model large scenes, as a LoRA, and its judge to look at them; says how faithful both are.
 
-    cd tools && python -m large_scenes.train --out DIR [--steps 7000] [--install]
+    cd tools && python -m large_scenes.train --out DIR [--steps 9000] [--install]
 
 Seeded; drawings, latents, judge and LoRA are kept in DIR, and the training goes on where it was stopped. `--install`
 puts LoRA, judge and card into benchmarks/data.
@@ -47,7 +47,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoints and results")
-    parser.add_argument("--steps", type=int, default=7_000)
+    parser.add_argument("--steps", type=int, default=9_000)
     parser.add_argument("--install", action="store_true", help="put LoRA, judge and card into benchmarks/data")
     options = parser.parse_args()
     folder: Path = options.out
