@@ -113,7 +113,8 @@ def plot(tables: dict[str, list[Row]], path: Path) -> None:
 
     columns = 3
     lines = -(-len(tables) // columns)
-    figure, panels = pyplot.subplots(lines, columns, figsize=(4.6 * columns, 3.4 * lines), sharey=True, squeeze=False)
+    height = 3.4 * lines
+    figure, panels = pyplot.subplots(lines, columns, figsize=(4.6 * columns, height), sharey=True, squeeze=False)
     for panel in panels.flat[len(tables) :]:
         panel.set_visible(False)
     for panel, (title, rows) in zip(panels.flat, tables.items(), strict=False):
@@ -128,8 +129,8 @@ def plot(tables: dict[str, list[Row]], path: Path) -> None:
     panels[0][0].set_ylabel("pictures with everything right, %")
     drawn = {line.get_label(): line for panel in panels.flat for line in panel.get_lines()}
     figure.legend(drawn.values(), drawn.keys(), loc="lower center", ncols=len(WAYS), fontsize=8)
-    figure.supxlabel("steps paid for an image", y=0.03, fontsize=10)
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.supxlabel("steps paid for an image", y=0.35 / height, fontsize=10)
+    figure.tight_layout(rect=(0, 0.55 / height, 1, 1))
     figure.savefig(path, dpi=90)
     pyplot.close(figure)
 

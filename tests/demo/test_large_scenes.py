@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -84,18 +85,12 @@ class TestAgreement:
 
     def test_what_is_in_the_wrong_row_or_order_is_seen(self) -> None:
         scene = Scene((STAR, BOAT, CUP), above=1)
-        upside_down = Verdict(
-            tuple(thing.__class__(**{**vars(thing), "y": LARGE - thing.y}) for thing in truth(scene).things),
-            "white", "none",
-        )  # fmt: skip
-        mirrored = Verdict(
-            tuple(thing.__class__(**{**vars(thing), "x": LARGE - thing.x}) for thing in truth(scene).things),
-            "white", "none",
-        )  # fmt: skip
-        missing = Verdict(truth(scene).things[1:], "white", "none")
-        for verdict, wrong in ((upside_down, {"relation"}), (mirrored, {"relation"})):
-            assert {name for name, right in agreement(scene, verdict).items() if not right} == wrong
-        assert not agreement(scene, missing)["count"]
+        true = truth(scene)
+        upside_down = replace(true, things=tuple(replace(thing, y=LARGE - thing.y) for thing in true.things))
+        mirrored = replace(true, things=tuple(replace(thing, x=LARGE - thing.x) for thing in true.things))
+        for verdict in (upside_down, mirrored):
+            assert [name for name, right in agreement(scene, verdict).items() if not right] == ["relation"]
+        assert not agreement(scene, replace(true, things=true.things[1:]))["count"]
 
 
 def test_the_judge_sees_what_is_drawn() -> None:
