@@ -5,10 +5,10 @@
 
 Groups of 4 and 8 prompts whose subject, or subject, colour and setting differ; groups of 16 and 32 unrelated prompts;
 groups of 4 and 8 with three things in a row, of which one or all differ: few steps draw these badly; and the same with
-three to five things in two rows (with the model large_scenes). They are
-rendered with one of `rendered_models` and looked at by the judge. Beside what is right there is how like each picture
-is to the one that its prompt gets alone, from the same noise, in all steps: mean squared error of the pixels, and
-cosine distance of the judge's features. Errors are standard errors over groups.
+three to five things in two rows (with the model large_scenes). They are rendered with one of `rendered_models` and
+looked at by the judge. Beside what is right there is how like each picture is to the one that its prompt gets alone,
+from the same noise, in all steps: mean squared error of the pixels, and cosine distance of the judge's features. Errors
+are standard errors over groups.
 Resumable: what is in DIR/correction.json is not rendered again. Writes a table (correction.md) and a plot
 (correction.png).
 """

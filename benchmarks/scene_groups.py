@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,19 +14,16 @@ from large_scenes.scenes import in_rows, is_read, large_scene
 
 
 class Block(NamedTuple):
-    """Groups whose figures are one table."""
+    """Groups whose figures are one table.
+
+    Attributes:
+        scenes: different scenes of a kind, by kind and number.
+    """
 
     title: str
     sizes: tuple[int, ...]
     kinds: tuple[str, ...]
-
-
-BLOCKS = {
-    "related": Block("groups of 4 and 8", (4, 8), ("subject", "all")),
-    "unrelated": Block("groups of 16 and 32, unrelated", (16, 32), ("unrelated",)),
-    "rows": Block("groups of 4 and 8, three things in a row", (4, 8), ("one of three", "three of three")),
-    "large": Block("groups of 4 and 8, two rows of things", (4, 8), ("one of two rows", "all of two rows")),
-}
+    scenes: Callable[[str, int, np.random.Generator], tuple[Scene, ...]]
 
 
 def make_groups(block: Block, seeds: int, prompts: int = 24) -> list[Group]:
@@ -38,17 +36,8 @@ def make_groups(block: Block, seeds: int, prompts: int = 24) -> list[Group]:
     for seed, size, kind in itertools.product(range(seeds), block.sizes, block.kinds):
         for number in range(max(1, prompts // size)):
             rng = np.random.default_rng([seed, size, number, len(kind)])
-            made.append(Group(kind, scenes_of(kind, size, rng), 1000 * (1 + seed) + number))
+            made.append(Group(kind, block.scenes(kind, size, rng), 1000 * (1 + seed) + number))
     return made
-
-
-def scenes_of(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
-    """Different scenes of a kind."""
-    if kind == "unrelated":
-        return unrelated_scenes(size, rng)
-    if kind in BLOCKS["large"].kinds:
-        return large_scenes(kind, size, rng)
-    return row_scenes(kind, size, rng) if kind in BLOCKS["rows"].kinds else related_scenes(kind, size, rng)
 
 
 def row_scenes(kind: str, size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
@@ -103,3 +92,15 @@ def unrelated_scenes(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
         if allowed(things, setting):
             scenes[Scene(things, setting=setting)] = None
     return tuple(scenes)
+
+
+BLOCKS = {
+    "related": Block("groups of 4 and 8", (4, 8), ("subject", "all"), related_scenes),
+    "unrelated": Block(
+        "groups of 16 and 32, unrelated", (16, 32), ("unrelated",), lambda _, size, rng: unrelated_scenes(size, rng)
+    ),
+    "rows": Block("groups of 4 and 8, three things in a row", (4, 8), ("one of three", "three of three"), row_scenes),
+    "large": Block(
+        "groups of 4 and 8, two rows of things", (4, 8), ("one of two rows", "all of two rows"), large_scenes
+    ),
+}

@@ -6,7 +6,9 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import comfy.latent_formats
 import numpy as np
 import torch
 from comfy.taesd.taesd import TAESD
@@ -117,6 +119,20 @@ def restore(model: TAESD, pictures: np.ndarray, path: Path, device: torch.device
         return (back * 255).round().byte().permute(0, 2, 3, 1)
 
     return kept(restored, pictures, path, device)
+
+
+def model_latents(vae: Any, pictures: np.ndarray, path: Path) -> torch.Tensor:
+    """Latents of all pictures as the demo model sees them, (N, 16, height / 8, width / 8) float16, kept in a file.
+
+    Args:
+        vae: as `load_demo_model` gives it.
+    """
+    latent_format, autoencoder = comfy.latent_formats.SD3(), vae.first_stage_model.float()
+
+    def encoded(part: torch.Tensor) -> torch.Tensor:
+        return latent_format.process_in(autoencoder.encode(part * 2 - 1).float()).half()
+
+    return torch.from_numpy(np.array(kept(encoded, pictures, path, torch.device("cpu"))))
 
 
 @torch.no_grad()

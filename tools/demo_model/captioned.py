@@ -33,7 +33,8 @@ def flow_loss(model: Any, examples: Captioned, batch: int) -> torch.Tensor:
     clean = examples.latents[chosen].float()
     sigma = torch.sigmoid(torch.randn(batch) + 0.5)
     noise = torch.randn_like(clean)
-    return velocity_loss(model, clean, noise, sigma, as_given(examples.context[said]), examples.pooled[said])
+    with half_precision(clean.device):
+        return velocity_loss(model, clean, noise, sigma, as_given(examples.context[said]), examples.pooled[said])
 
 
 def velocity_loss(
@@ -48,6 +49,5 @@ def velocity_loss(
     """
     at = sigma.view(-1, *[1] * (latents.ndim - 1))
     states = (1 - at) * latents + at * noise
-    with half_precision(latents.device):
-        denoised = model.apply_model(states, sigma, c_crossattn=context, y=pooled)
+    denoised = model.apply_model(states, sigma, c_crossattn=context, y=pooled)
     return F.mse_loss((states - denoised.float()) / at, noise - latents)

@@ -171,8 +171,7 @@ def _any_scene(rng: np.random.Generator) -> Scene:
     things = tuple(any_thing(rng, setting) for _ in range(number))
     if len({thing.subject for thing in things}) < number:
         return _any_scene(rng)
-    weather = str(rng.choice(tuple(WEATHERS)[1:])) if setting in OUTDOORS and rng.random() < 0.4 else "none"
-    scene = Scene(things, setting=setting, weather=weather)
+    scene = Scene(things, setting=setting, weather=any_weather(rng, setting))
     if kind == "single":
         place = str(rng.choice(tuple(PLACES))) if rng.random() < 0.5 else "centre"
         sized = replace(things[0], size=str(rng.choice(SIZES)))
@@ -180,6 +179,11 @@ def _any_scene(rng: np.random.Generator) -> Scene:
     if kind == "count":
         return replace(scene, count=int(rng.integers(2, 5)))
     return replace(scene, relation=str(rng.choice(tuple(RELATIONS)))) if kind == "pair" else scene
+
+
+def any_weather(rng: np.random.Generator, setting: str) -> str:
+    """A weather in 40% of the sceneries that can have one."""
+    return str(rng.choice(tuple(WEATHERS)[1:])) if setting in OUTDOORS and rng.random() < 0.4 else "none"
 
 
 def any_thing(rng: np.random.Generator, setting: str) -> Thing:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from demo_model.dataset import Dataset
-from demo_model.scenes import BACKGROUNDS, OUTDOORS, SCENERIES, WEATHERS, Scene, Thing, any_thing, caption
+from demo_model.scenes import BACKGROUNDS, SCENERIES, Scene, Thing, any_thing, any_weather, caption
 
 ROWS = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (2, 3), (3, 2))
 """Things in the upper and in the lower row."""
@@ -24,7 +24,7 @@ def large_scene(rng: np.random.Generator, *, held_out: bool | None) -> Scene:
     while True:
         setting = str(rng.choice((*SCENERIES, *BACKGROUNDS)))
         rows = ROWS[rng.integers(len(ROWS))]
-        weather = str(rng.choice(tuple(WEATHERS)[1:])) if setting in OUTDOORS and rng.random() < 0.4 else "none"
+        weather = any_weather(rng, setting)
         scene = in_rows([run for number in rows for run in runs(number, rng)], rows[0], setting, weather, rng)
         if (held_out is None or scene.held_out == held_out) and is_read(scene):
             return scene

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import comfy.latent_formats
-import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import DemoJudge, load_demo_judge
 from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.training.trainable_model import TrainableModel
-from demo_model.autoencoder import kept, restore
+from demo_model.autoencoder import model_latents, restore
 from demo_model.averaged_lora import LoraPace, train_lora
 from demo_model.captioned import Captioned, flow_loss
 from demo_model.encoded_texts import encoded_texts
@@ -44,14 +42,9 @@ def trained_judge(folder: Path) -> DemoJudge:
 def examples(folder: Path) -> Captioned:
     """All drawings, as the model sees them."""
     _, clip, vae = load_demo_model()
-    latent_format, autoencoder = comfy.latent_formats.SD3(), vae.first_stage_model.float()
-
-    def encoded(part: torch.Tensor) -> torch.Tensor:
-        return latent_format.process_in(autoencoder.encode(part * 2 - 1).float()).half()
-
-    latents = kept(encoded, TRAIN.pictures(folder), folder / "large_latents.npy", _CPU)
+    latents = model_latents(vae, TRAIN.pictures(folder), folder / "large_latents.npy")
     captions = [caption(TRAIN.scene(index)[0]) for index in range(TRAIN.number)]
-    return Captioned(torch.from_numpy(np.array(latents)), *encoded_texts(clip, [*captions, ""]))
+    return Captioned(latents, *encoded_texts(clip, [*captions, ""]))
 
 
 def train(found: Captioned, path: Path, steps: int, report: Callable[[int], None]) -> None:

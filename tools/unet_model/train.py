@@ -20,12 +20,10 @@ import comfyui
 
 comfyui.load()
 
-import comfy.latent_formats
-import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.judge import load_demo_judge
 from comfyui_sage.sage_core.demo.model import load_demo_model
-from demo_model.autoencoder import kept
+from demo_model.autoencoder import model_latents
 from demo_model.card import About, write_card
 from demo_model.dataset import TRAIN
 from demo_model.encoded_texts import encoded_texts
@@ -76,14 +74,9 @@ def main() -> None:
 def examples(folder: Path) -> Examples:
     """All of the dataset, as the model sees it."""
     _, clip, vae = load_demo_model()
-    latent_format = comfy.latent_formats.SD3()
-
-    def encoded(part: torch.Tensor) -> torch.Tensor:
-        return latent_format.process_in(vae.encode(part.movedim(1, -1))).half()
-
-    latents = kept(encoded, DATASET.pictures(folder), folder / "latents.npy", torch.device("cpu"))
+    latents = model_latents(vae, DATASET.pictures(folder), folder / "latents.npy")
     texts, said = spoken_texts(DATASET)
-    return Examples(torch.from_numpy(np.array(latents)), *encoded_texts(clip, texts), torch.from_numpy(said))
+    return Examples(latents, *encoded_texts(clip, texts), torch.from_numpy(said))
 
 
 if __name__ == "__main__":

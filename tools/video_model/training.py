@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import comfy.latent_formats
-import numpy as np
 import torch
 from comfyui_sage.sage_core.demo.model import load_demo_model
 from comfyui_sage.sage_core.demo.video import FRAMES, FRAMES_KEY, demo_video_parts
 from comfyui_sage.sage_core.training.trainable_model import TrainableModel
-from demo_model.autoencoder import kept
+from demo_model.autoencoder import model_latents
 from demo_model.averaged_lora import LoraPace, train_lora
 from demo_model.captioned import Captioned, flow_loss
 from demo_model.encoded_texts import encoded_texts
@@ -27,14 +25,8 @@ PACE = LoraPace(report=1000)
 def drawn(folder: Path, number: int) -> Captioned:
     """All clips, as the model sees them."""
     _, clip, vae = load_demo_model()
-    latent_format, autoencoder = comfy.latent_formats.SD3(), vae.first_stage_model.float()
-
-    @torch.no_grad()
-    def encoded(part: torch.Tensor) -> torch.Tensor:
-        return latent_format.process_in(autoencoder.encode(part * 2 - 1).float()).half()
-
-    frames = kept(encoded, drawn_clips(folder, number), folder / f"latents_{number}.npy", torch.device("cpu"))
-    latents = torch.from_numpy(np.array(frames)).unflatten(0, (-1, FRAMES)).movedim(1, 2)
+    frames = model_latents(vae, drawn_clips(folder, number), folder / f"latents_{number}.npy")
+    latents = frames.unflatten(0, (-1, FRAMES)).movedim(1, 2)
     return Captioned(
         latents, *encoded_texts(clip, [text for index in range(number) for text in _captions(index)] + [""])
     )
