@@ -43,12 +43,18 @@ async function check(title, run) {
   try {
     await run(problems);
   } catch (error) {
-    problems.push(error.message);
+    problems.push(`${error.message}${whereOf(error)}`);
     await server.stopRuns();
   }
   if (problems.length) process.exitCode = 1;
   console.log(`${problems.length ? "FAIL" : "ok  "} ${title} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
   for (const problem of problems) console.log(`     ${problem}`);
+}
+
+/** The lines of ours that an error came through, the innermost first. */
+function whereOf(error) {
+  const lines = [...String(error.stack).matchAll(/tests\/browser\/(\w+\.mjs:\d+)/g)].map(([, line]) => line);
+  return lines.length ? ` (${lines.slice(0, 3).join(" < ")})` : "";
 }
 
 /** The name under which the server lists our workflows: the pack's folder in custom_nodes. */
