@@ -101,6 +101,6 @@ BLOCKS = {
     ),
     "rows": Block("groups of 4 and 8, three things in a row", (4, 8), ("one of three", "three of three"), row_scenes),
     "large": Block(
-        "groups of 4 and 8, two rows of things", (4, 8), ("one of two rows", "all of two rows"), large_scenes
+        "groups of 4 and 8, two rows of things", (4, 8), ("one of two rows", "two whole rows"), large_scenes
     ),
 }

@@ -10,7 +10,8 @@ from demo_model.scenes import BACKGROUNDS, SCENERIES, Scene, Thing, any_thing, a
 
 ROWS = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (2, 3), (3, 2))
 """Things in the upper and in the lower row."""
-_WORDS = 28
+_WORDS = 19
+"""The demo model's text encoder has hardly seen longer captions: what they say last, it does not tell the model."""
 _TWINS = 0.25
 """How often a row of two or three has two or three of a kind."""
 
