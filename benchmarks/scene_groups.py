@@ -17,6 +17,7 @@ class Block(NamedTuple):
     """Groups whose figures are one table.
 
     Attributes:
+        kinds: names of different lengths, as the length seeds the scenes: two of one length would begin with the same.
         scenes: different scenes of a kind, by kind and number.
     """
 
