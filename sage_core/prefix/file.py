@@ -139,6 +139,8 @@ def _check(prefix: Prefix) -> None:
         ("remembered", record.remembered),
     ):
         _check_equal(f"prompts of {name}", plan.n_prompts if values else 0, len(values or ()))
+    if record.correction is not None and record.correction.noise:
+        _check_equal("calls with their noise", record.correction.calls, len(record.correction.noise))
     if record.cost is not None:
         _check_equal("levels of the cost", len(record.plan.levels), len(record.cost.per_level))
     _check_traces(prefix)
@@ -231,8 +233,8 @@ def _record(state: dict[str, Any]) -> SamplingRecord:
 
 
 def _correction_state(correction: CorrectionPlan) -> dict[str, Any]:
-    keys = (*_CORRECTION_KEYS, "own_negatives") if correction.own_negatives else _CORRECTION_KEYS
-    return {key: getattr(correction, key) for key in keys}
+    added = [key for key in ("own_negatives", "noise") if getattr(correction, key)]  # later than the format
+    return {key: getattr(correction, key) for key in (*_CORRECTION_KEYS, *added)}
 
 
 def _correction(state: dict[str, Any] | None) -> CorrectionPlan | None:

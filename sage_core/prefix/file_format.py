@@ -124,6 +124,7 @@ class _Correction(TypedDict):
     evaluations_per_row: _Positive
     is_controlled: bool
     own_negatives: NotRequired[bool]
+    noise: NotRequired[tuple[_Number, ...]]
 
 
 class _Outcome(TypedDict):

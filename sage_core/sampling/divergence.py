@@ -94,6 +94,11 @@ def noise_ratio(model_sampling: Any, sigma: float) -> float:
     return noise / picture if picture else float("inf")
 
 
+def noise_fraction(model_sampling: Any, sigma: float) -> float:
+    """The part of noise in the model's input at a sigma, 0 to 1: noise / (noise + picture)."""
+    return 1 - 1 / (1 + noise_ratio(model_sampling, sigma))
+
+
 def _first_call(job: Job) -> Job:
     """The same job for one variation and one call of the model."""
     sigmas = torch.cat([job.sigmas[:1], job.sigmas.new_zeros(1)])

@@ -16,7 +16,7 @@ from ..sharing.plan import Cost, Level, SharePlan, branch_index
 from ..sharing.sampling_record import SamplingRecord
 from ..sharing.settings import SharingSettings
 from ..sharing.share_modes import SHARE_MODES
-from .divergence import DivergenceProbe
+from .divergence import DivergenceProbe, noise_fraction
 from .job import Job
 from .level_runner import LevelRunner
 from .predicted_calls import ModelCalls, predict_model_calls
@@ -125,9 +125,11 @@ class Planner:
         if len(plan.levels) == 1:
             return plan, None
         recorded = plan.level_of_calls(calls.sigmas).count(0)
+        sampling = self.guider.model_patcher.get_model_object("model_sampling")
         return plan, CorrectionPlan(
             share, shares, recorded, calls.evaluations_per_row, is_controlled=share_mode == "auto",
             own_negatives=self.conditions.negatives_differ,
+            noise=tuple(noise_fraction(sampling, sigma) for sigma in calls.sigmas[:recorded]),
         )  # fmt: skip
 
     def _not_correctable(self, calls: ModelCalls | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..grouping.prompt_groups import PromptGroups
@@ -10,6 +12,10 @@ CORRECTIONS = ("off", "on")
 
 # Fewer own calls than this, or than half of a shorter run, cannot follow how a prompt differs from its group.
 FEWEST_OWN_CALLS = 4
+
+NOISE_EXPONENT = 1.35
+"""How the part of noise falls from own call to own call: 1 is evenly, more than 1 by growing amounts. Measured, see
+benchmarks/own_calls.py."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,8 @@ class CorrectionPlan:
         evaluations_per_row: of a call: 2 with a negative prompt (CFG), 1 without.
         is_controlled: the shares are tolerances instead, and own calls are chosen during the run.
         own_negatives: the answer to the negative prompt may be another one for every prompt.
+        noise: the part of noise in the model's input at every call, 0 to 1, see `divergence.noise_fraction`; empty in
+            prefixes that were saved before it counted: their own calls are evenly spread.
     """
 
     share: float
@@ -32,6 +40,7 @@ class CorrectionPlan:
     evaluations_per_row: int
     is_controlled: bool = False
     own_negatives: bool = False
+    noise: tuple[float, ...] = ()
 
     @property
     def following(self) -> list[int]:
@@ -43,7 +52,7 @@ class CorrectionPlan:
         share = self.shares[prompt]
         if share is None:
             return ()
-        return spread_calls(self.calls, 0.0 if self.is_controlled else share)
+        return spread_calls(self.calls, 0.0 if self.is_controlled else share, self.noise)
 
     def evaluations(self, variations: int) -> int:
         """Evaluations of all own calls; at most so many, where they are controlled.
@@ -64,17 +73,37 @@ class CorrectionPlan:
         return min(own, default=self.calls) < min(FEWEST_OWN_CALLS, (self.calls + 1) // 2)
 
 
-def spread_calls(calls: int, share: float) -> tuple[int, ...]:
-    """Evenly spaced own calls, from the first to the last: what is left of all calls when a share is taken over.
+def spread_calls(calls: int, share: float, noise: Sequence[float] = ()) -> tuple[int, ...]:
+    """Own calls from the first to the last: what is left of all calls when a share is taken over.
+
+    Between them the part of noise falls by growing amounts: what is left of the noise decides less and less.
 
     Args:
         calls: of the whole run.
         share: fraction of them that is taken from the recorded run, 0 to 1.
+        noise: the part of noise at every call; empty for evenly spread calls.
     """
     own = calls - round(share * calls)
     if own < 2:
         return tuple(range(calls - own, calls))
-    return tuple(round(index * (calls - 1) / (own - 1)) for index in range(own))
+    if not noise:
+        return tuple(round(index * (calls - 1) / (own - 1)) for index in range(own))
+    fallen = _fallen(noise)
+    chosen: list[int] = []
+    for index in range(own - 1):
+        wanted = (index / (own - 1)) ** NOISE_EXPONENT
+        possible = range(chosen[-1] + 1 if chosen else 0, calls - own + index + 1)  # the later ones need room, too
+        chosen.append(min(possible, key=lambda call: abs(fallen[call] - wanted)))
+    return (*chosen, calls - 1)
+
+
+def _fallen(noise: Sequence[float]) -> list[float]:
+    """How much of its fall the noise has behind it at every call, 0 to 1; of the calls, if it does not fall."""
+    lowest = list(itertools.accumulate(noise, min))
+    fall = lowest[0] - lowest[-1]
+    if not fall:
+        return [call / max(1, len(noise) - 1) for call in range(len(noise))]
+    return [(lowest[0] - level) / fall for level in lowest]
 
 
 def correction_shares(groups: PromptGroups, share: float, share_mode: str) -> tuple[float | None, ...]:

@@ -25,6 +25,7 @@ from comfyui_sage.sage_core.prefix.file import load_prefix, prefix_state, restor
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
 from comfyui_sage.sage_core.serialization import read_data, write_data
+from comfyui_sage.sage_core.sharing.correction_plan import spread_calls
 from models import MODELS, conditioning, controlnet
 from prefixes import new_prompts, sample_branch, sample_prefix, six_prompts
 from reference import SETTINGS, assert_equal, small
@@ -103,6 +104,36 @@ def test_prompts_for_the_shared_steps_are_kept(tmp_path: Path) -> None:
 def test_the_phrases_that_were_set_aside_are_kept(tmp_path: Path) -> None:
     prefix = sample_prefix(replace(six_prompts(), set_aside=("bokeh", "masterpiece")))
     assert load_prefix(saved(prefix, tmp_path)).groups.set_aside == ("bokeh", "masterpiece")
+
+
+class TestCorrection:
+    def file(self, folder: Path) -> tuple[Prefix, dict[str, Any], Path]:
+        prefix = sample_prefix(six_prompts(), share=0.5, correction="on", scheduler="karras")
+        path = saved(prefix, folder)
+        return prefix, read_data(path), path
+
+    def test_the_own_calls_are_kept(self, tmp_path: Path) -> None:
+        prefix, _, path = self.file(tmp_path)
+        assert load_prefix(path).record.correction == prefix.record.correction
+        assert torch.equal(sample_branch(load_prefix(path)), sample_branch(prefix))
+
+    def test_those_of_a_file_without_its_noise_are_evenly_spread(self, tmp_path: Path) -> None:
+        """As they were when such files were saved."""
+        prefix, state, path = self.file(tmp_path)
+        del state["outcome"]["correction"]["noise"]
+        write_data(path, state)
+        old, now = load_prefix(path).record.correction, prefix.record.correction
+        assert old is not None and now is not None and old == replace(now, noise=())
+        prompt = old.following[0]
+        assert old.own_calls(prompt) == spread_calls(old.calls, 0.5) != now.own_calls(prompt)
+
+    def test_noise_of_another_run(self, tmp_path: Path) -> None:
+        _, state, path = self.file(tmp_path)
+        calls = len(state["outcome"]["correction"]["noise"])
+        state["outcome"]["correction"]["noise"] += (0.5,)
+        write_data(path, state)
+        with pytest.raises(ValueError, match=f"calls with their noise: expected {calls}, got {calls + 1}"):
+            load_prefix(path)
 
 
 def test_masks_and_batch_indices_are_kept(tmp_path: Path) -> None:

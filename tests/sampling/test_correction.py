@@ -24,6 +24,7 @@ from comfyui_sage.sage_core.sampling.correction import (
     guided,
     overshoot,
 )
+from comfyui_sage.sage_core.sampling.divergence import noise_fraction
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from comfyui_sage.sage_core.sampling.report import sampling_report
 from comfyui_sage.sage_core.sampling.trace import Call
@@ -130,6 +131,7 @@ def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> tor
     model, negative, image = MODELS["sd15"](), conditioning("sd15", seed=1), small("sd15")
     use = {**SETTINGS, **sampler_settings(sampler_name)}
     recorded: list[list[torch.Tensor]] = []
+    noise: list[float] = []
 
     def run(prompt: int, follows: bool) -> torch.Tensor:
         state: dict[str, Any] = {"call": 0, "learnt": [], "known": None}
@@ -143,9 +145,10 @@ def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> tor
 
             call, state["call"] = state["call"], state["call"] + 1
             if not follows:
+                noise.append(noise_fraction(args["model"].model_sampling, float(args["sigma"][0])))
                 recorded.append(evaluate())
                 return recorded[-1]
-            if call in spread_calls(len(recorded), share):
+            if call in spread_calls(len(recorded), share, noise):
                 state["learnt"].append(torch.stack(evaluate()) - torch.stack(recorded[call]))
                 state["known"] = expected_difference(state["learnt"])
                 return [there + own for there, own in zip(recorded[call], state["learnt"][-1], strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,25 +13,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import different, grouped
 
+FLOW = tuple(3 * t / (1 + 2 * t) for t in np.linspace(1, 0.05, 20))
+"""The part of noise in 20 steps of a rectified flow with shift 3."""
+
 
 class TestSpreadCalls:
-    def test_from_the_first_call_to_the_last(self) -> None:
+    def test_the_noise_falls_by_growing_amounts(self) -> None:
+        own = spread_calls(20, 0.7, FLOW)
+        assert own == (0, 5, 10, 14, 17, 19)
+        falls = -np.diff([FLOW[call] for call in own])
+        assert falls[0] < falls[1] < falls[2] < falls[3:].min()
+
+    def test_evenly_where_the_noise_is_not_known(self) -> None:
         assert spread_calls(20, 0.7) == (0, 4, 8, 11, 15, 19)
 
     def test_one_is_the_last(self) -> None:
-        assert spread_calls(20, 0.95) == (19,)
+        assert spread_calls(20, 0.95, FLOW) == (19,)
 
     def test_everything_is_taken_over(self) -> None:
-        assert spread_calls(20, 1.0) == ()
+        assert spread_calls(20, 1.0, FLOW) == ()
 
-    @given(st.integers(1, 60), st.floats(0, 1))
-    def test_as_many_as_the_share_leaves_and_evenly(self, calls: int, share: float) -> None:
-        own = spread_calls(calls, share)
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0, 1), st.booleans())
+    def test_as_many_as_the_share_leaves_from_the_first_to_the_last(
+        self, noise: list[float], share: float, known: bool
+    ) -> None:
+        calls = len(noise)
+        own = spread_calls(calls, share, noise if known else ())
         assert len(own) == calls - round(share * calls)
+        assert all(first < second for first, second in itertools.pairwise(own))
         if len(own) > 1:
             assert own[0] == 0 and own[-1] == calls - 1
-            gaps = np.diff(own)
-            assert gaps.min() >= 1 and gaps.max() - gaps.min() <= 1 + (calls - 1) % (len(own) - 1 or 1) > 0
 
 
 def test_the_first_own_call_needs_no_negative_prompt() -> None:
