@@ -112,8 +112,9 @@ class Rendering:
         model: may be replaced by one with a LoRA.
     """
 
-    def __init__(self, cfg: float = CFG, model: str = "demo") -> None:
+    def __init__(self, cfg: float = CFG, model: str = "demo", scheduler: str = SCHEDULER) -> None:
         chosen = MODELS[model]
+        self.scheduler = scheduler
         self.model, self.clip, self.vae = chosen.load()
         self.latent_size, self.judge, self.cfg = chosen.latent_size, chosen.judge(), cfg
         self.negative = encode_prompts(self.clip, [""])[""]
@@ -149,7 +150,7 @@ class Rendering:
         with count_evaluations(model) as evaluations:
             made, _ = sample(
                 model, plain, self.negative, latent, seed=seed, steps=setting.steps, cfg=self.cfg,
-                sampler_name=setting.sampler, scheduler=SCHEDULER, denoise=1.0, share=setting.share,
+                sampler_name=setting.sampler, scheduler=self.scheduler, denoise=1.0, share=setting.share,
                 share_mode=setting.mode, correction=setting.correction,
             )  # fmt: skip
             pictures = self.vae.decode(made["samples"])
