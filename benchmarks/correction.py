@@ -101,6 +101,13 @@ def way(row: dict[str, Any]) -> str:
     return ", ".join([kind, *([row["mode"]] if row["share"] else []), *([row["cache"]] if row["cache"] else [])])
 
 
+def measured_cells(row: dict[str, Any]) -> list[str]:
+    """Steps paid, pictures with everything right, and pixel error, as cells of a table."""
+    like = row["like"]
+    return [f"{row['paid']:.2f}", f"{100 * row['all']:.1f} ± {100 * row['error']:.1f}",
+            f"{1000 * like['error']:.2f} ({1000 * like['worst']:.1f})"]  # fmt: skip
+
+
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Everything as Markdown, by cost."""
     lines = ["| how | steps | share | paid | all right, % | pixel error x 1000 (worst 5%) | features apart | diversity "
@@ -109,10 +116,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         how = way(each)
         share = f"{each['share']:.0%}" if each["share"] else ""
         like = each["like"]
-        right = f"{100 * each['all']:.1f} ± {100 * each['error']:.1f}"
-        cells = [how, each["steps"], share, f"{each['paid']:.2f}", right,
-                 f"{1000 * like['error']:.2f} ({1000 * like['worst']:.1f})", f"{like['apart']:.4f}",
-                 f"{each['diversity']:.3f}", f"{each['distance']:.2f}"]  # fmt: skip
+        cells = [how, each["steps"], share, *measured_cells(each), f"{like['apart']:.4f}", f"{each['diversity']:.3f}",
+                 f"{each['distance']:.2f}"]  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 

@@ -26,7 +26,7 @@ from comfy.samplers import calculate_sigmas
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3
 from comfyui_sage.sage_core.sampling.divergence import noise_fraction
 from comfyui_sage.sage_core.sharing import correction_plan
-from correction import likeness
+from correction import likeness, measured_cells
 from fidelity import SCHEDULER, Group, Rendering, Setting, summary
 from rendered_models import MODELS
 from results_file import Kept
@@ -78,12 +78,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = ["| run | share | own calls lie | own calls | paid | all right, % | pixel error x 1000 (worst 5%) |",
              "|" + "---|" * 7]  # fmt: skip
     for each in rows:
-        like = each["like"]
         exponent = each.get("exponent")
         lie = "" if not each["calls"] else "evenly in the steps" if exponent is None else f"by noise, {exponent:g}"
-        cells = [each["told"], f"{each['share']:.0%}", lie, " ".join(map(str, each["calls"])), f"{each['paid']:.2f}",
-                 f"{100 * each['all']:.1f} ± {100 * each['error']:.1f}",
-                 f"{1000 * like['error']:.2f} ({1000 * like['worst']:.1f})"]  # fmt: skip
+        cells = [each["told"], f"{each['share']:.0%}", lie, " ".join(map(str, each["calls"])), *measured_cells(each)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -25,7 +25,7 @@ from comfyui_sage.sage_core.grouping.linkage import cluster_prompts
 from comfyui_sage.sage_core.grouping.partition import Partition
 from comfyui_sage.sage_core.grouping.threshold import auto_threshold
 from comfyui_sage.sage_core.prompts.text_encoders import clip_embeddings, encode_prompts, unrelated_embeddings
-from correction import likeness
+from correction import likeness, measured_cells
 from demo_model.scenes import Scene, caption
 from fidelity import KINDS, Group, Rendering, Setting, is_right, related_scenes, summary
 from results_file import Kept
@@ -124,10 +124,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
              "|" + "---|" * 7]  # fmt: skip
     for each in sorted(rows, key=lambda row: (row["corrected"], row["mode"], row["share"])):
         how = f"corrected, {each['mode']}" if each["corrected"] else "shared"
-        like = each["like"]
-        cells = [how, f"{each['share']:.0%}", each["way"], f"{each['groups']:.0f}", f"{each['paid']:.2f}",
-                 f"{100 * each['all']:.1f} ± {100 * each['error']:.1f}",
-                 f"{1000 * like['error']:.2f} ({1000 * like['worst']:.1f})"]  # fmt: skip
+        cells = [how, f"{each['share']:.0%}", each["way"], f"{each['groups']:.0f}", *measured_cells(each)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
