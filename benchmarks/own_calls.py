@@ -4,8 +4,8 @@
         [--cfg 4] [--shares 0.7 0.8] [--seeds 3]
 
 The groups of 4 and 8 prompts of `correction.py` in 20 steps, for several values of `NOISE_EXPONENT`. Rendered twice:
-with the seeds that `correction.py` takes, and with as many others. Resumable: what is in DIR/own_calls.json is not
-rendered again. Several runs may have the same DIR: own_calls.md has the tables of all of them.
+with the seeds that `correction.py` takes, and with as many others. Resumable: of what is in DIR/own_calls.json only
+every prompt alone is rendered again, to compare with. Several runs may have the same DIR; own_calls.md has all of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -47,8 +46,8 @@ def own_calls(model: Any, scheduler: str, share: float) -> tuple[int, ...]:
 def spaced(exponent: float | None) -> Any:
     """Context in which own calls lie like this."""
     if exponent is None:
-        evenly = partial(lambda spread, calls, share, noise: spread(calls, share), correction_plan.spread_calls)
-        return mock.patch.object(correction_plan, "spread_calls", evenly)
+        spread = correction_plan.spread_calls
+        return mock.patch.object(correction_plan, "spread_calls", lambda calls, share, noise: spread(calls, share))
     return mock.patch.object(correction_plan, "NOISE_EXPONENT", exponent)
 
 
