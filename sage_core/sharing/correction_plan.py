@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..grouping.prompt_groups import PromptGroups
 
@@ -50,9 +51,13 @@ class CorrectionPlan:
     def own_calls(self, prompt: int) -> tuple[int, ...]:
         """The calls, by index, at which a prompt asks the model; all that are possible, where that is controlled."""
         share = self.shares[prompt]
-        if share is None:
-            return ()
-        return spread_calls(self.calls, 0.0 if self.is_controlled else share, self.noise)
+        return () if share is None else self._own_calls_at[share]
+
+    @cached_property
+    def _own_calls_at(self) -> dict[float, tuple[int, ...]]:
+        """Own calls by share: of thousands of prompts most have the same one."""
+        shares = {share for share in self.shares if share is not None}
+        return {each: spread_calls(self.calls, 0.0 if self.is_controlled else each, self.noise) for each in shares}
 
     def evaluations(self, variations: int) -> int:
         """Evaluations of all own calls; at most so many, where they are controlled.
