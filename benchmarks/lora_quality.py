@@ -1,8 +1,9 @@
 """Does a LoRA trained with L_SAGE make shared sampling better than one trained as usual?
 
     python benchmarks/lora_quality.py --out DIR [--seeds 3] [--scale 4] [--sampler euler] [--no-fewer] [--rows]
+        [--model demo]
 
-A style that the demo model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
+A style that the model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
 same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
 were trained on, at 0 to 80% shared steps, without correction and with it, and with fewer steps, alone and shared, all
 from the same noise, seen by the demo model's judge. `--rows` tests on three things in a row, which no LoRA has seen.
@@ -88,7 +89,7 @@ def training_examples(rendering: Rendering, groups: Sequence[Group]) -> Training
 def with_lora(
     rendering: Rendering, loss: LossSettings, examples: TrainingSet, state: Path, steps: int, seed: int
 ) -> Any:
-    """The demo model with a LoRA, trained now or before."""
+    """The model with a LoRA, trained now or before."""
     settings = TrainSettings(
         steps=steps,
         batch_size=16,
@@ -177,13 +178,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600, help="of every training")
     parser.add_argument("--groups", type=int, default=100, help="of 4 drawings, to train on at most")
     parser.add_argument("--sampler", default="euler")
+    parser.add_argument("--model", choices=("demo", "unet"), default="demo", help="give each a folder of its own")
     parser.add_argument("--rows", action="store_true", help="test on three things in a row, 32 pictures times scale")
     parser.add_argument("--no-fewer", action="store_true", help="leave out all that has fewer than 20 steps")
     parser.add_argument("--loras", nargs="+", default=list(MAIN), choices=list(LORAS))
     options = parser.parse_args()
     name = "lora_quality_rows" if options.rows else "lora_quality"
     results = Kept(options.out / f"{name}_{options.scale}.json")
-    rendering = Rendering()
+    rendering = Rendering(model=options.model)
     base, unseen = rendering.model, tested_groups(options.rows, options.scale)
     band_of = bands(rendering, unseen)
     shared = [Setting(options.sampler, STEPS, share) for share in SHARES]
