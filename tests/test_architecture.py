@@ -24,10 +24,10 @@ COMFY = {"comfy", "comfy_extras", "latent_preview"}
 COMFY_FILES = {
     "sampling/latents", "sampling/replay_guider", "sampling/level_runner", "sampling/predicted_calls",
     "sampling/divergence", "sampling/prefix", "sampling/guiders", "sampling/ksampler", "sampling/reference_memory",
-    "sampling/planner", "sampling/own_seeds", "sampling/shared_sampling", "sampling/share_patch",
-    "prefix/file", "panels/sampling", "demo/model", "demo/video", "training/adapters", "training/trainable_model",
-    "training/existing_lora", "training/objective", "training/trainer", "training/lora_file", "training/session",
-    "split",
+    "sampling/planner", "sampling/own_seeds", "sampling/out_of_memory", "sampling/shared_sampling",
+    "sampling/share_patch", "prefix/file", "panels/sampling", "demo/model", "demo/video", "training/adapters",
+    "training/trainable_model", "training/existing_lora", "training/objective", "training/trainer",
+    "training/lora_file", "training/session", "split",
 }  # fmt: skip
 SERVER = {"comfy_api", "folder_paths", "aiohttp", "server", "nodes"}
 WITHOUT_COMFYUI = (

@@ -141,15 +141,11 @@ class PromptGroups:
         """A cluster's different texts, sorted: they identify it where prompts have other numbers."""
         return tuple(sorted({self.prompts[index] for index in cluster}))
 
-    def medoid(self, cluster: Cluster) -> int:
-        """Position in the cluster of its most central member; the first of equals."""
-        vectors = self.embeddings[list(cluster)]
-        return int(np.argmax((vectors @ vectors.sum(0)).round(6)))
-
     def central(self, cluster: Cluster) -> int:
         """The most central prompt of a cluster; of equals the first by its text, whatever the order of the list."""
-        ordered = sorted(cluster, key=lambda prompt: self.prompts[prompt])
-        return ordered[self.medoid(tuple(ordered))]
+        ordered = self._by_text(cluster)
+        vectors = self.embeddings[ordered]
+        return ordered[int(np.argmax((vectors @ vectors.sum(0)).round(6)))]
 
     def reference(self, cluster: Cluster) -> int | None:
         """The prompt whose own run the others of a cluster can follow: the most central one.
@@ -171,16 +167,20 @@ class PromptGroups:
         return similarity_range(self.embeddings, cluster)
 
     def _condition(self, cluster: Cluster) -> GroupCondition:
-        members = [self.conditionings[index] for index in cluster]
         shared = self._shared_condition(cluster)
         if shared is not None:
             return GroupCondition(shared, "prompt")
-        medoid = self.medoid(cluster)
+        ordered = self._by_text(cluster)
+        members, medoid = [self.conditionings[index] for index in ordered], ordered.index(self.central(cluster))
         for mode in _AUTO if self.group_condition == "auto" else (self.group_condition,):
             conditioning, possible = group_conditioning(members, mode, medoid)
             if possible:
                 return GroupCondition(conditioning, mode)
         return GroupCondition(members[medoid], "medoid")  # no mode was possible
+
+    def _by_text(self, cluster: Cluster) -> list[int]:
+        """A cluster's prompts in an order that is not that of the list."""
+        return sorted(cluster, key=lambda prompt: self.prompts[prompt])
 
     def _shared_condition(self, cluster: Cluster) -> Conditioning | None:
         """The conditioning of a cluster's shared prompt; None where it has none."""

@@ -25,13 +25,15 @@ def evaluation_report(evaluation: Evaluation) -> str:
     """Every figure with its network, its number of images and its definition."""
     groups, by = evaluation.groups, f"{evaluation.encoder_name}, N = {evaluation.n_images}"
     pairs = sum(math.comb(len(members), 2) for members in groups.partition) * evaluation.variations
+    within = _or_reason(evaluation.diversity, "no group has two prompts")
+    between = _or_reason(evaluation.between, "there is only one group")
     lines = [
         f"Image-text score: {evaluation.score:.2f} (100 max(cos, 0), mean over images; {by})",
         "",
-        f"Diversity within groups: {_number(evaluation.diversity)} (mean 1 - cos of image features over "
+        f"Diversity within groups: {within} (mean 1 - cos of image features over "
         f"{counted(pairs, 'pair')} of members of a group, same noise; {by})",
         "",
-        f"Diversity between groups: {_number(evaluation.between)} (the same over pairs of different groups; {by})",
+        f"Diversity between groups: {between} (the same over pairs of different groups; {by})",
         "",
         *_distance_lines(evaluation.distance),
     ]
@@ -109,8 +111,11 @@ def _distance_lines(distance: Distance | None) -> list[str]:
     return lines
 
 
+def _or_reason(value: float, reason: str) -> str:
+    """A figure, or the reason why there is none."""
+    return f"none ({reason})" if math.isnan(value) else _number(value)
+
+
 def _number(value: float) -> str:
-    """A figure with three digits or so; NaN in words."""
-    if math.isnan(value):
-        return "none (no group has two prompts)"
+    """A figure with three digits or so."""
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"

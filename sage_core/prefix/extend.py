@@ -76,7 +76,7 @@ def extend_prefix(
     paths = [assignments[text].clusters for text in distinct.prompts]
     plan = _plan(origin.plan, paths)
     before = origin.record
-    correction = _correction(origin, distinct, paths)
+    correction = _correction(origin, distinct, [assignments[text] for text in distinct.prompts])
     record = SamplingRecord(
         plan, _cost(origin, paths, correction), before.steps, before.variations,
         representative_of=tuple(representative_of), warnings=(*before.warnings, *_warnings(assignments)),
@@ -117,16 +117,16 @@ def _recorded(origin: Prefix, path: ClusterPath) -> ClusterTrace:
     return trace[: next(ends, len(trace))]
 
 
-def _correction(origin: Prefix, groups: PromptGroups, paths: list[ClusterPath]) -> CorrectionPlan | None:
-    """How the new prompts follow the runs of the clusters that they join; not those that are the reference there."""
+def _correction(origin: Prefix, groups: PromptGroups, assignments: Sequence[Assignment]) -> CorrectionPlan | None:
+    """How the new prompts follow the runs of the clusters that they join; one that was there already as it did then."""
     correction = origin.record.correction
     if correction is None:
         return None
     known, _ = origin.groups.distinct()
-    followed = {known.prompts[prompt] for prompt, share in enumerate(correction.shares) if share is None}
+    then = dict(zip(zip(known.prompts, known.group_of(), strict=True), correction.shares, strict=True))
     shares = tuple(
-        correction.share if path and text not in followed else None
-        for text, path in zip(groups.prompts, paths, strict=True)
+        then.get((text, each.group), correction.share) if each.clusters else None
+        for text, each in zip(groups.prompts, assignments, strict=True)
     )
     return replace(correction, shares=shares)
 

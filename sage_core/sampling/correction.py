@@ -227,7 +227,8 @@ def gap_error(drift: float, start: float, end: float) -> float:
 def _difference(own: torch.Tensor, recorded: torch.Tensor) -> torch.Tensor:
     """Own minus recorded; zero where that is rounding, so that equal prompts get equal pictures."""
     found = own - recorded
-    return found if bool((_rms(found) > _ROUNDING * _rms(own)).any()) else torch.zeros_like(found)
+    is_rounding = bool((_rms(found) <= _ROUNDING * _rms(own)).all())  # not where a number is not finite
+    return torch.zeros_like(found) if is_rounding else found
 
 
 def _moved_back(

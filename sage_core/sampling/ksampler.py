@@ -19,7 +19,7 @@ from ..sharing.settings import SharingSettings
 from ..validation import check_choice
 from . import latents
 from .guiders import BranchGuider, PrefixGuider, SageGuider
-from .latent_rows import Latent, has_own_rows, mark_rows, row_keys, rows_for
+from .latent_rows import ROW_KEYS, Latent, has_own_rows, mark_rows, row_keys, rows_for
 from .own_seeds import OwnSeeds
 from .prefix import Prefix
 from .report import sampling_report
@@ -108,6 +108,8 @@ def sample_prefix(
     guider, out = _sample_with(PrefixGuider, model, groups, negative, latent, make_listener, settings)
     assert guider.prefix is not None
     prefix = replace(guider.prefix, latent=latent, sampler_name=settings["sampler_name"])
+    if prefix.job.start_of:  # what the input says is of the prompts' rows, not of the groups'
+        return prefix, {key: value for key, value in out.items() if key not in ROW_KEYS}
     return prefix, _with_row_keys(out, latent)
 
 

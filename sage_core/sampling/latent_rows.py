@@ -16,6 +16,9 @@ Latent = dict[str, Any]
 # auto: by the mark of a SAGE node; variations: every prompt gets all rows; prompts: every prompt has its own rows.
 LATENT_ROWS = ("auto", "variations", "prompts")
 
+# What a LATENT says of its rows, beside their samples.
+ROW_KEYS = ("noise_mask", "batch_index")
+
 # The key of the mark in a LATENT. ComfyUI's own nodes copy what they do not know.
 MARK = "sage_prompts"
 

@@ -16,6 +16,7 @@ from ..sharing.plan import Level
 from . import latents
 from .correction import Follower, follow
 from .job import Job, use_random_state
+from .out_of_memory import is_out_of_memory
 from .progress import Progress
 from .prompt_conditions import Conditions
 from .replay_guider import CannotBatch, ReplayGuider, RunResult
@@ -105,7 +106,7 @@ class LevelRunner:
         except CannotBatch as cannot:
             return [[chunk[at] for at in members] for members in cannot.classes]
         except Exception as error:
-            if not _is_out_of_memory(error) or len(chunk) == 1:
+            if not is_out_of_memory(error) or len(chunk) == 1:
                 raise
         # Not inside `except`, where the error still holds the run's tensors.
         comfy.model_management.soft_empty_cache()
@@ -242,8 +243,3 @@ def _split(result: RunResult, chunk: list[int]) -> dict[int, RunResult]:
         index: RunResult(samples[at], denoised[at], [result.traces[at]], [result.errors[at]])
         for at, index in enumerate(chunk)
     }
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    known = getattr(comfy.model_management, "is_oom", None)  # newer versions know more kinds
-    return isinstance(error, comfy.model_management.OOM_EXCEPTION) or bool(known and known(error))

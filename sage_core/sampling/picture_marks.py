@@ -31,7 +31,8 @@ def picture_marks(prefix: Prefix, recipe: str) -> list[str]:
     for prompt, text in enumerate(groups.prompts):
         if start_of[prompt] not in starts:
             start = prefix.job.start([prompt])
-            pieces = (piece for batch in (start.noise, start.latent_image) for piece in latents.digests(batch, 1))
+            batches = (start.noise, start.latent_image, start.denoise_mask)
+            pieces = (piece for batch in batches if batch is not None for piece in latents.digests(batch, 1))
             starts[start_of[prompt]] = b"".join(pieces)
         together = groups.texts(groups.partition[group_of[prompt]])
         described = [recipe, prompt, text, together, prefix.sampler_name, prefix.cfg]

@@ -96,7 +96,8 @@ class Planner:
         steps = max(0, len(self.job.sigmas) - 1)
         probe = DivergenceProbe(LevelRunner(self.guider, self.conditions.of), self.job, self.groups.partition)
         shares = SHARE_MODES[self.settings.share_mode](self.groups, self._uncorrected_share, probe)
-        shared = [(cluster, branch_index(share, steps)) for cluster, share in shares]
+        most = 1.0 if self.settings.correction == "off" else _MOST_UNCORRECTED  # a tree's clusters share longer
+        shared = [(cluster, branch_index(min(share, most), steps)) for cluster, share in shares]
         branches = [(cluster, float(self.job.sigmas[k]) if k else None) for cluster, k in shared]
         return SharePlan.from_branches(branches, len(self.groups.prompts)), probe.evaluations
 
@@ -198,7 +199,8 @@ class Planner:
         if self._remembers and self.settings.share:
             yield _REMEMBERS
         if self.settings.correction == "on" and not_correctable and len(plan.levels) > 1:
-            share = f"{self._uncorrected_share:.0%}"
+            is_fixed = self.settings.share_mode == "fixed"
+            share = f"{self._uncorrected_share:.0%}" if is_fixed else f"at most {_MOST_UNCORRECTED:.0%}"
             yield f"The shared steps are not corrected: {not_correctable}. So {share} of them are shared."
         yield from self._rounded(plan, correction)
         if correction is not None and correction.has_few_own_calls:

@@ -19,6 +19,7 @@ from ..conditioning.batch import batch_conds, batchable_classes
 from ..sharing.plan import is_past
 from .correction import Follower
 from .noise import VariationNoise
+from .out_of_memory import is_out_of_memory
 from .prompt_conditions import Conditions
 from .trace import Call, ClusterTrace, ReplayMismatch, check_sigma, record, replay
 
@@ -29,10 +30,7 @@ class BranchReached(Exception):
     """The sampler calls the model below the level's branch sigma: the level is done."""
 
 
-_NOT_OF_A_PATCH = (
-    BranchReached, ReplayMismatch,
-    comfy.model_management.InterruptProcessingException, comfy.model_management.OOM_EXCEPTION,
-)  # fmt: skip
+_NOT_OF_A_PATCH = (BranchReached, ReplayMismatch, comfy.model_management.InterruptProcessingException)
 
 
 class CannotBatch(Exception):
@@ -184,17 +182,16 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         """
         self.latent_shapes = kwargs.get("latent_shapes") or []
         of_clusters = self._cluster_conds()
-        rows = slice(0, self.variations)
         processed_latent = latent_image
         if latent_image is not None and torch.count_nonzero(latent_image) > 0:  # as ComfyUI does
             processed_latent = self.inner_model.process_latent_in(latent_image)
-        conds = [
-            comfy.samplers.process_conds(
+        conds = []
+        for at, of_cluster in enumerate(of_clusters):  # the model may read a latent and mask of the cluster's own
+            rows = slice(at * self.variations, (at + 1) * self.variations)
+            conds.append(comfy.samplers.process_conds(
                 self.inner_model, noise[rows], dict(of_cluster), device, processed_latent[rows],
                 None if denoise_mask is None else denoise_mask[rows], seed, **kwargs,
-            )
-            for of_cluster in of_clusters
-        ]  # fmt: skip
+            ))  # fmt: skip
         classes = batchable_classes(conds, self.variations)
         if len(classes) > 1:
             raise CannotBatch(classes)
@@ -219,7 +216,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         except Exception as error:
             if CallSource.PAST_BRANCH in self.sources:
                 raise BranchReached from error
-            if self.sources != {CallSource.REPLAYED} or isinstance(error, _NOT_OF_A_PATCH):
+            if self.sources != {CallSource.REPLAYED} or isinstance(error, _NOT_OF_A_PATCH) or is_out_of_memory(error):
                 raise
             # A patch (self-attention guidance, say) needs something of an evaluation that was not made.
             raise ReplayMismatch(f"a patch of the model fails on a recorded answer: {error}") from error

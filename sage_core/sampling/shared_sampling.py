@@ -215,10 +215,8 @@ class SharedSampling:
 
     def _row_per_group(self, batch: Any, clusters: Partition) -> Any:
         """For every group the row of its most central prompt: a group may be in several clusters by now."""
-        central = [members[self.groups.medoid(members)] for members in self.groups.partition]
-        return latents.select_clusters(
-            batch, parents_of(tuple((prompt,) for prompt in central), clusters), len(clusters)
-        )
+        central = tuple((self.groups.central(members),) for members in self.groups.partition)
+        return latents.select_clusters(batch, parents_of(central, clusters), len(clusters))
 
     def _keeper(self, prefix: Prefix) -> RunKeeper | None:
         """Remembers the runs of a prefix with `reuse`, if the model is the very one that its shared steps are of."""

@@ -43,7 +43,7 @@ def add_existing(patcher: Any, lora: dict[str, torch.Tensor]) -> tuple[dict[str,
     settings: dict[str, Any] = {}
     for layer, parts in _parts_by_layer(patcher.model, lora).items():
         module = patcher.model.get_submodule(layer)
-        for kind in _DIFFERENCES.keys() & parts.keys():
+        for kind in [each for each in _DIFFERENCES if each in parts]:  # a set would have another order in each process
             found[f"{layer}.{kind}"] = _add_difference(patcher, layer, module, kind, parts.pop(kind))
         if parts:
             kind, adapter = _adapter(parts, layer, module.weight.shape)

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..conditioning.batch import batch_conds, batchable_classes
 from ..conditioning.combine import Conditioning, text_width
+from ..sampling.out_of_memory import is_out_of_memory
 from .objective import Batch, Term
 
 
@@ -117,9 +118,9 @@ class TrainableModel:
         try:
             with torch.no_grad():
                 self.denoised(batch)
-        except comfy.model_management.OOM_EXCEPTION:
-            raise
         except RuntimeError as error:  # PyTorch's words for tensors that do not fit each other
+            if is_out_of_memory(error):
+                raise
             width, expected = text_width(caption), self.patcher.model.model_config.unet_config.get("context_dim")
             wanted = "that the model takes" if expected in (None, width) else f"of text width {expected}"
             raise ValueError(

@@ -129,21 +129,35 @@ class TestDistinct:
         assert found.distinct([(one, one, one, one), (one, other, one, one)])[1] == [0, 1, 0, 0]
 
 
-class TestMedoid:
+class TestCentral:
     def test_the_most_central(self) -> None:
-        assert groups().medoid((0, 1, 2)) == 1
-        assert groups().medoid((2, 0)) == 0
+        assert groups().central((0, 1, 2)) == 1
+        assert groups().central((2, 0)) == 0
 
     @given(st.integers(0, 10**6), st.integers(1, 8))
     def test_against_the_definition(self, seed: int, count: int) -> None:
         vectors = np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        medoid = groups(vectors).medoid(tuple(range(count)))
+        central = groups(vectors).central(tuple(range(count)))
         means = [np.mean([float(a @ b) for b in vectors]) for a in vectors]
-        assert means[medoid] == pytest.approx(max(means), abs=1e-5)
+        assert means[central] == pytest.approx(max(means), abs=1e-5)
 
-    def test_the_first_of_equals(self) -> None:
-        assert groups(np.repeat([[0.6, 0.8]], 5, axis=0).astype(np.float32)).medoid((0, 1, 2, 3, 4)) == 0
+    def test_the_first_of_equals_by_its_text(self) -> None:
+        equal = groups(np.repeat([[0.6, 0.8]], 4, axis=0).astype(np.float32))
+        assert equal.central((0, 1, 2, 3)) == 0
+        assert dataclasses.replace(equal, prompts=("d", "c", "b", "a")).central((0, 1, 2, 3)) == 3
+
+
+@pytest.mark.parametrize("mode", ["mean", "medoid", "concat"])
+def test_the_order_of_the_list_does_not_count(mode: str) -> None:
+    """Of two prompts neither is more central."""
+    found = groups(group_condition=mode)
+    turned = dataclasses.replace(
+        found, prompts=found.prompts[::-1], conditionings=found.conditionings[::-1], embeddings=found.embeddings[::-1]
+    )
+    for cluster in ((0, 1), (0, 2, 3)):
+        expected = found.condition(cluster)[0][0]
+        assert torch.equal(turned.condition(tuple(sorted(3 - each for each in cluster)))[0][0], expected)
 
 
 class TestSimilarityRange:

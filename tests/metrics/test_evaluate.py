@@ -80,8 +80,15 @@ def test_the_report_states_network_number_and_definition() -> None:
 def test_every_prompt_alone() -> None:
     evaluation = evaluate(named_groups(((0,), (1,)), ["red", "blue"]), plain(RED, BLUE), ENCODER)
     assert math.isnan(evaluation.diversity)
-    assert "none (no group has two prompts)" in evaluation_report(evaluation)
+    report = evaluation_report(evaluation)
+    assert "within groups: none (no group has two prompts)" in report
+    assert "between groups: none" not in report
     assert torch.isfinite(evaluation_plot(evaluation)).all()
+
+
+def test_one_group_of_all() -> None:
+    report = evaluation_report(evaluate(named_groups(((0, 1),), ["red", "blue"]), plain(RED, BLUE), ENCODER))
+    assert "between groups: none (there is only one group)" in report
 
 
 @pytest.mark.parametrize("count", [1, 3, 100])

@@ -22,7 +22,7 @@ PARTS = ([0, 2, 5], [1, 3], [4])
     "sampler_name", ["euler", "dpmpp_2m", "dpmpp_sde", "euler_ancestral", "uni_pc", "dpm_adaptive"]
 )
 @pytest.mark.parametrize(
-    ("share_mode", "correction"), [("fixed", "off"), ("tree", "off"), ("fixed", "on"), ("auto", "on")]
+    ("share_mode", "correction"), [("fixed", "off"), ("tree", "off"), ("fixed", "on"), ("tree", "on"), ("auto", "on")]
 )
 def test_the_parts_are_the_whole(tmp_path: Path, sampler_name: str, share_mode: str, correction: str) -> None:
     """The images, and the evaluations of the model."""

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from comfy.nested_tensor import NestedTensor
+from comfy_extras import nodes_pag
 from comfyui_sage.nodes import prefix as prefix_nodes
 from comfyui_sage.nodes.prefix import LoadPrefix, SavePrefix
 from comfyui_sage.nodes.samplers import BranchKSampler
@@ -26,7 +27,7 @@ from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.prefix import Prefix
 from comfyui_sage.sage_core.serialization import read_data, write_data
 from comfyui_sage.sage_core.sharing.correction_plan import spread_calls
-from models import MODELS, conditioning, controlnet
+from models import MODELS, conditioning, controlnet, middle_block_unet
 from prefixes import new_prompts, sample_branch, sample_prefix, six_prompts
 from reference import SETTINGS, assert_equal, small
 from safetensors.torch import load_file
@@ -99,6 +100,17 @@ def test_prompts_for_the_shared_steps_are_kept(tmp_path: Path) -> None:
     loaded = load_prefix(saved(prefix, tmp_path))
     assert loaded.groups.condition_source(groups.partition[0]) == "prompt"
     assert torch.equal(sample_branch(loaded), sample_branch(prefix))
+
+
+def test_guidance_that_asks_more_at_some_calls(tmp_path: Path) -> None:
+    """Perturbed attention guidance makes a call with one answer after every call with two."""
+    model = nodes_pag.PerturbedAttentionGuidance.execute(middle_block_unet(), 3.0).args[0]
+    settings = {"share": 0.5, "share_mode": "tree", **SETTINGS}
+    prefix, _ = ksampler.sample_prefix(model, six_prompts(), conditioning("sd15", seed=1), small("sd15"), **settings)
+    assert {len(call.outputs) for trace in prefix.traces for call in trace} == {1, 2}
+    expected, _ = ksampler.sample_branch(model, prefix)
+    found, _ = ksampler.sample_branch(model, load_prefix(saved(prefix, tmp_path)))
+    assert torch.equal(found["samples"], expected["samples"])
 
 
 def test_the_phrases_that_were_set_aside_are_kept(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from comfyui_sage.sage_core.sampling.report import sampling_report
 from comfyui_sage.sage_core.sampling.trace import Call
 from comfyui_sage.sage_core.serialization import read_data
 from comfyui_sage.sage_core.sharing.correction_plan import spread_calls
+from embeddings import directions
 from evaluations import count_evaluations
 from models import MODELS, conditioning, randn
 from prefixes import new_prompts, sample_branch, sample_prefix, six_prompts
@@ -351,6 +352,16 @@ class TestFallbacks:
         assert "The shared steps are not corrected: a patch of the model sees the whole batch" in report
         assert "So 40% of them are shared." in report
 
+    @pytest.mark.parametrize("share_mode", ["tree", "auto"])
+    def test_at_most_as_much_is_shared_by_the_other_modes(self, share_mode: str) -> None:
+        model = nodes_easycache.EasyCacheNode.execute(MODELS["sd15"](), 0.0, 0.0, 0.95, False).args[0]
+        settings = {**SETTINGS, "share": 0.9, "share_mode": share_mode, "correction": "on"}
+        same = replace(four_prompts([(0, 1, 2)], different("sd15", 3)), embeddings=directions(0, 1, 60))
+        _, record = ksampler.sample_recorded(model, same, conditioning("sd15", seed=1), small("sd15"), **settings)
+        assert any("So at most 40% of them are shared." in warning for warning in record.warnings)
+        sigmas = ksampler.KSamplerSettings(**settings).sampler(model)[1]
+        assert all(level.branch_sigma >= float(sigmas[3]) for level in record.plan.levels[:-1])  # 40% of 8 steps
+
     def test_a_sampler_that_does_not_repeat_itself(self) -> None:
         """Found by the replay of the reference, before an own call is paid."""
 
@@ -394,6 +405,16 @@ class TestReport:
     def test_too_few_own_calls_are_said(self) -> None:
         guider, _ = one_node(four_prompts(), share=0.8)
         assert guider.record.warnings[0].startswith("Few steps are every prompt's own")
+
+
+def test_a_prompt_that_breaks_stays_broken() -> None:
+    """It must not get the picture of the prompt that it follows."""
+    prompts = different("sd15", 2)
+    prompts[1][0][0][0, 0, 0] = float("nan")
+    groups = replace(four_prompts([(0, 1)], prompts), group_condition="medoid")
+    for correction in ("off", "on"):
+        found = sage("sd15", groups, small("sd15"), share=0.5, correction=correction)
+        assert torch.isfinite(found[0]).all() and torch.isnan(found[1]).any()
 
 
 def test_the_memory_of_a_run_is_its_answers() -> None:

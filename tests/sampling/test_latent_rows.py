@@ -13,7 +13,7 @@ from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
 from comfyui_sage.sage_core.sampling.latent_rows import MARK, has_own_rows, mark_rows, rows_for
-from models import MODELS, conditioning
+from models import MODELS, conditioning, unet
 from reference import SETTINGS, assert_equal, comfy_ksampler, different, grouped, sage, small
 
 TEXTS = ("one", "two")
@@ -95,6 +95,32 @@ def test_a_second_sage_sampler_keeps_the_rows() -> None:
     for correction in ("off", "on"):
         prefix, _ = ksampler.sample_prefix(model, groups, NEGATIVE, first, **{**second, "correction": correction})
         assert_equal(ksampler.sample_branch(model, prefix)[0]["samples"], torch.cat(alone))
+
+
+@pytest.mark.parametrize("correction", ["off", "on"])
+def test_own_rows_that_the_model_reads(correction: str) -> None:
+    """An inpainting model gets every prompt's own picture and mask as channels."""
+    prompts, model, mask = different("sd15", 3), unet(in_channels=9), torch.ones(3, 64, 64)
+    for index in range(3):
+        mask[index, 16 * index :] = 0.0
+    image = {**small("sd15", batch=3, seed=3), "noise_mask": mask}
+    alone = [
+        comfy_ksampler("sd15", prompt, {"samples": rows, "noise_mask": own[None]}, model)
+        for prompt, rows, own in zip(prompts, image["samples"].split(1), mask, strict=True)
+    ]
+    settings = {**SETTINGS, "share": 0.5, "latent_rows": "prompts", "correction": correction}
+    found, _ = ksampler.sample(model, grouped(prompts, [(0, 1, 2)]), NEGATIVE, image, **settings)
+    assert_equal(found["samples"], torch.cat(alone))
+
+
+def test_the_preview_of_own_rows_is_of_the_groups() -> None:
+    samples = small("sd15", batch=2, seed=3)["samples"][[0, 0, 1]]
+    image = {"samples": samples, "noise_mask": torch.ones(3, 64, 64), "batch_index": [0, 0, 0]}
+    groups = grouped(different("sd15", 3), [(0, 1), (2,)])
+    settings = {**SETTINGS, "share": 0.5, "latent_rows": "prompts"}
+    _, preview = ksampler.sample_prefix(MODELS["sd15"](), groups, NEGATIVE, image, **settings)
+    assert len(preview["samples"]) == 2
+    assert not {"noise_mask", "batch_index"} & preview.keys()
 
 
 def test_a_prefix_of_own_rows_in_a_file(tmp_path: Path) -> None:

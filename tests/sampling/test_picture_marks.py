@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 from comfyui_sage.sage_core.prefix.extend import extend_prefix
 from comfyui_sage.sage_core.sampling.picture_marks import picture_marks
 from comfyui_sage.sage_core.sampling.prefix import Prefix
@@ -36,6 +37,14 @@ def test_another_run_has_others(prefix: Prefix, changed: dict[str, float]) -> No
     shared = (0, 1, 2, 3, 4)  # the last prompt is alone: with another share its picture is the same
     pairs = list(zip(picture_marks(other, "recipe"), picture_marks(prefix, "recipe"), strict=True))
     assert all(pairs[prompt][0] != pairs[prompt][1] for prompt in shared)
+
+
+def test_another_mask_has_others(prefix: Prefix) -> None:
+    masked = [
+        replace(prefix, job=replace(prefix.job, denoise_mask=torch.full((1, 1, 8, 8), value))) for value in (0.0, 1.0)
+    ]
+    marks = [set(picture_marks(each, "recipe")) for each in (prefix, *masked)]
+    assert len(set.union(*marks)) == 18
 
 
 def test_another_company_has_others(prefix: Prefix) -> None:

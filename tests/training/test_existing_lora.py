@@ -100,7 +100,14 @@ def test_from_the_core(tmp_path: Path) -> None:
     """Its files change biases and norms too."""
     path = by_the_core(tmp_path / "x.safetensors")
     assert {"diff", "diff_b"} <= {key.rpartition(".")[2] for key in read_lora(path)}
-    assert assert_goes_on("video", path).settings.rank == 2
+    made = assert_goes_on("video", path)
+    assert made.settings.rank == 2
+    assert {"diff", "diff_b"} <= {key.rpartition(".")[2] for key in made.weights}
+    layers = dict.fromkeys(key.rpartition(".")[0] for key in made.weights)
+    order = [key for layer in layers for key in made.weights if key in (f"{layer}.diff", f"{layer}.diff_b")]
+    assert order == sorted(order, key=lambda key: (list(layers).index(key.rpartition(".")[0]), key)), (
+        "the state of an optimizer goes by the order"
+    )
 
 
 def test_without_an_alpha_the_strength_is_whole(tmp_path: Path) -> None:
