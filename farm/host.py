@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import os
-import shlex
 import sys
 import tempfile
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..sage_core.farm.comfy_arguments import split
 from ..sage_core.farm.run import Stopped, TaskError
 from ..sage_core.farm.workflow_file import EXPORT
 from ..sage_core.graph import Graph
@@ -42,7 +42,7 @@ class Host:
         Args:
             comfy: its folder.
             out: its output folder.
-            arguments: more of its own arguments, as they are typed.
+            arguments: more of its own arguments, see `comfy_arguments`.
         """
         self.is_stopped = False
         self.on_event: OnEvent = lambda event, data: None
@@ -50,7 +50,7 @@ class Host:
         self._temporary = tempfile.TemporaryDirectory(prefix="sage-farm-")
         own = ["--output-directory", str(out), "--temp-directory", self._temporary.name,
                "--database-url", "sqlite:///:memory:", "--disable-auto-launch"]  # fmt: skip
-        sys.argv = [str(comfy / "main.py"), *shlex.split(arguments), *own]  # the last one counts
+        sys.argv = [str(comfy / "main.py"), *split(arguments), *own]  # the last one counts
         sys.path.insert(0, str(comfy))
         os.chdir(comfy)
         main = _import_main()

@@ -13,6 +13,7 @@ Info = dict[str, Any]
 CHOICE = "COMFY_DYNAMICCOMBO_V3"
 """A combo whose options have inputs of their own, which come after it and are named "combo.input"."""
 _TYPES: dict[str, tuple[type, ...]] = {"INT": (int, float), "FLOAT": (int, float), "STRING": (str,), "BOOLEAN": (bool,)}
+_MISSING = object()
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", CHOICE)
 
 
@@ -60,6 +61,8 @@ def classes(workflow: dict[str, Any]) -> set[str]:
 def widget_values(node: Node, info: Info) -> Node:
     """The values of a node's widgets by name; defaults for inputs that are newer than the workflow.
 
+    Our own nodes do not get these: without a value they do what they did when there was no such input.
+
     The page saves them as a list in the order of the inputs, with a value of its own after seeds
     (what to do after a run) and after image uploads. More at the end belong to widgets that only show.
 
@@ -69,15 +72,18 @@ def widget_values(node: Node, info: Info) -> Node:
     values = node.get("widgets_values") or []
     if not isinstance(values, list):
         raise ValueError(f"expected a list of values, got {type(values).__name__}.")
-    return _values(iter(values), info["input"])
+    return _values(iter(values), info["input"], has_defaults=not node["type"].startswith("Sage"))
 
 
-def _values(values: Iterator[Any], inputs: Info, prefix: str = "") -> Node:
+def _values(values: Iterator[Any], inputs: Info, prefix: str = "", *, has_defaults: bool = True) -> Node:
     found = {}
     for name, kind, options in _specs(inputs):
         if not _is_widget(kind, options):
             continue
-        value = found[prefix + name] = next(values, _default(kind, options))
+        value = next(values, _MISSING)
+        if value is _MISSING and not has_defaults and name in inputs.get("optional", {}):
+            continue
+        value = found[prefix + name] = _default(kind, options) if value is _MISSING else value
         if not _fits(value, kind):
             raise ValueError(f"{prefix}{name}: expected a value of the type {kind}, got {value!r}.")
         if _has_companion(name, kind, options):

@@ -35,7 +35,8 @@ def encoder_model(name: str, input_name: str) -> Path:
         ValueError: there is no such model; the message names the input and lists the models that are there.
     """
     roots = [Path(root) for root in folder_paths.get_folder_paths(FOLDER)]
-    found = {entry.name: entry for root in reversed(roots) if root.is_dir() for entry in sorted(root.iterdir())}
+    entries = (entry for root in reversed(roots) if root.is_dir() for entry in sorted(root.iterdir()))
+    found = {entry.name: entry for entry in entries if not entry.name.startswith(".")}
     if not name and len(found) == 1:
         return next(iter(found.values()))
     if name not in found:

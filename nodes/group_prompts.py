@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from ..routes.group_preview import keep_grouping
 from ..routes.node_progress import PROGRESS_HIDDEN
 from ..sage_core.conditioning.template_source import check_template_source
-from ..sage_core.grouping.build import COMPARE_MODES, build_prompt_groups
+from ..sage_core.grouping.build import COMPARED_BEFORE, build_prompt_groups
 from ..sage_core.grouping.pins import parse_pins
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES
 from ..sage_core.grouping.report import grouping_report
@@ -102,14 +102,14 @@ class SemanticGroupPrompts(io.ComfyNode):
     @classmethod
     @takes_lists("prompts")
     def fingerprint_inputs(cls, prompts: Sequence[Any] = (), prompt_file: str | None = NO_FILE, **inputs: Any) -> Any:
-        return prompts_fingerprint(prompts, prompt_file)
+        return prompts_fingerprint(prompts, prompt_file, inputs.get("shared_prompts", ""))
 
     @classmethod
     @takes_lists("prompts")
     def execute(
         cls, clip: Any, prompts: list[str], encoder: str, threshold_mode: str, threshold: float, max_group_size: int,
         group_condition: str, template: Any = None, encoder_model: str = "", prompt_file: str = NO_FILE,
-        pinned: str = "", shared_prompts: str = "", compare: str = COMPARE_MODES[0], chosen: str = "",
+        pinned: str = "", shared_prompts: str = "", compare: str = COMPARED_BEFORE, chosen: str = "",
     ) -> io.NodeOutput:  # fmt: skip
         check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)

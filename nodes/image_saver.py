@@ -11,7 +11,7 @@ from comfy_api.latest import io, ui
 
 from ..routes.node_progress import progress_sender
 from ..sage_core.grouping.prompt_groups import PromptGroups
-from ..sage_core.images.finished_files import finished_files, mark_of, number_in
+from ..sage_core.images.finished_files import finished_files, mark_of
 from ..sage_core.images.graph_settings import read_sampler_settings
 from ..sage_core.images.png_files import ImageFiles
 from ..sage_core.output_space import check_room
@@ -78,9 +78,9 @@ class ImageSaver:
         found = finished_files(folder, stem)
         for prompt, mark in enumerate(self.marks):
             for variation in range(variations):
-                if (path := found.get(mark_of(mark, variation))) is not None:
-                    self.kept[prompt, variation] = path.name
-                    first = number_in(path, stem) - prompt * variations - variation
+                if (file := found.get(mark_of(mark, variation))) is not None:
+                    self.kept[prompt, variation] = file.path.name
+                    first = file.number - prompt * variations - variation
                     self.first = first if self.first is None else min(first, self.first)
             names = [
                 self.kept[prompt, variation] for variation in range(variations) if (prompt, variation) in self.kept

@@ -67,13 +67,16 @@ def check_output_prefix(prefix: str, name: str = "filename_prefix") -> None:
         raise ValueError(f"{name}: expected a name inside the output folder, got {prefix!r}.")
 
 
-def prefix_refusal(prefix: str | None) -> bool | str:
+def prefix_refusal(prefix: str | None, name: str = "filename_prefix") -> bool | str:
     """What a node's `validate_inputs` answers to a prefix: True, or what is wrong with it.
 
     Nothing is wrong yet with one that comes over a link (None), and with tokens whose values are not known yet.
+
+    Args:
+        name: of the input, for the error.
     """
     try:
-        check_output_prefix("0" if prefix is None else re.sub("%[^%]+%", "0", prefix))
+        check_output_prefix("0" if prefix is None else re.sub("%[^%]+%", "0", prefix), name)
     except ValueError as error:
         return str(error)
     return True

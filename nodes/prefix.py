@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from .encoder_folder import load_embedder
 from .file_state import file_state
 from .list_inputs import takes_lists
 from .output_path import output_path
-from .prompt_inputs import LIST_TIP, wildcards
+from .prompt_inputs import LIST_TIP, NO_FILE, prompts_fingerprint, wildcards
 from .sockets import CATEGORY, Groups, Prefix, searched_as
 
 
@@ -68,6 +69,11 @@ class AddPrompts(io.ComfyNode):
                 ),
             ],
         )  # fmt: skip
+
+    @classmethod
+    @takes_lists("prompts")
+    def fingerprint_inputs(cls, prompts: Sequence[Any] = (), **inputs: Any) -> Any:
+        return prompts_fingerprint(prompts, NO_FILE)
 
     @classmethod
     @takes_lists("prompts")

@@ -12,11 +12,12 @@ from comfy_api.latest import io
 
 from ..sage_core.prompts.braces import ReadWildcard
 from ..sage_core.prompts.checked_list import checked_list
-from ..sage_core.prompts.files import SUFFIXES, read_prompts
+from ..sage_core.prompts.files import read_prompts
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.prompt_list import PromptList
 from ..sage_core.prompts.wildcards import wildcard_reader
-from ..sage_core.validation import check_text
+from .file_state import file_state
+from .prompt_files import input_folder, prompt_file_path, prompt_files
 
 NO_FILE = "none"
 _WILDCARDS = "wildcards"
@@ -44,7 +45,7 @@ def prompt_file_input(other_columns: str = "") -> io.Combo.Input:
         other_columns: a sentence on what the node does with them.
     """
     return io.Combo.Input(
-        "prompt_file", options=[NO_FILE, *_prompt_files()], default=NO_FILE, optional=True,
+        "prompt_file", options=[NO_FILE, *prompt_files()], default=NO_FILE, optional=True,
         tooltip="More prompts, added after those above, from a file in the input folder. A .txt file is written as "
         "above. Of a .csv or .tsv file the column 'prompt' is used, or else the first column, with every cell as it "
         f"is. A .json file has a list of texts. {other_columns}Press R to see a new file.",
@@ -60,17 +61,20 @@ def chosen_input() -> io.String.Input:
     )  # fmt: skip
 
 
-def prompts_fingerprint(prompts: Sequence[Any], prompt_file: str | None) -> Any:
+def prompts_fingerprint(prompts: Sequence[Any], prompt_file: str | None, *others: Any) -> Any:
     """What changes when the prompts do: by another text in a file or a wildcard, too, though its name is the same.
 
     Args:
         prompts: with None where another node gives them.
         prompt_file: None where another node gives the name: then ComfyUI must run the node to know.
+        others: more texts that may name wildcards.
     """
     if prompt_file is None:
         return float("nan")
     typed = [text for text in prompts if isinstance(text, str)]
-    return sha256(repr(_read(typed, prompt_file, required=False)).encode()).hexdigest()
+    # Which wildcards a text names is known of the typed prompts only.
+    states = _wildcard_states() if len(typed) < len(prompts) or any(text != "" for text in others) else ()
+    return sha256(repr((_read(typed, prompt_file, required=False), states)).encode()).hexdigest()
 
 
 def all_prompts(items: Sequence[str], file: str) -> PromptList:
@@ -84,14 +88,24 @@ def all_prompts(items: Sequence[str], file: str) -> PromptList:
 
 def wildcards() -> ReadWildcard:
     """What reads the wildcards in the folders where packs of nodes look for them."""
+    return wildcard_reader(_wildcard_folders())
+
+
+def _wildcard_states() -> list[tuple[str, Any]]:
+    """What changes when any wildcard does."""
+    files = sorted(path for folder in _wildcard_folders() for path in folder.rglob("*.txt"))
+    return [(str(path), file_state(path)) for path in files]
+
+
+def _wildcard_folders() -> list[Path]:
     packs = [pack for root in folder_paths.get_folder_paths("custom_nodes") for pack in sorted(Path(root).glob("*"))]
     folders = [
         *map(Path, folder_paths.get_folder_paths(_WILDCARDS)),
-        _input_folder() / _WILDCARDS,
+        input_folder() / _WILDCARDS,
         Path(folder_paths.base_path) / _WILDCARDS,
         *(pack / name for pack in packs for name in (_WILDCARDS, f"custom_{_WILDCARDS}")),
     ]
-    return wildcard_reader([folder for folder in folders if folder.is_dir()])
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def _read(items: Sequence[str], file: str, *, required: bool) -> PromptList:
@@ -99,33 +113,5 @@ def _read(items: Sequence[str], file: str, *, required: bool) -> PromptList:
     typed = parse_items(items, read_wildcard, required=required)
     if file == NO_FILE:
         return typed
-    listed = read_prompts(_prompt_file(file), read_wildcard)
+    listed = read_prompts(prompt_file_path(file), read_wildcard)
     return checked_list((*typed.prompts, *listed.prompts), *typed.notes, *listed.notes)
-
-
-def _prompt_file(name: str) -> Path:
-    """Where a file of prompts is.
-
-    Raises:
-        ValueError: it is not inside the input folder.
-    """
-    check_text(name, "prompt_file")
-    path = _input_folder() / name
-    if not _is_inside(path):
-        raise ValueError(f"prompt_file: expected a file inside the input folder, got {name!r}, which is not.")
-    return path
-
-
-def _is_inside(path: Path) -> bool:
-    """Whether a path leads into the input folder; links may lead out."""
-    return path.resolve().is_relative_to(_input_folder().resolve())
-
-
-def _input_folder() -> Path:
-    return Path(folder_paths.get_input_directory())
-
-
-def _prompt_files() -> list[str]:
-    folder = _input_folder()
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return sorted(path.relative_to(folder).as_posix() for path in found if _is_inside(path))

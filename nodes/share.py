@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from nodes import ConditioningZeroOut  # type: ignore[attr-defined]  # ComfyUI's; the type checker finds ours
 
 from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
+from ..sage_core.grouping.build import COMPARED_BEFORE
 from ..sage_core.grouping.conditionings import group_as_before, group_conditionings
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES, PromptGroups, check_groups
 from ..sage_core.panels.sampling import sampling_monitor
@@ -107,7 +108,7 @@ class ShareSampling(io.ComfyNode):
         cls, model: Any, positive: Sequence[Any], latent_image: Sequence[Any], share: float,
         negative: Sequence[Any] = (), prompts: Sequence[str] = (), groups: Any = None, share_mode: str = "auto",
         correction: str = "on", latent_rows: str = "auto", encoder: str = "own", encoder_model: str = "",
-        reuse: bool = False, **grouping: Any,
+        reuse: bool = False, compare: str = COMPARED_BEFORE, **grouping: Any,
     ) -> io.NodeOutput:  # fmt: skip
         def group(conditionings: Sequence[Any]) -> PromptGroups:
             if groups is not None:
@@ -115,8 +116,9 @@ class ShareSampling(io.ComfyNode):
                 return group_as_before(groups, conditionings)
             embed, name = load_embedder(_ENCODERS[encoder], encoder_model)
             return group_conditionings(
-                conditionings, prompts, embed, encoder=_ENCODERS[encoder], encoder_model=name, **grouping
-            )
+                conditionings, prompts, embed, encoder=_ENCODERS[encoder], encoder_model=name, compare=compare,
+                **grouping,
+            )  # fmt: skip
 
         return io.NodeOutput(*share_sampling(
             model, positive, negative, latent_image, latent_rows=latent_rows,

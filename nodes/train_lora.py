@@ -20,7 +20,8 @@ from ..sage_core.training.lora_file import DTYPES, save_lora
 from ..sage_core.training.objective import SOFT_TARGETS
 from ..sage_core.training.optimizers import OPTIMIZERS, SCHEDULES
 from ..sage_core.training.session import run_training
-from .output_path import output_path
+from .list_inputs import takes_lists
+from .output_path import output_path, prefix_refusal
 from .sockets import CATEGORY, Groups
 
 LoraModel = io.Custom("LORA_MODEL")
@@ -208,9 +209,8 @@ class TrainLora(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, **lists: Any) -> io.NodeOutput:
-        latents, positive = lists.pop("latents"), lists.pop("positive")
-        inputs: dict[str, Any] = {name: values[0] if values else None for name, values in lists.items()}
+    @takes_lists("latents", "positive")
+    def execute(cls, latents: list[Any], positive: list[Any], **inputs: Any) -> io.NodeOutput:
         sockets = {name: inputs.pop(name, None) for name in ("groups", "negative", "vae")}
         model, path = inputs.pop("model"), _state_path(inputs.pop("run_name"))
         sockets["existing_lora"] = _lora_path(inputs.pop("existing_lora", None))
@@ -262,6 +262,11 @@ class SaveLora(io.ComfyNode):
             outputs=[io.String.Output(display_name="path", tooltip="Where the file is.")],
             is_output_node=True,
         )  # fmt: skip
+
+    @classmethod
+    def validate_inputs(cls, prefix: str | None = None) -> bool | str:
+        """Checks the name before the training."""
+        return prefix_refusal(prefix, "prefix")
 
     @classmethod
     def execute(cls, lora: Any, prefix: str, steps: int = 0, dtype: str = "fp16") -> io.NodeOutput:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from comfy_api.latest import io
 from PIL import Image
 
 from ..routes.node_progress import progress_sender
+from ..sage_core.farm.comfy_arguments import joined
 from ..sage_core.farm.graphs import JobGraph
 from ..sage_core.farm.job import has_job, made_of, read_job
 from ..sage_core.farm.ledger import FOLDER, ledgers, read
@@ -62,12 +62,12 @@ def render_on_workers(hidden: Any, filename_prefix: str, *, render_all: bool) ->
 
     Raises:
         ValueError: the graph is none that the farm renders, or the farm cannot begin.
-        RuntimeError: nothing could be rendered.
+        RuntimeError: not all prompts could be rendered; says which and why.
     """
     folder, _, stem = output_prefix(filename_prefix, hidden).replace("\\", "/").rpartition("/")
     graph, listed = _job(hidden, stem)
     out = _out_folder(graph, listed, folder, stem, render_all=render_all)
-    options = worker_options(Path(folder_paths.get_user_directory()) / "default" / SETTINGS_FILE, os.environ)
+    options = worker_options(_settings_file(), os.environ)
     comfy.model_management.unload_all_models()  # the memory is needed by a worker on this GPU
     comfy.model_management.soft_empty_cache()
     with tempfile.TemporaryDirectory(prefix="sage-workers-") as folder:
@@ -75,10 +75,26 @@ def render_on_workers(hidden: Any, filename_prefix: str, *, render_all: bool) ->
         last, notes = _follow(command, hidden, len(listed.prompts), out)
     if last["event"] == "error":
         raise ValueError(last["error"])
-    if not last["done"]:
-        raise RuntimeError(f"No prompt could be rendered. {' '.join(notes[-1:])}")
-    report = f"SAGE Branch and Save, on workers: {last['done']} of {counted(last['prompts'], 'prompt')}, in {out}"
-    return io.NodeOutput("\n- ".join([report, *notes]), ui=saved_images(_files(out), _subfolder(out)))
+    done = f"{last['done']} of {counted(last['prompts'], 'prompt')}, in {out}"
+    report = "\n- ".join([f"SAGE Branch and Save, on workers: {done}", *notes])
+    if last["done"] < last["prompts"]:  # a run that succeeds is not made again
+        raise RuntimeError(f"{report}\nRun again to render the missing ones.")
+    return io.NodeOutput(report, ui=saved_images(_files(out), _subfolder(out)))
+
+
+def _settings_file() -> Path:
+    """Where it is said where the workers are: a folder that ComfyUI's server does not let a page write to.
+
+    Raises:
+        ValueError: there is a file in the folder of before only, where every page can write.
+    """
+    path = Path(folder_paths.get_system_user_directory("sage"), SETTINGS_FILE)
+    before = Path(folder_paths.get_user_directory(), "default", SETTINGS_FILE)
+    if before.exists() and not path.exists():
+        raise ValueError(
+            f"run_on: expected the settings of the workers in {path}, got them in {before}. Move the file."
+        )
+    return path
 
 
 def _job(hidden: Any, stem: str) -> tuple[JobGraph, PromptList]:
@@ -87,10 +103,11 @@ def _job(hidden: Any, stem: str) -> tuple[JobGraph, PromptList]:
         raise ValueError("run_on: workers need the workflow, but this node is called without one.")
     graph = checked_graph(hidden.prompt)
     prompts = graph.inputs(graph.groups_node)
-    if is_link(prompts["prompts"]):
+    linked = [name for name in ("prompts", "prompt_file", "chosen") if is_link(prompts.get(name))]
+    if linked:
         raise ValueError(
             "run_on: with workers, the prompts have to be typed in Semantic Group Prompts, or in its prompt_file, but "
-            f"they come over a link (node {graph.groups_node})."
+            f"its {' and '.join(linked)} (node {graph.groups_node}) come over a link."
         )
     listed = all_prompts([prompts["prompts"]], prompts.get("prompt_file", NO_FILE))
     inputs = {**graph.inputs(graph.save_node), "filename_prefix": stem}
@@ -115,7 +132,7 @@ def _command(folder: Path, graph: JobGraph, listed: PromptList, out: Path, optio
     prompts.write_text(json.dumps(rows), encoding="utf-8")
     return [
         sys.executable, str(_FARM), "render", str(workflow), "--prompts", str(prompts), "--out", str(out), "--json",
-        "--comfy", folder_paths.base_path, f"--comfy-args={shlex.join(sys.argv[1:])}", *options,
+        "--comfy", folder_paths.base_path, f"--comfy-args={joined(sys.argv[1:])}", *options,
     ]  # fmt: skip
 
 

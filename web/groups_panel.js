@@ -3,7 +3,7 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
-import { onGraphChange, onNodeError } from "./panels/run_events.js";
+import { onGraphChange, onNodeError, onNodeExecuted } from "./panels/run_events.js";
 import { GroupsPanel } from "./panels/groups_panel.js";
 import { hideInput } from "./panels/hidden_input.js";
 import { groupsPanels, pictureShower } from "./panels/jumps.js";
@@ -13,7 +13,7 @@ import { fetchRemembered, postJson } from "./panels/server_requests.js";
  * The node's output for the page, see panel_payload in sage_core/panels/groups.py.
  *
  * @typedef {import("./panels/groups_panel.js").Run} Run
- * @typedef {{sage_groups?: [Run | {too_many: number}]}} Output
+ * @typedef {{sage_groups?: [Run | import("./panels/groups_panel.js").TooMany]}} Output
  */
 
 const NODE = "SageSemanticGroupPrompts";
@@ -38,15 +38,8 @@ function addPanel(node) {
 
   addPanelElement(node, "groups_panel", panel.element, 250);
   groupsPanels.set(node, panel);
-  node.onExecuted = extendMethod(node.onExecuted, (output) => showOutput(node, output));
   node.onConfigure = extendMethod(node.onConfigure, () => panel.render());
   node.onRemoved = extendMethod(node.onRemoved, () => panel.request.cancel());
-}
-
-/** @param {import("./panels/comfy_nodes.js").GraphNode | null | undefined} node @param {Output} output */
-function showOutput(node, output) {
-  const run = output?.sage_groups?.[0];
-  if (run && node) groupsPanels.get(node)?.showRun(run);
 }
 
 /** @param {string} path */
@@ -77,6 +70,10 @@ function nodeByLocator(locator) {
   return (subgraph ? root.subgraphs?.get(subgraph) : root)?.getNodeById(id);
 }
 
+onNodeExecuted(app, api, (node, /** @type {Output} */ output) => {
+  const run = output.sage_groups?.[0];
+  if (run) groupsPanels.get(node)?.showRun(run);
+});
 onNodeError(app, api, (node, message) => groupsPanels.get(node)?.showError(message));
 onGraphChange(app, api, (node) => groupsPanels.get(node)?.graphChanged());
 
@@ -89,10 +86,12 @@ app.registerExtension({
   afterConfigureGraph() {
     restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
   },
-  /** @param {Record<string, Output>} outputs */
+  /** What ComfyUI keeps for a tab can be of a run of another one. @param {Record<string, Output>} outputs */
   onNodeOutputsUpdated(outputs) {
     for (const [locator, output] of Object.entries(outputs)) {
-      if (output?.sage_groups) showOutput(nodeByLocator(locator), output);
+      const run = output?.sage_groups?.[0];
+      const node = run && nodeByLocator(locator);
+      if (node) groupsPanels.get(node)?.restoreRun(run, true);
     }
   },
 });

@@ -6,10 +6,12 @@ import { settingsOf } from "./graphs/settings_of.js";
 import { addPanelElement, addStylesheet, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
 import { FavouriteMarks } from "./panels/favourite_marks.js";
 import { cardShower, samplingPanels } from "./panels/jumps.js";
-import { isOfOpenTab, watchTabs } from "./panels/queued_from.js";
+import { NodeRuns, nodeKey } from "./panels/node_runs.js";
+import { isOfOpenTab, onOpened, watchTabs } from "./panels/queued_from.js";
 import { allNodes, onGraphChange, onNodeError } from "./panels/run_events.js";
 import { SamplingPanel } from "./panels/sampling_panel.js";
 import { clientId, fetchRemembered, postJson } from "./panels/server_requests.js";
+import { setLatest } from "./panels/set_latest.js";
 import { TrainingPanel } from "./panels/training_panel.js";
 
 /**
@@ -20,7 +22,7 @@ import { TrainingPanel } from "./panels/training_panel.js";
  * @typedef {import("./panels/sampling_panel.js").Run | import("./panels/training_panel.js").Run} RunState
  * @typedef {NodeAddress & RunState} Run
  * @typedef {{
- *   element: HTMLElement, show(run: RunState, isNew: boolean): void, showError(message: string): void, markOld(old: boolean): void,
+ *   element: HTMLElement, notes: import("./panels/run_notes.js").RunNotes, show(run: RunState, isNew: boolean): void,
  *   renderMarks?(): void,
  * }} Panel
  * @typedef {import("./panels/comfy_nodes.js").GraphNode} GraphNode
@@ -52,8 +54,10 @@ const panels = new WeakMap();
 const runs = new Map();
 const MOST_RUNS = 64; // as many as the server remembers
 
-/** The settings of each node's last run that began while the page was open. @type {WeakMap<object, string>} */
-const settingsOfRun = new WeakMap();
+/** The run that each panel shows. @type {WeakMap<Panel, string>} */
+const shownRuns = new WeakMap();
+/** The settings of the nodes with panels when runs were queued. @type {NodeRuns<string>} */
+const queuedSettings = new NodeRuns();
 
 const SHOW_PANELS = "SAGE.RunningPanels";
 /** @type {import("@comfyorg/comfyui-frontend-types").ComfyExtension["settings"]} */
@@ -81,21 +85,32 @@ const SETTINGS = [
 const keyOf = ({ run, node }) => `${run} ${node}`;
 
 /** @param {string} path */
-const panelAt = (path) => panels.get(nodeByPath(rootGraph(app), path) ?? {});
+const nodeAt = (path) => nodeByPath(rootGraph(app), path);
 
-/** @param {Run} update @param {boolean} isNew whether it comes from a run that goes on now */
-function applyUpdate(update, isNew) {
+/** Adds an update to what is known of its run, which it gives. @param {Run} update */
+function keep(update) {
   const key = keyOf(update);
   const run = { ...runs.get(key), ...update };
-  runs.delete(key);
-  runs.set(key, run);
-  if (runs.size > MOST_RUNS) runs.delete(/** @type {string} */ (runs.keys().next().value));
-  showRun(run, isNew);
+  setLatest(runs, key, run, MOST_RUNS);
+  return run;
 }
 
-/** @param {Run} run @param {boolean} isNew */
+/** @param {Run} run @param {boolean} isNew whether it goes on now */
 function showRun(run, isNew) {
-  if (isOfOpenTab(app, run.run)) panelAt(run.node)?.show({ ...sampledBefore(run), ...run }, isNew);
+  const node = nodeAt(run.node);
+  const panel = node && panels.get(node);
+  if (!panel || !isOfOpenTab(app, run.run)) return;
+  panel.show({ ...sampledBefore(run), ...run }, isNew);
+  if (shownRuns.get(panel) === run.run) return;
+  shownRuns.set(panel, run.run);
+  markOld(node);
+}
+
+/** Shows the latest run of each node in this tab. */
+function showAll() {
+  const ofTab = [...runs.values()].filter(({ run }) => isOfOpenTab(app, run));
+  const latest = new Map(ofTab.map((run) => [nodeAt(run.node), run]));
+  latest.forEach((run) => showRun(run, false));
 }
 
 /**
@@ -109,55 +124,57 @@ function sampledBefore({ node, total }) {
   if (total === undefined) return [...runs.values()].findLast((run) => isBefore(run) && isOfOpenTab(app, run.run));
 }
 
-/** Shows the last runs of this workflow's nodes: those that this page knows, then those that the server remembers. */
-async function restorePanels() {
+/** Shows what the server remembers of this page's runs: of before it was loaded, or while it was not connected. */
+async function fetchRuns() {
   const before = new Map(runs);
+  /** @type {Run[]} */
+  const remembered = await fetchRemembered(api, "/sage/progress");
+  const newer = [...runs].filter(([key, run]) => run !== before.get(key)).map(([, run]) => run);
+  [...remembered, ...newer].forEach(keep);
   showAll();
-  for (const run of await fetchRemembered(api, "/sage/progress")) {
-    const key = keyOf(run);
-    if (runs.get(key) === before.get(key)) applyUpdate(run, false); // otherwise an update came meanwhile, which is newer
-  }
 }
+
+const restoreRuns = () => void fetchRuns().catch(() => {}); // if the server is gone, ComfyUI says so itself
 
 /** Ends a training as if its steps were done. @param {NodeAddress} address */
 const stopRun = ({ run, node }) => postJson(api, "/sage/stop", { client: clientId(api), run, node });
 
-const showAll = () => runs.forEach((run) => showRun(run, false));
-
-api.addEventListener("sage.progress", ({ detail }) => applyUpdate(/** @type {Run} */ (detail), true));
+api.addEventListener("sage.progress", ({ detail }) => showRun(keep(/** @type {Run} */ (detail)), true));
+api.addEventListener("reconnected", restoreRuns);
 // The panel shows the same pictures. This listener comes before ComfyUI's, which would show them on the node again.
 api.addEventListener("b_preview_with_metadata", (event) => {
-  if (panelAt(event.detail.displayNodeId ?? event.detail.nodeId)) event.stopImmediatePropagation();
+  const node = nodeAt(event.detail.displayNodeId ?? event.detail.nodeId);
+  if (node && panels.has(node)) event.stopImmediatePropagation();
 });
 
-watchTabs(api, app, showAll, () => {
-  restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
-});
-
-/** Says on a node's panel whether it is older than the settings. @param {GraphNode} node */
+/** Says on a node's panel whether the run that it shows is older than the settings. @param {GraphNode} node */
 function markOld(node) {
-  const ran = settingsOfRun.get(node);
-  if (ran !== undefined) panels.get(node)?.markOld(ran !== settingsOf(node));
+  const panel = panels.get(node);
+  if (!panel) return;
+  const ran = queuedSettings.of(nodeKey(node), shownRuns.get(panel) ?? "");
+  panel.notes.markOld(ran !== undefined && ran !== settingsOf(node));
 }
 
-// At the time when the run is queued: the user may change settings while it waits.
-api.addEventListener("promptQueued", () => {
-  for (const node of allNodes(app)) {
-    if (!panels.has(node)) continue;
-    settingsOfRun.set(node, settingsOf(node));
-    markOld(node);
-  }
+watchTabs(api, app, () => {
+  // Those of now: the user may change settings, or open another tab, before the server answers.
+  const settings = allNodes(app).filter((node) => panels.has(node)).map((node) => [nodeKey(node), settingsOf(node)]);
+  return (run) => {
+    for (const [node, text] of settings) queuedSettings.keep(node, run, text);
+    showAll();
+  };
 });
+onOpened(showAll);
 onGraphChange(app, api, (node) => {
   markOld(node);
   panels.get(node)?.renderMarks?.();
 });
-onNodeError(app, api, (node, message) => panels.get(node)?.showError(message));
+onNodeError(app, api, (node, message) => panels.get(node)?.notes.showError(message));
 
 addStylesheet();
 app.registerExtension({
   name: "SAGE.RunningPanels",
   settings: SETTINGS,
+  setup: restoreRuns,
   nodeCreated(node) {
     const makePanel = PANELS[node.comfyClass ?? ""];
     if (!makePanel || !app.extensionManager.setting.get(SHOW_PANELS)) return;

@@ -3,7 +3,7 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { undoable } from "./panels/comfy_nodes.js";
-import { ENDINGS, chooseFile, isPromptFile, uploadPromptFile } from "./panels/prompt_upload.js";
+import { ENDINGS, chooseFile, isPromptFile, isWorkflowFile, uploadPromptFile } from "./panels/prompt_upload.js";
 import { say } from "./panels/texts.js";
 
 /**
@@ -33,6 +33,9 @@ async function upload(node, file) {
   }
 }
 
+/** Opens a workflow as if it were dropped beside the node. @param {GraphNode} node @param {File} file */
+const take = async (node, file) => ((await isWorkflowFile(file)) ? app.handleFile(file) : upload(node, file));
+
 /** @param {GraphNode} node */
 function ask(node) {
   const input = document.createElement("input");
@@ -50,7 +53,7 @@ app.registerExtension({
     node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some(({ kind }) => kind === "file");
     node.onDragDrop = (event) => {
       const file = [...(event.dataTransfer?.files ?? [])].find(isPromptFile);
-      if (file) upload(node, file);
+      if (file) take(node, file);
       return Boolean(file);
     };
   },

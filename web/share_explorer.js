@@ -2,10 +2,12 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
-import { nodeBefore } from "./graphs/links.js";
+import { originOf } from "./graphs/links.js";
 import { applySettings } from "./graphs/sharing_presets.js";
-import { addButton, extendMethod, undoable } from "./panels/comfy_nodes.js";
-import { onGraphChange } from "./panels/run_events.js";
+import { addButton, undoable } from "./panels/comfy_nodes.js";
+import { NodeRuns, nodeKey } from "./panels/node_runs.js";
+import { isOfOtherTab, onOpened } from "./panels/queued_from.js";
+import { allNodes, onGraphChange, onNodeExecuted } from "./panels/run_events.js";
 import { samplersAfter } from "./panels/saving_text.js";
 import { say } from "./panels/texts.js";
 
@@ -14,12 +16,12 @@ import { say } from "./panels/texts.js";
 const NODE = "SageShareExplorer";
 const BUTTON = "use_share";
 
-/** What each node found in its last run. @type {WeakMap<GraphNode, number>} */
-const found = new WeakMap();
+/** The share that each node has found; 0 for none. @type {NodeRuns<number>} */
+const found = new NodeRuns();
 
 /** The samplers and guiders with the groups of an explorer. @param {GraphNode} node */
 function samplersOf(node) {
-  const source = nodeBefore(node, node.findInputSlot("groups"));
+  const source = originOf(node, node.findInputSlot("groups"));
   return source ? samplersAfter(source) : [];
 }
 
@@ -31,9 +33,10 @@ function use(node, share) {
   node.setDirtyCanvas(true, true);
 }
 
-/** @param {GraphNode} node */
+/** Shows the button where the last run in this tab has found a share. @param {GraphNode} node */
 function updateButton(node) {
-  const share = samplersOf(node).length ? found.get(node) : 0;
+  if (node.comfyClass !== NODE) return;
+  const share = samplersOf(node).length && found.latest(nodeKey(node), (run) => !isOfOtherTab(app, run));
   const old = node.widgets?.find(({ name }) => name === BUTTON);
   if (old) node.removeWidget(old);
   if (!share) return;
@@ -42,16 +45,10 @@ function updateButton(node) {
   button.tooltip = say("Sets share, share_mode and correction of the samplers with the same groups.");
 }
 
-onGraphChange(app, api, (node) => {
-  if (node.comfyClass === NODE) updateButton(node);
+onNodeExecuted(app, api, (node, /** @type {{sage_share?: [number]}} */ output, run) => {
+  if (node.comfyClass !== NODE) return;
+  found.keep(nodeKey(node), run, output.sage_share?.[0] ?? 0);
+  updateButton(node);
 });
-app.registerExtension({
-  name: "SAGE.ShareExplorer",
-  nodeCreated(/** @type {import("./panels/comfy_nodes.js").PageNode} */ node) {
-    if (node.comfyClass !== NODE) return;
-    node.onExecuted = extendMethod(node.onExecuted, (/** @type {{sage_share?: [number]}} */ output) => {
-      found.set(node, output.sage_share?.[0] ?? 0);
-      updateButton(node);
-    });
-  },
-});
+onGraphChange(app, api, updateButton);
+onOpened(() => allNodes(app).forEach(updateButton)); // its nodes are new

@@ -14,15 +14,19 @@ const TIP =
 /** @param {import("./panels/comfy_nodes.js").GraphNode} node */
 function addPresets(node) {
   const options = { values: [...Object.keys(PRESETS), CUSTOM], serialize: false }; // not in the prompt
-  const choice = node.addWidget("combo", say("preset"), CUSTOM, (preset) => applyPreset(node, String(preset)), options);
+  const show = () => {
+    choice.value = presetOf(node);
+  };
+  const choose = (/** @type {unknown} */ preset) => {
+    applyPreset(node, String(preset));
+    show(); // custom leaves the settings, which may be those of a preset
+  };
+  const choice = node.addWidget("combo", say("preset"), CUSTOM, choose, options);
   choice.serialize = false; // not in the workflow
   choice.tooltip = say(TIP);
   // Below everything that is saved: the values in a saved node are in the order of its widgets.
   const panel = node.widgets?.findIndex((widget) => widget !== choice && widget.serialize === false) ?? -1;
   if (panel >= 0) node.widgets?.splice(panel, 0, .../** @type {any[]} */ (node.widgets.splice(-1)));
-  const show = () => {
-    choice.value = presetOf(node);
-  };
   for (const widget of sharingWidgets(node)) widget.callback = extendMethod(widget.callback, show);
   node.onConfigure = extendMethod(node.onConfigure, show);
   node.onConnectionsChange = extendMethod(node.onConnectionsChange, show);

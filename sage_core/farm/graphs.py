@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..graph import Graph, links, upstream
+from ..prompts.escaping import as_line
 
 GROUPS, LIST, SHARE = "SageSemanticGroupPrompts", "SagePromptList", "SageShare"
 PREFIX, SAMPLER = "SageSharedKSamplerPrefix", "SageKSampler"
@@ -91,7 +91,7 @@ class JobGraph:
         """
         node = self.list_node or self.groups_node
         own = {name: value for name, value in self.inputs(node).items() if name not in ("prompt_file", "chosen")}
-        own["prompts"] = re.sub(r"([{}|])", r"\\\1", text)  # no alternatives
+        own["prompts"] = as_line(text)
         if negative:
             own["negative"] = negative
         return {**self.graph, node: {**self.graph[node], "inputs": own}}

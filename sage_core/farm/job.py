@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..atomic_file import replacing
-from ..grouping.build import COMPARE_MODES, check_embeddings, group_encoded, phrases_to_set_aside
+from ..grouping.build import COMPARED_BEFORE, check_embeddings, group_encoded, phrases_to_set_aside
 from ..grouping.pins import parse_pins
 from ..grouping.prompt_groups import PromptGroups
 from ..prompts.differences import without_phrases
@@ -94,7 +94,7 @@ def make_job(
     settings = graph.grouping()
     if graph.list_node is not None:
         listed = named(listed)
-    compare, compares_texts = settings.pop("compare", COMPARE_MODES[0]), graph.compares_texts
+    compare, compares_texts = settings.pop("compare", COMPARED_BEFORE), graph.compares_texts
     set_aside = phrases_to_set_aside(listed.texts, compare) if compares_texts else ()
     prompts = [Prompt(text) for text in listed.texts] if compares_texts else listed.prompts
     different = list(dict.fromkeys(prompts))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# In the folder of ComfyUI's user.
 SETTINGS_FILE = "sage_farm.json"
 ADDRESS = "SAGE_FARM_ADDRESS"
 _KINDS: dict[str, tuple[type, ...]] = {"address": (str,), "workers": (int,), "gpus": (int, float)}

@@ -29,6 +29,8 @@ from .threshold import THRESHOLD_MODES, auto_threshold
 
 # What of the prompts is compared: without the phrases that most of them repeat, or as they are.
 COMPARE_MODES = ("what differs", "whole prompts")
+# Of graphs from before there was a choice.
+COMPARED_BEFORE = "whole prompts"
 
 _INSTEAD = {
     "medoid": "the most central prompt's own condition is used",

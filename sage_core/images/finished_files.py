@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import glob
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -11,28 +12,37 @@ from PIL import Image
 MARK = "sage_run"
 
 
+class FinishedFile(NamedTuple):
+    """A file, and the number in its name."""
+
+    number: int
+    path: Path
+
+
 def mark_of(mark: str, variation: int) -> str:
     """The mark of one picture; `variation` counts from 0."""
     return f"{mark}_v{variation + 1}"
 
 
-def finished_files(folder: Path, stem: str) -> dict[str, Path]:
+def finished_files(folder: Path, stem: str) -> dict[str, FinishedFile]:
     """The PNG files of a name by the marks in them; of several with one mark the newest.
 
     Args:
-        stem: how the names start, before the number.
+        stem: how the names start, before the number. Files of a longer stem are others.
     """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.glob(f"{glob.escape(stem)}_*.png")):
-        mark = _mark_in(path)
+    found: dict[str, FinishedFile] = {}
+    for file in sorted(_named(folder, stem)):
+        mark = _mark_in(file.path)
         if mark is not None:
-            found[mark] = path
+            found[mark] = file
     return found
 
 
-def number_in(path: Path, stem: str) -> int:
-    """The number behind the stem of a file that `finished_files` has found."""
-    return int(path.name[len(stem) + 1 :].split("_")[0])
+def _named(folder: Path, stem: str) -> list[FinishedFile]:
+    """The files whose names are as `png_files` makes them."""
+    name = re.compile(rf"{re.escape(stem)}_(\d{{5,}})_g\d\d.*\.png")
+    matches = ((path, name.fullmatch(path.name)) for path in (folder.iterdir() if folder.is_dir() else ()))
+    return [FinishedFile(int(match[1]), path) for path, match in matches if match]
 
 
 def _mark_in(path: Path) -> str | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..graph import Graph, OutputType, follows_types, is_link, links, plain_value, upstream
 
 # Classes of nodes that sample.
 _SAMPLERS = {"SageKSampler", "SageSharedKSamplerPrefix", "KSampler", "KSamplerAdvanced", "SamplerCustomAdvanced"}
+# Those that add a prompt's seed offset to their seed.
+_OWN_SEEDS = {"SageKSampler", "SageSharedKSamplerPrefix"}
 # Inputs whose name is not that in `SamplerSettings`.
 _OTHER_NAMES = {"noise_seed": "seed", "ckpt_name": "model", "unet_name": "model"}
 # What carries the rows of a sampler on their way to a node that saves them.
@@ -17,7 +19,11 @@ _ROWS = ("IMAGE", "LATENT", "SAGE_PREFIX")
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How an image was sampled: settings by the names of their inputs; None where the graph does not say."""
+    """How an image was sampled: settings by the names of their inputs; None where the graph does not say.
+
+    Attributes:
+        has_own_seeds: whether the seed offset of a prompt is added to the seed.
+    """
 
     seed: int | None = None
     steps: int | None = None
@@ -28,10 +34,11 @@ class SamplerSettings:
     share: float | None = None
     model: str | None = None
     negative: str | None = None
+    has_own_seeds: bool = False
 
 
 # The settings that are values of inputs; the negative prompt is a link.
-_NAMES = {each.name for each in fields(SamplerSettings)} - {"negative"}
+_NAMES = {each.name for each in fields(SamplerSettings)} - {"negative", "has_own_seeds"}
 
 
 def read_sampler_settings(graph: Graph | None, node_id: str | None, socket: str = "images") -> SamplerSettings:
@@ -54,18 +61,26 @@ def read_sampler_settings(graph: Graph | None, node_id: str | None, socket: str 
     found: dict[str, Any] = {}
     for node in upstream(graph, sampler):
         for name, given in graph[node].get("inputs", {}).items():
+            if name == "model":  # a link; the file of the model is in its loader
+                continue
             name = _OTHER_NAMES.get(name, name)
             if name in _NAMES and name not in found and (value := plain_value(graph, given)) is not None:
                 found[name] = value
     negative = graph[sampler].get("inputs", {}).get("negative")
-    return replace(SamplerSettings(**found), negative=_text(graph, negative))
+    has_own_seeds = graph[sampler]["class_type"] in _OWN_SEEDS
+    return SamplerSettings(**found, negative=_text(graph, negative), has_own_seeds=has_own_seeds)
 
 
 def _text(graph: Graph, link: Any) -> str | None:
-    """The text of the nearest text encoder above a conditioning; None where there is none, or its text is empty."""
+    """The text of the nearest text encoder above a negative conditioning.
+
+    None where there is none, or its text is empty or zeroed out.
+    """
     if not is_link(link):
         return None
-    for node in upstream(graph, str(link[0])):
+    for node in upstream(graph, str(link[0]), lambda name, link: name != "positive"):  # of a node with both
+        if graph[node]["class_type"] == "ConditioningZeroOut":
+            return None
         given = graph[node].get("inputs", {}).get("text")
         if given is not None:
             text = plain_value(graph, given)

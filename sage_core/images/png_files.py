@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..atomic_file import write_new
 from ..file_names import MOST_BYTES
 from ..grouping.prompt_groups import PromptGroups
 from ..prompts.names import MOST_LETTERS, file_text
+from ..prompts.prompt_list import own_seed
 from .convert import tensor_to_picture
 from .finished_files import MARK, mark_of
 from .graph_settings import SamplerSettings
@@ -58,7 +59,7 @@ class ImageRecord:
     def as_json(self) -> str:
         """The record as JSON, every known setting by its input's name."""
         flat = {**asdict(self), **asdict(self.settings)}
-        del flat["settings"]
+        del flat["settings"], flat["has_own_seeds"]
         return json.dumps({key: value for key, value in flat.items() if value is not None}, ensure_ascii=False)
 
 
@@ -120,8 +121,9 @@ class ImageFiles:
             if not torch.isfinite(image).all():
                 continue
             record = ImageRecord(
-                self.groups.prompts[prompt], group + 1, len(self.groups.partition[group]), variation + 1, self.settings
-            )
+                self.groups.prompts[prompt], group + 1, len(self.groups.partition[group]), variation + 1,
+                self._settings_of(prompt),
+            )  # fmt: skip
             room = MOST_BYTES - len(f"{self.stem}_00000000_.png".encode())
             name = file_name(record, variations=len(images), label=self.labels[prompt], most_bytes=room)
             number = self.first + prompt * len(images) + variation
@@ -130,6 +132,13 @@ class ImageFiles:
             paths = (self.folder / f"{self.stem}_{number:05}_{name}.png" for number in numbers)
             names.append(self._put(paths, self._writer(image, record, prompt)).name)
         return names
+
+    def _settings_of(self, prompt: int) -> SamplerSettings:
+        """The settings, with the prompt's own seed where the list has seed offsets."""
+        settings, offsets = self.settings, self.groups.seed_offsets
+        if not offsets or not settings.has_own_seeds or settings.seed is None:
+            return settings
+        return replace(settings, seed=own_seed(settings.seed, offsets[prompt]))
 
     def _put(self, paths: Iterable[Path], write: Callable[[Path], object]) -> Path:
         """Write a file under the first of some names that is free."""

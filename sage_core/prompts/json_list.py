@@ -37,7 +37,7 @@ def read_json(text: str) -> PromptList:
 
 def _prompt(number: int, item: Any) -> Prompt:
     if isinstance(item, str):
-        return Prompt(single_spaced(item))
+        return Prompt(_one_line(item))
     keys = find_columns(list(item)) if isinstance(item, dict) else {}
     if "text" not in keys:
         raise ValueError(f'item {number}: expected a text, or an object with the key "prompt", got {_shown(item)}.')
@@ -50,7 +50,12 @@ def _prompt(number: int, item: Any) -> Prompt:
     for field, value in fields.items():
         if not isinstance(value, str):
             raise ValueError(f"item {number}: expected a text as {names[keys[field]]!r}, got {_shown(value)}.")
-    return Prompt(**{field: single_spaced(value) for field, value in fields.items()}, seed_offset=offset)
+    return Prompt(**{field: _one_line(value) for field, value in fields.items()}, seed_offset=offset)
+
+
+def _one_line(text: str) -> str:
+    """A text unchanged; one of several lines in one."""
+    return single_spaced(text) if len(text.splitlines()) > 1 else text.strip()
 
 
 def _shown(value: Any) -> str:

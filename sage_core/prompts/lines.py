@@ -6,8 +6,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-# What ComfyUI's page takes out of a text box with dynamic prompts.
-_COMMENT = r"/\*[\s\S]*?\*/|//[^\n]*"
+# Where a comment begins that ComfyUI's page takes out of a text box with dynamic prompts.
+_COMMENT = re.compile(r"/\*|//")
 # A line of its own. A hash before a word is not one: "#ff0000 car".
 _COMMENT_LINE = r"#+(\s.*)?"
 # Stands for a line break inside a comment, so that the next line keeps its number. Unicode has it for such uses.
@@ -37,7 +37,7 @@ def prompt_lines(text: str) -> Lines:
     other signs for a new line or page are spaces.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    text, comments = re.subn(_COMMENT, lambda found: _BREAK * found[0].count("\n"), text)
+    text, comments = _without_comments(text)
     numbered: list[tuple[int, str]] = []
     number = hashes = 0
     for line in text.split("\n"):
@@ -50,6 +50,28 @@ def prompt_lines(text: str) -> Lines:
             hashes += line.startswith("#")
             numbered.append((start, line[1:] if line.startswith("\\#") else line))
     return Lines(tuple(numbered), comments, hashes)
+
+
+def _without_comments(text: str) -> tuple[str, int]:
+    """A text with a sign for every line break in a comment, in the place of the comment; and how many there were."""
+    parts: list[str] = []
+    at = start = comments = 0
+    last = text.rfind("*/")  # a block that begins behind it is never closed, and so is no comment
+    while found := _COMMENT.search(text, start):
+        start, after = found.start(), found.end()
+        if found[0] == "/*" and after > last:
+            start += 1
+            continue
+        end = text.index("*/", after) + 2 if found[0] == "/*" else _line_end(text, after)
+        parts += [text[at:start], _BREAK * text.count("\n", start, end)]
+        at = start = end
+        comments += 1
+    return "".join([*parts, text[at:]]), comments
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
 
 
 def is_blank(text: str) -> bool:

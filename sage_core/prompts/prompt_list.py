@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+# Of ComfyUI's samplers.
+_SEEDS = 2**64
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -56,3 +59,8 @@ def seed_offset(value: object) -> int:
     if isinstance(value, int | str) and re.fullmatch(r"[+-]?[0-9]{1,20}", text):
         return int(text)
     raise ValueError(f"expected a whole number as the seed offset, got {str(value)[:80]!r}.")
+
+
+def own_seed(seed: int, offset: int) -> int:
+    """The seed of a prompt with an offset; past the largest seed it goes on from 0."""
+    return (seed + offset) % _SEEDS

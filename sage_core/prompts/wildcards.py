@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from ..file_names import MOST_BYTES
 from .braces import ReadWildcard
 from .lines import prompt_lines
 from .text_file import read_text
@@ -17,7 +18,10 @@ def wildcard_reader(folders: Sequence[Path]) -> ReadWildcard:
     """
 
     def read(name: str) -> tuple[tuple[int, str], ...] | None:
-        if ".." in PurePosixPath(name).parts or name.startswith("/"):  # no way out of the folders
+        parts = PurePosixPath(f"{name}.txt").parts
+        if ".." in parts or name.startswith("/"):  # no way out of the folders
+            return None
+        if any(len(part.encode()) > MOST_BYTES for part in parts):  # no file can have this name
             return None
         path = next((path for folder in folders if (path := folder / f"{name}.txt").exists()), None)
         if path is None:

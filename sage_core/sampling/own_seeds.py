@@ -8,12 +8,10 @@ from typing import Any
 import torch
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 
+from ..prompts.prompt_list import own_seed
 from . import latents
 from .job import Draw, random_state
 from .latent_rows import Latent
-
-# Seeds are counted on from the last to the first.
-_SEEDS = 2**64
 
 
 class OwnSeeds:
@@ -28,11 +26,11 @@ class OwnSeeds:
         """Prepare the noise.
 
         Args:
-            offsets: for every prompt what is added to `seed`; past the largest seed it goes on from 0.
+            offsets: for every prompt what is added to `seed`, see `own_seed`.
             device: of the model.
         """
         self.seed, self._device = seed, device
-        self._seeds = [(seed + offset) % _SEEDS for offset in offsets]
+        self._seeds = [own_seed(seed, offset) for offset in offsets]
         self.draws: tuple[Draw, ...] = ()
 
     def generate_noise(self, latent: Latent) -> Any:

@@ -113,7 +113,9 @@ export async function scrollThousand(user, shot, problems) {
     const labels = list.map((text) => text.slice(-40));
     const grouping = { threshold: 0.8, share: 0.4, saved: 0.3, groups: grouped, colours: ["#0072b2"] };
     const settings = Object.fromEntries(["threshold_mode", "threshold", "max_group_size", "pinned"].map((name) => [name, node.widgets.find((found) => found.name === name).value]));
-    node.onExecuted({ sage_groups: [{ key: "", prompts: list, labels, settings, grouping, tree: null, made_of: { prompts: widget.value } }] });
+    const run = { key: "", prompts: list, labels, settings, grouping, tree: null, made_of: { prompts: widget.value } };
+    const detail = { node: String(node.id), display_node: String(node.id), output: { sage_groups: [run] }, prompt_id: "" };
+    window.app.api.dispatchEvent(new CustomEvent("executed", { detail }));
     const panel = document.querySelector(".sage-panel");
     const frame = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
     const time = async (act) => {

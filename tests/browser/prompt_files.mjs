@@ -19,13 +19,18 @@ export async function usePromptFiles(page, problems) {
   await chooser.setFiles(file(`menu_${number}.txt`));
   await expectChosen(tab, `menu_${number}.txt`, problems);
 
-  await drop(page, `dropped_${number}.csv`);
+  await drop(page, `dropped_${number}.csv`, `prompt\na boat ${number}\n`);
   await expectChosen(tab, `dropped_${number}.csv`, problems);
+
+  await drop(page, "workflow.json", JSON.stringify({ 1: { class_type: "SageDemoModel", inputs: {} } }));
+  const isOpen = () => window.app.graph.nodes.map(({ type }) => type).join() === "SageDemoModel";
+  const opened = await tab.waitForFunction(isOpen, null, { timeout: 10_000 }).catch(() => 0);
+  if (!opened) problems.push("a workflow that is dropped onto the node does not open");
 }
 
 const file = (name) => ({ name, mimeType: "text/plain", buffer: Buffer.from(`a red car ${name}`) });
 
-async function drop(page, name) {
+async function drop(page, name, content) {
   const [x, y] = await page.titlePosition(NODE);
   await page.tab.evaluate(([text, named, clientX, clientY]) => {
     const dataTransfer = new DataTransfer();
@@ -34,7 +39,7 @@ async function drop(page, name) {
     for (const type of ["dragover", "drop"]) {
       target.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer, clientX, clientY }));
     }
-  }, [`prompt\na boat ${name}\n`, name, x, y]);
+  }, [content, name, x, y]);
 }
 
 async function expectChosen(tab, name, problems) {

@@ -51,4 +51,5 @@ export async function useShareExplorer(page, renderer, shot, problems) {
   await tab.keyboard.press("Control+z");
   await page.settle();
   compare(problems, "the sampler after an undo", await sampler(), [0.2, "tree", "off"]);
+  compare(problems, "buttons after an undo", await buttons(), [BUTTON]);
 }

@@ -30,7 +30,7 @@ def embed(prompts: Sequence[Prompt]) -> np.ndarray:
 
 def made(folder: Path, listed: PromptList = LISTED, **inputs: Any) -> Job:
     graph = farm_graph()
-    graph["2"]["inputs"] |= inputs
+    graph["2"]["inputs"] |= {"compare": "what differs", **inputs}
     make_job(folder, checked_graph(graph), listed, embed, "SAGE/image", {"prompts": "a"})
     read_job.cache_clear()
     return read_job(folder)

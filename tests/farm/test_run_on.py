@@ -26,7 +26,7 @@ PAGE = {"id": "run on workers"}
 @pytest.fixture
 def workers(server: Server) -> Iterator[Path]:
     """The settings of one worker; the default for a machine without a GPU."""
-    path = server.folder / "user" / "default" / "sage_farm.json"
+    path = server.folder / "user" / "__sage" / "sage_farm.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"workers": 1, "gpus": 0}), encoding="utf-8")
     yield path
@@ -109,9 +109,20 @@ def test_settings_that_are_wrong_are_named(server: Server, workers: Path) -> Non
         server.queue(graph("workers", filename_prefix="on/wrong"))
 
 
-def test_prompts_from_another_node_are_refused(server: Server, workers: Path) -> None:
+def test_settings_that_every_page_could_write_are_refused(server: Server) -> None:
+    """ComfyUI's server writes what a page sends into the folder of its user."""
+    server.ask("/userdata/sage_farm.json", json.dumps({"address": "127.0.0.1:9"}).encode())
+    written = server.folder / "user" / "default" / "sage_farm.json"
+    assert written.exists()
+    with pytest.raises(ServerError, match=r"run_on: expected the settings of the workers in .*__sage.* Move the file"):
+        server.queue(graph("workers", filename_prefix="on/page"))
+    written.unlink()
+
+
+@pytest.mark.parametrize("name", ["prompts", "chosen"])
+def test_prompts_from_another_node_are_refused(server: Server, workers: Path, name: str) -> None:
     linked = graph("workers")
     linked["8"] = {"class_type": "PrimitiveStringMultiline", "inputs": {"value": PROMPTS}}
-    linked["2"]["inputs"]["prompts"] = ["8", 0]
-    with pytest.raises(ServerError, match=r"run_on: with workers, the prompts have to be typed"):
+    linked["2"]["inputs"][name] = ["8", 0]
+    with pytest.raises(ServerError, match=rf"run_on: with workers, the prompts have to be typed .* {name} "):
         server.queue(linked)

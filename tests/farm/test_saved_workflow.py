@@ -60,6 +60,12 @@ def test_inputs_newer_than_the_workflow_get_their_defaults() -> None:
     assert graph["2"]["inputs"] == {"seed": 7, "scheduler": "simple", "share": 0.4}
 
 
+def test_our_own_nodes_do_what_they_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(INFO, "SageSampler", INFO["Sampler"])
+    graph = convert(node(2, "SageSampler", [7, "fixed"]), links=[])
+    assert graph["2"]["inputs"] == {"seed": 7, "scheduler": "simple"}
+
+
 @pytest.mark.parametrize(("values", "expected"), [
     ([], {"codec": "auto", "name": None}),
     (["auto", "sea"], {"codec": "auto", "name": "sea"}),

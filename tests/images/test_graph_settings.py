@@ -27,7 +27,8 @@ END = {
 
 def test_one_node_sampler() -> None:
     graph = {**END, "7": node("SageKSampler", model=["1", 0], negative=["2", 0], seed=5, share=0.3, **SAMPLING)}
-    assert read_sampler_settings(graph, "9") == SamplerSettings(seed=5, share=0.3, negative="blurry", **SAMPLING)
+    expected = SamplerSettings(seed=5, share=0.3, negative="blurry", has_own_seeds=True, **SAMPLING)
+    assert read_sampler_settings(graph, "9") == expected
 
 
 def test_prefix_and_branch() -> None:
@@ -36,7 +37,8 @@ def test_prefix_and_branch() -> None:
         "6": node("SageSharedKSamplerPrefix", model=["1", 0], negative=["2", 0], seed=6, share=0.4, **SAMPLING),
         "7": node("SageBranchKSampler", model=["1", 0], prefix=["6", 0]),
     }
-    assert read_sampler_settings(graph, "9") == SamplerSettings(seed=6, share=0.4, negative="blurry", **SAMPLING)
+    expected = SamplerSettings(seed=6, share=0.4, negative="blurry", has_own_seeds=True, **SAMPLING)
+    assert read_sampler_settings(graph, "9") == expected
 
 
 def test_custom_sampler_with_settings_over_wires() -> None:
@@ -64,6 +66,31 @@ def test_the_nearest_sampler_counts() -> None:
     }
     found = read_sampler_settings(graph, "9")
     assert (found.seed, found.steps) == (2, 5)
+
+
+def test_a_patch_of_the_model_is_not_its_name() -> None:
+    loader = node("UNETLoader", unet_name="some.safetensors", weight_dtype="default")
+    for above, expected in ((loader, "some.safetensors"), (node("SageDemoModel", model="pictures"), None)):
+        shifted = node("ModelSamplingSD3", model=["20", 0], shift=3.0)
+        graph = {**END, "20": above, "21": shifted, "7": node("KSampler", model=["21", 0], seed=1, **SAMPLING)}
+        assert read_sampler_settings(graph, "9").model == expected
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("ConditioningZeroOut", None), ("ConditioningCombine", "blurry")])
+def test_a_negative_that_is_zeroed_out_has_no_text(kind: str, expected: str | None) -> None:
+    sampler = node("KSampler", model=["1", 0], negative=["20", 0], seed=1, **SAMPLING)
+    graph = {**END, "20": node(kind, conditioning=["2", 0]), "7": sampler}
+    assert read_sampler_settings(graph, "9").negative == expected
+
+
+def test_the_negative_of_a_node_with_both() -> None:
+    graph = {
+        **END,
+        "20": node("CLIPTextEncode", clip=["1", 1], text="a car"),
+        "21": node("SageShare", model=["1", 0], positive=["20", 0], negative=["2", 0], share=0.4),
+        "7": node("KSampler", model=["21", 0], positive=["21", 1], negative=["21", 2], seed=1, **SAMPLING),
+    }
+    assert read_sampler_settings(graph, "9").negative == "blurry"
 
 
 def test_a_graph_without_a_sampler_or_none_at_all() -> None:

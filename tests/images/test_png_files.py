@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,19 @@ def test_one_file_per_row_with_its_prompt(tmp_path: Path) -> None:
         assert text.splitlines()[0] == PROMPTS[row // 2]
         assert text.splitlines()[1] == "Negative prompt: no"
         assert "Steps: 20, Sampler: euler simple, CFG scale: 4.0, Seed: 7, Size: 24x16" in text
+
+
+@pytest.mark.parametrize(("has_own_seeds", "expected"), [(True, [7, 12, 6, 7]), (False, [7, 7, 7, 7])])
+def test_every_prompt_has_its_own_seed(tmp_path: Path, has_own_seeds: bool, expected: list[int]) -> None:
+    groups = replace(named_groups(((0, 2), (1, 3)), PROMPTS), seed_offsets=(0, 5, -1, 0))
+    files = ImageFiles(groups, replace(SETTINGS, has_own_seeds=has_own_seeds), tmp_path, "image", 1, {})
+    seeds = []
+    for prompt in range(4):
+        with Image.open(tmp_path / files.save(prompt, torch.rand(1, 8, 8, 3))[0]) as file:
+            metadata = json.loads(file.text["sage"])
+            assert f"Seed: {metadata['seed']}," in file.text["parameters"] and "has_own_seeds" not in metadata
+            seeds.append(metadata["seed"])
+    assert seeds == expected
 
 
 def test_no_metadata_if_disabled(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
+import install_comfyui
 import pytest
+from comfyui_sage.nodes.group_prompts import SemanticGroupPrompts
 from comfyui_sage.nodes.samplers import BranchKSampler, Guider, OneNodeKSampler, SharedKSamplerPrefix
+from comfyui_sage.nodes.share import ShareSampling
 from comfyui_sage.sage_core.sampling.reference_memory import MEMORY
 from comfyui_server import Server
 from graphs import sage_graph
@@ -65,6 +69,14 @@ def test_nodes_without_the_input_do_not_correct() -> None:
     prefix, _ = SharedKSamplerPrefix.execute(*wires, small("sd15"), **SETTINGS, share=0.5).args
     assert_equal(BranchKSampler.execute(wires[0], prefix).args[0]["samples"], expected)
     assert Guider.execute(*wires, 3.0, 0.5).args[0].settings.correction == "off"
+
+
+@pytest.mark.parametrize("node", [SemanticGroupPrompts, ShareSampling])
+def test_nodes_without_the_input_compare_whole_prompts(node: Any) -> None:
+    """As the page's own values for graphs from before, in web/graphs/appended_inputs.js."""
+    before = inspect.signature(node.execute).parameters["compare"].default
+    page = (install_comfyui.REPO / "web" / "graphs" / "appended_inputs.js").read_text("utf-8")
+    assert before == "whole prompts" and f'compare: "{before}"' in page
 
 
 def test_the_server_adds_no_value(server: Server) -> None:

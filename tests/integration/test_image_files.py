@@ -123,9 +123,17 @@ class TestGoingOn:
 
 
 def test_a_file_that_is_no_picture_is_passed_over(output: Path) -> None:
-    (output / "image_00001_x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    (output / "image_00002_x.png").write_text("text")
+    (output / "image_00001_g01_x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (output / "image_00002_g01_x.png").write_text("text")
     assert finished_files(output, "image") == {}
+
+
+@pytest.mark.parametrize("longer", ["image_test", "image_2", "image_2025-01-01", "image_20250101", "image_00001_g01"])
+def test_the_files_of_a_longer_name_are_others(prefix: Any, output: Path, longer: str) -> None:
+    _, cost = branch(prefix, longer)
+    assert branch(prefix, "image")[1] == cost
+    assert branch(prefix, "image")[1] == branch(prefix, longer)[1] == 0
+    assert len(files(output)) == 20
 
 
 def test_only_its_own_prompt(prefix: Any, output: Path) -> None:

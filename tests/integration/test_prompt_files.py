@@ -11,6 +11,8 @@ from typing import Any
 import folder_paths
 import pytest
 from comfyui_sage.nodes.group_prompts import SemanticGroupPrompts
+from comfyui_sage.nodes.prefix import AddPrompts
+from comfyui_sage.nodes.prompt_files import prompt_files
 from comfyui_sage.nodes.prompt_inputs import all_prompts
 from comfyui_sage.nodes.prompt_list import PromptList
 from comfyui_sage.sage_core.prompts.files import read_prompts
@@ -70,7 +72,8 @@ def test_seed_offsets_that_are_none(tmp_path: Path, name: str, text: str, messag
 def test_json(tmp_path: Path, text: str) -> None:
     expected = (Prompt("a car, {red|blue}", "blurry"), Prompt("a boat", name="sea"))
     assert read_prompts(write(tmp_path, "list.json", text, "utf-16")).prompts == expected
-    assert read_prompts(write(tmp_path, "list.json", '["a  car", "", " "]')).texts == ("a car",)
+    path = write(tmp_path, "list.json", '["a  car ", "a\\n  boat", "", " "]')
+    assert read_prompts(path).texts == ("a  car", "a boat")
 
 
 @pytest.mark.parametrize(
@@ -181,6 +184,20 @@ class TestNode:
             with pytest.raises(ValueError, match="prompt_file: line 1: expected text, got a broken sign"):
                 all_prompts([""], name)
 
+    def test_a_large_folder_is_read_again_only_after_a_change(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "sub").mkdir()
+        write(tmp_path, "a.txt", "x")
+        assert prompt_files() == ["a.txt"]
+        with monkeypatch.context() as patch:
+            patch.delattr(os, "walk")
+            assert prompt_files() == ["a.txt"]
+        write(tmp_path / "sub", "b.csv", "x")
+        assert prompt_files() == ["a.txt", "sub/b.csv"]
+        (tmp_path / "a.txt").unlink()
+        assert prompt_files() == ["sub/b.csv"]
+
     @pytest.mark.parametrize("node", [SemanticGroupPrompts, PromptList])
     def test_a_changed_text_is_another_input(self, node: Any, tmp_path: Path) -> None:
         def fingerprint(prompts: Any, prompt_file: str) -> Any:
@@ -194,6 +211,16 @@ class TestNode:
         assert fingerprint(["x"], "a.txt") != before
         assert fingerprint((None,), "a.txt") != later
         assert fingerprint(["x"], "none") == fingerprint(["x"], "none")
+        inside = tmp_path / "wildcards"
+        inside.mkdir()
+        for unknown in ({"prompts": (None,)}, {"prompts": ["x"], "shared_prompts": (None,)}):
+            states = []
+            for text in ("red", "green", "green"):
+                if not states or text != "green" or len(states) == 1:
+                    write(inside, "c.txt", text)
+                states.append(node.fingerprint_inputs(**unknown))
+            is_read = node is SemanticGroupPrompts or "shared_prompts" not in unknown
+            assert (states[0] != states[1]) == is_read and states[1] == states[2]
         assert math.isnan(node.fingerprint_inputs(prompt_file=(None,))), "a name that comes later: run again"
 
 
@@ -220,6 +247,21 @@ class TestWildcards:
         before = PromptList.fingerprint_inputs(prompts=["a __sub/color__ car"])
         write(tmp_path / folder, "sub/color.txt", "green")
         assert PromptList.fingerprint_inputs(prompts=["a __sub/color__ car"]) != before
+
+    def test_added_prompts_read_them_anew(self, tmp_path: Path) -> None:
+        (tmp_path / "wildcards").mkdir()
+        prompts = {"prompts": ["a __color__ car"], "prefix": (None,), "clip": (None,)}
+        states = []
+        for text in ("red", "green"):
+            write(tmp_path / "wildcards", "color.txt", text)
+            states.append(AddPrompts.fingerprint_inputs(**prompts))
+        assert states[0] != states[1] == AddPrompts.fingerprint_inputs(**prompts)
+
+    def test_names_that_no_file_can_have(self, tmp_path: Path) -> None:
+        """A letter can take three bytes."""
+        (tmp_path / "wildcards").mkdir()
+        name = "雪" * 95
+        assert all_prompts([f"__{name}__"], "none").texts == (f"__{name}__",)
 
     def test_the_notes_name_what_is_missing(self, tmp_path: Path) -> None:
         (tmp_path / "wildcards").mkdir()

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from comfyui_sage.sage_core.prompts import limits
+from comfyui_sage.sage_core.prompts.checked_list import single_spaced
+from comfyui_sage.sage_core.prompts.escaping import as_line
+from comfyui_sage.sage_core.prompts.lines import is_blank, prompt_lines
 from comfyui_sage.sage_core.prompts.parser import parse_items, parse_prompts, parse_text
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+ANY_FILE = {"a": ((1, "x"), (2, "y"))}
 
 
 class TestLines:
+    @given(st.text("/*\n ab", max_size=12))
+    def test_comments_are_those_of_comfyui_s_page(self, text: str) -> None:
+        kept = re.sub(r"/\*[\s\S]*?\*/|//[^\n]*", lambda found: "\n" * found[0].count("\n"), text)
+        words = " ".join(line for _, line in prompt_lines(text).numbered)
+        assert words.split() == [word for word in kept.split() if word]
+
+    def test_many_that_are_never_closed(self) -> None:
+        """A second is 100 times what it takes."""
+        text = "a cat /* one\n" * 20_000
+        start = time.process_time()
+        assert len(prompt_lines(text).numbered) == 20_000
+        assert time.process_time() - start < 5
+
     def test_one_prompt_per_line_in_order(self) -> None:
         assert parse_prompts("a dog\na cat\na dog") == ("a dog", "a cat", "a dog")
 
@@ -141,3 +164,16 @@ class TestSigns:
             parse_prompts(f"a car\nb {sign}")
         with pytest.raises(ValueError, match="prompts: prompt 2: line 1: expected text"):
             parse_items(["a car", f"b {sign}"])
+
+
+@given(st.text("/*#\\_{}|$1ab ", max_size=14) | st.text(max_size=20))
+@example("see http://example.com, red")
+@example("# hashtag art")
+@example(r"\# a hash")
+@example("a __a__ car")
+@example("a cat /* soft */ sleeping")
+def test_any_prompt_can_be_a_line(text: str) -> None:
+    prompt = single_spaced(text.encode(errors="ignore").decode())
+    if is_blank(prompt) or "\0" in prompt or "\ufdd0" in prompt:
+        return
+    assert parse_text(as_line(prompt), ANY_FILE.get).texts == (prompt,)

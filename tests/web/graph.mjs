@@ -76,7 +76,7 @@ export class Graph {
   id = "root";
 
   getLink = (id) => this.links.get(id);
-  getNodeById = (id) => this.nodes.find((node) => node.id === id) ?? null;
+  getNodeById = (id) => this.nodes.find((node) => String(node.id) === String(id)) ?? null;
   add = (node) => this.nodes.push(Object.assign(node, { graph: this, id: this.nodes.length + 1 }));
 
   addLink(origin_id, origin_slot, target_id, target_slot) {

@@ -1,12 +1,15 @@
-// What the groups panel says of groups: numbers that stay, similarities, and what is saved.
+// What the groups panel says of groups: numbers that stay, similarities, what is saved, and which runs it takes.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Graph } from "./graph.mjs";
 import { load } from "./module.mjs";
 
 const { rangeText } = await load("panels/group_cards.js");
 const { withNumbersOf } = await load("panels/group_numbers.js");
+const { GroupsPanel } = await load("panels/groups_panel.js");
 const { samplersAfter, savingText } = await load("panels/saving_text.js");
+const { originOf } = await load("graphs/links.js");
 
 const COLOURS = ["blue", "orange"];
 const group = (...members) => ({ members, colour: members.length > 1 ? "first" : "grey" });
@@ -58,9 +61,49 @@ test("what is known after sampling only is left to the sampler's panel", () => {
   assert.equal(savingText(PROMPTS, THREE, [FIXED, { ...FIXED, share: 0 }]), measured);
 });
 
+test("a guider has no steps: they are the sampler's", () => {
+  const { steps, ...guider } = FIXED;
+  const depends = "what is saved depends on the sampler's steps";
+  assert.equal(savingText(PROMPTS, THREE, [guider, { ...guider, correction: "on" }]), depends);
+  assert.equal(savingText(PROMPTS, THREE, [{ ...guider, steps: undefined }]), "what is saved is on the sampler's panel");
+});
+
 test("the samplers are those that the groups go to", () => {
   const nodes = { 5: { type: "SageKSampler" }, 6: { type: "SageComparisonGrid" } };
   const graph = { getLink: (id) => ({ target_id: id + 4 }), getNodeById: (id) => nodes[id] };
   assert.deepEqual(samplersAfter({ graph, outputs: [{ type: "SAGE_GROUPS", links: [1, 2, 3] }] }), [nodes[5]]);
   assert.deepEqual(samplersAfter({ graph, outputs: [{ type: "SAGE_GROUPS", links: null }] }), []);
+  assert.deepEqual(samplersAfter({ graph, outputs: [] }), []);
+  assert.deepEqual(samplersAfter({ graph: null, outputs: [{ type: "SAGE_GROUPS", links: [1] }] }), [], "not in a graph yet");
+});
+
+test("groups go through reroutes to their samplers", () => {
+  const classes = { groups: "SageSemanticGroupPrompts", direct: "SageKSampler", one: "Reroute", two: "Reroute", behind: "SageKSampler" };
+  const graph = new Graph().addAll(classes).linkAll(
+    "groups.groups > direct.groups", "groups.groups > one.in", "one.out > two.in", "two.out > behind.groups",
+  );
+  assert.deepEqual(samplersAfter(graph.groups), [graph.direct, graph.behind]);
+  assert.equal(originOf(graph.behind, graph.behind.findInputSlot("groups")), graph.groups);
+});
+
+/** A panel on a node with a list of prompts, and the runs that it has shown. */
+function panelWith(prompts) {
+  const shown = [];
+  const node = { widgets: [{ name: "prompts", value: prompts }], inputs: [] };
+  const showRun = (run) => shown.push(run);
+  return { panel: Object.assign(Object.create(GroupsPanel.prototype), { node, run: null, showRun }), shown };
+}
+
+test("of what ComfyUI restores, a panel takes the runs of its own prompts only", () => {
+  const run = (prompts) => ({ made_of: { prompts } });
+  const { panel, shown } = panelWith("a car\na boat\na dog");
+  panel.restoreRun(run("a tree\na lamp\na fox"), true);
+  assert.deepEqual(shown, []);
+  const [edited, tooMany] = [run("a car\na boat\na cat"), { too_many: 9000, ...run("a car\na boat\na dog") }];
+  panel.restoreRun(edited, true);
+  panel.restoreRun(tooMany, true);
+  assert.deepEqual(shown, [edited, tooMany]);
+  panel.run = edited;
+  panel.restoreRun(edited, true);
+  assert.equal(shown.length, 2, "it has a newer one");
 });

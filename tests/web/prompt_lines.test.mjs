@@ -7,6 +7,8 @@ import { load } from "./module.mjs";
 const { changedPrompts, hasLine, isEditOf, promptLines, promptsOff, readPrompt, withEdited, withSwitched } =
   await load("graphs/prompt_lines.js");
 
+const comments = await load("graphs/comments.js");
+
 const LIST = "# cars\na red car // nice\n  a {red|blue} boat\n\n/* old\na house\n*/ a tree\n\\# 1 \\{x\\}\n# off: the moon";
 
 test("lines are read as the node reads them", () => {
@@ -59,4 +61,15 @@ test("a list with edits is told from another list", () => {
   assert.equal(isEditOf("a\nb\nc", "a\n# off: b\nd"), true);
   assert.equal(isEditOf("a\nb\nc", "a\nd\ne"), false);
   assert.equal(isEditOf("a\nb\nc", "a\nb\nc\nd"), false);
+});
+
+test("comments that are never closed are text, and do not take long", () => {
+  const { withoutComments } = comments;
+  for (const [text, expected] of [
+    ["a /* b */ c // d\ne", "a  c \ne"], ["a /* b", "a /* b"], ["/*/ a */b", "b"], ["// a */\n/* b", "\n/* b"], ["/*//*/x", "x"],
+    ["a /* b // c\nd", "a /* b \nd"],
+  ]) assert.equal(withoutComments(text), expected);
+  const start = performance.now();
+  assert.equal(promptLines("a cat /* one\n".repeat(20_000)).length, 20_000);
+  assert.ok(performance.now() - start < 5_000); // a hundred times what it takes
 });

@@ -4,11 +4,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { chooseFile, isPromptFile, uploadPromptFile } = await load("panels/prompt_upload.js");
+const { chooseFile, isPromptFile, isWorkflowFile, uploadPromptFile } = await load("panels/prompt_upload.js");
 
 test("only files that a node can read are taken", () => {
   assert.deepEqual(["a.txt", "B.CSV", "a.tsv", "a.json"].map((name) => isPromptFile({ name })), [true, true, true, true]);
   assert.deepEqual(["a.png", "txt", "a.txt.exe"].map((name) => isPromptFile({ name })), [false, false, false]);
+});
+
+test("a workflow is no file of prompts, though it ends as one", async () => {
+  const isWorkflow = (text, name = "a.json") => isWorkflowFile(new File([text], name));
+  const workflows = ['{"nodes": [], "links": []}', '{"1": {"class_type": "KSampler", "inputs": {}}}'];
+  const prompts = ['["a car"]', '[{"prompt": "a car"}]', '{"prompts": ["a car"]}', "{}", "null", "a car"];
+  assert.deepEqual(await Promise.all(workflows.map((text) => isWorkflow(text))), [true, true]);
+  assert.deepEqual(await Promise.all(prompts.map((text) => isWorkflow(text))), prompts.map(() => false));
+  assert.equal(await isWorkflow(workflows[0], "a.txt"), false);
 });
 
 test("a file goes to ComfyUI's own route, and the server says its name", async () => {

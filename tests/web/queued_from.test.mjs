@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { isOfOpenTab, watchTabs } = await load("panels/queued_from.js");
+const { isOfOpenTab, isOfOtherTab, onOpened, watchTabs } = await load("panels/queued_from.js");
 const [first, copy] = [{ path: "workflows/a.json" }, { path: "workflows/a (2).json" }];
 
 /** A page with one open tab, and what its functions were called with. */
@@ -23,7 +23,11 @@ function page(stored) {
     },
   };
   const calls = [];
-  watchTabs(api, app, () => calls.push("queued"), () => calls.push("opened"));
+  watchTabs(api, app, () => {
+    calls.push("queue");
+    return (run) => calls.push(`queued ${run}`);
+  });
+  onOpened(() => calls.push("opened"));
   return { api, app, calls, leave: () => hide.forEach((listener) => listener()), kept };
 }
 
@@ -37,15 +41,32 @@ test("a run is of the tab that it was queued from, whatever it is renamed to", a
   first.path = "workflows/renamed.json";
   await app.loadGraphData(first);
   assert.equal(isOfOpenTab(app, "run 1"), true);
-  assert.deepEqual(calls, ["queued", "opened", "opened"]);
+  assert.deepEqual(calls, ["queue", "queued run 1", "opened", "opened"]);
+});
+
+test("a run that is not known yet is of no other tab, until its own is known", async () => {
+  const { api, app } = page();
+  assert.equal(isOfOtherTab(app, "run 4"), false);
+  await api.queuePrompt("run 4");
+  assert.equal(isOfOtherTab(app, "run 4"), false);
+  await app.loadGraphData(copy);
+  assert.equal(isOfOtherTab(app, "run 4"), true);
+  await app.loadGraphData(first);
+  assert.equal(isOfOtherTab(app, "run 4"), false);
+});
+
+test("of many runs that wait, the first one is still of its tab", async () => {
+  const { api, app } = page();
+  for (let run = 0; run < 100; run += 1) await api.queuePrompt(`one of many ${run}`);
+  assert.equal(isOfOpenTab(app, "one of many 0"), true);
 });
 
 test("while a workflow is being opened, no run is of it", async () => {
   const { api, app } = page();
   await api.queuePrompt("run 2");
   let shown = null;
-  await app.loadGraphData(copy, () => (shown = isOfOpenTab(app, "run 2")));
-  assert.equal(shown, false);
+  await app.loadGraphData(copy, () => (shown = [isOfOpenTab(app, "run 2"), isOfOtherTab(app, "run 2")]));
+  assert.deepEqual(shown, [false, true]);
 });
 
 test("after a reload the tabs are found by their paths", async () => {

@@ -6,6 +6,9 @@
  * @typedef {NonNullable<ReturnType<AnyGraph["getLink"]>>} Link
  */
 
+/** A node that passes its one input on. */
+const REROUTE = "Reroute";
+
 /** The graph that a node is in. @param {GraphNode} node @returns {AnyGraph} */
 export function graphOf({ graph }) {
   if (!graph) throw new Error("expected a node in a graph, got one in none.");
@@ -17,6 +20,18 @@ export const linkTo = (node, slot) => graphOf(node).getLink(node.inputs[slot].li
 
 /** The node before an input; none for the border of a subgraph. @param {GraphNode} node @param {number} slot */
 export const nodeBefore = (node, slot) => graphOf(node).getNodeById(linkTo(node, slot)?.origin_id);
+
+/**
+ * The node that an input has its value from, behind all reroutes.
+ *
+ * @param {GraphNode} node
+ * @param {number} slot
+ * @returns {GraphNode | null}
+ */
+export function originOf(node, slot) {
+  const before = nodeBefore(node, slot);
+  return before?.type === REROUTE ? originOf(before, 0) : before;
+}
 
 /** The nodes that a subgraph is inside of. @param {AnyGraph} subgraph @returns {GraphNode[]} */
 export function hosts({ rootGraph, id }) {
@@ -44,6 +59,18 @@ export function widgetOf(node, name) {
 /** The links of an output. @param {GraphNode} node @param {number} slot */
 export const linksFrom = (node, slot) =>
   (node.outputs[slot].links ?? []).flatMap((id) => graphOf(node).getLink(id) ?? []);
+
+/**
+ * The nodes that an output goes to, behind all reroutes.
+ *
+ * @param {GraphNode} node
+ * @param {number} slot
+ * @returns {GraphNode[]}
+ */
+export function targetsOf(node, slot) {
+  const after = linksFrom(node, slot).flatMap(({ target_id }) => graphOf(node).getNodeById(target_id) ?? []);
+  return after.flatMap((target) => (target.type === REROUTE ? targetsOf(target, 0) : target));
+}
 
 /**
  * A node and those before it, the nearest first.

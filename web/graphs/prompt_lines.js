@@ -1,3 +1,4 @@
+import { withoutComments } from "./comments.js";
 import { promptLine } from "./prompt_line.js";
 
 /**
@@ -9,14 +10,13 @@ import { promptLine } from "./prompt_line.js";
  * @typedef {Map<string, string | null>} Changes the text of a prompt now; null if it is switched off
  */
 
-const COMMENT = /\/\*[\s\S]*?\*\/|\/\/[^\r\n]*/g;
 const COMMENT_LINE = /^#+(\s|$)/;
 const OFF = /^#+\s+off:\s*/i;
 const ALTERNATIVES = /(?<!\\)\{.*((?<!\\)\||\$\$)/s;
 
 /** The lines of a text that are prompts, or prompts that are switched off. @param {string} text @returns {Line[]} */
 export function promptLines(text) {
-  const masked = text.replace(COMMENT, (comment) => "\0".repeat(comment.length));
+  const masked = withoutComments(text, (length) => "\0".repeat(length));
   return [...masked.matchAll(/[^\r\n]+/g)].flatMap(({ 0: line, index }) => {
     const visible = line.replace(/[\s\0]+$/, "");
     const first = visible.search(/[^\s\0]/);

@@ -10,7 +10,7 @@
  *   inputs; the sampler's input and outputs for latents, and its input for a guider. Sockets are numbers, -1 for none.
  */
 
-import { graphOf, leadTo, linkTo, nodeBefore, upstream } from "./links.js";
+import { graphOf, leadTo, linkTo, originOf, upstream } from "./links.js";
 import { addBelow } from "./make_room.js";
 
 /** The numbers of the sockets of a type. @param {readonly {type: unknown}[]} sockets @param {string} type */
@@ -43,8 +43,7 @@ export function samplerParts(node) {
 /** The guider of a sampler, if it has one. @param {GraphNode} sampler */
 function guiderOf(sampler) {
   const [slot = -1] = ofType(sampler.inputs, "GUIDER");
-  const before = slot < 0 ? [] : upstream(nodeBefore(sampler, slot));
-  return before.find(({ type }) => type !== "Reroute");
+  return slot < 0 ? null : originOf(sampler, slot);
 }
 
 /**

@@ -1,6 +1,9 @@
 import { upstream, widgetOf } from "./links.js";
 
-/** @typedef {import("./links.js").GraphNode} GraphNode */
+/** @typedef {import("./links.js").GraphNode} GraphNode @typedef {NonNullable<GraphNode["widgets"]>[number]} Widget */
+
+/** The widget that changes the one above it after each run. */
+const CONTROL = "control_after_generate";
 
 /**
  * The settings of a node and of those before it, as a text that is another one when they are others. What the page
@@ -16,6 +19,6 @@ export function settingsOf(node) {
   return JSON.stringify(nodes);
 }
 
-/** @param {NonNullable<GraphNode["widgets"]>[number]} widget */
-const isChosen = ({ serialize, name, linkedWidgets }) =>
-  serialize !== false && !linkedWidgets?.length && name !== "control_after_generate";
+/** @param {Widget} widget @param {number} index @param {Widget[]} widgets of its node */
+const isChosen = ({ serialize, name, linkedWidgets }, index, widgets) =>
+  serialize !== false && !linkedWidgets?.length && name !== CONTROL && widgets[index + 1]?.name !== CONTROL;

@@ -12,7 +12,6 @@
  *
  * @typedef {GraphNode & {
  *   addDOMWidget(name: string, type: string, element: HTMLElement, options: ElementOptions): {serialize?: boolean},
- *   onExecuted?(output: object): void,
  * }} PageNode
  */
 

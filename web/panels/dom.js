@@ -30,9 +30,22 @@ export function svgElement(tag, attributes) {
 export function scrollArea(className, label) {
   const made = element("div", className);
   made.tabIndex = 0; // for the keys
+  made.setAttribute("role", "group"); // only what has a role can have a label
   made.setAttribute("aria-label", label);
   made.dataset.captureWheel = "true";
   return made;
+}
+
+/**
+ * Sets the text of a status. While it counts on and on, it is not read out.
+ *
+ * @param {HTMLElement} status
+ * @param {string} text
+ * @param {boolean} counts
+ */
+export function setStatus(status, text, counts) {
+  status.setAttribute("aria-live", counts ? "off" : "polite");
+  status.textContent = text;
 }
 
 /** With as many digits as a threshold has. @param {number} similarity */

@@ -40,6 +40,7 @@ const LOST = "A lost pin does nothing: its prompt is no longer in the list.";
  *   key: string, prompts: string[], labels?: string[], settings: Settings, grouping: Grouping, tree: Tree | null,
  *   made_of: Settings,
  * }} Run `made_of` has the inputs that decide the prompts
+ * @typedef {{too_many: number, made_of: Settings}} TooMany what is sent of a list that is too long
  */
 
 /** Shows the groups of the node's last run, as they would be with the node's settings of now. */
@@ -55,9 +56,9 @@ export class GroupsPanel {
     this.node = node;
     this.undoable = undoable;
     this.findPicture = findPicture;
-    /** What the lines of the text box say since the run, and for which text that is. */
     /** The list that the cards were drawn for. @type {string | undefined} */
     this.drawnFor = undefined;
+    /** What the lines of the text box say since the run, and for which text that is. */
     this.edits = { text: "", changes: /** @type {import("../graphs/prompt_lines.js").Changes} */ (new Map()) };
     /** The threshold's own name, in the language of the page. */
     this.label = this.widget("threshold").label;
@@ -245,7 +246,7 @@ export class GroupsPanel {
     return { ...Object.fromEntries(SETTINGS.map((name) => [name, value(name)])), ...this.preview };
   }
 
-  /** @param {Run | {too_many: number}} run */
+  /** @param {Run | TooMany} run */
   showRun(run) {
     this.request.cancel();
     this.error = "";
@@ -284,7 +285,7 @@ export class GroupsPanel {
   /**
    * Shows a run of earlier, unless the panel has a newer one or the node's prompts are not those of the run.
    *
-   * @param {Run} run
+   * @param {Run | TooMany} run
    * @param {boolean} edited whether some of the prompts may have been edited since
    */
   restoreRun(run, edited) {

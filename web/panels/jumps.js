@@ -24,10 +24,10 @@ export const samplingPanels = new WeakMap();
 export function pictureShower(app, node, texts, back) {
   const panels = allNodes(app).flatMap((each) => samplingPanels.get(each) ?? []);
   const found = panels.filter(({ favourites }) => favourites.list === node).flatMap((panel) =>
-    panel.pictures.flatMap(({ prompt, file }, index) =>
-      prompt !== null && texts.includes(prompt) ? [{ panel, index, file }] : []));
-  const best = found.find(({ file }) => file) ?? found[0];
-  return best && (() => openViewer(best.panel, best.index, back));
+    panel.pictures.flatMap((picture) =>
+      picture.prompt !== null && texts.includes(picture.prompt) ? [{ panel, picture }] : []));
+  const best = found.find(({ picture }) => picture.file) ?? found[0];
+  return best && (() => openViewer(best.panel, best.picture, back));
 }
 
 /**

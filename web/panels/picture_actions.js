@@ -11,19 +11,18 @@ import { say } from "./texts.js";
 
 /**
  * @param {import("./viewer.js").Source} source
- * @param {number} index of the picture
+ * @param {import("./pictures.js").Picture} picture one of its pictures, or of its run before
  * @param {{compare: () => void, comparing: boolean, copy: () => void}} place where it is shown
  * @returns {Action[]}
  */
-export function pictureActions(source, index, { compare, comparing, copy }) {
-  const picture = source.pictures[index];
+export function pictureActions(source, picture, { compare, comparing, copy }) {
   const { prompt, file } = picture;
   const marked = source.favourites.has(picture);
   const showCard = source.findCard(picture);
   return [
     {
       name: "favourite", label: marked ? say("♥ Favourite") : say("♡ Favourite"), title: say("Favourite (F)"),
-      pressed: marked, run: prompt === null ? undefined : () => source.toggleFavourite(index),
+      pressed: marked, run: prompt === null ? undefined : () => source.toggleFavourite(picture),
     },
     {
       name: "compare", label: say("Compare"), title: say("Compare this picture with others (C)"), pressed: comparing,

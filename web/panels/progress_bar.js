@@ -1,11 +1,8 @@
 import { element } from "./dom.js";
-import { PALETTE } from "./palette.js";
 import { say } from "./texts.js";
 
 export function progressBar() {
-  const filled = element("div", "");
-  filled.style.background = PALETTE.blue;
-  const bar = element("div", "sage-progress", filled);
+  const bar = element("div", "sage-progress", element("div", ""));
   bar.setAttribute("role", "progressbar");
   bar.setAttribute("aria-label", say("Progress"));
   bar.hidden = true;

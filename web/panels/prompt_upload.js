@@ -13,6 +13,22 @@ export const ENDINGS = [".txt", ".csv", ".tsv", ".json"];
 /** @param {{name: string}} file */
 export const isPromptFile = (file) => ENDINGS.some((ending) => file.name.toLowerCase().endsWith(ending));
 
+/** Whether a file is a saved workflow: it ends as a prompt file does. @param {File} file */
+export async function isWorkflowFile(file) {
+  if (!file.name.toLowerCase().endsWith(".json")) return false;
+  try {
+    return isWorkflow(JSON.parse(await file.text()));
+  } catch {
+    return false; // the server says what is wrong with it
+  }
+}
+
+/** Whether a value is a workflow, as ComfyUI saves it or in the API format. @param {any} value */
+function isWorkflow(value) {
+  const nodes = Object.values(value);
+  return Array.isArray(value.nodes) || (nodes.length > 0 && nodes.every((node) => node?.class_type));
+}
+
 /**
  * Puts a file into ComfyUI's input folder, by the route that all its uploads take. An equal file that is there already
  * is used; another one with that name stays, and the new one gets a number.

@@ -2,12 +2,29 @@
 
 import { nodeByPath, rootGraph } from "./comfy_nodes.js";
 import { sayError } from "./error_texts.js";
+import { isOfOtherTab } from "./queued_from.js";
 
 /** @typedef {import("./comfy_nodes.js").ComfyApp} ComfyApp @typedef {import("./comfy_nodes.js").GraphNode} GraphNode */
 /** @typedef {ComfyApp["api"]} Api */
 
 /**
- * Calls a function with the node that has failed, and why, in the language of the page.
+ * Calls a function with a node and its output for the page, and the prompt_id of the run. Copies of a workflow have nodes
+ * with equal ids: runs of other tabs are left out.
+ *
+ * @param {ComfyApp} app
+ * @param {Api} api
+ * @param {(node: GraphNode, output: object, run: string) => void} show
+ */
+export function onNodeExecuted(app, api, show) {
+  api.addEventListener("executed", ({ detail }) => {
+    if (isOfOtherTab(app, detail.prompt_id)) return;
+    const node = nodeByPath(rootGraph(app), String(detail.display_node ?? detail.node));
+    if (node) show(node, detail.output ?? {}, detail.prompt_id);
+  });
+}
+
+/**
+ * Calls a function with the node that has failed, and why, in the language of the page. Runs of other tabs are left out.
  *
  * @param {ComfyApp} app
  * @param {Api} api
@@ -15,6 +32,7 @@ import { sayError } from "./error_texts.js";
  */
 export function onNodeError(app, api, show) {
   api.addEventListener("execution_error", ({ detail }) => {
+    if (isOfOtherTab(app, detail.prompt_id)) return;
     const node = nodeByPath(rootGraph(app), String(detail.node_id));
     // Another workflow may have been opened since the run began.
     if (!node || node.type !== detail.node_type) return;

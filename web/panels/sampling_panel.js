@@ -1,8 +1,9 @@
-import { consume, element, hasModifier, scrollArea } from "./dom.js";
+import { consume, element, hasModifier, scrollArea, setStatus } from "./dom.js";
 import { FavouriteBar } from "./favourite_bar.js";
 import { pictureTile, styleTiles } from "./picture_tile.js";
 import { framesOf } from "./pictures.js";
 import { progressBar, showProgress } from "./progress_bar.js";
+import { RunNotes } from "./run_notes.js";
 import { earlierLines, samplingSummary, workerLines } from "./run_summary.js";
 import { say } from "./texts.js";
 import { openPictureMenu, openViewer, refreshViewer } from "./viewer.js";
@@ -10,7 +11,6 @@ import { openPictureMenu, openViewer, refreshViewer } from "./viewer.js";
 const EMPTY = "Run the workflow to see all pictures here while they are made.";
 const PREVIEWS = "These are previews. SAGE Save Images shows the finished pictures here.";
 const NOT_AGAIN = "Not sampled again: nothing has changed.";
-const OLD = "The workflow has changed since this run.";
 const TOO_MANY = "{count} pictures: too many to show.";
 const MOST_COLUMNS = 4; // variations of a cluster side by side
 
@@ -50,8 +50,7 @@ export class SamplingPanel {
     this.newest = null;
     this.summary = element("div", "sage-summary", say(EMPTY));
     this.summary.setAttribute("role", "status");
-    this.message = element("div", "sage-message");
-    this.note = element("div", "sage-note");
+    this.notes = new RunNotes();
     this.hint = element("div", "sage-hint");
     this.bar = progressBar();
     this.sheet = scrollArea("sage-sheet", say("Pictures so far"));
@@ -59,20 +58,20 @@ export class SamplingPanel {
     this.sheet.addEventListener("keydown", (event) => this.press(event));
     this.sheet.addEventListener("contextmenu", (event) => {
       const index = this.indexOf(event, "sage-picture");
-      if (index >= 0) openPictureMenu(event, this, index);
+      if (index >= 0) openPictureMenu(event, this, this.pictures[index]);
     });
     // Otherwise Nodes 2.0 drags the node too.
     this.sheet.addEventListener("pointerdown", (event) => event.button === 0 && event.stopPropagation());
     this.element = element(
-      "div", "sage-panel", this.summary, this.message, this.note, this.bar, this.choice.element, this.sheet, this.hint,
+      "div", "sage-panel", this.summary, ...this.notes.elements, this.bar, this.choice.element, this.sheet, this.hint,
     );
   }
 
   /** @param {Run} run @param {boolean} isNew whether the run goes on now; otherwise it is shown again */
   show(run, isNew) {
     const sheet = run.sheet && "picture" in run.sheet ? run.sheet : null;
-    this.summary.textContent = run.total === undefined ? say(NOT_AGAIN) : samplingSummary(run);
-    if (run.running) this.message.textContent = "";
+    setStatus(this.summary, run.total === undefined ? say(NOT_AGAIN) : samplingSummary(run), run.running);
+    if (run.running) this.notes.showError("");
     const isPreview = sheet && !run.running && !run.finished;
     const hints = [earlierLines(run), isPreview ? [say(PREVIEWS)] : workerLines(run)].find((lines) => lines.length) ?? [];
     this.hint.replaceChildren(...hints.map((line) => element("div", "", line)));
@@ -82,16 +81,6 @@ export class SamplingPanel {
     this.layout = layout;
     if (isChanged) this.layOut(run, sheet, isNew);
     if (sheet) this.showPicture(sheet.picture);
-  }
-
-  /** @param {string} message why the node failed */
-  showError(message) {
-    this.message.textContent = message;
-  }
-
-  /** @param {boolean} old whether the settings are no longer those of the run */
-  markOld(old) {
-    this.note.textContent = old ? say(OLD) : "";
   }
 
   /** @param {Run} run @param {Sheet | null} sheet @param {boolean} isNew */
@@ -135,9 +124,9 @@ export class SamplingPanel {
     refreshViewer(this);
   }
 
-  /** @param {number} index */
-  toggleFavourite(index) {
-    this.favourites.toggle(this.pictures[index]);
+  /** @param {import("./pictures.js").Picture} picture */
+  toggleFavourite(picture) {
+    this.favourites.toggle(picture);
     this.renderMarks();
   }
 
@@ -167,8 +156,8 @@ export class SamplingPanel {
   /** @param {MouseEvent} event */
   click(event) {
     const [heart, picture] = ["sage-heart", "sage-enlarge"].map((name) => this.indexOf(event, name));
-    if (heart >= 0) this.toggleFavourite(heart);
-    else if (picture >= 0) openViewer(this, picture);
+    if (heart >= 0) this.toggleFavourite(this.pictures[heart]);
+    else if (picture >= 0) openViewer(this, this.pictures[picture]);
   }
 
   /** @param {KeyboardEvent} event */
@@ -176,7 +165,7 @@ export class SamplingPanel {
     const index = this.indexOf(event, "sage-picture");
     if (event.key.toLowerCase() !== "f" || hasModifier(event) || index < 0) return;
     consume(event);
-    this.toggleFavourite(index);
+    this.toggleFavourite(this.pictures[index]);
   }
 
   /** Where the focus goes when the viewer is closed. @param {number} index */

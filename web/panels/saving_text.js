@@ -5,15 +5,15 @@
  * @typedef {import("./group_cards.js").Grouping} Grouping
  */
 
+import { targetsOf } from "../graphs/links.js";
 import { say } from "./texts.js";
 
 const SAMPLERS = ["SageKSampler", "SageSharedKSamplerPrefix", "SageGuider"];
 
-/** The SAGE samplers and guiders that a node's groups go to. @param {GraphNode} node @returns {GraphNode[]} */
-export function samplersAfter({ graph, outputs }) {
-  const links = outputs.find(({ type }) => type === "SAGE_GROUPS")?.links ?? [];
-  const nodes = links.map((id) => graph?.getNodeById(graph.getLink(id)?.target_id));
-  return nodes.flatMap((node) => (node && SAMPLERS.includes(node.type) ? [node] : []));
+/** The SAGE samplers and guiders that a node's groups go to. @param {GraphNode} node */
+export function samplersAfter(node) {
+  const slot = node.outputs.findIndex(({ type }) => type === "SAGE_GROUPS");
+  return slot < 0 || !node.graph ? [] : targetsOf(node, slot).filter(({ type }) => SAMPLERS.includes(type));
 }
 
 /**
@@ -29,6 +29,7 @@ export function savingText(prompts, { groups, share, saved }, samplers) {
 
 const WITHOUT_SAMPLER = "saves {percent}% at share {share} if correction is off";
 const MEASURED = "what is saved is on the sampler's panel";
+const OF_A_GUIDER = "what is saved depends on the sampler's steps";
 
 /**
  * What a sampler saves; with other settings than these it is known after sampling only.
@@ -37,7 +38,9 @@ const MEASURED = "what is saved is on the sampler's panel";
  * @param {number} groups
  * @param {Record<string, unknown>} settings
  */
-function predicted(prompts, groups, { share, steps, share_mode, correction }) {
+function predicted(prompts, groups, settings) {
+  if (!("steps" in settings)) return say(OF_A_GUIDER); // it has no panel either
+  const { share, steps, share_mode, correction } = settings;
   const known = share_mode === "fixed" && correction === "off" && typeof share === "number" && typeof steps === "number";
   if (!known) return say(MEASURED);
   const shared = roundHalfEven(share * steps) / steps;

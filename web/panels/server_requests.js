@@ -24,14 +24,17 @@ export async function postJson(api, route, body) {
 }
 
 /**
- * What the server remembers of the runs of this page; an empty list if it reports an error.
+ * What the server remembers of the runs of this page. An empty list if it reports an error, or does not know the page
+ * yet.
  *
  * @param {Api} api
  * @param {string} route
  * @param {Record<string, string>} [more] what else is asked
  */
 export async function fetchRemembered(api, route, more = {}) {
-  const response = await api.fetchApi(`${route}?${new URLSearchParams({ client: clientId(api), ...more })}`);
+  const client = clientId(api);
+  if (!client) return [];
+  const response = await api.fetchApi(`${route}?${new URLSearchParams({ client, ...more })}`);
   return response.ok ? response.json() : [];
 }
 

@@ -1,12 +1,12 @@
-import { element, scrollArea, svgElement } from "./dom.js";
+import { element, scrollArea, setStatus, svgElement } from "./dom.js";
 import { chartLimits, linePath } from "./loss_chart.js";
 import { PALETTE } from "./palette.js";
 import { progressBar, showProgress } from "./progress_bar.js";
+import { RunNotes } from "./run_notes.js";
 import { trainingSummary } from "./run_summary.js";
 import { say, sayList } from "./texts.js";
 
 const EMPTY = "Run the workflow to see the loss and the sample images of the training here.";
-const OLD = "The workflow has changed since this run.";
 const STOP = "End the training after this step. The LoRA of the steps so far goes on to the next node.";
 /** As in the node's plot. The whole loss has the colour of the text. @type {Record<string, string>} */
 const COLOURS = {
@@ -33,8 +33,7 @@ export class TrainingPanel {
     this.button = element("button", "");
     this.button.hidden = true;
     this.button.onclick = () => this.stop(requestStop);
-    this.message = element("div", "sage-message");
-    this.note = element("div", "sage-note");
+    this.notes = new RunNotes();
     this.bar = progressBar();
     this.chart = element("div", "");
     this.samples = element("img", "");
@@ -43,17 +42,17 @@ export class TrainingPanel {
     this.body = scrollArea("sage-training", say("Loss and sample images"));
     this.body.append(this.chart, this.samples);
     const header = element("div", "sage-summary", this.summary, this.button);
-    this.element = element("div", "sage-panel", header, this.message, this.note, this.bar, this.body);
+    this.element = element("div", "sage-panel", header, ...this.notes.elements, this.bar, this.body);
   }
 
   /** @param {Run} run */
   show(run) {
     if (run.running !== this.run?.running) {
       this.button.disabled = false;
-      this.message.textContent = "";
+      this.notes.showError("");
     }
     this.run = run;
-    this.summary.textContent = trainingSummary(run);
+    setStatus(this.summary, trainingSummary(run), run.running);
     this.button.hidden = !run.running;
     this.button.textContent = say("Stop and save");
     this.button.title = say(STOP);
@@ -63,26 +62,16 @@ export class TrainingPanel {
     if (run.samples && this.samples.src !== run.samples) this.samples.src = run.samples;
   }
 
-  /** @param {string} message why the node failed */
-  showError(message) {
-    this.message.textContent = message;
-  }
-
-  /** @param {boolean} old whether the settings are no longer those of the run */
-  markOld(old) {
-    this.note.textContent = old ? say(OLD) : "";
-  }
-
   /** @param {(run: Run) => Promise<void>} requestStop */
   async stop(requestStop) {
     if (!this.run) return;
     this.button.disabled = true;
-    this.message.textContent = "";
+    this.notes.showError("");
     try {
       await requestStop(this.run);
     } catch (error) {
       this.button.disabled = false;
-      this.message.textContent = /** @type {Error} */ (error).message;
+      this.notes.showError(/** @type {Error} */ (error).message);
     }
   }
 }

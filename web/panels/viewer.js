@@ -1,4 +1,5 @@
 import { consume, copyText, element, hasModifier } from "./dom.js";
+import { FollowedPicture } from "./followed_picture.js";
 import { actionElement, pictureActions } from "./picture_actions.js";
 import { openMenu } from "./picture_menu.js";
 import { pictureTile } from "./picture_tile.js";
@@ -11,7 +12,7 @@ import { Wipe } from "./wipe.js";
  * @typedef {import("./pictures.js").Picture} Picture
  * @typedef {{
  *   pictures: Picture[], styleTiles(target: HTMLElement): void, focusPicture(index: number): void,
- *   favourites: import("./favourite_marks.js").FavouriteMarks, toggleFavourite(index: number): void,
+ *   favourites: import("./favourite_marks.js").FavouriteMarks, toggleFavourite(picture: Picture): void,
  *   findCard(picture: Picture): (() => void) | undefined,
  * }} Source `findCard` gives what shows the card of a picture's prompt
  */
@@ -23,12 +24,12 @@ let viewer = /** @type {Viewer | null} */ (null);
  * Shows a picture over the whole page.
  *
  * @param {Source} source
- * @param {number} index
+ * @param {Picture} picture
  * @param {() => void} [back] where the focus goes afterwards, if not to the picture
  */
-export function openViewer(source, index, back) {
-  viewer = new Viewer();
-  viewer.open(source, index, back);
+export function openViewer(source, picture, back) {
+  viewer = new Viewer(picture);
+  viewer.open(source, back);
   return viewer;
 }
 
@@ -37,12 +38,13 @@ export function openViewer(source, index, back) {
  *
  * @param {MouseEvent} event
  * @param {Source} source
- * @param {number} index
+ * @param {Picture} picture
  */
-export function openPictureMenu(event, source, index) {
-  const enlarge = { name: "enlarge", label: say("Enlarge"), title: say("Enlarge"), run: () => void openViewer(source, index) };
-  const actions = pictureActions(source, index, {
-    compare: () => openViewer(source, index).compare(), comparing: false, copy: () => copyText(source.pictures[index].text),
+export function openPictureMenu(event, source, picture) {
+  const open = () => openViewer(source, picture);
+  const enlarge = { name: "enlarge", label: say("Enlarge"), title: say("Enlarge"), run: () => void open() };
+  const actions = pictureActions(source, picture, {
+    compare: () => open().compare(), comparing: false, copy: () => copyText(picture.text),
   });
   openMenu(event, [enlarge, ...actions], document.body);
 }
@@ -54,13 +56,14 @@ export function refreshViewer(source) {
 
 /** A dialog of the page, so it lies above all toolbars and keeps the focus, and Escape closes it. */
 class Viewer {
-  constructor() {
+  /** @param {Picture} picture */
+  constructor(picture) {
     /** @type {Source | null} */
     this.source = null;
-    this.index = 0;
-    this.back = () => {};
-    /** The picture that the others are compared with. @type {number | null} */
+    this.current = new FollowedPicture(picture);
+    /** The picture that the others are compared with. @type {FollowedPicture | null} */
     this.fixed = null;
+    this.back = () => {};
     this.stage = element("div", "sage-stage");
     this.wipe = new Wipe(this.stage);
     this.title = element("div", "sage-viewer-title");
@@ -89,9 +92,9 @@ class Viewer {
     this.stage.addEventListener("contextmenu", (event) => openMenu(event, this.actions(), this.dialog));
   }
 
-  /** @param {Source} source @param {number} index @param {() => void} [back] */
-  open(source, index, back = () => source.focusPicture(this.index)) {
-    Object.assign(this, { source, index, back, fixed: null, shown: "" });
+  /** @param {Source} source @param {() => void} [back] */
+  open(source, back = () => source.focusPicture(this.current.placeIn(source.pictures))) {
+    Object.assign(this, { source, back });
     document.body.append(this.dialog);
     this.dialog.showModal();
     this.dialog.focus();
@@ -122,17 +125,21 @@ class Viewer {
 
   /** @param {1 | -1} step */
   walk(step) {
-    const { length } = this.source?.pictures ?? [];
-    if (!length) return;
-    this.index = (this.index + step + length) % length;
-    if (this.index === this.fixed && length > 1) this.walk(step);
-    else this.render();
+    const { pictures } = this.source ?? { pictures: [] };
+    const { length } = pictures;
+    if (!length) return; // the next run has begun
+    const fixed = this.fixed?.placeIn(pictures) ?? -1;
+    if (fixed < 0) this.fixed = null; // the next run is without it
+    const next = (/** @type {number} */ from) => (from + step + length) % length;
+    const place = next(this.current.place);
+    this.current = new FollowedPicture(pictures[place === fixed ? next(place) : place]);
+    this.render();
   }
 
   /** Keeps this picture and shows the next one beside it; the second time, shows one picture again. */
   compare() {
     if (this.fixed === null) {
-      this.fixed = this.index;
+      this.fixed = this.current;
       this.wipe.move(50);
       this.walk(1);
     } else {
@@ -143,10 +150,10 @@ class Viewer {
 
   /** @returns {import("./picture_actions.js").Action[]} */
   actions() {
-    const { source, index } = this;
-    if (!source?.pictures[index]) return [];
+    const { source, current: { picture } } = this;
+    if (!source) return [];
     const place = { compare: () => this.compare(), comparing: this.fixed !== null, copy: () => this.copyPrompt() };
-    return pictureActions(source, index, place).map((action) => (action.name === "card" ? this.closing(action) : action));
+    return pictureActions(source, picture, place).map((action) => (action.name === "card" ? this.closing(action) : action));
   }
 
   /** An action that closes the viewer first. @param {import("./picture_actions.js").Action} action */
@@ -165,22 +172,26 @@ class Viewer {
   }
 
   render() {
-    const { source } = this;
-    const { pictures } = source ?? { pictures: [] };
-    if (!source || !pictures.length) return; // the next run has begun: what is shown stays
-    this.index = Math.min(this.index, pictures.length - 1);
-    const picture = pictures[this.index];
-    const fixed = this.fixed === null ? undefined : pictures[this.fixed];
-    const shown = fixed && fixed !== picture ? [fixed, picture] : [picture];
+    const { source, current, fixed } = this;
+    if (!source) return;
+    const places = [...(fixed ? [fixed] : []), current].map((followed) => followed.placeIn(source.pictures));
+    // While the next run is without one of them, the stage keeps what it has.
+    if (!places.includes(-1)) this.renderStage(source, [...new Set(places)]);
+    this.renderTools();
+  }
+
+  /** @param {Source} source @param {number[]} places of one picture, or of two that are compared */
+  renderStage(source, places) {
+    const { pictures } = source;
+    const shown = places.map((place) => pictures[place]);
     source.styleTiles(this.stage);
     if (JSON.stringify(shown) !== this.shown) this.stage.replaceChildren(...shown.map(pictureTile));
     this.shown = JSON.stringify(shown);
     this.dialog.classList.toggle("sage-viewer-comparing", shown.length > 1);
     this.wipe.slider.hidden = shown.length < 2;
-    this.title.replaceChildren(...titles(shown, this.index, pictures.length));
-    this.prompt.textContent = picture.text;
+    this.title.replaceChildren(...titles(shown, this.current.place, pictures.length));
+    this.prompt.textContent = this.current.picture.text;
     this.note.textContent = shown.every(({ file }) => file) ? "" : PREVIEW();
-    this.renderTools();
   }
 
   /** The buttons keep the focus by their places. */
