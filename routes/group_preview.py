@@ -7,6 +7,7 @@ workflow's nodes, for when its page is loaded again.
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from aiohttp import web
@@ -47,19 +48,18 @@ async def groups(request: web.Request) -> web.Response:
 def last_groupings(client: str, workflow: str) -> list[dict[str, Any]]:
     """What the panels of a workflow showed last, as far as it is still in the cache; the latest is last.
 
-    Each says whether it is the client's `own`. Those of others count too: a node that ComfyUI has in its cache does not
-    run for this client.
+    Of several runs of a node with the same prompts, only the latest. Each says whether it is the client's `own`. Those
+    of others count too: a node that ComfyUI has in its cache does not run for this client.
     """
-    runs = [
-        (address, run, cached_payload(run["key"], run["settings"]))
-        for address, run in LAST_GROUPINGS.all()
-        if run["workflow"] == workflow
-    ]
-    return [
-        {**message(address, run), "own": address.client == client, **payload}
-        for address, run, payload in runs
-        if payload is not None
-    ]
+    latest: dict[tuple[bool, str, str], dict[str, Any]] = {}
+    for address, run in reversed(LAST_GROUPINGS.all()):
+        own = address.client == client
+        shown = own, address.node, json.dumps(run["made_of"], sort_keys=True)
+        if run["workflow"] != workflow or shown in latest:
+            continue
+        if (payload := cached_payload(run["key"], run["settings"])) is not None:
+            latest[shown] = {**message(address, run), "own": own, **payload}
+    return list(reversed(latest.values()))
 
 
 async def regroup(request: web.Request) -> web.Response:

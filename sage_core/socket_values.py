@@ -75,7 +75,7 @@ def check_conditioning(conditioning: Any, name: str) -> None:
     if not conditioning:
         raise ValueError(f"{name}: expected a CONDITIONING with at least one entry, got an empty one.")
     for entry in conditioning:
-        if not _is_entry(entry):
+        if not is_entry(entry):
             raise ValueError(
                 f"{name}: expected entries [text embedding, extras] in a CONDITIONING, got {_described(entry)}."
             )
@@ -85,14 +85,15 @@ def check_conditioning(conditioning: Any, name: str) -> None:
 
 def check_nested_conditioning(conditioning: Any, name: str) -> None:
     """Check a CONDITIONING, or a list of some, as ComfyUI's dataset nodes give them; errors as `check_conditioning`."""
-    is_list = isinstance(conditioning, list) and conditioning and not any(map(_is_entry, conditioning))
+    is_list = isinstance(conditioning, list) and conditioning and not any(map(is_entry, conditioning))
     for each in conditioning if is_list else ():
         check_nested_conditioning(each, name)
     if not is_list:
         check_conditioning(conditioning, name)
 
 
-def _is_entry(value: Any) -> bool:
+def is_entry(value: Any) -> bool:
+    """Whether this is an entry of a CONDITIONING: [text embedding, extras]."""
     return isinstance(value, Sequence) and len(value) == 2 and isinstance(value[1], dict)
 
 

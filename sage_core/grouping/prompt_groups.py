@@ -108,7 +108,8 @@ class PromptGroups:
         conditionings = select(self.conditionings, first)
         return replace(
             self, prompts=_picked(self.prompts, first), conditionings=conditionings,
-            embeddings=self.embeddings[first], partition=partition, seed_offsets=_picked(self.seed_offsets, first),
+            embeddings=self.embeddings[first], partition=partition, negatives=_picked(self.negatives, first),
+            seed_offsets=_picked(self.seed_offsets, first),
         ), representative_of  # fmt: skip
 
     def only(self, prompts: Collection[int]) -> PromptGroups:

@@ -28,7 +28,7 @@ from .reference_memory import RunKey, run_key
 from .replay_guider import RunResult
 from .reuse import RunKeeper
 from .trace import ClusterTrace, down_to, evaluations
-from .validation import check_latent
+from .validation import check_fits_model
 
 # Gets the numbers of a prompt in the list (several where it repeats) and its rows, one per variation, when finished.
 OnFinished = Callable[[Sequence[int], Any], None]
@@ -241,7 +241,7 @@ def make_job(
     Raises:
         ValueError: the latent does not fit the model, or its rows the prompts; a number is not finite.
     """
-    check_latent(model_patcher, latent_image, mask)
+    check_fits_model(model_patcher, latent_image, mask)
     check_sigmas(sigmas)
     job = Job(noise, latent_image, mask, sampler, sigmas, seed, random_state(model_patcher.load_device))
     if not prompts:

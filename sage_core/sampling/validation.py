@@ -11,7 +11,7 @@ from ..grouping.prompt_groups import PromptGroups, check_groups
 from ..socket_values import check_mask, check_samples
 
 
-def check_latent(model_patcher: Any, latent: Any, mask: Any = None) -> None:
+def check_fits_model(model_patcher: Any, latent: Any, mask: Any = None) -> None:
     """Check that a latent and its mask are whole and finite, and that it has the model's channels.
 
     ComfyUI gives an empty latent the model's channels, but not one with a picture in it.

@@ -16,6 +16,7 @@ from ..grouping.partition import Cluster, Partition
 from ..grouping.prompt_groups import PromptGroups
 from ..grouping.threshold import auto_threshold
 from ..prompts.text_encoders import clip_embeddings
+from ..socket_values import is_entry
 from ..validation import check_finite
 
 log = logging.getLogger(__name__)
@@ -117,14 +118,9 @@ def _one_per_image(positive: Sequence[Any], count: int) -> tuple[Conditioning, .
 
 def _flatten(nested: Sequence[Any]) -> list[Conditioning]:
     """Every entry, [embedding or None, extras], as a conditioning of its own: ComfyUI's dataset nodes nest them."""
-    if any(_is_entry(each) for each in nested):
+    if any(is_entry(each) for each in nested):
         return [[entry] for entry in nested]
     return [conditioning for each in nested for conditioning in _flatten(each)]
-
-
-def _is_entry(value: Any) -> bool:
-    """Whether it is an entry of a conditioning."""
-    return isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[1], dict)
 
 
 def _group_by_similarity(conditionings: tuple[Conditioning, ...]) -> PromptGroups:

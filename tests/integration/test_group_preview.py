@@ -124,8 +124,18 @@ class TestLastRuns:
     def test_a_list_too_long_for_the_panel_is_not_returned(self) -> None:
         short = {"key": groups_panel.GROUPING_CACHE.keep(EMBEDDED), "settings": FIXED}
         for run, count in ((short, 1), ({"key": "", "settings": None}, 0)):
-            LAST_GROUPINGS.keep(NodeAddress("long", "run", "2"), {"workflow": "long", **run})
+            LAST_GROUPINGS.keep(NodeAddress("long", "run", "2"), {"workflow": "long", "made_of": {}, **run})
             assert len(last_groupings("long", "long")) == count
+
+    def test_of_the_same_prompts_only_the_last_run(self) -> None:
+        """Each is grouped again for the answer."""
+        key = groups_panel.GROUPING_CACHE.keep(EMBEDDED)
+        for run, prompts in enumerate(["a", "b", "a", "a"]):
+            settings = {**FIXED, "max_group_size": run}
+            kept = {"workflow": "often", "made_of": {"prompts": prompts}, "key": key, "settings": settings}
+            LAST_GROUPINGS.keep(NodeAddress("often", f"run {run}", "2"), kept)
+        assert [run["run"] for run in last_groupings("often", "often")] == ["run 1", "run 3"]
+        assert [run["own"] for run in last_groupings("another", "often")] == [False, False]
 
     def test_groups_that_another_client_ran(self, server: Server) -> None:
         """For this one they are in ComfyUI's cache, and the node does not run."""
