@@ -48,7 +48,7 @@ class SemanticGroupPrompts(io.ComfyNode):
             ),
             description=(
                 "Encodes a list of prompts and puts those that mean nearly the same into groups. A SAGE sampler then "
-                "runs the first steps once per group."
+                "renders similar prompts together, with fewer evaluations."
             ),
             hidden=[io.Hidden.prompt, *PROGRESS_HIDDEN],
             is_input_list=True,

@@ -49,7 +49,10 @@ class ComparisonGrid(io.ComfyNode):
                 "Prompts that were rendered in several ways are side by side."
             ),
             inputs=[
-                Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
+                Groups.Input(
+                    "groups",
+                    tooltip="From Semantic Group Prompts, Share Sampling or Add Prompts: which image has which prompt.",
+                ),
                 io.Image.Input("images", tooltip="All prompts, rendered in one way."),
                 io.String.Input(
                     "titles", multiline=True, default="", optional=True, dynamic_prompts=False,
@@ -115,7 +118,10 @@ class SaveImages(io.ComfyNode):
                     tooltip="The decoded images of a SAGE sampler, all of them: prompt 1 first. For videos, or for "
                     "some of the images, use Split by Prompt and ComfyUI's own nodes that save.",
                 ),
-                Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
+                Groups.Input(
+                    "groups",
+                    tooltip="From Semantic Group Prompts, Share Sampling or Add Prompts: which image has which prompt.",
+                ),
                 _file_names(),
                 _workflow(),
             ],

@@ -38,7 +38,10 @@ class Metrics(io.ComfyNode):
             ),
             inputs=[
                 io.Image.Input("images", tooltip="The decoded images of a SAGE sampler: prompt 1 first."),
-                Groups.Input("groups", tooltip="From Semantic Group Prompts: which image has which prompt."),
+                Groups.Input(
+                    "groups",
+                    tooltip="From Semantic Group Prompts, Share Sampling or Add Prompts: which image has which prompt.",
+                ),
                 io.Combo.Input(
                     "scorer", options=list(SCORERS), default="demo", optional=True,
                     tooltip="The network that looks at the images. demo knows the drawings of the SAGE Demo Model "

@@ -39,7 +39,8 @@ def _cfg() -> io.Float.Input:
 def share_input() -> io.Float.Input:
     return io.Float.Input(
         "share", default=0.4, min=0.0, max=1.0, step=0.01,
-        tooltip="Fraction of the steps that each group runs once for all its prompts. A larger share saves more, but "
+        tooltip="With correction: the fraction of its steps that a prompt takes over from the run of its group. "
+        "Without: the fraction of the steps that a group runs once for all its prompts. A larger share saves more, but "
         "makes the images of a group more alike. With share_mode auto: how far the images may be from those of every "
         "prompt sampled alone.",
     )  # fmt: skip

@@ -48,8 +48,9 @@ _FARM = Path(__file__).absolute().parent.parent / "farm"
 def run_on_input() -> io.Combo.Input:
     return io.Combo.Input(
         "run_on", options=list(RUN_ON), default=THIS_MACHINE, optional=True,
-        tooltip="workers: other processes render, one for every GPU of this machine or of a cluster, and the nodes "
-        "before this one do not run here. Needs Ray. Where the workers are is not in the workflow: see the help page.",
+        tooltip="workers: other processes render, one for every GPU of this machine or of a cluster. Of the nodes "
+        "before this one, only Semantic Group Prompts and those that it needs run here. Needs Ray. Where the workers "
+        "are is not in the workflow: see the help page.",
     )  # fmt: skip
 
 
