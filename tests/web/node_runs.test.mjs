@@ -7,9 +7,19 @@ import { load } from "./module.mjs";
 const { NodeRuns, nodeKey } = await load("panels/node_runs.js");
 const { MOST_RUNS } = await load("panels/queued_from.js");
 
-test("a node that undo has made again is the same one", () => {
-  const node = () => ({ graph: { id: "of a workflow" }, id: 5 });
+test("a node that undo has made again is the same one, though its workflow's graph gets another id", () => {
+  const root = (id) => {
+    const graph = { id };
+    return Object.assign(graph, { rootGraph: graph });
+  };
+  const inSubgraph = () => ({ graph: { id: "of a subgraph", rootGraph: root("1") }, id: 5 });
+  assert.equal(nodeKey({ graph: root("before"), id: 5 }), nodeKey({ graph: root("after"), id: 5 }));
+  assert.equal(nodeKey(inSubgraph()), nodeKey(inSubgraph()));
+  assert.notEqual(nodeKey({ graph: root("1"), id: 5 }), nodeKey(inSubgraph()));
+});
   assert.equal(nodeKey(node()), nodeKey(node()));
+  const inRoot = (/** @type {string} */ id) => Object.assign(node(), { graph: rootWith(id) });
+  assert.equal(nodeKey(inRoot("before an undo")), nodeKey(inRoot("after it")));
   assert.notEqual(nodeKey(node()), nodeKey({ ...node(), graph: { id: "of a subgraph" } }));
 });
 

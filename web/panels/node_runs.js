@@ -1,8 +1,13 @@
 import { MOST_RUNS } from "./queued_from.js";
 import { setLatest } from "./set_latest.js";
 
-/** What stays of a node when undo makes its graph again. @param {import("./comfy_nodes.js").GraphNode} node */
-export const nodeKey = ({ graph, id }) => `${graph?.id} ${id}`;
+/**
+ * What stays of a node when undo makes its graph again. The workflow's own graph can get another id then; runs tell
+ * workflows apart.
+ *
+ * @param {import("./comfy_nodes.js").GraphNode} node
+ */
+export const nodeKey = ({ graph, id }) => (graph && graph !== graph.rootGraph ? `${graph.id} ${id}` : String(id));
 
 /**
  * What is known of nodes in each of their last runs. Nodes go by their `nodeKey`, runs by their prompt_id.
