@@ -17,11 +17,6 @@ test("a node that undo has made again is the same one, though its workflow's gra
   assert.equal(nodeKey(inSubgraph()), nodeKey(inSubgraph()));
   assert.notEqual(nodeKey({ graph: root("1"), id: 5 }), nodeKey(inSubgraph()));
 });
-  assert.equal(nodeKey(node()), nodeKey(node()));
-  const inRoot = (/** @type {string} */ id) => Object.assign(node(), { graph: rootWith(id) });
-  assert.equal(nodeKey(inRoot("before an undo")), nodeKey(inRoot("after it")));
-  assert.notEqual(nodeKey(node()), nodeKey({ ...node(), graph: { id: "of a subgraph" } }));
-});
 
 test("each run has what was known of the node then", () => {
   const settings = new NodeRuns();
