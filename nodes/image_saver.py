@@ -15,11 +15,9 @@ from ..sage_core.images.finished_files import finished_files, mark_of
 from ..sage_core.images.graph_settings import read_sampler_settings
 from ..sage_core.images.png_files import ImageFiles
 from ..sage_core.output_space import check_room
-from ..sage_core.panels.pictures import finished_pictures
+from ..sage_core.panels.pictures import MOST_FILES, finished_pictures
 from .output_path import output_path, output_prefix
 
-# The most images that a node shows on the page: the browser has to load them all.
-_MOST_SHOWN = 256
 # Bytes that a pixel takes in a PNG, at least: half of what it has.
 _BYTES_PER_PIXEL = 1.5
 
@@ -27,7 +25,7 @@ _BYTES_PER_PIXEL = 1.5
 def saved_images(files: Mapping[int, Sequence[str]], subfolder: str) -> ui.SavedImages:
     """Files of the output folder for a node's output, in the order of their prompts; of very many the first."""
     names = [name for prompt in sorted(files) for name in files[prompt]]
-    return ui.SavedImages([ui.SavedResult(name, subfolder, io.FolderType.output) for name in names[:_MOST_SHOWN]])
+    return ui.SavedImages([ui.SavedResult(name, subfolder, io.FolderType.output) for name in names[:MOST_FILES]])
 
 
 class ImageSaver:

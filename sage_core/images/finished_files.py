@@ -40,8 +40,8 @@ def finished_files(folder: Path, stem: str) -> dict[str, FinishedFile]:
 
 def _named(folder: Path, stem: str) -> list[FinishedFile]:
     """The files whose names are as `png_files` makes them."""
-    name = re.compile(rf"{re.escape(stem)}_(\d{{5,}})_g\d\d.*\.png")
-    matches = ((path, name.fullmatch(path.name)) for path in (folder.iterdir() if folder.is_dir() else ()))
+    name = rf"{re.escape(stem)}_(\d{{5,}})_g\d\d+_[^_]+(_v\d+)?\.png"
+    matches = ((path, re.fullmatch(name, path.name)) for path in (folder.iterdir() if folder.is_dir() else ()))
     return [FinishedFile(int(match[1]), path) for path, match in matches if match]
 
 

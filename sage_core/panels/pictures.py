@@ -13,8 +13,8 @@ from .sampling import ClusterLabels
 _WITH_PANEL = {"SageKSampler", "SageBranchKSampler", "SageShare"}
 # What carries the rows of a sampler to a node that saves them.
 _ROWS = ("IMAGE", "LATENT")
-# The browser has to load them all.
-_MOST_FILES = 256
+# The most files that the page shows: the browser has to load them all.
+MOST_FILES = 256
 
 
 def panel_of(graph: Graph | None, node_id: str | None, output_type: OutputType) -> str | None:
@@ -42,7 +42,7 @@ def finished_pictures(
     labels, pictures, count = ClusterLabels(groups, range(len(groups.prompts))), [], 0
     for prompt in sorted(files):
         count += len(files[prompt])
-        if count > _MOST_FILES:
+        if count > MOST_FILES:
             break
         pictures.append({**labels.of((prompt,)), "files": list(files[prompt])})
     return {"finished": {"aspect": aspect, "subfolder": subfolder, "pictures": pictures}}

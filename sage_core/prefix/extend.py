@@ -70,7 +70,8 @@ def extend_prefix(
         together.setdefault(assignments[text].group if assignments[text].is_assigned else text, []).append(index)
     groups = replace(
         origin.groups, prompts=prompts, conditionings=conditionings, embeddings=embeddings,
-        partition=tuple(map(tuple, together.values())), notes=(),
+        partition=tuple(map(tuple, together.values())), notes=(), negatives=(),
+        seed_offsets=origin.groups.seed_offsets[:1] * len(prompts),  # all have one, or there is no start for new ones
     )  # fmt: skip
     distinct, representative_of = groups.distinct()
     paths = [assignments[text].clusters for text in distinct.prompts]

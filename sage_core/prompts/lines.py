@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 # Where a comment begins that ComfyUI's page takes out of a text box with dynamic prompts.
-_COMMENT = re.compile(r"/\*|//")
+_COMMENT = r"(?=(/\*|//))"
 # A line of its own. A hash before a word is not one: "#ff0000 car".
 _COMMENT_LINE = r"#+(\s.*)?"
 # Stands for a line break inside a comment, so that the next line keeps its number. Unicode has it for such uses.
@@ -55,16 +55,15 @@ def prompt_lines(text: str) -> Lines:
 def _without_comments(text: str) -> tuple[str, int]:
     """A text with a sign for every line break in a comment, in the place of the comment; and how many there were."""
     parts: list[str] = []
-    at = start = comments = 0
+    at = comments = 0
     last = text.rfind("*/")  # a block that begins behind it is never closed, and so is no comment
-    while found := _COMMENT.search(text, start):
-        start, after = found.start(), found.end()
-        if found[0] == "/*" and after > last:
-            start += 1
+    for found in re.finditer(_COMMENT, text):
+        start, is_block = found.start(), found[1] == "/*"
+        if start < at or (is_block and start + 2 > last):
             continue
-        end = text.index("*/", after) + 2 if found[0] == "/*" else _line_end(text, after)
+        end = text.index("*/", start + 2) + 2 if is_block else _line_end(text, start)
         parts += [text[at:start], _BREAK * text.count("\n", start, end)]
-        at = start = end
+        at = end
         comments += 1
     return "".join([*parts, text[at:]]), comments
 

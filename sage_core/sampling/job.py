@@ -65,6 +65,12 @@ class Job:
         wanted = [self.start_of[prompt] if self.start_of else 0 for prompt in prompts]
         return self._select(wanted, self.starts)
 
+    def is_empty(self, prompt: int) -> bool:
+        """Whether a prompt, unlike others, begins from an empty latent: ComfyUI does not scale a batch of these."""
+        if self.starts == 1:
+            return False
+        return not any(torch.count_nonzero(part) for part in latents.parts(self.start([prompt]).latent_image))
+
     def draw(self, prompt: int) -> Draw:
         """What the runs of a prompt draw."""
         if not self.draws:

@@ -108,9 +108,9 @@ def sample_prefix(
     guider, out = _sample_with(PrefixGuider, model, groups, negative, latent, make_listener, settings)
     assert guider.prefix is not None
     prefix = replace(guider.prefix, latent=latent, sampler_name=settings["sampler_name"])
-    if prefix.job.start_of:  # what the input says is of the prompts' rows, not of the groups'
-        return prefix, {key: value for key, value in out.items() if key not in ROW_KEYS}
-    return prefix, _with_row_keys(out, latent)
+    preview = {key: value for key, value in out.items() if key not in ROW_KEYS}
+    # With own rows, what the input says is of the prompts' rows, not of the groups'.
+    return prefix, preview if guider.latent_rows == "prompts" else _with_row_keys(preview, latent)
 
 
 def sample_branch(model: Any, prefix: Prefix, make_listener: MakeListener | None = None) -> tuple[Latent, str]:
@@ -166,17 +166,19 @@ def _sample_with(
 ) -> tuple[Guider, Latent]:  # fmt: skip
     settings = KSamplerSettings(**inputs)
     check_groups(groups)
-    has_offsets = any(groups.seed_offsets)
-    own_seeds = OwnSeeds(settings.seed, groups.seed_offsets, model.load_device) if has_offsets else None
+    has_offsets, noise, numbers = any(groups.seed_offsets), Noise_RandomNoise(settings.seed), {}
     own_rows = has_offsets or has_own_rows(latent, settings.latent_rows, len(groups.prompts))
     if own_rows:  # the noise of every prompt's rows is that which they get alone
-        latent = rows_for([latent], settings.latent_rows, groups.prompts).latent
+        rows = rows_for([latent], settings.latent_rows, groups.prompts)
+        noise = OwnSeeds(settings.seed, groups.seed_offsets or (0,) * len(groups.prompts), model.load_device)
+        latent = dict(rows.latent)
+        numbers = {"batch_index": latent.pop("batch_index")} if rows.are_numbered else {}
     guider = guider_class(
         model, groups, negative, settings.cfg, settings.share, settings.share_mode, settings.correction,
         settings.reuse, "prompts" if own_rows else "variations",
     )  # fmt: skip
-    guider.make_listener, guider.own_seeds = make_listener, own_seeds
-    return guider, _run(guider, latent, own_seeds or Noise_RandomNoise(settings.seed), *settings.sampler(model))
+    guider.make_listener, guider.own_seeds = make_listener, noise if has_offsets else None
+    return guider, {**_run(guider, latent, noise, *settings.sampler(model)), **numbers}
 
 
 def _branch(guider: BranchGuider, prefix: Prefix) -> Latent:

@@ -66,11 +66,13 @@ class Rows(NamedTuple):
         latent: prompt-major, for every prompt its variations, and marked so.
         variations: rows per prompt.
         are_own: every prompt had rows of its own already.
+        are_numbered: the batch_index was not given: it is that of a plain batch, for every prompt anew.
     """
 
     latent: Latent
     variations: int
     are_own: bool
+    are_numbered: bool
 
 
 def rows_for(given: Sequence[Latent], latent_rows: str, prompts: Sequence[str]) -> Rows:
@@ -98,8 +100,9 @@ def rows_for(given: Sequence[Latent], latent_rows: str, prompts: Sequence[str]) 
     latent = {**latent, **row_keys(latent, 1 if are_own else count)}
     if not are_own:
         latent["samples"] = latents.tile(latent["samples"], count)
+    are_numbered = "batch_index" not in latent
     latent.setdefault("batch_index", list(range(variations)) * count)
-    return Rows(mark_rows(latent, prompts), variations, are_own)
+    return Rows(mark_rows(latent, prompts), variations, are_own, are_numbered)
 
 
 def row_keys(latent: Latent, times: int) -> Latent:
@@ -130,9 +133,7 @@ def _one_after_the_other(given: Sequence[Latent]) -> Latent:
     """
     shapes = {tuple(tuple(part.shape) for part in latents.parts(each["samples"])) for each in given}
     masks = [
-        latents.tile_mask(each["noise_mask"], each["samples"], 1)
-        for each in given
-        if each.get("noise_mask") is not None
+        latents.fit_mask(each["noise_mask"], each["samples"]) for each in given if each.get("noise_mask") is not None
     ]
     if len(shapes) > 1 or len(masks) not in (0, len(given)):
         raise ValueError(
@@ -142,5 +143,7 @@ def _one_after_the_other(given: Sequence[Latent]) -> Latent:
     joined = {**given[0], "samples": latents.concat([each["samples"] for each in given])}
     if masks:
         joined["noise_mask"] = latents.concat(masks)
-    numbers = [each.get("batch_index", range(latents.count(each["samples"]))) for each in given]
-    return {**joined, "batch_index": [number for each in numbers for number in each]}
+    if any("batch_index" in each for each in given):
+        numbers = [each.get("batch_index", range(latents.count(each["samples"]))) for each in given]
+        joined["batch_index"] = [number for each in numbers for number in each]
+    return joined

@@ -76,7 +76,8 @@ class LevelRunner:
         size = 1 if alone else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
         # A sampler has one seed, and all clusters of a run begin to evaluate at the same call.
-        parts = _together(indices, lambda index: job.draw(level.clusters[index][0]).seed)
+        first = [cluster[0] for cluster in level.clusters]
+        parts = _together(indices, lambda index: (job.draw(first[index]).seed, job.is_empty(first[index])))
         if parents is not None:
             parts = [half for part in parts for half in _together(part, lambda index: len(parents[index]))]
         if correction is not None:

@@ -28,6 +28,7 @@ from ..validation import rows_per_prompt
 from . import latents
 from .latent_rows import Latent, Rows, rows_for
 from .level_runner import SHARE_KEY
+from .own_seeds import as_plain_batch
 from .progress import Preview, StepCallback
 from .prompt_conditions import PromptConditions
 from .replay_guider import ReplayGuider
@@ -82,9 +83,10 @@ def share_sampling(
     negative = _one_for_all(negatives, len(positives), "negative")
     own_negatives = tuple(negatives) if len(negatives) > 1 else (negative,) * len(positives)
     groups = replace(groups, negatives=own_negatives)
+    numbered = rows.variations if rows.are_numbered else 0
     patched = model.clone()
     patched.remove_wrappers_with_key(_OUTER_SAMPLE, SHARE_KEY)
-    patched.add_wrapper_with_key(_OUTER_SAMPLE, SHARE_KEY, SharePatch(groups, settings, make_listener))
+    patched.add_wrapper_with_key(_OUTER_SAMPLE, SHARE_KEY, SharePatch(groups, settings, make_listener, numbered))
     return SamplerInputs(patched, stand_for(positives), negative, rows.latent, groups, _report(groups, rows))
 
 
@@ -121,11 +123,13 @@ class SharePatch:
 
     Attributes:
         groups: of the prompts; their conditionings are those of the guider.
+        numbered: the variations of every prompt, where Share Sampling has numbered their rows; else 0.
     """
 
     groups: PromptGroups
     settings: SharingSettings
     make_listener: MakeListener | None = None
+    numbered: int = 0
 
     def __call__(
         self, executor: Any, noise: torch.Tensor, latent_image: torch.Tensor, sampler: Any, sigmas: torch.Tensor,
@@ -142,6 +146,8 @@ class SharePatch:
                 latent_shapes=latent_shapes,
             )  # fmt: skip
         packing = Packing(latent_shapes or [])
+        if self.numbered and not packing.is_packed:
+            noise = as_plain_batch(noise, latent_image, seed, self.numbered)
         job = make_job(
             guider.model_patcher, packing.unpack(noise), packing.unpack(latent_image), sampler, sigmas,
             packing.unpack_mask(denoise_mask, noise), seed, prompts=len(self.groups.prompts),

@@ -156,7 +156,8 @@ export async function readError(user, workflow, shot, problems) {
   await user.page.load(broken);
   await user.page.run(() => {}).catch(() => {});
   const message = await user.panel.locator(".sage-message", { hasText: "prompts" }).textContent();
-  compare(problems, "the error", message, message.trim());
+  const expected = "prompts: expected at least one prompt (one per line; a line that starts with # and a space is a comment), got none.";
+  compare(problems, "the error", message, expected);
   await shot("failed");
 }
 

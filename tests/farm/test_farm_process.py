@@ -17,17 +17,25 @@ def program(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_events_come_as_they_are_told(tmp_path: Path) -> None:
-    command = program(tmp_path, """
-print('{"event": "start"}', flush=True)
-time.sleep(2)
-print('{"event": "end", "files": "ä"}'.encode().decode(), flush=True)
+    """The command goes on only when its first event has come."""
+    command = program(tmp_path, f"""
+import pathlib
+print('{{"event": "start"}}', flush=True)
+while not pathlib.Path({str(tmp_path / "come")!r}).exists():
+    time.sleep(0.01)
+print('{{"event": "end", "files": "ä"}}'.encode().decode(), flush=True)
 """)  # fmt: skip
     looks: list[float] = []
-    events = run_command(command, lambda: looks.append(time.monotonic()))
-    assert next(events) == {"event": "start"}
-    begun = time.monotonic()
+
+    def look() -> None:
+        looks.append(time.monotonic())
+        if len(looks) > 5:
+            (tmp_path / "come").touch()
+
+    events = run_command(command, look)
+    assert next(events) == {"event": "start"} and not (tmp_path / "come").exists()
     assert [event["event"] for event in events] == ["end"]
-    assert time.monotonic() - begun > 1 and len(looks) > 5
+    assert len(looks) > 5
 
 
 class Stop(Exception):
@@ -37,6 +45,8 @@ class Stop(Exception):
 @pytest.mark.skipif(sys.platform == "win32", reason="there a stop is a kill")
 def test_a_stop_lets_the_command_end_by_itself(tmp_path: Path) -> None:
     command = program(tmp_path, """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without it
 try:
     print('{"event": "start"}', flush=True)
     time.sleep(60)

@@ -24,7 +24,7 @@ def test_every_prompt_has_its_files() -> None:
 
 
 def test_not_more_files_than_a_page_can_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "_MOST_FILES", 3)
+    monkeypatch.setattr(pictures, "MOST_FILES", 3)
     update = finished_pictures(GROUPS, {prompt: ["x", "y"] for prompt in range(3)}, "", 1.0)["finished"]
     assert [picture["prompt"] for picture in update["pictures"]] == ["a red car"]
 

@@ -98,6 +98,17 @@ def test_added_prompts_cost_their_branch_only() -> None:
     assert "- evaluations: 64 done, 64 planned, 128 for every prompt alone: 50.0% saved" in report
 
 
+def test_prompts_added_where_all_have_one_seed_offset() -> None:
+    """They have it, too; one is there twice."""
+    prefix = sample_prefix(replace(six_prompts(), seed_offsets=(7,) * 6))
+    texts, conditionings, embeddings = new_prompts(1, 123)
+    again = (*texts, texts[0]), (*conditionings, conditionings[0]), embeddings[[0, 1, 0]]
+    added, _ = extend_prefix(prefix, *again)
+    assert added.groups.seed_offsets == (7, 7, 7)
+    plain, _ = extend_prefix(sample_prefix(six_prompts(), seed=SETTINGS["seed"] + 7), texts, conditionings, embeddings)
+    assert_equal(sample_branch(added), sample_branch(plain)[[0, 1, 0]])
+
+
 def test_additions_are_independent_and_leave_the_prefix_unchanged() -> None:
     """Neither the order of additions, nor what is added beside, changes an image; nor does the prefix."""
     prefix = sample_prefix(six_prompts())

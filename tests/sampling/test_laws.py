@@ -63,6 +63,20 @@ class TestEverySampler:
         images = sage("sd15", grouped(prompts, [(0, 1, 2)]), image, share=0.0, **sampler_settings(sampler_name))
         assert_equal(images, ksampler_for_each("sd15", prompts, image, sampler_name))
 
+    def test_what_ran_before_does_not_count(self, sampler_name: str) -> None:
+        first = self.three_prompts(sampler_name)
+        torch.manual_seed(99)
+        torch.rand(7)
+        groups = grouped(different("sd15", 3), self.GROUPS)
+        again = sage("sd15", groups, small("sd15"), share=0.5, **sampler_settings(sampler_name))
+        assert torch.equal(again, first)
+
+    def test_permuting_prompts_permutes_images(self, sampler_name: str) -> None:
+        prompts, order = different("sd15", 3), [2, 0, 1]
+        permuted = grouped([prompts[index] for index in order], [(0, 1), (2,)])
+        images = sage("sd15", permuted, small("sd15"), share=0.5, **sampler_settings(sampler_name))
+        assert_equal(images, self.three_prompts(sampler_name)[order])
+
     def test_groups_of_one_equal_ksampler_for_each_prompt(self, sampler_name: str) -> None:
         image, prompts = small("sd15"), different("sd15", 2)
         images = sage("sd15", grouped(prompts, [(0,), (1,)]), image, share=0.5, **sampler_settings(sampler_name))

@@ -48,6 +48,13 @@ def test_without_sharing(sampler_name: str) -> None:
     assert_equal(sage("sd15", groups(), image, share=0.0, **settings), alone(image, **settings))
 
 
+@pytest.mark.parametrize("numbers", [None, [0, 1], [4, 1]])
+def test_variations_of_an_odd_size(numbers: list[int] | None) -> None:
+    """A batch_index counts where it is given: with one, ComfyUI draws row by row."""
+    image = {**small("sd15", batch=2, h=5, w=7), **({"batch_index": numbers} if numbers else {})}
+    assert_equal(sage("sd15", groups(), image, share=0.0), alone(image))
+
+
 @pytest.mark.parametrize("correction", ["off", "on"])
 @pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m_sde"])
 def test_prompts_with_one_seed_share(sampler_name: str, correction: str, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_stop_ends_within_one_evaluation(screen: Screen, part: str) -> None:
         pytest.raises(comfy.model_management.InterruptProcessingException),
     ):
         one_node()
-    done = screen.events[-1][0]
+    done = next(done for done, *_ in screen.events if done >= screen.stop_at)
     assert evaluations.rows <= done + max(evaluations.batches)
     screen.stop_at = None
     comfy.model_management.interrupt_current_processing(False)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from comfyui_sage.sage_core.sampling.latent_rows import MARK
 from evaluations import count_evaluations
-from models import MODELS, conditioning
+from models import MODELS, conditioning, randn
 from reference import (
     SAMPLERS,
     SOME_SAMPLERS,
@@ -112,8 +112,7 @@ class TestSecondPass:
         larger = comfy_nodes.LatentUpscaleBy().upscale(first, "nearest-exact", 1.5)[0]
         second = ksampler(inputs, image=larger, denoise=0.5)
         for prompt, rows in zip(prompts, larger["samples"].chunk(3), strict=True):
-            own = {"samples": rows, "batch_index": [0, 1]}
-            expected = comfy_ksampler("sd15", prompt, own, denoise=0.5)
+            expected = comfy_ksampler("sd15", prompt, {"samples": rows}, denoise=0.5)
             assert_equal(second["samples"][:2], expected)
             second = {"samples": second["samples"][2:]}
 
@@ -161,6 +160,45 @@ class TestStarts:
         out = ksampler(shared("sd15", prompts, pictures, partition=((0, 1),)), denoise=0.7)["samples"]
         for at in range(2):
             assert_equal(out[at : at + 1], comfy_ksampler("sd15", prompts[at], pictures[at], denoise=0.7))
+
+    @pytest.mark.parametrize("shape", [(2, 1, 8, 8), (2, 8, 8), (1, 1, 2, 8, 8), (8, 8), (1, 16, 16)])
+    @pytest.mark.parametrize("correction", ["off", "on"])
+    def test_masks_of_their_own_for_videos(self, shape: tuple[int, ...], correction: str) -> None:
+        """A stack is the frames of a video, as Set Latent Noise Mask gives it."""
+        prompts = different("video", 2)
+        pictures = [
+            {**small("video", seed=3 + at), "noise_mask": (randn(*shape, seed=at) > 0).float()} for at in range(2)
+        ]
+        inputs = shared("video", prompts, pictures, partition=((0, 1),), correction=correction)
+        out = ksampler(inputs, denoise=0.7)["samples"]
+        for at in range(2):
+            assert_equal(out[at : at + 1], comfy_ksampler("video", prompts[at], pictures[at], denoise=0.7))
+
+    def test_masks_of_other_sizes(self) -> None:
+        prompts = different("sd15", 2)
+        masks = [(randn(*shape, seed=1) > 0).float() for shape in ((1, 64, 64), (16, 16))]
+        pictures = [{**small("sd15", batch=2, seed=3), "noise_mask": mask} for mask in masks]
+        out = ksampler(shared("sd15", prompts, pictures, partition=((0, 1),)), denoise=0.7)["samples"]
+        alone = [
+            comfy_ksampler("sd15", prompt, picture, denoise=0.7)
+            for prompt, picture in zip(prompts, pictures, strict=True)
+        ]
+        assert_equal(out, torch.cat(alone))
+
+    @pytest.mark.parametrize("sampler_name", ["euler", "euler_ancestral", "dpmpp_2m_sde"])
+    def test_variations_of_an_odd_size(self, sampler_name: str) -> None:
+        """PyTorch draws other numbers for a batch than for its rows, where a row is no multiple of 16 numbers."""
+        prompts, image = different("sd15", 3), small("sd15", batch=2, h=5, w=7)
+        out = ksampler(shared("sd15", prompts, image, share=0.0), **sampler_settings(sampler_name))["samples"]
+        assert_equal(out, ksampler_for_each("sd15", prompts, image, sampler_name))
+
+    @pytest.mark.parametrize("family", ["flux", "sd3"])
+    def test_an_empty_latent_beside_a_picture(self, family: str) -> None:
+        """ComfyUI scales a whole batch, but not an empty one."""
+        prompts, starts = different(family, 2), [small(family), small(family, seed=3)]
+        out = ksampler(shared(family, prompts, starts, partition=((0, 1),)), denoise=0.6)["samples"]
+        for at in range(2):
+            assert_equal(out[at : at + 1], comfy_ksampler(family, prompts[at], starts[at], denoise=0.6))
 
 
 class TestBetween:

@@ -139,13 +139,17 @@ def test_killed_while_it_writes(tmp_path: Path) -> None:
             save_state(path, {"done": done, "weights": torch.full((200_000,), float(done))})
 
     for pause in random.Random(1).choices(range(5, 40), k=15):
-        child = in_another_process(write)
+        before, child = path.stat().st_ino, in_another_process(write)
+        deadline = time.monotonic() + 30
+        while path.stat().st_ino == before and time.monotonic() < deadline:
+            time.sleep(0.001)
         time.sleep(pause / 1000)
         kill(child)
         state = load_state(path)
         assert state["done"] >= last
         assert state["done"] == 0 or (state["weights"] == state["done"]).all()
         last = state["done"]
+    assert last > 0, "the child has never written"
 
 
 def test_two_servers(tmp_path: Path) -> None:
