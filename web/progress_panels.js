@@ -160,7 +160,8 @@ watchTabs(api, app, () => {
   const settings = allNodes(app).filter((node) => panels.has(node)).map((node) => [nodeKey(node), settingsOf(node)]);
   return (run) => {
     for (const [node, text] of settings) queuedSettings.keep(node, run, text);
-    showAll();
+    // Its first updates may have come before its tab was known.
+    for (const state of [...runs.values()]) if (state.run === run) showRun(state, true);
   };
 });
 onOpened(showAll);
