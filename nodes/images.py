@@ -28,7 +28,7 @@ from .graph import output_type, place_in_graph
 from .image_saver import ImageSaver
 from .output_path import prefix_refusal
 from .samplers import branch_inputs, report_output
-from .sockets import CATEGORY, Groups, searched_as
+from .sockets import CATEGORY, groups_of_images, searched_as
 from .workers import THIS_MACHINE, WORKERS, render_on_workers, run_on_input
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,7 @@ class ComparisonGrid(io.ComfyNode):
                 "Prompts that were rendered in several ways are side by side."
             ),
             inputs=[
-                Groups.Input(
-                    "groups",
-                    tooltip="From Semantic Group Prompts, Share Sampling or Add Prompts: which image has which prompt.",
-                ),
+                groups_of_images(),
                 io.Image.Input("images", tooltip="All prompts, rendered in one way."),
                 io.String.Input(
                     "titles", multiline=True, default="", optional=True, dynamic_prompts=False,
@@ -118,10 +115,7 @@ class SaveImages(io.ComfyNode):
                     tooltip="The decoded images of a SAGE sampler, all of them: prompt 1 first. For videos, or for "
                     "some of the images, use Split by Prompt and ComfyUI's own nodes that save.",
                 ),
-                Groups.Input(
-                    "groups",
-                    tooltip="From Semantic Group Prompts, Share Sampling or Add Prompts: which image has which prompt.",
-                ),
+                groups_of_images(),
                 _file_names(),
                 _workflow(),
             ],

@@ -19,7 +19,7 @@ from ..sage_core.metrics.image_encoders import (
 from ..sage_core.metrics.report import evaluation_plot, evaluation_report
 from ..sage_core.validation import check_choice
 from .encoder_folder import FOLDER, encoder_model, model_name_input
-from .sockets import CATEGORY, Groups, searched_as
+from .sockets import CATEGORY, groups_of_images, searched_as
 
 SCORERS = ("demo", "open_clip")
 
@@ -38,10 +38,7 @@ class Metrics(io.ComfyNode):
             ),
             inputs=[
                 io.Image.Input("images", tooltip="The decoded images of a SAGE sampler: prompt 1 first."),
-                Groups.Input(
-                    "groups",
-                    tooltip="From Semantic Group Prompts, Share Sampling or Add Prompts: which image has which prompt.",
-                ),
+                groups_of_images(),
                 io.Combo.Input(
                     "scorer", options=list(SCORERS), default="demo", optional=True,
                     tooltip="The network that looks at the images. demo knows the drawings of the SAGE Demo Model "

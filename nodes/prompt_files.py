@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 
 from ..sage_core.prompts.files import SUFFIXES
 from ..sage_core.validation import check_text
+from .file_state import file_state
 
-# By the input folder: when each folder in it changed last, and the files of prompts there.
-_LISTED: dict[Path, tuple[dict[str, int], list[str]]] = {}
+# By folder, what changes when a file in it comes or goes.
+_States = dict[Path, Any]
+# By the input folder: the states of all folders in it, and the files of prompts there.
+_LISTED: dict[Path, tuple[_States, list[str]]] = {}
 
 
 def input_folder() -> Path:
@@ -35,28 +39,20 @@ def prompt_file_path(name: str) -> Path:
 def prompt_files() -> list[str]:
     """The names of all files of prompts. ComfyUI asks often, so a large folder is not read again without need."""
     folder = input_folder()
-    changed, names = _LISTED.get(folder, ({}, []))
-    if not changed or any(_changed(each) != then for each, then in changed.items()):
-        changed, names = _LISTED[folder] = _listed(folder)
+    states, names = _LISTED.get(folder, ({}, []))
+    if not states or any(file_state(each) != then for each, then in states.items()):
+        _, names = _LISTED[folder] = _listed(folder)
     return list(names)
 
 
-def _listed(folder: Path) -> tuple[dict[str, int], list[str]]:
-    changed: dict[str, int] = {}
+def _listed(folder: Path) -> tuple[_States, list[str]]:
+    states: _States = {}
     found: list[Path] = []
     for parent, _, names in os.walk(folder):
-        changed[parent] = _changed(parent)
-        paths = (Path(parent, name) for name in names if name.lower().endswith(tuple(SUFFIXES)))
+        states[Path(parent)] = file_state(Path(parent))
+        paths = (Path(parent, name) for name in names if os.path.splitext(name)[1].lower() in SUFFIXES)
         found += [path for path in paths if path.is_file() and _is_inside(path)]
-    return changed, sorted(path.relative_to(folder).as_posix() for path in found)
-
-
-def _changed(folder: str) -> int:
-    """When a folder changed last; 0 where it is gone."""
-    try:
-        return os.stat(folder).st_mtime_ns
-    except OSError:
-        return 0
+    return states, sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def _is_inside(path: Path) -> bool:

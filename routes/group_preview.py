@@ -53,11 +53,11 @@ def last_groupings(client: str, workflow: str) -> list[dict[str, Any]]:
     """
     latest: dict[tuple[bool, str, str], dict[str, Any]] = {}
     for address, run in reversed(LAST_GROUPINGS.all()):
+        if run["workflow"] != workflow:
+            continue
         own = address.client == client
         shown = own, address.node, json.dumps(run["made_of"], sort_keys=True)
-        if run["workflow"] != workflow or shown in latest:
-            continue
-        if (payload := cached_payload(run["key"], run["settings"])) is not None:
+        if shown not in latest and (payload := cached_payload(run["key"], run["settings"])) is not None:
             latest[shown] = {**message(address, run), "own": own, **payload}
     return list(reversed(latest.values()))
 

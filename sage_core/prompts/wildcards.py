@@ -18,10 +18,9 @@ def wildcard_reader(folders: Sequence[Path]) -> ReadWildcard:
     """
 
     def read(name: str) -> tuple[tuple[int, str], ...] | None:
-        parts = PurePosixPath(f"{name}.txt").parts
-        if ".." in parts or name.startswith("/"):  # no way out of the folders
+        if ".." in PurePosixPath(name).parts or name.startswith("/"):  # no way out of the folders
             return None
-        if any(len(part.encode()) > MOST_BYTES for part in parts):  # no file can have this name
+        if any(len(part.encode()) > MOST_BYTES for part in f"{name}.txt".split("/")):  # no file can have this name
             return None
         path = next((path for folder in folders if (path := folder / f"{name}.txt").exists()), None)
         if path is None:

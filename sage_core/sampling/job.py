@@ -69,7 +69,8 @@ class Job:
         """Whether a prompt, unlike others, begins from an empty latent: ComfyUI does not scale a batch of these."""
         if self.starts == 1:
             return False
-        return not any(torch.count_nonzero(part) for part in latents.parts(self.start([prompt]).latent_image))
+        rows = latents.select_clusters(self.latent_image, [self.start_of[prompt]], self.starts)
+        return not any(torch.count_nonzero(part) for part in latents.parts(rows))
 
     def draw(self, prompt: int) -> Draw:
         """What the runs of a prompt draw."""

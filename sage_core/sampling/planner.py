@@ -96,16 +96,20 @@ class Planner:
         steps = max(0, len(self.job.sigmas) - 1)
         probe = DivergenceProbe(LevelRunner(self.guider, self.conditions.of), self.job, self.groups.partition)
         shares = SHARE_MODES[self.settings.share_mode](self.groups, self._uncorrected_share, probe)
-        most = 1.0 if self.settings.correction == "off" else _MOST_UNCORRECTED  # a tree's clusters share longer
-        shared = [(cluster, branch_index(min(share, most), steps)) for cluster, share in shares]
+        # A tree's clusters share longer than is set.
+        shared = [(cluster, branch_index(min(share, self._most_shared), steps)) for cluster, share in shares]
         branches = [(cluster, float(self.job.sigmas[k]) if k else None) for cluster, k in shared]
         return SharePlan.from_branches(branches, len(self.groups.prompts)), probe.evaluations
 
     @property
     def _uncorrected_share(self) -> float:
         """The share where it is not corrected."""
-        share = 0.0 if self._remembers else self.settings.share
-        return share if self.settings.correction == "off" else min(share, _MOST_UNCORRECTED)
+        return 0.0 if self._remembers else min(self.settings.share, self._most_shared)
+
+    @property
+    def _most_shared(self) -> float:
+        """The largest share of any prompt where it is not corrected."""
+        return 1.0 if self.settings.correction == "off" else _MOST_UNCORRECTED
 
     @property
     def _remembers(self) -> bool:
