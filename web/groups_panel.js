@@ -3,10 +3,12 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { addPanelElement, addStylesheet, extendMethod, nodeByPath, rootGraph, undoable } from "./panels/comfy_nodes.js";
-import { onGraphChange, onNodeError, onNodeExecuted } from "./panels/run_events.js";
+import { allNodes, onGraphChange, onNodeError, onNodeExecuted } from "./panels/run_events.js";
 import { GroupsPanel } from "./panels/groups_panel.js";
 import { hideInput } from "./panels/hidden_input.js";
 import { groupsPanels, pictureShower } from "./panels/jumps.js";
+import { nodeKey } from "./panels/node_runs.js";
+import { onOpened, onOpening, openTab } from "./panels/queued_from.js";
 import { fetchRemembered, postJson } from "./panels/server_requests.js";
 
 /**
@@ -48,15 +50,35 @@ function panelAt(path) {
   return node && groupsPanels.get(node);
 }
 
-/** Fills empty panels with what the server remembers of this workflow. Of other pages, it has to be the same prompts. */
+/** The runs that the panels of a tab showed last, by `nodeKey`. @type {WeakMap<object, Map<string, Run>>} */
+const shownRuns = new WeakMap();
+
+/** Keeps what the panels show: an undo and another tab make all nodes anew. */
+function keepShown() {
+  const tab = openTab(app);
+  if (!tab) return;
+  const runs = shownRuns.get(tab) ?? new Map();
+  for (const node of allNodes(app)) {
+    const run = groupsPanels.get(node)?.run;
+    if (run) runs.set(nodeKey(node), run);
+  }
+  shownRuns.set(tab, runs);
+}
+
+/**
+ * Fills empty panels with what the server remembers of this workflow, or else with what they showed before. What the
+ * server remembers of other pages has to be of the same prompts.
+ */
 async function restorePanels() {
-  const { id } = rootGraph(app);
+  const [tab, { id }] = [openTab(app), rootGraph(app)];
   /** @type {(Run & {node: string, own: boolean})[]} */
   const remembered = await fetchRemembered(api, "/sage/groups", { workflow: String(id) });
-  if (rootGraph(app).id !== id) return;
+  if (openTab(app) !== tab) return;
   const latest = remembered.reverse();
   for (const run of latest) panelAt(run.node)?.restoreRun(run, false);
   for (const run of latest) if (run.own) panelAt(run.node)?.restoreRun(run, true);
+  const shown = tab ? shownRuns.get(tab) : undefined;
+  for (const node of allNodes(app)) groupsPanels.get(node)?.showBefore(shown?.get(nodeKey(node)));
 }
 
 /**
@@ -76,15 +98,14 @@ onNodeExecuted(app, api, (node, /** @type {Output} */ output) => {
 });
 onNodeError(app, api, (node, message) => groupsPanels.get(node)?.showError(message));
 onGraphChange(app, api, (node) => groupsPanels.get(node)?.graphChanged());
+onOpening(keepShown);
+onOpened(restorePanels);
 
 addStylesheet();
 app.registerExtension({
   name: "SAGE.GroupsPanel",
   nodeCreated(node) {
     if (node.comfyClass === NODE) addPanel(/** @type {import("./panels/comfy_nodes.js").PageNode} */ (node));
-  },
-  afterConfigureGraph() {
-    restorePanels().catch(() => {}); // if the server is gone, ComfyUI says so itself
   },
   /** What ComfyUI keeps for a tab can be of a run of another one. @param {Record<string, Output>} outputs */
   onNodeOutputsUpdated(outputs) {

@@ -134,13 +134,11 @@ async function fetchRuns() {
   showAll();
 }
 
-const restoreRuns = () => void fetchRuns().catch(() => {}); // if the server is gone, ComfyUI says so itself
-
 /** Ends a training as if its steps were done. @param {NodeAddress} address */
 const stopRun = ({ run, node }) => postJson(api, "/sage/stop", { client: clientId(api), run, node });
 
 api.addEventListener("sage.progress", ({ detail }) => showRun(keep(/** @type {Run} */ (detail)), true));
-api.addEventListener("reconnected", restoreRuns);
+api.addEventListener("reconnected", fetchRuns);
 // The panel shows the same pictures. This listener comes before ComfyUI's, which would show them on the node again.
 api.addEventListener("b_preview_with_metadata", (event) => {
   const node = nodeAt(event.detail.displayNodeId ?? event.detail.nodeId);
@@ -175,7 +173,7 @@ addStylesheet();
 app.registerExtension({
   name: "SAGE.RunningPanels",
   settings: SETTINGS,
-  setup: restoreRuns,
+  setup: () => void fetchRuns(),
   nodeCreated(node) {
     const makePanel = PANELS[node.comfyClass ?? ""];
     if (!makePanel || !app.extensionManager.setting.get(SHOW_PANELS)) return;

@@ -37,18 +37,24 @@ function use(node, share) {
 function updateButton(node) {
   if (node.comfyClass !== NODE) return;
   const share = samplersOf(node).length && found.latest(nodeKey(node), (run) => !isOfOtherTab(app, run));
+  const label = share ? say("Use share {share} in the sampler", { share }) : undefined;
   const old = node.widgets?.find(({ name }) => name === BUTTON);
+  if (old?.label === label) return; // a new button could make the node larger: one more step for undo
   if (old) node.removeWidget(old);
   if (!share) return;
   const button = addButton(node, BUTTON, () => use(node, share));
-  button.label = say("Use share {share} in the sampler", { share });
+  button.label = label;
   button.tooltip = say("Sets share, share_mode and correction of the samplers with the same groups.");
 }
 
-onNodeExecuted(app, api, (node, /** @type {{sage_share?: [number]}} */ output, run) => {
-  if (node.comfyClass !== NODE) return;
-  found.keep(nodeKey(node), run, output.sage_share?.[0] ?? 0);
+/** @param {string} key the node's `nodeKey` @param {{sage_share?: [number]}} output @param {string} run */
+function keepShare(key, { sage_share: share }, run) {
+  if (share) found.keep(key, run, share[0]);
+}
+
+onNodeExecuted(app, api, (node, output, run) => {
+  keepShare(nodeKey(node), output, run);
   updateButton(node);
-});
+}, keepShare); // outside subgraphs, a node's execution id is its key
 onGraphChange(app, api, updateButton);
 onOpened(() => allNodes(app).forEach(updateButton)); // its nodes are new

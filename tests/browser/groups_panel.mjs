@@ -42,7 +42,20 @@ export class GroupsPanelUser {
 
   /** Waits until the summary contains a text. */
   async waitForSummary(text) {
-    await this.panel.locator(".sage-summary", { hasText: text }).waitFor({ timeout: 10_000 });
+    const summary = this.panel.locator(".sage-summary");
+    await summary.filter({ hasText: text }).waitFor({ timeout: 10_000 }).catch(async (error) => {
+      throw new Error(`The panel says ${JSON.stringify(await summary.allTextContents())}. ${error.message}`);
+    });
+  }
+
+  /** Another list of prompts, as one change of the workflow. @param {string} list */
+  async setPrompts(list) {
+    await this.tab.evaluate(([type, prompts]) => {
+      const { app } = window;
+      app.canvas.emitBeforeChange();
+      app.graph.nodes.find((node) => node.type === type).widgets.find(({ name }) => name === "prompts").value = prompts;
+      app.canvas.emitAfterChange();
+    }, [GROUPING, list]);
   }
 
   row(text) {

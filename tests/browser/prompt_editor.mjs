@@ -95,6 +95,19 @@ export async function editPrompts(user, workflow, shot, problems) {
   await user.panel.getByRole("button", { name: "Fold all" }).click();
   await user.panel.getByRole("button", { name: "Open all" }).click();
   await check("all open", texts().then((all) => all.length), 5);
+  await keepGroupsOfOtherList(user, check);
+}
+
+/** Another list is in the node, as after a paste: an undo of a later change makes the node anew, and its groups stay. */
+async function keepGroupsOfOtherList(user, check) {
+  await user.setPrompts("a tower\na lamp");
+  await user.panel.locator(".sage-note", { hasText: "The prompts have changed since this run." }).waitFor();
+  await user.panel.getByRole("button", { name: "Fold all" }).click();
+  await user.tab.keyboard.press("Control+z");
+  await user.page.settle();
+  await check("the other list after an undo", values(user).then(([prompts]) => prompts), "a tower\na lamp");
+  await user.waitForSummary("4 prompts in");
+  await user.panel.locator(".sage-note", { hasText: "The prompts have changed since this run." }).waitFor();
 }
 
 /** A thousand prompts of 60 words: folded at first, and smooth when they are open. */

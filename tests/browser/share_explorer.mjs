@@ -52,4 +52,17 @@ export async function useShareExplorer(page, renderer, shot, problems) {
   await page.settle();
   compare(problems, "the sampler after an undo", await sampler(), [0.2, "tree", "off"]);
   compare(problems, "buttons after an undo", await buttons(), [BUTTON]);
+
+  await tab.evaluate(() => {
+    const { widgets } = window.app.graph.nodes.find(({ title }) => title === "explorer");
+    widgets.find(({ name }) => name === "seed").value += 1;
+    window.ended = false;
+    window.app.api.addEventListener("execution_success", () => (window.ended = true), { once: true });
+  });
+  await tab.getByTestId("queue-button").click();
+  await page.load(await page.saved());
+  await tab.waitForFunction(() => window.ended);
+  compare(problems, "buttons in another tab", await buttons(), []);
+  await page.previousWorkflow();
+  compare(problems, "buttons after a run that ended while another tab was open", await buttons(), [BUTTON]);
 }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./module.mjs";
 
-const { isOfOpenTab, isOfOtherTab, onOpened, watchTabs } = await load("panels/queued_from.js");
+const { isOfOpenTab, isOfOtherTab, onOpened, onOpening, openTab, watchTabs } = await load("panels/queued_from.js");
 const [first, copy] = [{ path: "workflows/a.json" }, { path: "workflows/a (2).json" }];
 
 /** A page with one open tab, and what its functions were called with. */
@@ -67,6 +67,15 @@ test("while a workflow is being opened, no run is of it", async () => {
   let shown = null;
   await app.loadGraphData(copy, () => (shown = [isOfOpenTab(app, "run 2"), isOfOtherTab(app, "run 2")]));
   assert.deepEqual(shown, [false, true]);
+});
+
+test("what is called before a workflow is opened still finds the tab before, and never one half opened", async () => {
+  const { app } = page();
+  const found = [];
+  onOpening(() => found.push(openTab(app)));
+  await app.loadGraphData(copy, () => app.loadGraphData(first));
+  await app.loadGraphData(first);
+  assert.deepEqual(found, [first, copy]);
 });
 
 test("after a reload the tabs are found by their paths", async () => {

@@ -39,7 +39,8 @@ test("an output comes with its node, also in a subgraph", () => {
 test("outputs and errors of a run from another tab are not for the nodes of this one", async () => {
   const { api, app, open, send, sampler } = page();
   const seen = [];
-  onNodeExecuted(app, api, (node, output) => seen.push(output.text));
+  const others = [];
+  onNodeExecuted(app, api, (node, output) => seen.push(output.text), (...told) => others.push(told));
   onNodeError(app, api, (node, message) => seen.push(message));
   const run = (text) => {
     send("executed", { node: "1", display_node: "1", output: { text }, prompt_id: "of a" });
@@ -50,4 +51,5 @@ test("outputs and errors of a run from another tab are not for the nodes of this
   open("copy.json");
   run("other");
   assert.deepEqual(seen, ["own", "no own"]);
+  assert.deepEqual(others, [["1", { text: "other" }, "of a"]]);
 });

@@ -294,6 +294,11 @@ export class GroupsPanel {
     if (!this.run && this.isMadeOf(made)) this.showRun(run);
   }
 
+  /** Shows what the panel of the same node showed before its graph was made anew. @param {Run | undefined} run */
+  showBefore(run) {
+    if (!this.run && run) this.showRun(run);
+  }
+
   /** Whether the node still has the prompts of a run. @param {Settings} inputs */
   isMadeOf(inputs) {
     return Object.entries(inputs).every(([name, value]) => (this.source(name) ?? { value }).value === value);

@@ -15,11 +15,15 @@ export const MOST_RUNS = 4096;
 const tabs = new Map();
 
 /**
+ * The tab that is open; while a workflow is being opened, that may be the one before.
+ *
  * @param {ComfyApp} app
  * @returns {Tab | null | undefined}
  */
-const openTab = (app) => /** @type {any} the types leave this out */ (app.extensionManager).workflow.activeWorkflow;
+export const openTab = (app) => /** @type {any} the types leave this out */ (app.extensionManager).workflow.activeWorkflow;
 
+/** What is called before a workflow is opened. @type {(() => void)[]} */
+const beginnings = [];
 /** What is called when a workflow has been opened. @type {(() => void)[]} */
 const openings = [];
 let loads = 0; // workflows that are being opened: the page still has the tab before
@@ -41,6 +45,9 @@ export const isOfOpenTab = (app, run) => !loads && tabs.has(run) && tabs.get(run
  * @param {string} run its prompt_id
  */
 export const isOfOtherTab = (app, run) => tabs.has(run) && !isOfOpenTab(app, run);
+
+/** Calls a function before a workflow is opened, while the tab before is still whole. @param {() => void} opening */
+export const onOpening = (opening) => void beginnings.push(opening);
 
 /** Calls a function whenever a workflow is open: in another tab, or again after an undo. @param {() => void} opened */
 export const onOpened = (opened) => void openings.push(opened);
@@ -77,6 +84,7 @@ export function watchTabs(api, app, queue) {
 
   const { loadGraphData } = app;
   app.loadGraphData = async function (...args) {
+    if (!loads) beginnings.forEach((opening) => opening());
     loads += 1;
     try {
       return await loadGraphData.apply(this, args);

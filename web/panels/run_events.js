@@ -9,17 +9,19 @@ import { isOfOtherTab } from "./queued_from.js";
 
 /**
  * Calls a function with a node and its output for the page, and the prompt_id of the run. Copies of a workflow have nodes
- * with equal ids: runs of other tabs are left out.
+ * with equal ids: of a run of another tab, another function is called, with the node's execution id.
  *
  * @param {ComfyApp} app
  * @param {Api} api
  * @param {(node: GraphNode, output: object, run: string) => void} show
+ * @param {(path: string, output: object, run: string) => void} [keep]
  */
-export function onNodeExecuted(app, api, show) {
+export function onNodeExecuted(app, api, show, keep = () => {}) {
   api.addEventListener("executed", ({ detail }) => {
-    if (isOfOtherTab(app, detail.prompt_id)) return;
-    const node = nodeByPath(rootGraph(app), String(detail.display_node ?? detail.node));
-    if (node) show(node, detail.output ?? {}, detail.prompt_id);
+    const [path, output, run] = [String(detail.display_node ?? detail.node), detail.output ?? {}, detail.prompt_id];
+    if (isOfOtherTab(app, run)) return keep(path, output, run);
+    const node = nodeByPath(rootGraph(app), path);
+    if (node) show(node, output, run);
   });
 }
 
