@@ -18,6 +18,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 SOURCES = {
     "lora_quality_euler.md": "euler, 864 pictures and three seeds per row",
     "lora_quality_corrected.md": "dpmpp_2m, 216 pictures and one seed per row",
+    "lora_quality_unet.md": "Another model, a UNet that predicts noise: dpmpp_2m, 216 pictures and one seed per row",
     "lora_quality_rows_dpmpp_2m.md": "Three things in a row: dpmpp_2m, 96 pictures and three seeds per row",
 }
 STEPS = 20
