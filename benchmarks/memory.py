@@ -2,10 +2,11 @@
 
     python benchmarks/memory.py [--prompts 1024]      # images: saved as they finish, or with --at-the-end all at once
     python benchmarks/memory.py --flux                # conditionings alone, as large as those of Flux: 4 MB each
+    python benchmarks/memory.py --recorded --prompts 300   # recorded runs alone, as large as Flux's at 1024 x 1024
     python benchmarks/memory.py --kept --prompts 64   # not bytes: the latents that a corrected run keeps, counted
 
---in-memory is without the shelf that keeps the conditionings of long lists on the disk. Groups of 4, two steps with
-the demo model. Peak memory of the whole process, by the kernel's count.
+--in-memory is without the shelves that keep the conditionings and recorded steps of long lists on the disk. Groups of
+4, two steps with the demo model. Peak memory of the whole process, by the kernel's count.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import functools
 import gc
 import resource
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,9 +36,10 @@ from comfyui_sage.sage_core.grouping import build
 from comfyui_sage.sage_core.images.graph_settings import SamplerSettings
 from comfyui_sage.sage_core.images.png_files import ImageFiles
 from comfyui_sage.sage_core.prompts.text_encoders import encode_prompts
+from comfyui_sage.sage_core.sampling import trace
 from comfyui_sage.sage_core.sampling.correction import Follower
 from comfyui_sage.sage_core.sampling.ksampler import sample, sample_branch, sample_each, sample_prefix
-from comfyui_sage.sage_core.sampling.trace import Call
+from comfyui_sage.sage_core.sampling.trace import Call, record, trace_shelf
 from speed import demo_case, groups_of
 
 from nodes import VAEDecode
@@ -66,6 +69,18 @@ def group_flux_sized(count: int) -> None:
     groups = build.build_prompt_groups(FluxSized(), prompts, threshold_mode="fixed", compare="whole prompts")
     read = sum(conditioning[0][0].nbytes for conditioning in groups.conditionings)
     print(f"{count} conditionings of {read / count / 2**20:.1f} MB, at most {peak():.0f} MB")
+
+
+def record_flux_sized(count: int) -> None:
+    """Record a run of 20 steps for each of so many groups, and read every answer once, as correction does."""
+    shelf, start = trace_shelf(), time.perf_counter()
+    answer = torch.zeros(1, 16, 128, 128)
+    runs = [[record(1.0, answer, [answer], 1, shelf.keep)[0] for _ in range(20)] for _ in range(count)]
+    written = time.perf_counter()
+    read = sum(output.nbytes for run in runs for call in run for output in call.outputs if output is not None)
+    seconds = [1000 * each / count / 20 for each in (written - start, time.perf_counter() - written)]
+    print(f"{count} runs, {read / count / 2**20:.0f} MB each, at most {peak():.0f} MB in memory; "
+          f"a step is kept in {seconds[0]:.1f} ms, read in {seconds[1]:.1f} ms")  # fmt: skip
 
 
 def save_images(count: int, *, at_the_end: bool) -> None:
@@ -136,13 +151,17 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=1024, help="a multiple of 4")
     parser.add_argument("--at-the-end", action="store_true", help="one VAE Decode for all, as without Branch and Save")
     parser.add_argument("--flux", action="store_true", help="conditionings of Flux's size, and no images")
+    parser.add_argument("--recorded", action="store_true", help="recorded runs of Flux's size, and no images")
     parser.add_argument("--kept", action="store_true", help="count what a corrected run keeps")
-    parser.add_argument("--in-memory", action="store_true", help="all conditionings in memory")
+    parser.add_argument("--in-memory", action="store_true", help="nothing on the disk")
     options = parser.parse_args()
     if options.in_memory:
         build.Shelf = functools.partial(Shelf, in_memory=2**63)
+        trace._IN_MEMORY = 2**63
     if options.kept:
         count_kept(options.prompts)
+    elif options.recorded:
+        record_flux_sized(options.prompts)
     elif options.flux:
         group_flux_sized(options.prompts)
     else:

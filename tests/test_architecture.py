@@ -17,7 +17,7 @@ FLOOR = {
     "conditioning": 1, "demo": 1, "atomic_file": 1, "file_names": 1, "name_tokens": 1, "output_space": 1,
     "serialization": 2, "validation": 1, "vectors": 1, "phrases": 1, "graph": 0, "prompts": 2, "grouping": 3,
     "sharing": 4, "images": 4, "farm": 4, "sampling": 5, "metrics": 5, "prefix": 6, "training": 6,
-    "explorer": 6, "split": 6, "panels": 7, "socket_values": 2,
+    "explorer": 6, "split": 6, "panels": 7, "socket_values": 2, "tensor_shelf": 0,
 }  # fmt: skip
 COMFY = {"comfy", "comfy_extras", "latent_preview"}
 # The only files of sage_core that touch ComfyUI's internals.
@@ -33,7 +33,7 @@ SERVER = {"comfy_api", "folder_paths", "aiohttp", "server", "nodes"}
 WITHOUT_COMFYUI = (
     "prompts", "conditioning", "grouping", "sharing", "images", "metrics", "vectors", "validation", "phrases",
     "serialization", "atomic_file", "file_names", "name_tokens", "output_space", "graph", "socket_values",
-    "farm",
+    "farm", "tensor_shelf",
 )  # fmt: skip
 
 Import = tuple[Path, int, str]

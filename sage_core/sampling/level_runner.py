@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import comfy.model_management
@@ -13,6 +13,7 @@ import comfy.samplers
 from ..grouping.partition import Cluster
 from ..sharing.correction_plan import CorrectionPlan
 from ..sharing.plan import Level
+from ..tensor_shelf import TensorShelf
 from . import latents
 from .correction import Follower, follow
 from .job import Job, use_random_state
@@ -20,7 +21,7 @@ from .out_of_memory import is_out_of_memory
 from .progress import Progress
 from .prompt_conditions import Conditions
 from .replay_guider import CannotBatch, ReplayGuider, RunResult
-from .trace import ClusterTrace
+from .trace import ClusterTrace, Keep, in_memory, trace_shelf
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class LevelRunner:
         on_trace: gets a prompt and the calls of its whole run as soon as a run of the last level has finished them.
         finished: prompts whose rows nobody needs. Runs of the last level that have no others are left out.
         keeps_rows: whether the result has the rows of the last level; not where on_finished takes them.
+        shelf: keeps the traces of the other levels.
     """
 
     guider: comfy.samplers.CFGGuider
@@ -58,6 +60,7 @@ class LevelRunner:
     on_trace: Callable[[int, ClusterTrace], None] | None = None
     finished: frozenset[int] = frozenset()
     keeps_rows: bool = True
+    shelf: TensorShelf = field(default_factory=trace_shelf)
 
     def run(
         self, job: Job, level: Level, parents: Sequence[ClusterTrace] | None, progress: Progress,
@@ -147,7 +150,7 @@ class LevelRunner:
             parents=None if parents is None else [parents[index] for index in chunk],
             followers=followers,
             branch_sigma=level.branch_sigma,
-            keeps_traces=level.branch_sigma is not None or self.on_trace is not None,
+            keep=self._keep(level),
             on_evaluation=progress.add,
             on_denoised=lambda denoised: progress.show(denoised, chunk),
         )
@@ -158,6 +161,12 @@ class LevelRunner:
                 start.noise, start.latent_image, job.sampler, job.sigmas, denoise_mask=start.denoise_mask,
                 disable_pbar=True, seed=draw.seed,
             )  # fmt: skip
+
+    def _keep(self, level: Level) -> Keep | None:
+        """Where the traces of a level are kept; None where nobody needs them. Those of the last level soon leave."""
+        if level.branch_sigma is not None:
+            return self.shelf.keep
+        return None if self.on_trace is None else in_memory
 
     @property
     def has_plain_guidance(self) -> bool:

@@ -167,14 +167,13 @@ def encoder_of(groups: PromptGroups) -> tuple[str, str]:
 
 def trace_size(trace: ClusterTrace) -> int:
     """Bytes of a trace."""
-    tensors = [tensor for call in trace for tensor in (*call.outputs, call.fingerprint) if tensor is not None]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(kept.nbytes for call in trace for kept in (*call.kept, call.fingerprint) if kept is not None)
 
 
 def _alone(call: Call) -> Call:
     """A call in memory of its own: a part of a batch would keep the whole batch."""
     outputs = tuple(None if output is None else _own_memory(output) for output in call.outputs)
-    return replace(call, outputs=outputs, fingerprint=_own_memory(call.fingerprint))
+    return replace(call, kept=outputs, fingerprint=_own_memory(call.fingerprint))
 
 
 def _own_memory(part: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ from .correction import Follower
 from .noise import VariationNoise
 from .out_of_memory import is_out_of_memory
 from .prompt_conditions import Conditions
-from .trace import Call, ClusterTrace, ReplayMismatch, check_sigma, record, replay
+from .trace import Call, ClusterTrace, Keep, ReplayMismatch, check_sigma, record, replay
 
 _WRAPPERS = comfy.patcher_extension.WrappersMP
 
@@ -90,7 +90,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         parents: Sequence[ClusterTrace] | None,
         followers: Sequence[Follower] | None = None,
         branch_sigma: float | None,
-        keeps_traces: bool,
+        keep: Keep | None,
         on_evaluation: Callable[[int], None],
         on_denoised: Callable[[torch.Tensor], None],
     ) -> ReplayGuider:
@@ -102,7 +102,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             parents: per cluster the trace of the cluster it came from; None to evaluate everything.
             followers: per cluster what corrects the answers of its parent's trace; None for no correction.
             branch_sigma: where to stop; None runs to the end.
-            keeps_traces: whether somebody needs the traces.
+            keep: keeps the answers for the traces; None where nobody needs these.
             on_evaluation: gets the number of evaluations after each call that reached the model.
             on_denoised: gets the denoised rows after such a call; at the end, if there was none.
         """
@@ -115,7 +115,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         run.parents = parents
         run.followers = followers
         run.branch_sigma = branch_sigma
-        run.keeps_traces = keeps_traces
+        run.keep = keep
         run.on_evaluation = on_evaluation
         run.on_denoised = on_denoised
         run.traces = [[] for _ in conditions]
@@ -131,7 +131,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
     parents: Sequence[ClusterTrace] | None
     followers: Sequence[Follower] | None
     branch_sigma: float | None
-    keeps_traces: bool
+    keep: Keep | None
     on_evaluation: Callable[[int], None]
     on_denoised: Callable[[torch.Tensor], None]
     traces: list[ClusterTrace]
@@ -293,19 +293,20 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
             self.sources.add(CallSource.EVALUATED)
         self.calls += 1
-        if self.keeps_traces:
-            for trace, call in zip(self.traces, self._kept(recorded, sigma, x, conds, outputs), strict=True):
+        if self.keep is not None:
+            for trace, call in zip(self.traces, self._kept(recorded, sigma, x, conds, outputs, self.keep), strict=True):
                 trace.append(call)
         return outputs
 
     def _kept(
-        self, recorded: list[Call] | None, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]
-    ) -> list[Call]:
+        self, recorded: list[Call] | None, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor],
+        keep: Keep,
+    ) -> list[Call]:  # fmt: skip
         """The calls for the traces: one record for all who replay it, a new one for what was evaluated or corrected."""
         if recorded is not None and self.followers is None:
             return recorded
         asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
-        return record(sigma, x, asked, self.clusters)
+        return record(sigma, x, asked, self.clusters, keep)
 
     @staticmethod
     def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:

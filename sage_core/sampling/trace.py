@@ -1,19 +1,25 @@
-"""The trace: what the model answered in a level's run, in call order, kept in system memory."""
+"""The trace: what the model answered in a level's run, in call order, kept in system memory or on the disk."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from ..sharing.plan import is_past
+from ..tensor_shelf import OnDisk, TensorShelf
 
 # Values of x kept per row: enough to see any difference of a whole latent, in very little memory.
 _FINGERPRINT = 512
 # Largest difference, relative to x's own size, that float arithmetic explains.
 _TOLERANCE = 1e-3
+# Bytes of all traces of a run that stay in memory: about two hundred images of 1024 x 1024 in 20 steps with CFG.
+_IN_MEMORY = 2_000_000_000
+
+# Where a trace keeps an answer.
+Keep = Callable[[torch.Tensor], "torch.Tensor | OnDisk"]
 
 
 class ReplayMismatch(Exception):
@@ -26,17 +32,32 @@ class Call:
 
     Attributes:
         sigma: noise level of the call.
-        outputs: denoised predictions, one per condition (cond, uncond; None where not asked), each of
-            shape (variations, *latent), on the CPU.
+        kept: denoised predictions, one per condition (cond, uncond; None where not asked), each of
+            shape (variations, *latent), on the CPU or on the disk.
         fingerprint: some values of the state x the sampler asked at, shape (variations, k).
     """
 
     sigma: float
-    outputs: tuple[torch.Tensor | None, ...]
+    kept: tuple[torch.Tensor | OnDisk | None, ...]
     fingerprint: torch.Tensor
+
+    @property
+    def outputs(self) -> tuple[torch.Tensor | None, ...]:
+        """The denoised predictions, as tensors on the CPU; those on the disk are read."""
+        return tuple(kept.read() if isinstance(kept, OnDisk) else kept for kept in self.kept)
 
 
 ClusterTrace = list[Call]
+
+
+def trace_shelf() -> TensorShelf:
+    """What keeps the traces of a run."""
+    return TensorShelf(_IN_MEMORY, "the recorded steps of the groups")
+
+
+def in_memory(answer: torch.Tensor) -> torch.Tensor:
+    """Keeps an answer as it is."""
+    return answer
 
 
 def down_to(trace: ClusterTrace, branch_sigma: float | None) -> ClusterTrace:
@@ -46,7 +67,7 @@ def down_to(trace: ClusterTrace, branch_sigma: float | None) -> ClusterTrace:
 
 def evaluations(trace: ClusterTrace) -> int:
     """Evaluations of the model that the calls of a run took."""
-    return sum(len(output) for call in trace for output in call.outputs if output is not None)
+    return sum(kept.shape[0] for call in trace for kept in call.kept if kept is not None)
 
 
 def fingerprint(x: torch.Tensor) -> torch.Tensor:
@@ -59,11 +80,13 @@ def fingerprint(x: torch.Tensor) -> torch.Tensor:
     return flat[:, index].to("cpu", torch.float32)
 
 
-def record(sigma: float, x: torch.Tensor, outputs: Sequence[torch.Tensor | None], clusters: int) -> list[Call]:
+def record(
+    sigma: float, x: torch.Tensor, outputs: Sequence[torch.Tensor | None], clusters: int, keep: Keep = in_memory
+) -> list[Call]:
     """One call of a run of `clusters` clusters, as one `Call` per cluster (rows are cluster-major)."""
-    kept = [None if output is None else output.detach().to("cpu", copy=True) for output in outputs]
+    copies = [None if output is None else output.detach().to("cpu", copy=True) for output in outputs]
     prints = fingerprint(x).chunk(clusters)
-    parts = [[None] * clusters if output is None else output.chunk(clusters) for output in kept]
+    parts = [[None] * clusters if copy is None else [keep(part) for part in copy.chunk(clusters)] for copy in copies]
     return [Call(sigma, tuple(part[index] for part in parts), prints[index]) for index in range(clusters)]
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from comfyui_sage.sage_core.conditioning import shelf as shelf_module
 from comfyui_sage.sage_core.conditioning.combine import Conditioning
 from comfyui_sage.sage_core.conditioning.shelf import Shelf, ShelvedConditionings, all_extras, joined, select, shelved
 from comfyui_sage.sage_core.serialization import read_data, write_data
@@ -48,12 +46,6 @@ def test_a_short_list_is_what_it_was() -> None:
     assert isinstance(found, tuple) and all(back[0][0] is each[0][0] for each, back in zip(given, found, strict=True))
 
 
-def test_only_what_is_too_much_goes_to_the_disk() -> None:
-    shelf = Shelf(in_memory=2 * SIZE)
-    items = [shelf.put(made(seed)) for seed in range(4)]
-    assert [isinstance(item[0][0], torch.Tensor) for item in items] == [True, True, False, False]
-
-
 def test_a_small_part_does_not_keep_the_whole_in_memory() -> None:
     large = torch.randn(1, 64, 512)
     (entry,) = Shelf(in_memory=0).put([[large, {"pooled_output": large[:, 0]}]])
@@ -64,7 +56,8 @@ def test_one_that_is_there_twice_is_stored_once() -> None:
     shelf = Shelf(in_memory=0)
     item = shelf.put(made(1))
     found = shelved([item, item, shelf.put(made(2))])
-    assert shelf._file is not None and shelf._file.seek(0, 2) == 2 * SIZE
+    assert isinstance(found, ShelvedConditionings)
+    assert found.items[0][0][0] is found.items[1][0][0] and found.items[2][0][0].at == SIZE
     assert torch.equal(found[0][0][0], found[1][0][0])
 
 
@@ -77,28 +70,6 @@ def test_parts_and_sums_stay_on_the_disk() -> None:
         assert all(torch.equal(each[0][0], made(seed)[0][0]) for each, seed in zip(part, seeds, strict=True))
     assert isinstance(select(found, []), tuple) and isinstance(joined(more, more), tuple)
     assert [extras["guidance"] for extras in all_extras(found)] == [3.5] * 3
-
-
-def test_the_file_is_gone_with_the_last_tensor() -> None:
-    found = on_disk(made(1))
-    file = found.items[0][0][0].file
-    part = select(found, [0])
-    del found
-    assert torch.equal(part[0][0][0], made(1)[0][0])
-    path = Path(f"/proc/self/fd/{file.fileno()}")
-    if path.exists():
-        assert "(deleted)" in str(path.readlink())
-
-
-def test_a_full_disk_keeps_them_in_memory(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    def full(**more: Any) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(shelf_module.tempfile, "TemporaryFile", full)
-    shelf = Shelf(in_memory=0)
-    with caplog.at_level(logging.WARNING):
-        found = shelved([shelf.put(made(seed)) for seed in range(3)])
-    assert isinstance(found, tuple) and caplog.text.count("No space left") == 1
 
 
 def test_they_are_written_like_others(tmp_path: Path) -> None:

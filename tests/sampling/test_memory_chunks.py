@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import comfy.model_management
@@ -12,7 +13,9 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras import nodes_easycache
+from comfyui_sage.sage_core.prefix.file import load_prefix, save_prefix
 from comfyui_sage.sage_core.sampling import ksampler
+from comfyui_sage.sage_core.sampling import trace as trace_module
 from comfyui_sage.sage_core.sampling.job import use_random_state
 from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
 from evaluations import count_evaluations
@@ -196,6 +199,35 @@ def test_the_trace_lives_in_system_memory_and_only_as_long_as_needed() -> None:
     for call in (call for trace in prefix.traces for call in trace):
         assert all(output.device.type == "cpu" and output.shape == (2, 4, 8, 8) for output in call.outputs)
         assert call.fingerprint.device.type == "cpu" and call.fingerprint.numel() <= 2 * 512
+
+
+@pytest.mark.parametrize("settings", [
+    {"share_mode": "tree", "correction": "off"}, {"correction": "on"}, {"share_mode": "auto", "correction": "on"},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("sampler_name", ["euler_ancestral", "dpmpp_2m"])
+def test_traces_on_the_disk_change_nothing(
+    sampler_name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_memory, report = run(sampler_name=sampler_name, report=True, **settings)
+    monkeypatch.setattr(trace_module, "_IN_MEMORY", 0)
+    on_disk, its_report = run(sampler_name=sampler_name, report=True, **settings)
+    assert torch.equal(on_disk, in_memory) and its_report == report
+
+
+def test_of_a_prefix_only_so_much_is_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model, negative, groups = MODELS["sd15"](), conditioning("sd15", seed=1), grouped(different("sd15", 6), GROUPS)
+    settings = {**SETTINGS, "share": 0.5, "correction": "on"}
+    prefix, _ = ksampler.sample_prefix(model, groups, negative, small("sd15", batch=2), **settings)
+    whole, _ = ksampler.sample_branch(model, prefix)
+    answer = prefix.traces[0][0].outputs[0]
+    assert answer is not None
+    monkeypatch.setattr(trace_module, "_IN_MEMORY", 10 * answer.nbytes)
+    shelved, _ = ksampler.sample_prefix(model, groups, negative, small("sd15", batch=2), **settings)
+    kept = [each for trace in shelved.traces for call in trace for each in call.kept]
+    assert sum(isinstance(each, torch.Tensor) for each in kept) == 10 < len(kept)
+    save_prefix(shelved, tmp_path / "prefix.safetensors")
+    for each in (shelved, load_prefix(tmp_path / "prefix.safetensors")):
+        assert torch.equal(ksampler.sample_branch(model, each)[0]["samples"], whole["samples"])
 
 
 def test_the_global_random_state_is_left_as_a_plain_run_leaves_it() -> None:
