@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from typing import IO
@@ -14,12 +16,14 @@ log = logging.getLogger(__name__)
 
 # Where it is there: the usual folder for temporary files may be in memory itself. TemporaryFile keeps the file private.
 _ON_DISK = "/var/tmp"  # nosec B108
+# Bytes of the disk that stay free: for pictures.
+_LEAST_FREE = 5_000_000_000
 
 
 class TensorShelf:
     """Puts tensors into one temporary file, as soon as they are too many for the memory.
 
-    The file is gone when nothing refers to a tensor in it.
+    The file is gone with the shelf and the last tensor in it.
     """
 
     def __init__(self, in_memory: int, what: str) -> None:
@@ -51,13 +55,24 @@ class TensorShelf:
             return tensor
 
     def _write(self, tensor: torch.Tensor) -> OnDisk:
+        folder = _folder()
+        if shutil.disk_usage(folder).free < _LEAST_FREE + tensor.nbytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self._file is None:
-            has_folder = os.path.isdir(_ON_DISK) and os.access(_ON_DISK, os.W_OK)
-            self._file = tempfile.TemporaryFile(prefix="sage-", dir=_ON_DISK if has_folder else None)  # noqa: SIM115
+            # No buffer: what a full disk refuses would stay in it, and fail again at every read.
+            self._file = tempfile.TemporaryFile(buffering=0, prefix="sage-", dir=folder)  # noqa: SIM115
         at = self._file.seek(0, os.SEEK_END)
-        self._file.write(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-        self._file.flush()
+        rest = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
+        while rest:
+            rest = rest[self._file.write(rest) :]
         return OnDisk(self._file, at, tensor.nbytes, tensor.shape, tensor.dtype, tensor.device)
+
+
+def _folder() -> str:
+    """The folder for the file: the one that the user has chosen for temporary files, or one on the disk."""
+    is_chosen = any(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    has_usual = os.path.isdir(_ON_DISK) and os.access(_ON_DISK, os.W_OK)
+    return _ON_DISK if has_usual and not is_chosen else tempfile.gettempdir()
 
 
 @dataclass(frozen=True)

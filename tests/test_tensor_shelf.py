@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import resource
+import signal
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,9 +44,43 @@ def test_a_part_comes_back_with_its_bits(dtype: torch.dtype) -> None:
 def test_the_file_is_gone_with_the_last_tensor() -> None:
     on_disk = TensorShelf(0, "numbers").keep(made(1))
     assert isinstance(on_disk, OnDisk) and torch.equal(on_disk.read(), made(1))
-    path = Path(f"/proc/self/fd/{on_disk.file.fileno()}")
-    if path.exists():
-        assert "(deleted)" in str(path.readlink())
+    file = weakref.ref(on_disk.file)
+    del on_disk
+    assert file() is None
+
+
+def test_a_disk_that_gets_full_still_gives_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third tensor has room in part."""
+    given, shelf = [made(seed) for seed in range(4)], TensorShelf(0, "numbers")
+    kept = [shelf.keep(tensor) for tensor in given[:2]]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * SIZE + SIZE // 2, limits[1]))
+        kept += [shelf.keep(tensor) for tensor in given[2:]]
+        back = [each.read() if isinstance(each, OnDisk) else each for each in kept]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert [isinstance(each, OnDisk) for each in kept] == [True, True, False, False]
+    assert all(torch.equal(a, b) for a, b in zip(back, given, strict=True))
+
+
+def test_room_for_pictures_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = tensor_shelf._LEAST_FREE + SIZE
+    for each, is_there in ((free, True), (free - 1, False)):
+        monkeypatch.setattr(tensor_shelf.shutil, "disk_usage", lambda folder, each=each: SimpleNamespace(free=each))
+        assert isinstance(TensorShelf(0, "numbers").keep(made(1)), OnDisk) == is_there
+
+
+def test_the_file_is_in_the_folder_that_the_user_has_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tensor_shelf, "_ON_DISK", str(tmp_path))
+    assert tensor_shelf._folder() == str(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "chosen"))
+    monkeypatch.setattr(tensor_shelf.tempfile, "tempdir", str(tmp_path / "chosen"))
+    assert tensor_shelf._folder() == str(tmp_path / "chosen")
 
 
 def test_a_full_disk_keeps_them_in_memory(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ import { GroupsPanel } from "./panels/groups_panel.js";
 import { hideInput } from "./panels/hidden_input.js";
 import { groupsPanels, pictureShower } from "./panels/jumps.js";
 import { nodeKey } from "./panels/node_runs.js";
-import { onOpened, onOpening, openTab } from "./panels/queued_from.js";
+import { isOpening, onOpened, onOpening, openTab } from "./panels/queued_from.js";
 import { fetchRemembered, postJson } from "./panels/server_requests.js";
 
 /**
@@ -41,7 +41,10 @@ function addPanel(node) {
   addPanelElement(node, "groups_panel", panel.element, 250);
   groupsPanels.set(node, panel);
   node.onConfigure = extendMethod(node.onConfigure, () => panel.render());
-  node.onRemoved = extendMethod(node.onRemoved, () => panel.request.cancel());
+  node.onRemoved = extendMethod(node.onRemoved, () => {
+    panel.request.cancel();
+    if (!isOpening()) keepLast(node, panel);
+  });
 }
 
 /** @param {string} path */
@@ -50,35 +53,52 @@ function panelAt(path) {
   return node && groupsPanels.get(node);
 }
 
-/** The runs that the panels of a tab showed last, by `nodeKey`. @type {WeakMap<object, Map<string, Run>>} */
-const shownRuns = new WeakMap();
-
-/** Keeps what the panels show: an undo and another tab make all nodes anew. */
-function keepShown() {
-  const tab = openTab(app);
-  if (!tab) return;
-  const runs = shownRuns.get(tab) ?? new Map();
-  for (const node of allNodes(app)) {
-    const run = groupsPanels.get(node)?.run;
-    if (run) runs.set(nodeKey(node), run);
-  }
-  shownRuns.set(tab, runs);
-}
+/**
+ * The last runs of the panels of each tab, by `nodeKey`.
+ *
+ * @type {WeakMap<object, Map<string, import("./panels/groups_panel.js").LastRun>>}
+ */
+const lastRuns = new WeakMap();
+let restoring = 0; // panels are being filled: an empty one may be of a node that has a run
 
 /**
- * Fills empty panels with what the server remembers of this workflow, or else with what they showed before. What the
- * server remembers of other pages has to be of the same prompts.
+ * Keeps the last run of a panel whose node is about to be made anew, or forgets one of an earlier node with its key.
+ *
+ * @param {import("./panels/comfy_nodes.js").GraphNode} node
+ * @param {GroupsPanel} panel
+ */
+function keepLast(node, panel) {
+  const tab = openTab(app);
+  if (!tab) return;
+  const runs = lastRuns.get(tab) ?? new Map();
+  lastRuns.set(tab, runs);
+  if (panel.last) runs.set(nodeKey(node), panel.last);
+  else if (!restoring) runs.delete(nodeKey(node));
+}
+
+/** The nodes with a panel, and these. */
+const allPanels = () =>
+  allNodes(app).flatMap((node) => {
+    const panel = groupsPanels.get(node);
+    return panel ? [{ node, panel }] : [];
+  });
+
+/**
+ * Fills empty panels with what the server remembers of this workflow, or else with their last runs. What the server
+ * remembers of other pages has to be of the same prompts.
  */
 async function restorePanels() {
   const [tab, { id }] = [openTab(app), rootGraph(app)];
+  restoring += 1;
   /** @type {(Run & {node: string, own: boolean})[]} */
   const remembered = await fetchRemembered(api, "/sage/groups", { workflow: String(id) });
-  if (openTab(app) !== tab) return;
+  restoring -= 1;
+  if (isOpening() || openTab(app) !== tab || rootGraph(app).id !== id) return;
   const latest = remembered.reverse();
   for (const run of latest) panelAt(run.node)?.restoreRun(run, false);
   for (const run of latest) if (run.own) panelAt(run.node)?.restoreRun(run, true);
-  const shown = tab ? shownRuns.get(tab) : undefined;
-  for (const node of allNodes(app)) groupsPanels.get(node)?.showBefore(shown?.get(nodeKey(node)));
+  const runs = tab ? lastRuns.get(tab) : undefined;
+  for (const { node, panel } of allPanels()) panel.showBefore(runs?.get(nodeKey(node)));
 }
 
 /**
@@ -98,7 +118,7 @@ onNodeExecuted(app, api, (node, /** @type {Output} */ output) => {
 });
 onNodeError(app, api, (node, message) => groupsPanels.get(node)?.showError(message));
 onGraphChange(app, api, (node) => groupsPanels.get(node)?.graphChanged());
-onOpening(keepShown);
+onOpening(() => allPanels().forEach(({ node, panel }) => keepLast(node, panel)));
 onOpened(restorePanels);
 
 addStylesheet();

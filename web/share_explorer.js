@@ -55,6 +55,6 @@ function keepShare(key, { sage_share: share }, run) {
 onNodeExecuted(app, api, (node, output, run) => {
   keepShare(nodeKey(node), output, run);
   updateButton(node);
-}, keepShare); // outside subgraphs, a node's execution id is its key
+}, keepShare); // an execution id is the key of a node that is in no subgraph; one in a subgraph needs another run
 onGraphChange(app, api, updateButton);
 onOpened(() => allNodes(app).forEach(updateButton)); // its nodes are new

@@ -163,7 +163,7 @@ class LevelRunner:
             )  # fmt: skip
 
     def _keep(self, level: Level) -> Keep | None:
-        """Where the traces of a level are kept; None where nobody needs them. Those of the last level soon leave."""
+        """What keeps the traces of a level; None where nobody needs them. Those of the last level go on at once."""
         if level.branch_sigma is not None:
             return self.shelf.keep
         return None if self.on_trace is None else in_memory

@@ -30,7 +30,8 @@ class BranchReached(Exception):
     """The sampler calls the model below the level's branch sigma: the level is done."""
 
 
-_NOT_OF_A_PATCH = (BranchReached, ReplayMismatch, comfy.model_management.InterruptProcessingException)
+# OSError: a recorded answer cannot be read from the disk.
+_NOT_OF_A_PATCH = (BranchReached, ReplayMismatch, comfy.model_management.InterruptProcessingException, OSError)
 
 
 class CannotBatch(Exception):

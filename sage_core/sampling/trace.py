@@ -18,8 +18,8 @@ _TOLERANCE = 1e-3
 # Bytes of all traces of a run that stay in memory: about two hundred images of 1024 x 1024 in 20 steps with CFG.
 _IN_MEMORY = 2_000_000_000
 
-# Where a trace keeps an answer.
-Keep = Callable[[torch.Tensor], "torch.Tensor | OnDisk"]
+# Takes an answer, and gives what a trace holds of it.
+Keep = Callable[[torch.Tensor], torch.Tensor | OnDisk]
 
 
 class ReplayMismatch(Exception):

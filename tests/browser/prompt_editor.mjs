@@ -102,9 +102,12 @@ export async function editPrompts(user, workflow, shot, problems) {
 async function keepGroupsOfOtherList(user, check) {
   await user.setPrompts("a tower\na lamp");
   await user.panel.locator(".sage-note", { hasText: "The prompts have changed since this run." }).waitFor();
+  const button = (name) => user.panel.getByRole("button", { name }).waitFor();
   await user.panel.getByRole("button", { name: "Fold all" }).click();
+  await button("Open all");
   await user.tab.keyboard.press("Control+z");
   await user.page.settle();
+  await button("Fold all");
   await check("the other list after an undo", values(user).then(([prompts]) => prompts), "a tower\na lamp");
   await user.waitForSummary("4 prompts in");
   await user.panel.locator(".sage-note", { hasText: "The prompts have changed since this run." }).waitFor();

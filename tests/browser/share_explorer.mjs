@@ -53,14 +53,16 @@ export async function useShareExplorer(page, renderer, shot, problems) {
   compare(problems, "the sampler after an undo", await sampler(), [0.2, "tree", "off"]);
   compare(problems, "buttons after an undo", await buttons(), [BUTTON]);
 
+  const copy = await page.saved();
   await tab.evaluate(() => {
     const { widgets } = window.app.graph.nodes.find(({ title }) => title === "explorer");
-    widgets.find(({ name }) => name === "seed").value += 1;
+    widgets.find(({ name }) => name === "steps").value = 40; // long enough to open a tab meanwhile
     window.ended = false;
     window.app.api.addEventListener("execution_success", () => (window.ended = true), { once: true });
   });
   await tab.getByTestId("queue-button").click();
-  await page.load(await page.saved());
+  const ended = await tab.evaluate((graph) => window.app.loadGraphData(graph).then(() => window.ended), copy);
+  compare(problems, "the run has ended before the other tab was open", ended, false);
   await tab.waitForFunction(() => window.ended);
   compare(problems, "buttons in another tab", await buttons(), []);
   await page.previousWorkflow();

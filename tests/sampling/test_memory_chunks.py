@@ -18,9 +18,10 @@ from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling import trace as trace_module
 from comfyui_sage.sage_core.sampling.job import use_random_state
 from comfyui_sage.sage_core.sampling.level_runner import LevelRunner
+from comfyui_sage.sage_core.tensor_shelf import OnDisk
 from evaluations import count_evaluations
 from models import MODELS, conditioning
-from reference import SETTINGS, assert_equal, different, grouped, sage, small
+from reference import SETTINGS, assert_equal, different, grouped, plan_levels, sage, small
 
 GROUPS = [(0, 1), (2, 3, 4), (5,)]
 
@@ -210,8 +211,10 @@ def test_traces_on_the_disk_change_nothing(
 ) -> None:
     in_memory, report = run(sampler_name=sampler_name, report=True, **settings)
     monkeypatch.setattr(trace_module, "_IN_MEMORY", 0)
+    original, reads = OnDisk.read, []
+    monkeypatch.setattr(OnDisk, "read", lambda self: reads.append(self) or original(self))
     on_disk, its_report = run(sampler_name=sampler_name, report=True, **settings)
-    assert torch.equal(on_disk, in_memory) and its_report == report
+    assert reads and torch.equal(on_disk, in_memory) and its_report == report
 
 
 def test_of_a_prefix_only_so_much_is_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -228,6 +231,21 @@ def test_of_a_prefix_only_so_much_is_in_memory(monkeypatch: pytest.MonkeyPatch, 
     save_prefix(shelved, tmp_path / "prefix.safetensors")
     for each in (shelved, load_prefix(tmp_path / "prefix.safetensors")):
         assert torch.equal(ksampler.sample_branch(model, each)[0]["samples"], whole["samples"])
+
+
+def test_a_call_of_several_traces_is_saved_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model, negative, groups = MODELS["sd15"](), conditioning("sd15", seed=1), grouped(different("sd15", 6), GROUPS)
+    plan_levels(monkeypatch, [((0, 1, 2, 3, 4, 5), 2), ((0, 1), 4), ((2, 3, 4), 4)], 6)
+    sizes = []
+    for most in (trace_module._IN_MEMORY, 0):
+        monkeypatch.setattr(trace_module, "_IN_MEMORY", most)
+        prefix, _ = ksampler.sample_prefix(model, groups, negative, small("sd15"), share=0.5, **SETTINGS)
+        answers = [call for trace in prefix.traces for call in trace]
+        assert len({id(call) for call in answers}) < len(answers), "no call is in several traces"
+        path = tmp_path / "tree.safetensors"
+        save_prefix(prefix, path)
+        sizes.append(path.stat().st_size)
+    assert sizes[0] == sizes[1]
 
 
 def test_the_global_random_state_is_left_as_a_plain_run_leaves_it() -> None:

@@ -91,7 +91,7 @@ function panelWith(prompts) {
   const shown = [];
   const node = { widgets: [{ name: "prompts", value: prompts }], inputs: [] };
   const showRun = (run) => shown.push(run);
-  return { panel: Object.assign(Object.create(GroupsPanel.prototype), { node, run: null, showRun }), shown };
+  return { panel: Object.assign(Object.create(GroupsPanel.prototype), { node, last: null, showRun }), shown };
 }
 
 test("of what ComfyUI restores, a panel takes the runs of its own prompts only", () => {
@@ -103,7 +103,18 @@ test("of what ComfyUI restores, a panel takes the runs of its own prompts only",
   panel.restoreRun(edited, true);
   panel.restoreRun(tooMany, true);
   assert.deepEqual(shown, [edited, tooMany]);
-  panel.run = edited;
+  panel.last = edited;
   panel.restoreRun(edited, true);
   assert.equal(shown.length, 2, "it has a newer one");
+});
+
+test("a panel goes on with what its node showed before, unless it has a newer run", () => {
+  const { panel, shown } = panelWith("another list");
+  const [before, newer] = [{ made_of: { prompts: "a car" } }, { too_many: 9000, made_of: { prompts: "another list" } }];
+  panel.showBefore(undefined);
+  panel.showBefore(before);
+  assert.deepEqual(shown, [before]);
+  panel.last = newer;
+  panel.showBefore(before);
+  assert.equal(shown.length, 1);
 });

@@ -41,6 +41,7 @@ const LOST = "A lost pin does nothing: its prompt is no longer in the list.";
  *   made_of: Settings,
  * }} Run `made_of` has the inputs that decide the prompts
  * @typedef {{too_many: number, made_of: Settings}} TooMany what is sent of a list that is too long
+ * @typedef {Run | TooMany} LastRun
  */
 
 /** Shows the groups of the node's last run, as they would be with the node's settings of now. */
@@ -62,7 +63,9 @@ export class GroupsPanel {
     this.edits = { text: "", changes: /** @type {import("../graphs/prompt_lines.js").Changes} */ (new Map()) };
     /** The threshold's own name, in the language of the page. */
     this.label = this.widget("threshold").label;
-    /** @type {Run | null} */
+    /** The last run. @type {LastRun | null} */
+    this.last = null;
+    /** The same, unless it is too large to show. @type {Run | null} */
     this.run = null;
     /** @type {Grouping | null} */
     this.grouping = null;
@@ -246,10 +249,11 @@ export class GroupsPanel {
     return { ...Object.fromEntries(SETTINGS.map((name) => [name, value(name)])), ...this.preview };
   }
 
-  /** @param {Run | TooMany} run */
+  /** @param {LastRun} run */
   showRun(run) {
     this.request.cancel();
     this.error = "";
+    this.last = run;
     if ("too_many" in run) {
       this.run = this.grouping = null;
       this.dendrogram.setTree(null);
@@ -285,18 +289,18 @@ export class GroupsPanel {
   /**
    * Shows a run of earlier, unless the panel has a newer one or the node's prompts are not those of the run.
    *
-   * @param {Run | TooMany} run
+   * @param {LastRun} run
    * @param {boolean} edited whether some of the prompts may have been edited since
    */
   restoreRun(run, edited) {
     const prompts = String(run.made_of.prompts);
     const made = edited && isEditOf(prompts, this.list) ? { ...run.made_of, prompts: this.list } : run.made_of;
-    if (!this.run && this.isMadeOf(made)) this.showRun(run);
+    if (!this.last && this.isMadeOf(made)) this.showRun(run);
   }
 
-  /** Shows what the panel of the same node showed before its graph was made anew. @param {Run | undefined} run */
+  /** Shows what the panel of the same node showed before its graph was made anew. @param {LastRun | undefined} run */
   showBefore(run) {
-    if (!this.run && run) this.showRun(run);
+    if (!this.last && run) this.showRun(run);
   }
 
   /** Whether the node still has the prompts of a run. @param {Settings} inputs */

@@ -28,13 +28,25 @@ const beginnings = [];
 const openings = [];
 let loads = 0; // workflows that are being opened: the page still has the tab before
 
+/** Whether a workflow is being opened: the nodes may be those of either tab. */
+export const isOpening = () => loads > 0;
+
+/** An error in a function does not stop the page. @param {() => void} act */
+function attempt(act) {
+  try {
+    act();
+  } catch (error) {
+    console.error(error);
+  }
+}
+
 /**
  * Whether a run was queued from the tab that is open now.
  *
  * @param {ComfyApp} app
  * @param {string} run its prompt_id
  */
-export const isOfOpenTab = (app, run) => !loads && tabs.has(run) && tabs.get(run)?.path === openTab(app)?.path;
+export const isOfOpenTab = (app, run) => !isOpening() && tabs.has(run) && tabs.get(run)?.path === openTab(app)?.path;
 
 /**
  * Whether a run is known to be of another tab than the open one. What a run sends first can come before its tab is
@@ -84,7 +96,7 @@ export function watchTabs(api, app, queue) {
 
   const { loadGraphData } = app;
   app.loadGraphData = async function (...args) {
-    if (!loads) beginnings.forEach((opening) => opening());
+    if (!loads) beginnings.forEach(attempt);
     loads += 1;
     try {
       return await loadGraphData.apply(this, args);

@@ -8,8 +8,8 @@ import { isOfOtherTab } from "./queued_from.js";
 /** @typedef {ComfyApp["api"]} Api */
 
 /**
- * Calls a function with a node and its output for the page, and the prompt_id of the run. Copies of a workflow have nodes
- * with equal ids: of a run of another tab, another function is called, with the node's execution id.
+ * Calls `show` with a node and its output for the page, and the prompt_id of the run. Copies of a workflow have nodes with
+ * equal ids: for a run of another tab `keep` is called, with the node's execution id in place of the node.
  *
  * @param {ComfyApp} app
  * @param {Api} api

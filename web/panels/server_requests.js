@@ -24,8 +24,8 @@ export async function postJson(api, route, body) {
 }
 
 /**
- * What the server remembers of the runs of this page. An empty list if it reports an error or does not know the page
- * yet, or is gone: ComfyUI says so itself.
+ * What the server remembers of the runs of this page. An empty list if it reports an error, does not know the page yet,
+ * or is gone; the page says that by itself.
  *
  * @param {Api} api
  * @param {string} route
@@ -34,8 +34,8 @@ export async function postJson(api, route, body) {
 export async function fetchRemembered(api, route, more = {}) {
   const client = clientId(api);
   if (!client) return [];
-  const response = await api.fetchApi(`${route}?${new URLSearchParams({ client, ...more })}`).catch(() => null);
-  return response?.ok ? response.json() : [];
+  const query = new URLSearchParams({ client, ...more });
+  return api.fetchApi(`${route}?${query}`).then((response) => (response.ok ? response.json() : [])).catch(() => []);
 }
 
 /** The id of this page, also before it is connected. @param {Api} api */
