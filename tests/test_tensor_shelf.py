@@ -49,7 +49,7 @@ def test_the_file_is_gone_with_the_last_tensor() -> None:
     assert file() is None
 
 
-def test_a_disk_that_gets_full_still_gives_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_gets_full_still_gives_what_it_has() -> None:
     """The third tensor has room in part."""
     given, shelf = [made(seed) for seed in range(4)], TensorShelf(0, "numbers")
     kept = [shelf.keep(tensor) for tensor in given[:2]]

@@ -76,7 +76,7 @@ function keepLast(node, panel) {
   else if (!restoring) runs.delete(nodeKey(node));
 }
 
-/** The nodes with a panel, and these. */
+/** Every node that has a panel, with it. */
 const allPanels = () =>
   allNodes(app).flatMap((node) => {
     const panel = groupsPanels.get(node);

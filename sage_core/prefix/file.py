@@ -68,16 +68,15 @@ def prefix_state(prefix: Prefix) -> dict[str, Any]:
     """A prefix as the plain data of its file."""
     origin, job = prefix.origin or prefix, prefix.job
     # Each once, as several traces may have the same: what is on the disk is another tensor each time it is read.
-    calls = {
-        id(call): _call_state(call) for call in {id(call): call for trace in origin.traces for call in trace}.values()
-    }
+    calls = {id(call): call for trace in origin.traces for call in trace}
+    states = {identity: _call_state(call) for identity, call in calls.items()}
     return {
         "format": 3 if origin.record.correction else 1, "sampler_name": prefix.sampler_name, "sigmas": job.sigmas,
         "seed": job.seed, "rng": job.rng, "noise": _packed(job.noise), "latent_image": _packed(job.latent_image),
         "denoise_mask": _packed(job.denoise_mask), "cfg": prefix.cfg, "model": prefix.model,
         "latent": {key: _packed(value) for key, value in prefix.latent.items()},
         "plan": _plan_state(origin.plan),
-        "traces": [[calls[id(call)] for call in trace] for trace in origin.traces],
+        "traces": [[states[id(call)] for call in trace] for trace in origin.traces],
         "outcome": _record_state(origin.record), "groups": _groups_state(origin.groups),
         "negative": prefix.negative, "added": None if prefix.origin is None else _added_state(prefix.groups),
         **({"start_of": job.start_of} if job.start_of else {}),

@@ -294,20 +294,21 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             outputs = self._evaluate(executor, model, conds, x, timestep, model_options)
             self.sources.add(CallSource.EVALUATED)
         self.calls += 1
-        if self.keep is not None:
-            for trace, call in zip(self.traces, self._kept(recorded, sigma, x, conds, outputs, self.keep), strict=True):
-                trace.append(call)
+        self._add_to_traces(recorded, sigma, x, conds, outputs)
         return outputs
 
-    def _kept(
-        self, recorded: list[Call] | None, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor],
-        keep: Keep,
-    ) -> list[Call]:  # fmt: skip
-        """The calls for the traces: one record for all who replay it, a new one for what was evaluated or corrected."""
-        if recorded is not None and self.followers is None:
-            return recorded
-        asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
-        return record(sigma, x, asked, self.clusters, keep)
+    def _add_to_traces(
+        self, recorded: list[Call] | None, sigma: float, x: torch.Tensor, conds: list, outputs: list[torch.Tensor]
+    ) -> None:
+        """Add one call: the same record for all who replay it, a new one for what was evaluated or corrected."""
+        if self.keep is None:
+            return
+        calls = recorded
+        if calls is None or self.followers is not None:
+            asked = [None if cond is None else output for cond, output in zip(conds, outputs, strict=True)]
+            calls = record(sigma, x, asked, self.clusters, self.keep)
+        for trace, call in zip(self.traces, calls, strict=True):
+            trace.append(call)
 
     @staticmethod
     def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:

@@ -96,7 +96,7 @@ export function watchTabs(api, app, queue) {
 
   const { loadGraphData } = app;
   app.loadGraphData = async function (...args) {
-    if (!loads) beginnings.forEach(attempt);
+    if (!isOpening()) beginnings.forEach(attempt);
     loads += 1;
     try {
       return await loadGraphData.apply(this, args);
