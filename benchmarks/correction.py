@@ -1,14 +1,14 @@
 """Corrected sharing against its rivals: every prompt alone in fewer steps or with a cache; sharing uncorrected.
 
-    python benchmarks/correction.py --out DIR [--samplers euler dpmpp_2m uni_pc dpmpp_2m_sde] [--seeds 3] [--cfg 4]
-                                              [--steps 20] [--model demo] [--blocks related unrelated rows large]
+    python benchmarks/correction.py --out DIR [--samplers euler dpmpp_2m uni_pc dpmpp_2m_sde] [--seeds 3]
+        [--first-seed 0] [--cfg 4] [--steps 20] [--model demo] [--blocks pairs related unrelated rows large]
 
-Groups of 4 and 8 prompts whose subject, or subject, colour and setting differ; groups of 16 and 32 unrelated prompts;
-groups of 4 and 8 with three things in a row, of which one or all differ: few steps draw these badly; and the same with
-three to five things in two rows (with the model large_scenes). They are rendered with one of `rendered_models` and
-looked at by the judge. Beside what is right there is how like each picture is to the one that its prompt gets alone,
-from the same noise, in all steps: mean squared error of the pixels, and cosine distance of the judge's features. Errors
-are standard errors over groups.
+Groups of 2, and groups of 4 and 8 prompts, whose subject, or subject, colour and setting differ; groups of 16 and 32
+unrelated prompts; groups of 4 and 8 with three things in a row, of which one or all differ: few steps draw these badly;
+and the same with three to five things in two rows (with the model large_scenes). They are rendered with one of
+`rendered_models` and looked at by the judge. Beside what is right there is how like each picture is to the one that its
+prompt gets alone, from the same noise, in all steps: mean squared error of the pixels, and cosine distance of the
+judge's features. Errors are standard errors over groups.
 Resumable: what is in DIR/correction.json is not rendered again. Writes a table (correction.md) and a plot
 (correction.png).
 """
@@ -67,7 +67,9 @@ def likeness(found: list[list[dict[str, Any]]], alone: list[list[dict[str, Any]]
     return {"error": float(np.mean(errors)), "worst": float(np.quantile(errors, 0.95)), "apart": 1 - np.mean(cosines)}
 
 
-def run(block: Block, sampler: str, steps: int, rendering: Rendering, results: Kept, seeds: int, prompts: int) -> None:
+def run(
+    block: Block, sampler: str, steps: int, rendering: Rendering, results: Kept, seeds: range, prompts: int
+) -> None:
     """Render what is missing of one block of groups with one sampler."""
     groups = make_groups(block, seeds, prompts)
     alone: list[list[dict[str, Any]]] | None = None
@@ -167,6 +169,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for results")
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="others check a table; give each a folder of its own")
     parser.add_argument("--prompts", type=int, default=24, help="of every kind, group size and seed")
     parser.add_argument("--cfg", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=20)
@@ -179,11 +182,12 @@ def main() -> None:
     renders = ClipRendering if options.model == "video" else Rendering
     rendering = renders(options.cfg, options.model)
     blocks = [BLOCKS[name] for name in options.blocks]
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     for sampler in options.samplers:
         for block in blocks:
-            run(block, sampler, options.steps, rendering, results, options.seeds, options.prompts)
-    drawn = f"{options.model} model, {options.seeds} seeds, {options.prompts} prompts of a kind, size and seed"
-    drawn += f", CFG {options.cfg:g}, {options.steps} steps"
+            run(block, sampler, options.steps, rendering, results, seeds, options.prompts)
+    drawn = f"{options.model} model, seeds {seeds.start} to {seeds.stop - 1}, {options.prompts} prompts of a kind, "
+    drawn += f"size and seed, CFG {options.cfg:g}, {options.steps} steps"
     text = [f"{drawn}; paid: steps an image", ""]
     for block in blocks:
         for sampler in options.samplers:

@@ -60,7 +60,7 @@ BANDS = ("loosest third", "middle third", "tightest third")
 
 def tested_groups(rows: bool, scale: int) -> list[Group]:
     """216 prompts times scale with one thing, or 32 times scale with three in a row."""
-    return scene_groups.make_groups(scene_groups.BLOCKS["rows"], scale, 8) if rows else make_groups(scale)
+    return scene_groups.make_groups(scene_groups.BLOCKS["rows"], range(scale), 8) if rows else make_groups(scale)
 
 
 def training_groups(number: int, seed: int, unseen: Sequence[Group]) -> list[Group]:

@@ -100,7 +100,7 @@ def main() -> None:
     rendering = Rendering(options.cfg, options.model, options.scheduler)
     if options.shift:
         rendering.model = ModelSamplingSD3().patch(rendering.model, options.shift)[0]
-    groups = make_groups(BLOCKS["related"], 2 * options.seeds, PROMPTS)
+    groups = make_groups(BLOCKS["related"], range(2 * options.seeds), PROMPTS)
     half = len(groups) // 2
     shift = f", shift {options.shift:g}" if options.shift else ""
     told = f"{options.model}, {options.sampler}, {options.scheduler}{shift}, CFG {options.cfg:g}, seeds"

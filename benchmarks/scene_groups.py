@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,14 +27,14 @@ class Block(NamedTuple):
     scenes: Callable[[str, int, np.random.Generator], tuple[Scene, ...]]
 
 
-def make_groups(block: Block, seeds: int, prompts: int = 24) -> list[Group]:
+def make_groups(block: Block, seeds: Iterable[int], prompts: int = 24) -> list[Group]:
     """The groups of a block; every seed has its own scenes and noises.
 
     Args:
         prompts: of every kind, size and seed; at least one group of each.
     """
     made = []
-    for seed, size, kind in itertools.product(range(seeds), block.sizes, block.kinds):
+    for seed, size, kind in itertools.product(seeds, block.sizes, block.kinds):
         for number in range(max(1, prompts // size)):
             rng = np.random.default_rng([seed, size, number, len(kind)])
             made.append(Group(kind, block.scenes(kind, size, rng), 1000 * (1 + seed) + number))
@@ -96,6 +96,7 @@ def unrelated_scenes(size: int, rng: np.random.Generator) -> tuple[Scene, ...]:
 
 
 BLOCKS = {
+    "pairs": Block("groups of 2", (2,), ("subject", "all"), related_scenes),
     "related": Block("groups of 4 and 8", (4, 8), ("subject", "all"), related_scenes),
     "unrelated": Block(
         "groups of 16 and 32, unrelated", (16, 32), ("unrelated",), lambda _, size, rng: unrelated_scenes(size, rng)
