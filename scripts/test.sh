@@ -8,8 +8,12 @@ python=${PYTHON:-python3}
 
 python_of() { "$python" scripts/install_comfyui.py setup "$1" --dev | tail -n 1; }
 
-# What does not touch ComfyUI (tests/test_architecture.py sees to it), and Ray, are tested with the newest one only.
-newest_only=(tests/prompts tests/grouping tests/sharing tests/metrics tests/farm/test_farm_ray.py)
+# With the newest one only: what does not touch ComfyUI (tests/test_architecture.py sees to it), a model that only the
+# benchmarks use, and what starts many servers: the farm (tests/farm/test_run_on.py starts it with every version).
+newest_only=(
+  tests/prompts tests/grouping tests/sharing tests/metrics tests/demo/test_large_scenes.py
+  tests/farm/test_farm_command.py tests/farm/test_farm_ray.py
+)
 
 # -P keeps the repository's root off the path, where our nodes/ would hide ComfyUI's nodes.py.
 # One thread: the suites of all versions run side by side, each in a process of its own.
