@@ -38,7 +38,7 @@ class AddPrompts(io.ComfyNode):
             **searched_as("more prompts", "append prompts"),
             description=(
                 "Adds prompts to shared steps that have already run. Each new prompt continues from the group that "
-                "it is most similar to, so it costs its own branch only."
+                "it is most similar to, so it costs its own branch only (with correction: its own steps)."
             ),
             is_input_list=True,
             inputs=[

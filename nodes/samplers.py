@@ -41,8 +41,8 @@ def share_input() -> io.Float.Input:
         "share", default=0.4, min=0.0, max=1.0, step=0.01,
         tooltip="With correction: the fraction of its steps that a prompt takes over from the run of its group. "
         "Without: the fraction of the steps that a group runs once for all its prompts. A larger share saves more, but "
-        "makes the images of a group more alike. With share_mode auto: how far the images may be from those of every "
-        "prompt sampled alone.",
+        "makes the images of a group more alike. With share_mode auto and correction: a tolerance, how far the images "
+        "may be from those of every prompt sampled alone.",
     )  # fmt: skip
 
 
@@ -61,7 +61,8 @@ def correction_input() -> io.Combo.Input:
         "correction", options=list(CORRECTIONS), default="on", optional=True,
         tooltip="on: one prompt of each group is sampled in full. The others follow it, run some steps themselves, "
         "spread over the whole run, and correct the other steps by what they learn there. Images stay true to their "
-        "prompts at a much larger share. off: the first steps are shared, and the rest is every prompt's own.",
+        "prompts at a larger share: on the small models that were measured, up to 0.7, and less at cfg 7. off: the "
+        "first steps are shared, and the rest is every prompt's own.",
     )  # fmt: skip
 
 
@@ -80,7 +81,7 @@ def latent_rows_input() -> io.Combo.Input:
         "latent_rows", options=list(LATENT_ROWS), default="auto", optional=True,
         tooltip="What the rows of the latent batch are. variations: every prompt is rendered from all of them. "
         "prompts: each row belongs to one prompt, as after a sampler that has rendered all prompts, or with one "
-        "picture to change per prompt. auto: as the node before says, else variations.",
+        "picture to change per prompt. auto: prompts after such a sampler, else variations.",
     )  # fmt: skip
 
 
@@ -108,8 +109,8 @@ def ksampler_inputs() -> list[Any]:
         _cfg(),
         io.Combo.Input(
             "sampler_name", options=comfy.samplers.KSampler.SAMPLERS,
-            tooltip="ComfyUI's own sampler. It always runs from the first step to the last, so sharing is exact with "
-            "every sampler.",
+            tooltip="ComfyUI's own sampler. It always runs from the first step to the last, so its history and its "
+            "noise are those of one whole run.",
         ),
         io.Combo.Input(
             "scheduler", options=comfy.samplers.KSampler.SCHEDULERS,
@@ -130,13 +131,15 @@ class SharedKSamplerPrefix(io.ComfyNode):
             node_id="SageSharedKSamplerPrefix",
             display_name="Shared KSampler Prefix",
             category=CATEGORY,
-            description="Runs the shared steps once per group. Branch KSampler finishes every prompt from there.",
+            description="Runs what the prompts of a group share, once per group. Branch KSampler finishes every prompt "
+            "from there.",
             inputs=[*ksampler_inputs(), *_sharing_inputs()],
             outputs=[
                 Prefix.Output(display_name="prefix", tooltip="For Branch KSampler."),
                 io.Latent.Output(
                     display_name="preview",
-                    tooltip="What the shared steps show so far (denoised), one per group and variation.",
+                    tooltip="One per group and variation. With correction: the finished picture that the group "
+                    "follows. Without: what the shared steps show so far (denoised).",
                 ),
             ],
             hidden=PROGRESS_HIDDEN,

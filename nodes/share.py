@@ -84,7 +84,7 @@ class ShareSampling(io.ComfyNode):
                 reuse_input(),
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="For the sampler or guider, and for no other."),
+                io.Model.Output(display_name="model", tooltip="For the sampler or guider, also of a second pass."),
                 io.Conditioning.Output(
                     display_name="positive",
                     tooltip="For the sampler or guider whose model is from this node. It stands for all prompts.",

@@ -68,7 +68,7 @@ class ShareExplorer(io.ComfyNode):
                 io.Float.Output(
                     display_name="share",
                     tooltip="The largest share that keeps the images with correction on; 0 if none does. Connect it "
-                    "to the share of your sampler.",
+                    "to the share of your sampler, with share_mode fixed and correction on.",
                 ),
                 io.String.Output(display_name="report", tooltip="What to do, and the figures of every setting."),
                 io.Image.Output(display_name="grid", tooltip="All images in one picture, a column for each setting."),
