@@ -16,6 +16,9 @@ _DECIDES_EVALUATION = (
     "control", "gligen", "hooks", "default",
 )  # fmt: skip
 
+# Model conditions of which a network reads the first row for all rows (HiDream O1); they must be equal, too.
+_READ_ONCE = ("ref_pixel_values", "ref_image_grid_thw", "position_ids")
+
 
 def batchable_classes(conds: list[dict[str, Processed]], variations: int) -> list[list[int]]:
     """Split clusters into classes whose conditions can be one batch, keeping their order.
@@ -63,12 +66,19 @@ def _can_concat(a: dict[str, Any], b: dict[str, Any], variations: int) -> bool:
     if not hints_repeat(a.get("control"), variations):
         return False
     rows_a, rows_b = _rows(a, variations), _rows(b, variations)
+    if any(not same(_value(rows_a, key), _value(rows_b, key)) for key in _READ_ONCE):
+        return False
     return rows_a.keys() == rows_b.keys() and all(rows_a[key].can_concat(rows_b[key]) for key in rows_a)
 
 
 def _rows(cond: dict[str, Any], variations: int) -> dict[str, Any]:
     """ComfyUI's condition objects, repeated to a cluster's rows (ComfyUI cuts areas later)."""
     return {key: value.process_cond(batch_size=variations, area=None) for key, value in cond["model_conds"].items()}
+
+
+def _value(rows: dict[str, Any], key: str) -> Any:
+    """What a condition object holds; None where there is none."""
+    return getattr(rows.get(key), "cond", None)
 
 
 def _concat(conds: list[dict[str, Any]], variations: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..conditioning.batch import same
 from ..conditioning.combine import Conditioning
 from ..prompts.differences import without_phrases
 from ..prompts.embedding_models import Embed
-from ..prompts.text_encoders import UNRELATED_PROMPTS, clip_embeddings
+from ..prompts.text_encoders import UNRELATED_PROMPTS, clip_embeddings, has_embedding
 from .build import group_encoded, phrases_to_set_aside
 from .prompt_groups import PromptGroups
 from .repeats import ranks
@@ -76,7 +76,7 @@ def own_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
     Raises:
         ValueError: there are none, or they cannot be compared.
     """
-    if any(not each or (each[0][0] is None and each[0][1].get("pooled_output") is None) for each in conditionings):
+    if not all(map(has_embedding, conditionings)):
         raise ValueError(
             "positive: expected conditionings with a text embedding, to see which are similar; got one without. "
             "Connect prompts, and choose sentence or open_clip as the encoder."

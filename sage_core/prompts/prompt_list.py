@@ -50,14 +50,14 @@ class PromptList:
 
 
 def seed_offset(value: object) -> int:
-    """A seed offset as files write it: a whole number, or a text with one; 0 for an empty text.
+    """A seed offset as files write it: a whole number, also as 3.0, or a text with one; 0 for an empty text.
 
     Raises:
         ValueError: it is something else.
     """
     text = str(value).strip() or "0"
-    if isinstance(value, int | str) and re.fullmatch(r"[+-]?[0-9]{1,20}", text):
-        return int(text)
+    if found := re.fullmatch(r"([+-]?[0-9]{1,20})(\.0*)?", text):
+        return int(found[1])
     raise ValueError(f"expected a whole number as the seed offset, got {str(value)[:80]!r}.")
 
 

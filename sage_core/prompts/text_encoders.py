@@ -90,8 +90,25 @@ def unknown_words(clip: Any, prompts: Sequence[str]) -> list[str]:
 
 
 def clip_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
-    """(N, D) unit rows: the pooled output, or the mean over tokens where an encoder has none."""
+    """(N, D) unit rows: the pooled output, or the mean over tokens where an encoder has none.
+
+    Raises:
+        ValueError: the encoder gives no embeddings.
+    """
+    if not all(map(has_embedding, conditionings)):
+        raise ValueError(
+            "encoder: expected a text encoder that gives embeddings, got one that gives tokens only. Choose sentence "
+            "or open_clip."
+        )
     return normalize(np.stack([_pooled(conditioning) for conditioning in conditionings]))
+
+
+def has_embedding(conditioning: Conditioning) -> bool:
+    """Whether a conditioning tells what its text means. Some encoders leave that to the model (HiDream O1)."""
+    if not conditioning:
+        return False
+    text, extras = conditioning[0]
+    return extras.get("pooled_output") is not None or (text is not None and text.shape[-1] > 1)
 
 
 def unrelated_embeddings(clip: Any) -> np.ndarray:

@@ -37,6 +37,11 @@ _SEES_ALL_ROWS = (
     "sampler_pre_cfg_function", "sampler_post_cfg_function",
 )  # fmt: skip
 
+# Patches inside the network that change every row by itself (FreeU, Deep Shrink). Those of attention need not.
+_PATCHES_ROW_BY_ROW = {
+    "input_block_patch", "input_block_patch_after_skip", "middle_block_after_patch", "output_block_patch",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class LevelRunner:
@@ -75,7 +80,8 @@ class LevelRunner:
         Raises:
             ReplayMismatch: the sampler does not repeat itself.
         """
-        alone = self.one_cluster_per_run or self.patch_sees_whole_batch or not self.has_plain_guidance
+        mixed = self.patch_sees_whole_batch or self.patch_may_mix_rows or not self.has_plain_guidance
+        alone = self.one_cluster_per_run or mixed
         size = 1 if alone else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
         # A sampler has one seed, and all clusters of a run begin to evaluate at the same call.
@@ -190,6 +196,18 @@ class LevelRunner:
         by_option = options.get("transformer_options", {}).get("wrappers", {})
         wrappers = [*by_option.values(), *self.guider.model_patcher.wrappers.values()]
         return any(options.get(key) for key in _SEES_ALL_ROWS) or any(set(keys) - _ROW_BY_ROW for keys in wrappers)
+
+    @property
+    def patch_may_mix_rows(self) -> bool:
+        """Whether a patch inside the network may let the rows of one evaluation see each other.
+
+        Attention patches do (a style that all images share, guidance between the positive and the negative rows), keep
+        what they saw for later evaluations, or are made for one number of rows. So the rows have to be those that a
+        prompt has alone: its variations, each with the positive and the negative conditioning.
+        """
+        options = self.guider.model_options.get("transformer_options", {})
+        kinds = {kind for kind, patches in options.get("patches", {}).items() if patches}
+        return bool(kinds - _PATCHES_ROW_BY_ROW) or any(options.get("patches_replace", {}).values())
 
     def _clusters_at_once(self, job: Job) -> int:
         """How many clusters fit in free memory by ComfyUI's own estimate, at least one."""

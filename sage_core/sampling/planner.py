@@ -94,7 +94,7 @@ class Planner:
     def plan(self) -> tuple[SharePlan, int]:
         """A plan without correction, and the evaluations that making it took."""
         steps = max(0, len(self.job.sigmas) - 1)
-        probe = DivergenceProbe(LevelRunner(self.guider, self.conditions.of), self.job, self.groups.partition)
+        probe = DivergenceProbe(self._runner, self.job, self.groups.partition)
         shares = SHARE_MODES[self.settings.share_mode](self.groups, self._uncorrected_share, probe)
         # A tree's clusters share longer than is set.
         shared = [(cluster, branch_index(min(share, self._most_shared), steps)) for cluster, share in shares]
@@ -110,6 +110,10 @@ class Planner:
     def _most_shared(self) -> float:
         """The largest share of any prompt where it is not corrected."""
         return 1.0 if self.settings.correction == "off" else _MOST_UNCORRECTED
+
+    @property
+    def _runner(self) -> LevelRunner:
+        return LevelRunner(self.guider, self.conditions.of)
 
     @property
     def _remembers(self) -> bool:
@@ -133,7 +137,7 @@ class Planner:
         sampling = self.guider.model_patcher.get_model_object("model_sampling")
         return plan, CorrectionPlan(
             share, shares, recorded, calls.evaluations_per_row, is_controlled=share_mode == "auto",
-            own_negatives=self.conditions.negatives_differ,
+            own_negatives=self.conditions.negatives_differ or self._runner.patch_may_mix_rows,
             noise=tuple(noise_fraction(sampling, sigma) for sigma in calls.sigmas[:recorded]),
         )  # fmt: skip
 
@@ -143,10 +147,9 @@ class Planner:
             return "the network remembers its evaluations"
         if calls is None:
             return "the sampler decides its steps by the image"
-        runner = LevelRunner(self.guider, self.conditions.of)
-        if not runner.has_plain_guidance:
+        if not self._runner.has_plain_guidance:
             return "the guider combines the conditionings in a way of its own"
-        if runner.patch_sees_whole_batch:
+        if self._runner.patch_sees_whole_batch:
             return "a patch of the model sees the whole batch (a cache, guidance, windows)"
         extras = all_extras(self.groups.conditionings)
         if not all(hints_repeat(each.get("control"), self.job.variations) for each in extras):

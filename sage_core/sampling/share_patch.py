@@ -24,7 +24,6 @@ from ..grouping.prompt_groups import PromptGroups
 from ..grouping.report import grouping_report
 from ..phrases import counted
 from ..sharing.settings import SharingSettings
-from ..validation import rows_per_prompt
 from . import latents
 from .latent_rows import Latent, Rows, rows_for
 from .level_runner import SHARE_KEY
@@ -83,10 +82,10 @@ def share_sampling(
     negative = _one_for_all(negatives, len(positives), "negative")
     own_negatives = tuple(negatives) if len(negatives) > 1 else (negative,) * len(positives)
     groups = replace(groups, negatives=own_negatives)
-    numbered = rows.variations if rows.are_numbered else 0
+    patch = SharePatch(groups, settings, rows.variations, rows.are_numbered, make_listener)
     patched = model.clone()
     patched.remove_wrappers_with_key(_OUTER_SAMPLE, SHARE_KEY)
-    patched.add_wrapper_with_key(_OUTER_SAMPLE, SHARE_KEY, SharePatch(groups, settings, make_listener, numbered))
+    patched.add_wrapper_with_key(_OUTER_SAMPLE, SHARE_KEY, patch)
     return SamplerInputs(patched, stand_for(positives), negative, rows.latent, groups, _report(groups, rows))
 
 
@@ -123,13 +122,15 @@ class SharePatch:
 
     Attributes:
         groups: of the prompts; their conditionings are those of the guider.
-        numbered: the variations of every prompt, where Share Sampling has numbered their rows; else 0.
+        variations: rows of every prompt in the latent that Share Sampling has given.
+        are_numbered: whether Share Sampling has numbered these rows.
     """
 
     groups: PromptGroups
     settings: SharingSettings
+    variations: int
+    are_numbered: bool
     make_listener: MakeListener | None = None
-    numbered: int = 0
 
     def __call__(
         self, executor: Any, noise: torch.Tensor, latent_image: torch.Tensor, sampler: Any, sigmas: torch.Tensor,
@@ -146,8 +147,8 @@ class SharePatch:
                 latent_shapes=latent_shapes,
             )  # fmt: skip
         packing = Packing(latent_shapes or [])
-        if self.numbered and not packing.is_packed:
-            noise = as_plain_batch(noise, latent_image, seed, self.numbered)
+        if self.are_numbered and not packing.is_packed:
+            noise = as_plain_batch(noise, latent_image, seed, self.variations)
         job = make_job(
             guider.model_patcher, packing.unpack(noise), packing.unpack(latent_image), sampler, sigmas,
             packing.unpack_mask(denoise_mask, noise), seed, prompts=len(self.groups.prompts),
@@ -168,14 +169,18 @@ class SharePatch:
         if not marked:
             return None
         prompts = len(self.groups.prompts)
-        variations = rows_per_prompt(len(noise), prompts, "latent_image", "row")
+        if len(noise) != prompts * self.variations:
+            raise ValueError(
+                f"latent_image: expected the {prompts * self.variations} rows that Share Sampling has given, got "
+                f"{len(noise)}. Connect its latent, and put nodes that repeat or pick latents before Share Sampling."
+            )
         for kind, number in marked.items():
             if number != prompts:
                 raise ValueError(
                     f"{kind}: expected the conditionings of the {prompts} prompts of the Share Sampling node that the "
                     f"model comes from, got those of {number} prompts."
                 )
-        own = {kind: stood_for(raw.pop(kind), variations, kind) for kind in marked}
+        own = {kind: stood_for(raw.pop(kind), self.variations, kind) for kind in marked}
         positive = own.pop("positive", None) or (raw.pop("positive"),) * prompts
         return PromptConditions(replace(self.groups, conditionings=positive), raw, own)
 

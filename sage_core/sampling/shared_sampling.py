@@ -181,14 +181,17 @@ class SharedSampling:
         return result
 
     def _show_denoised(self, result: RunResult, total: int, *, wanted: bool) -> None:
-        """Call back with the denoised rows, at the end.
+        """Call back with the denoised rows, at the end; of a sampler that shows none, with what it ends with.
 
         Args:
             total: evaluations of the whole run; 0 where all is remembered.
         """
-        if self.callback is not None and result.denoised is not None and (wanted or result.samples.is_nested):
+        denoised = result.denoised
+        if denoised is None and wanted and not result.samples.is_nested:
+            denoised = self.guider.model_patcher.model.process_latent_in(result.samples)
+        if self.callback is not None and denoised is not None and (wanted or result.samples.is_nested):
             total = max(1, total)
-            self.callback(total - 1, result.denoised, result.denoised, total)
+            self.callback(total - 1, denoised, denoised, total)
 
     def _progress(self, predicted: SamplingRecord, expected: int) -> Progress:
         listener = None if self.make_listener is None else self.make_listener(self, predicted)

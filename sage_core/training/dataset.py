@@ -56,6 +56,8 @@ def make_training_set(
     Raises:
         ValueError: names the input, what was expected and what came.
     """
+    if any(latent["samples"].is_nested for latent in latents):
+        raise ValueError("latents: expected pictures or videos, got latents of several parts (a video with its sound).")
     images = [image.detach().clone()[None] for latent in latents for image in latent["samples"]]
     if not images:
         raise ValueError("latents: expected at least one image, got none.")

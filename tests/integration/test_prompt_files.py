@@ -44,6 +44,10 @@ def test_seed_offsets(tmp_path: Path) -> None:
     assert read_prompts(write(tmp_path, "seeds.csv", text)).seed_offsets == (3, 0, -2)
     items = '[{"prompt": "a car", "seed offset": 3}, {"prompt": "a boat", "seed offset": "4"}, "a plane"]'
     assert read_prompts(write(tmp_path, "seeds.json", items)).seed_offsets == (3, 4, 0)
+    floats = "prompt,seed offset\na car,3.0\na boat,\na plane,-2.\n"  # as programs write a column with gaps
+    assert read_prompts(write(tmp_path, "floats.csv", floats)).seed_offsets == (3, 0, -2)
+    items = '[{"prompt": "a car", "seed offset": 1e3}, {"prompt": "a boat", "seed offset": null}]'
+    assert read_prompts(write(tmp_path, "floats.json", items)).seed_offsets == (1000, 0)
     assert read_prompts(write(tmp_path, "none.csv", "prompt,seed offset\na car,0\n")).seed_offsets == ()
 
 
@@ -54,7 +58,7 @@ def test_seed_offsets(tmp_path: Path) -> None:
         ("list.csv", "prompt,seed offset\na car," + "9" * 30, "line 2: expected a whole number"),
         ("list.json", '[{"prompt": "a car", "seed offset": 1.5}]', "item 1: expected a whole number .* got '1.5'"),
         ("list.json", '[{"prompt": "a car", "seed offset": true}]', "item 1: expected a whole number .* got 'True'"),
-        ("list.json", '[{"prompt": "a car", "seed offset": null}]', "item 1: expected a whole number .* got 'None'"),
+        ("list.json", '[{"prompt": null}]', "item 1: expected a text as 'prompt', got null"),
     ],
 )
 def test_seed_offsets_that_are_none(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -113,6 +117,12 @@ def test_notes_name_the_file(tmp_path: Path) -> None:
 def test_files_without_a_prompt(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_prompts(write(tmp_path, name, text))
+
+
+def test_null_is_an_empty_cell(tmp_path: Path) -> None:
+    items = '[{"prompt": "a car", "negative": null, "name": "car"}, {"prompt": "a boat", "name": null}]'
+    found = read_prompts(write(tmp_path, "list.json", items)).prompts
+    assert found == (Prompt("a car", name="car"), Prompt("a boat"))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -231,10 +231,14 @@ class TestBetween:
         with pytest.raises(ValueError, match="holds the conditionings of 3 prompts"):
             ksampler(inputs._replace(model=MODELS["sd15"]()))
 
-    def test_a_latent_without_rows_for_all_is_refused(self) -> None:
+    def test_other_rows_are_refused(self) -> None:
         inputs = shared("sd15", different("sd15", 3), small("sd15"))
-        with pytest.raises(ValueError, match="latent_image: expected one row per prompt.*got 1 rows"):
-            ksampler(inputs._replace(latent=small("sd15")))
+        (repeated,) = comfy_nodes.RepeatLatentBatch().repeat(inputs.latent, 2)
+        for latent, rows in ((small("sd15"), 1), (repeated, 6)):
+            with pytest.raises(
+                ValueError, match=f"latent_image: expected the 3 rows .* got {rows}. Connect its latent"
+            ):
+                ksampler(inputs._replace(latent=latent))
 
     def test_conditionings_that_stand_for_themselves_are_sampled_as_ever(self) -> None:
         inputs, image = shared("sd15", different("sd15", 3), small("sd15")), small("sd15")

@@ -87,7 +87,7 @@ def comfy_ksampler(
 ) -> torch.Tensor:
     """ComfyUI's KSampler. Equal calls without a model of the caller's own are computed once."""
     use = {**SETTINGS, **settings}
-    negative = use.pop("negative", conditioning(family, seed=1))
+    negative = use.pop("negative", None) or conditioning(family, seed=1)
     key = None if model else _content([family, positive, negative, image, use])
     if key in _REFERENCES:
         return _REFERENCES[key].clone()

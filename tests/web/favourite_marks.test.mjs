@@ -69,6 +69,14 @@ test("Share Sampling chooses on the Prompt List that has its texts", () => {
   assert.equal(marksOf(graph.other).list, undefined, "without the texts its pictures have only numbers");
 });
 
+test("texts that another node may have changed are not in the list", () => {
+  const classes = { list: "SagePromptList", styled: "Concatenate", reroute: "Reroute", share: "SageShare", plain: "SageShare" };
+  const graph = new Graph().addAll(classes).linkAll(
+    "list.prompt > styled.string_a", "styled.text > share.prompts", "list.prompt > reroute.in", "reroute.out > plain.prompts",
+  );
+  assert.deepEqual([marksOf(graph.share).list, marksOf(graph.plain).list], [undefined, graph.list]);
+});
+
 test("of two nodes with prompts, the nearest one has the choice", () => {
   const graph = new Graph().addAll({ list: "SagePromptList", ...CHAIN });
   graph.linkAll("list.prompt > groups.prompts", "groups.groups > prefix.groups");

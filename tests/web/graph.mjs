@@ -10,6 +10,7 @@ const CLASSES = {
   Control: [CONDITIONINGS, CONDITIONINGS],
   BoxApply: ["conditioning_to CONDITIONING, clip CLIP, text BOX", "conditioning CONDITIONING"],
   Text: ["", "text STRING"],
+  Concatenate: ["string_a STRING, string_b STRING", "text STRING"],
   Latent: ["", "latent LATENT"],
   KSampler: [`model MODEL, ${CONDITIONINGS}, latent_image LATENT`, "latent LATENT"],
   BasicGuider: ["model MODEL, conditioning CONDITIONING", "guider GUIDER"],

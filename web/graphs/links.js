@@ -76,13 +76,13 @@ export function targetsOf(node, slot) {
  * A node and those before it, the nearest first.
  *
  * @param {GraphNode | null} node
- * @param {(input: {name: string, type: unknown}) => boolean} [follows] whether to go on from an input
+ * @param {(input: {name: string, type: unknown}, node: GraphNode) => boolean} [follows] whether to go on from an input
  */
 export function upstream(node, follows = () => true) {
   const found = new Set(node && [node]);
   for (const each of found) {
     for (const [slot, input] of each.inputs.entries()) {
-      const before = follows(input) ? nodeBefore(each, slot) : null;
+      const before = follows(input, each) ? nodeBefore(each, slot) : null;
       if (before) found.add(before);
     }
   }

@@ -9,6 +9,9 @@ import {
 export const LISTS = ["SageSemanticGroupPrompts", "SagePromptList"];
 /** What carries prompts from node to node; a reroute takes everything. */
 const CARRIERS = ["STRING", "SAGE_GROUPS", "SAGE_PREFIX", "*"];
+/** Of nodes that pass texts on as they are; others may change them. */
+const carries = (/** @type {{type: unknown}} */ { type }, /** @type {GraphNode} */ node) =>
+  CARRIERS.includes(String(type)) && (type !== "STRING" || node.type.startsWith("Sage"));
 const PROPERTY = "sage_favourites";
 const CHOSEN = "chosen";
 
@@ -37,9 +40,9 @@ export class FavouriteMarks {
     this.undoable = undoable;
   }
 
-  /** The node with the prompts; none if they come from elsewhere: a file, or nodes around a subgraph. */
+  /** The node with the prompts; none if they come from elsewhere: a file, nodes that change texts, or around a subgraph. */
   get list() {
-    const before = this.node.graph ? upstream(this.node, ({ type }) => CARRIERS.includes(String(type))) : [];
+    const before = this.node.graph ? upstream(this.node, carries) : [];
     if (before.some(({ type }) => type === "SageAddPrompts")) return undefined;
     return before.find(({ type }) => LISTS.includes(type));
   }
