@@ -1,4 +1,4 @@
-"""Who wins at which budget: the best result of each way to save evaluations, at 2 to 16 steps paid for an image.
+"""Who wins at which budget: the best result of each way to save evaluations, at 2 to 20 steps paid for an image.
 
     python benchmarks/frontier.py [--out benchmarks/results]
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "results"
-BUDGETS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16)
+BUDGETS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20)
 ALONE, PLAIN, CORRECTED = "fewer steps, alone", "sharing, not corrected", "sharing, corrected"
 WAYS = {
     ALONE: r"alone", "a cache, alone": r"alone, \w+Cache", PLAIN: r"shared(, fixed)?", "tree": r"shared, tree",
