@@ -8,8 +8,8 @@ import { say } from "./panels/texts.js";
 const NODES = ["SageKSampler", "SageSharedKSamplerPrefix", "SageGuider", "SageShare"];
 const TIP =
   "Sets share, share_mode and correction. safe: nearest to every prompt sampled alone. balanced: cheaper. fast: " +
-  "cheapest, not for cfg 7. On the demo model at 20 steps, groups of 4 to 8 cost about 55%, 50% and 40% of all " +
-  "prompts alone. custom: your own settings.";
+  "cheapest, not for cfg 7. On the demo model at 20 steps, groups of 4 and 8 cost about 55%, 50% and 40% of all " +
+  "prompts alone; smaller ones more. custom: your own settings.";
 
 /** @param {import("./panels/comfy_nodes.js").GraphNode} node */
 function addPresets(node) {

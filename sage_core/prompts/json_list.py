@@ -42,8 +42,8 @@ def _prompt(number: int, item: Any) -> Prompt:
     if "text" not in keys:
         raise ValueError(f'item {number}: expected a text, or an object with the key "prompt", got {_shown(item)}.')
     names = list(item)
-    # null stands for an empty cell, as tables write it; a prompt needs a text.
-    fields = {field: item[names[at]] for field, at in keys.items() if field == "text" or item[names[at]] is not None}
+    # null is an empty text, as programs write an empty cell.
+    fields = {field: "" if item[names[at]] is None else item[names[at]] for field, at in keys.items()}
     try:
         offset = seed_offset(fields.pop("seed_offset", 0))
     except ValueError as error:

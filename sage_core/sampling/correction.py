@@ -104,7 +104,7 @@ class Follower:
     Attributes:
         own_calls: when the prompt asks the model itself.
         cfg: the guidance scale, since what a difference does to the picture is what guidance makes of it.
-        own_negative: the answer to the negative prompt may be another one than in the recorded run, in one state.
+        own_negative: see `CorrectionPlan.own_negatives`.
         differences: from the recorded answers at the last own call, one per condition (cond, uncond), each
             (variations, *latent); empty before the first own call.
         expected: the differences until the next own call.

@@ -37,7 +37,7 @@ _SEES_ALL_ROWS = (
     "sampler_pre_cfg_function", "sampler_post_cfg_function",
 )  # fmt: skip
 
-# Patches inside the network that change every row by itself (FreeU, Deep Shrink). Those of attention need not.
+# Patches inside the network that change every row by itself (FreeU, Deep Shrink). Others may mix rows.
 _PATCHES_ROW_BY_ROW = {
     "input_block_patch", "input_block_patch_after_skip", "middle_block_after_patch", "output_block_patch",
 }  # fmt: skip

@@ -148,7 +148,7 @@ class SharePatch:
             )  # fmt: skip
         packing = Packing(latent_shapes or [])
         if self.are_numbered and not packing.is_packed:
-            noise = as_plain_batch(noise, latent_image, seed, self.variations)
+            noise = as_plain_batch(noise, latent_image, seed, self._variations(noise))
         job = make_job(
             guider.model_patcher, packing.unpack(noise), packing.unpack(latent_image), sampler, sigmas,
             packing.unpack_mask(denoise_mask, noise), seed, prompts=len(self.groups.prompts),
@@ -168,21 +168,34 @@ class SharePatch:
         marked = {kind: number for kind, each in raw.items() if (number := prompts_of(each))}
         if not marked:
             return None
-        prompts = len(self.groups.prompts)
-        if len(noise) != prompts * self.variations:
-            raise ValueError(
-                f"latent_image: expected the {prompts * self.variations} rows that Share Sampling has given, got "
-                f"{len(noise)}. Connect its latent, and put nodes that repeat or pick latents before Share Sampling."
-            )
+        prompts, variations = len(self.groups.prompts), self._variations(noise)
         for kind, number in marked.items():
             if number != prompts:
                 raise ValueError(
                     f"{kind}: expected the conditionings of the {prompts} prompts of the Share Sampling node that the "
                     f"model comes from, got those of {number} prompts."
                 )
-        own = {kind: stood_for(raw.pop(kind), self.variations, kind) for kind in marked}
+        own = {kind: stood_for(raw.pop(kind), variations, kind) for kind in marked}
         positive = own.pop("positive", None) or (raw.pop("positive"),) * prompts
         return PromptConditions(replace(self.groups, conditionings=positive), raw, own)
+
+    def _variations(self, noise: torch.Tensor) -> int:
+        """Rows of every prompt. All are of one prompt if it is the only one; else they must be those given.
+
+        Raises:
+            ValueError: a node on the way has repeated or picked some, and whose they are cannot be known.
+        """
+        prompts = len(self.groups.prompts)
+        if prompts == 1:
+            return len(noise)
+        if len(noise) != prompts * self.variations:
+            raise ValueError(
+                f"latent_image: expected the {prompts * self.variations} rows that Share Sampling has given, got "
+                f"{len(noise)}. Connect its latent, and put nodes that repeat or pick latents before Share Sampling. "
+                "For other rows, one prompt after the other, put a second Share Sampling before this sampler, with "
+                "latent_rows on prompts."
+            )
+        return self.variations
 
 
 def _raw(entry: dict[str, Any]) -> list[Any]:

@@ -30,7 +30,8 @@ class CorrectionPlan:
         calls: of the model, in one whole run.
         evaluations_per_row: of a call: 2 with a negative prompt (CFG), 1 without.
         is_controlled: the shares are tolerances instead, and own calls are chosen during the run.
-        own_negatives: the answer to the negative prompt may be another one for every prompt.
+        own_negatives: whether a prompt asks for the negative one at its first own call, too: the answer may be another
+            one for every prompt, or a patch needs both at once.
         noise: the part of noise in the model's input at every call, 0 to 1, see `divergence.noise_fraction`; empty in
             prefixes that were saved before it counted: their own calls are evenly spread.
     """

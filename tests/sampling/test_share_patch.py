@@ -240,6 +240,13 @@ class TestBetween:
             ):
                 ksampler(inputs._replace(latent=latent))
 
+    def test_a_prompt_alone_has_any_rows(self) -> None:
+        (prompt,) = different("sd15", 1)
+        inputs = shared("sd15", [prompt], small("sd15"), partition=((0,),))
+        (repeated,) = comfy_nodes.RepeatLatentBatch().repeat(inputs.latent, 2)
+        expected = comfy_ksampler("sd15", prompt, repeated)
+        assert_equal(ksampler(inputs._replace(latent=repeated))["samples"], expected)
+
     def test_conditionings_that_stand_for_themselves_are_sampled_as_ever(self) -> None:
         inputs, image = shared("sd15", different("sd15", 3), small("sd15")), small("sd15")
         one = conditioning("sd15", seed=10)

@@ -9,9 +9,9 @@ import {
 export const LISTS = ["SageSemanticGroupPrompts", "SagePromptList"];
 /** What carries prompts from node to node; a reroute takes everything. */
 const CARRIERS = ["STRING", "SAGE_GROUPS", "SAGE_PREFIX", "*"];
-/** Of nodes that pass texts on as they are; others may change them. */
+/** Whether an input carries prompts. Only our nodes and reroutes, of any pack, pass texts on as they are. */
 const carries = (/** @type {{type: unknown}} */ { type }, /** @type {GraphNode} */ node) =>
-  CARRIERS.includes(String(type)) && (type !== "STRING" || node.type.startsWith("Sage"));
+  CARRIERS.includes(String(type)) && (type !== "STRING" || /^Sage|reroute/i.test(String(node.type)));
 const PROPERTY = "sage_favourites";
 const CHOSEN = "chosen";
 
