@@ -2,19 +2,21 @@
 
     python benchmarks/frontier.py [--out benchmarks/results]
 
-Renders nothing: it reads the tables that `correction.py` has made, in benchmarks/results. The best of a way is the row
-within the budget that has most pictures with everything right; of rows within one standard error of that, the one whose
-pictures are most like those of every prompt alone in all steps. Among the ways the winner is found in the same way.
-Writes frontier.md and frontier.png.
+Renders nothing: it reads the tables that `correction.py` and `lora_quality.py` have made, in benchmarks/results. The
+best of a way is the row within the budget that has most pictures with everything right; of rows within one standard
+error of that, the one whose pictures are most like those of every prompt alone in all steps (of LoRAs, like drawings of
+the style). Among the ways the winner is found in the same way. Writes frontier.md and frontier.png.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import paper_table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 BUDGETS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20)
@@ -23,18 +25,25 @@ WAYS = {
     ALONE: r"alone", "a cache, alone": r"alone, \w+Cache", PLAIN: r"shared(, fixed)?", "tree": r"shared, tree",
     "sharing with a cache": r"shared, .*Cache", CORRECTED: r"corrected, .*",
 }  # fmt: skip
+LORA_WAYS = {
+    f"{lora} LoRA, {way}": f"{lora}, {how}"
+    for lora in ("plain", "L_SAGE")
+    for way, how in (("fewer steps", "alone"), ("shared", "shared"), ("corrected", "corrected"))
+}
+LORAS = {**paper_table.SOURCES, "lora_quality_dpmpp_2m.md": "dpmpp_2m, 216 pictures and three seeds per row"}
 COLOURS = ("black", "#999999", "#d55e00", "#e69f00", "#cc79a7", "#0072b2")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table of `correction.py`.
+    """A row of a table.
 
     Attributes:
         how: alone, shared or corrected, and in which mode.
         paid: steps an image.
-        right, error: pictures with everything right and the standard error of that, in percent.
-        unlike: pixel error to the picture alone in all steps, x 1000.
+        right, error: pictures with everything right, in percent, and the standard error of that; of LoRAs, half the
+            interval over their seeds.
+        unlike: pixel error to the picture alone in all steps, x 1000; of LoRAs, the Fréchet distance to drawings.
     """
 
     how: str
@@ -64,6 +73,18 @@ def read_tables(path: Path) -> dict[str, list[Row]]:
     return found
 
 
+def read_loras(path: Path) -> list[Row]:
+    """The rows of a table of LoRAs."""
+    return [
+        Row(
+            f"{row.lora}, {'corrected' if row.corrected else 'shared' if row.share else 'alone'}", row.steps,
+            f"{row.share}%" if row.share else "", paper_table.STEPS * (1 - row.saved / 100), row.figures["all right"],
+            row.interval, row.figures["distance"],
+        )
+        for row in paper_table.read_rows(path)
+    ]  # fmt: skip
+
+
 def best(rows: Sequence[Row]) -> Row | None:
     """The best of some rows, see above; None of none."""
     if not rows:
@@ -72,24 +93,24 @@ def best(rows: Sequence[Row]) -> Row | None:
     return min((row for row in rows if row.right >= most.right - most.error), key=lambda row: (row.unlike, row.paid))
 
 
-def at_budget(rows: Sequence[Row], budget: float) -> dict[str, Row]:
+def at_budget(rows: Sequence[Row], budget: float, ways: Mapping[str, str]) -> dict[str, Row]:
     """The best row of each way that costs no more."""
     found = {}
-    for way, pattern in WAYS.items():
+    for way, pattern in ways.items():
         affordable = [row for row in rows if row.paid <= budget + 0.05 and re.fullmatch(pattern, row.how)]
         if (row := best(affordable)) is not None:
             found[way] = row
     return found
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], ways: Mapping[str, str]) -> str:
     """A line a budget, a column a way; the winner is bold."""
-    lines = [f"| steps paid, at most | {' | '.join(WAYS)} |", "|" + "---|" * (1 + len(WAYS))]
+    lines = [f"| steps paid, at most | {' | '.join(ways)} |", "|" + "---|" * (1 + len(ways))]
     for budget in (each for each in BUDGETS if each <= max(row.paid for row in rows)):
-        found = at_budget(rows, budget)
+        found = at_budget(rows, budget, ways)
         winner = best(list(found.values()))
         cells = []
-        for way in WAYS:
+        for way in ways:
             row = found.get(way)
             text = "" if row is None else f"{row.right:.1f} ± {row.error:.1f} ({_setting(row)}; {row.unlike:g})"
             cells.append(f"**{text}**" if row is not None and row is winner else text)
@@ -149,7 +170,12 @@ def main() -> None:
             "of all ways at this budget; ways within one standard error of it can be as good.", "",
             "![Pictures with everything right against steps paid](frontier.png)", ""]  # fmt: skip
     for title, rows in tables.items():
-        text += [f"## {title}", "", table(rows), ""]
+        text += [f"## {title}", "", table(rows, WAYS), ""]
+    text += ["# With LoRAs for a style", "", "The same from the tables of `lora_quality.py`: ± half the 95% interval "
+             "over three seeds (0 where there is one), and the Fréchet distance to drawings in that style in the "
+             "place of the pixel error.", ""]  # fmt: skip
+    for name, title in LORAS.items():
+        text += [f"## {title}", "", table(read_loras(RESULTS / name), LORA_WAYS), ""]
     (options.out / "frontier.md").write_text("\n".join(text), encoding="utf-8")
     plot(tables, options.out / "frontier.png")
 

@@ -33,19 +33,22 @@ class Row:
 
     Attributes:
         share: of the steps, in percent.
-        saved: evaluations, in percent.
+        saved: evaluations of `STEPS` steps of each prompt alone, in percent.
+        interval: of what is right, half of it; 0 for a single seed.
         figures: the other columns by their names; means, where there are intervals.
     """
 
     lora: str
+    steps: int
     share: int
     corrected: bool
     saved: float
+    interval: float
     figures: dict[str, float]
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows with all steps."""
+    """The rows of a table of `lora_quality.py`."""
     lines = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in path.read_text("utf-8").splitlines() if line.startswith("| ")
@@ -54,10 +57,11 @@ def read_rows(path: Path) -> list[Row]:
     assert (lora, steps, share, saved) == ("LoRA", "steps", "share", "saved"), path
     return [
         Row(
-            row[0], int(row[2].split("%")[0]), row[2].endswith("corrected"), float(row[3].rstrip("%")),
+            row[0], int(row[1]), int(row[2].split("%")[0]), row[2].endswith("corrected"), float(row[3].rstrip("%")),
+            float(row[4].partition("±")[2] or 0),
             {name: float(cell.split()[0]) for name, cell in zip(names, row[4:], strict=True)},
         )
-        for row in rows if int(row[1]) == STEPS
+        for row in rows
     ]  # fmt: skip
 
 
@@ -101,7 +105,8 @@ def main() -> None:
             "correction. Distance is the Fréchet distance to drawings in the style to learn: lower is better. The "
             "paper, at 40%: evaluations -25.5%, distance -5.0%, text score +5.4%, diversity +160%.", ""]  # fmt: skip
     for name, title in SOURCES.items():
-        text += [f"## {title}", "", table(read_rows(RESULTS / name)), ""]
+        rows = [row for row in read_rows(RESULTS / name) if row.steps == STEPS]
+        text += [f"## {title}", "", table(rows), ""]
     (options.out / "paper_table.md").write_text("\n".join(text), encoding="utf-8")
 
 
