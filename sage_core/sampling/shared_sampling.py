@@ -186,10 +186,12 @@ class SharedSampling:
         Args:
             total: evaluations of the whole run; 0 where all is remembered.
         """
-        denoised = result.denoised
-        if denoised is None and wanted and not result.samples.is_nested:
-            denoised = self.guider.model_patcher.model.process_latent_in(result.samples)
-        if self.callback is not None and denoised is not None and (wanted or result.samples.is_nested):
+        samples, denoised = result.samples, result.denoised
+        if self.callback is None or samples is None:
+            return
+        if denoised is None and wanted and not samples.is_nested:
+            denoised = self.guider.model_patcher.model.process_latent_in(samples)
+        if denoised is not None and (wanted or samples.is_nested):
             total = max(1, total)
             self.callback(total - 1, denoised, denoised, total)
 

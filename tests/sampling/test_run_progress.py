@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,15 +110,25 @@ def test_stop_ends_within_one_evaluation(screen: Screen, part: str) -> None:
     assert torch.isfinite(samples).all(), "a stopped run leaves nothing behind"
 
 
-def test_the_guiders_denoised_output_has_every_row() -> None:
+class Silent(comfy.samplers.KSAMPLER):
+    """A sampler that never says how far it is."""
+
+    def sample(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        named = inspect.signature(super().sample).bind(*args, **kwargs).arguments
+        return super().sample(**{**named, "callback": None})
+
+
+@pytest.mark.parametrize("kind", [comfy.samplers.KSAMPLER, Silent])
+def test_the_guiders_denoised_output_has_every_row(kind: type[comfy.samplers.KSAMPLER]) -> None:
     from comfy_extras.nodes_custom_sampler import Noise_RandomNoise, SamplerCustomAdvanced
     from comfyui_sage.sage_core.sampling.guiders import SageGuider
 
     model = MODELS["sd15"]()
     guider = SageGuider(model, groups_of_five(), conditioning("sd15", seed=1), 3.0, 0.5)
     sigmas = comfy.samplers.KSampler(model, 8, model.load_device, "euler", "normal").sigmas
+    euler = comfy.samplers.sampler_object("euler").sampler_function
     out, denoised = SamplerCustomAdvanced.execute(
-        Noise_RandomNoise(1), guider, comfy.samplers.sampler_object("euler"), sigmas, small("sd15", batch=2)
+        Noise_RandomNoise(1), guider, kind(euler), sigmas, small("sd15", batch=2)
     ).args
     assert out["samples"].shape == denoised["samples"].shape == (10, 4, 8, 8)
     assert torch.allclose(out["samples"], denoised["samples"], atol=1e-5), "euler ends on its last prediction"
