@@ -92,14 +92,11 @@ def unknown_words(clip: Any, prompts: Sequence[str]) -> list[str]:
 def clip_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
     """(N, D) unit rows: the pooled output, or the mean over tokens where an encoder has none.
 
+    Each conditioning is asked for once, since many may be on the disk.
+
     Raises:
         ValueError: the encoder gives no embeddings.
     """
-    if not all(map(has_embedding, conditionings)):
-        raise ValueError(
-            "encoder: expected a text encoder that gives embeddings, got one that gives tokens only. Choose sentence "
-            "or open_clip."
-        )
     return normalize(np.stack([_pooled(conditioning) for conditioning in conditionings]))
 
 
@@ -118,6 +115,11 @@ def unrelated_embeddings(clip: Any) -> np.ndarray:
 
 def _pooled(conditioning: Conditioning) -> np.ndarray:
     """Encoders that are put together from several (SD3's) give zeros where the one that pools is missing."""
+    if not has_embedding(conditioning):
+        raise ValueError(
+            "encoder: expected a text encoder that gives embeddings, got one that gives tokens only. Choose sentence "
+            "or open_clip."
+        )
     text, extras = conditioning[0]
     pooled = extras.get("pooled_output")
     vector = text.mean(dim=1)[0] if pooled is None or not pooled.any() else pooled.flatten()

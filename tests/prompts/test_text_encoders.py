@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,22 @@ class TestClip:
 
     def test_half_precision(self) -> None:
         assert_unit_rows(clip_embeddings([[[randn(1, 5, 4, seed=1).bfloat16(), {}]]]), 1)
+
+    def test_each_conditioning_is_asked_for_once(self) -> None:
+        """Those of a long list are on the disk."""
+        read = []
+
+        def conditionings() -> Iterator[list]:
+            for seed in range(3):
+                read.append(seed)
+                yield [[randn(1, 5, 4, seed=seed), {}]]
+
+        class Shelved(list):
+            def __iter__(self) -> Iterator[list]:
+                return conditionings()
+
+        assert_unit_rows(clip_embeddings(Shelved()), 3)
+        assert read == [0, 1, 2]
 
     def test_unrelated_prompts(self) -> None:
         assert_unit_rows(unrelated_embeddings(clip_l()), len(UNRELATED_PROMPTS))

@@ -99,10 +99,8 @@ def test_guidance_inside_the_attention() -> None:
 
 
 def test_the_plan_counts_the_negative_of_the_first_own_step() -> None:
-    groups, negative = (
-        grouped(different("sd15", 3), [(0, 1, 2)], group_condition="medoid"),
-        conditioning("sd15", seed=1),
-    )
+    groups = grouped(different("sd15", 3), [(0, 1, 2)], group_condition="medoid")
+    negative = conditioning("sd15", seed=1)
     costs = []
     for model in (MODELS["sd15"](), share_style(MODELS["sd15"]())):
         guider = SageGuider(model, groups, negative, 3.0, 0.5, correction="on")

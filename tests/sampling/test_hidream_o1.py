@@ -57,7 +57,7 @@ def test_every_prompt_sees_its_own_picture() -> None:
     for prompt in prompts:
         # The network remembers a picture by the address of its tensor, which the next one may get.
         network.model.diffusion_model.clear_kv_cache()
-        alone.append(comfy_ksampler("", prompt, IMAGE, network, **{**settings, "negative": negative}))
+        alone.append(comfy_ksampler("", prompt, IMAGE, network, negative=negative, **settings))
     network.model.diffusion_model.clear_kv_cache()
     assert difference(alone[0], alone[1]) > 1e-3
     groups = grouped(prompts, [(0, 1, 2)], group_condition="medoid")
