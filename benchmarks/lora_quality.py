@@ -6,7 +6,8 @@
 A style that the model has never seen, of things that it knows: about 400 drawings in groups of 4. LoRAs of the
 same size, data, steps and seed: with the plain denoising loss, and with L_SAGE; and none. Other prompts than those they
 were trained on, at 0 to 80% shared steps, without correction and with it, and with fewer steps, alone and shared, all
-from the same noise, seen by the demo model's judge. `--rows` tests on three things in a row, which no LoRA has seen.
+from the same noise, seen by the model's judge. `--rows` tests on three things in a row, which no LoRA has seen. The
+model large_scenes learns two rows of things, and is tested on them.
 Resumable: what is in DIR is neither trained nor rendered again. Writes DIR/lora_quality_SAMPLER.md, with `--rows`
 DIR/lora_quality_rows_SAMPLER.md.
 """
@@ -58,16 +59,28 @@ LARGEST = 4
 BANDS = ("loosest third", "middle third", "tightest third")
 
 
-def tested_groups(rows: bool, scale: int) -> list[Group]:
-    """216 prompts times scale with one thing, or 32 times scale with three in a row."""
-    return scene_groups.make_groups(scene_groups.BLOCKS["rows"], range(scale), 8) if rows else make_groups(scale)
+def tested_groups(block: str, scale: int) -> list[Group]:
+    """216 prompts times scale with one thing, or 32 times scale of one of `scene_groups.BLOCKS`.
+
+    Args:
+        block: empty for one thing.
+    """
+    return scene_groups.make_groups(scene_groups.BLOCKS[block], range(scale), 8) if block else make_groups(scale)
 
 
-def training_groups(number: int, seed: int, unseen: Sequence[Group]) -> list[Group]:
-    """Groups of 4, none with a prompt that is tested."""
+def training_groups(number: int, seed: int, unseen: Sequence[Group], large: bool) -> list[Group]:
+    """Groups of 4, none with a prompt that is tested.
+
+    Args:
+        large: two rows of things in the place of one thing.
+    """
     tested = {caption(scene) for group in unseen for scene in group.scenes}
-    made = [group for group in make_groups(2 * number // 18 + 2, seed=100 + seed) if len(group.scenes) == 4]
-    fresh = [group for group in made if not tested & {caption(scene) for scene in group.scenes}]
+    if large:
+        made = scene_groups.make_groups(scene_groups.BLOCKS["large"], [100 + seed], 2 * number + 24)
+    else:
+        made = make_groups(2 * number // 18 + 2, seed=100 + seed)
+    fours = [group for group in made if len(group.scenes) == 4]
+    fresh = [group for group in fours if not tested & {caption(scene) for scene in group.scenes}]
     order = np.random.default_rng(seed).permutation(len(fresh))
     return [fresh[at] for at in order[:number]]
 
@@ -178,7 +191,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600, help="of every training")
     parser.add_argument("--groups", type=int, default=100, help="of 4 drawings, to train on at most")
     parser.add_argument("--sampler", default="euler")
-    parser.add_argument("--model", choices=("demo", "unet"), default="demo", help="give each a folder of its own")
+    parser.add_argument(
+        "--model", choices=("demo", "unet", "large_scenes"), default="demo", help="give each a folder of its own"
+    )
     parser.add_argument("--rows", action="store_true", help="test on three things in a row, 32 pictures times scale")
     parser.add_argument("--no-fewer", action="store_true", help="leave out all that has fewer than 20 steps")
     parser.add_argument("--loras", nargs="+", default=list(MAIN), choices=list(LORAS))
@@ -186,15 +201,18 @@ def main() -> None:
     name = "lora_quality_rows" if options.rows else "lora_quality"
     results = Kept(options.out / f"{name}_{options.scale}.json")
     rendering = Rendering(model=options.model)
-    base, unseen = rendering.model, tested_groups(options.rows, options.scale)
+    large = options.model == "large_scenes"
+    block = "large" if large else "rows" if options.rows else ""
+    base, unseen = rendering.model, tested_groups(block, options.scale)
     band_of = bands(rendering, unseen)
+    kept_out = tested_groups("large" if large else "", LARGEST)
     shared = [Setting(options.sampler, STEPS, share) for share in SHARES]
     shared += [Setting(options.sampler, STEPS, share, condition="auto", correction="on") for share in CORRECTED]
     fewer = [Setting(options.sampler, steps) for steps in FEWER]
     fewer += [Setting(options.sampler, steps, share) for share, some in SHARED_FEWER.items() for steps in some]
     settings = shared if options.no_fewer else [*shared, *fewer]
     for seed in range(options.seeds):
-        examples = training_examples(rendering, training_groups(options.groups, seed, make_groups(LARGEST)))
+        examples = training_examples(rendering, training_groups(options.groups, seed, kept_out, large))
         for lora in options.loras:
             loss, rendering.model = LORAS[lora], base
             if loss is not None:

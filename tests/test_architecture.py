@@ -23,6 +23,7 @@ COMFY = {"comfy", "comfy_extras", "latent_preview"}
 # The only files of sage_core that touch ComfyUI's internals.
 COMFY_FILES = {
     "sampling/latents", "sampling/replay_guider", "sampling/level_runner", "sampling/predicted_calls",
+    "sampling/model_patches",
     "sampling/divergence", "sampling/prefix", "sampling/guiders", "sampling/ksampler", "sampling/reference_memory",
     "sampling/planner", "sampling/own_seeds", "sampling/out_of_memory", "sampling/shared_sampling",
     "sampling/share_patch", "prefix/file", "panels/sampling", "demo/model", "demo/video", "training/adapters",

@@ -17,6 +17,7 @@ from ..tensor_shelf import TensorShelf
 from . import latents
 from .correction import Follower, follow
 from .job import Job, use_random_state
+from .model_patches import can_batch_prompts
 from .out_of_memory import is_out_of_memory
 from .progress import Progress
 from .prompt_conditions import Conditions
@@ -24,23 +25,6 @@ from .replay_guider import CannotBatch, ReplayGuider, RunResult
 from .trace import ClusterTrace, Keep, in_memory, trace_shelf
 
 log = logging.getLogger(__name__)
-
-# Of the wrapper that shares under ComfyUI's samplers, see `share_patch`.
-SHARE_KEY = "sage"
-
-# Wrappers that treat every row alike: ours, and that of ComfyUI's torch.compile.
-_ROW_BY_ROW = {SHARE_KEY, "torch.compile"}
-
-# Model options through which a patch gets the whole batch of an evaluation.
-_SEES_ALL_ROWS = (
-    "context_handler", "model_function_wrapper", "sampler_calc_cond_batch_function", "sampler_cfg_function",
-    "sampler_pre_cfg_function", "sampler_post_cfg_function",
-)  # fmt: skip
-
-# Patches inside the network that change every row by itself (FreeU, Deep Shrink). Others may mix rows.
-_PATCHES_ROW_BY_ROW = {
-    "input_block_patch", "input_block_patch_after_skip", "middle_block_after_patch", "output_block_patch",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,8 +64,7 @@ class LevelRunner:
         Raises:
             ReplayMismatch: the sampler does not repeat itself.
         """
-        mixed = self.patch_sees_whole_batch or self.patch_may_mix_rows or not self.has_plain_guidance
-        alone = self.one_cluster_per_run or mixed
+        alone = self.one_cluster_per_run or not can_batch_prompts(self.guider)
         size = 1 if alone else self._clusters_at_once(job)
         indices = list(range(len(level.clusters)))
         # A sampler has one seed, and all clusters of a run begin to evaluate at the same call.
@@ -173,41 +156,6 @@ class LevelRunner:
         if level.branch_sigma is not None:
             return self.shelf.keep
         return None if self.on_trace is None else in_memory
-
-    @property
-    def has_plain_guidance(self) -> bool:
-        """Whether the guider combines the conditionings as ComfyUI's CFGGuider does, row by row.
-
-        Others may do so for all rows at once (Perp-Neg projects whole batches), or read the conditionings before a run
-        (ComfyUI's guider with a second model for the negative).
-        """
-        kind, plain = type(self.guider), comfy.samplers.CFGGuider
-        return kind.predict_noise is plain.predict_noise and kind.outer_sample is plain.outer_sample
-
-    @property
-    def patch_sees_whole_batch(self) -> bool:
-        """Whether a patch may decide for all rows at once, so that other prompts must not be among them.
-
-        Caches skip a step for all rows, some guidance averages over them, context windows take rows for frames.
-        From outside they look like every other patch of the evaluation, so any patch of this kind counts but those
-        that are known.
-        """
-        options = self.guider.model_options
-        by_option = options.get("transformer_options", {}).get("wrappers", {})
-        wrappers = [*by_option.values(), *self.guider.model_patcher.wrappers.values()]
-        return any(options.get(key) for key in _SEES_ALL_ROWS) or any(set(keys) - _ROW_BY_ROW for keys in wrappers)
-
-    @property
-    def patch_may_mix_rows(self) -> bool:
-        """Whether a patch inside the network may let the rows of one evaluation see each other.
-
-        Attention patches do (a style that all images share, guidance between the positive and the negative rows), keep
-        what they saw for later evaluations, or are made for one number of rows. So the rows have to be those that a
-        prompt has alone: its variations, each with the positive and the negative conditioning.
-        """
-        options = self.guider.model_options.get("transformer_options", {})
-        kinds = {kind for kind, patches in options.get("patches", {}).items() if patches}
-        return bool(kinds - _PATCHES_ROW_BY_ROW) or any(options.get("patches_replace", {}).values())
 
     def _clusters_at_once(self, job: Job) -> int:
         """How many clusters fit in free memory by ComfyUI's own estimate, at least one."""

@@ -19,6 +19,7 @@ from ..sharing.share_modes import SHARE_MODES
 from .divergence import DivergenceProbe, noise_fraction
 from .job import Job
 from .level_runner import LevelRunner
+from .model_patches import has_plain_guidance, patch_may_mix_rows, patch_sees_whole_batch
 from .predicted_calls import ModelCalls, predict_model_calls
 from .prompt_conditions import PromptConditions
 from .reference_memory import MEMORY, run_key
@@ -94,7 +95,8 @@ class Planner:
     def plan(self) -> tuple[SharePlan, int]:
         """A plan without correction, and the evaluations that making it took."""
         steps = max(0, len(self.job.sigmas) - 1)
-        probe = DivergenceProbe(self._runner, self.job, self.groups.partition)
+        runner = LevelRunner(self.guider, self.conditions.of)
+        probe = DivergenceProbe(runner, self.job, self.groups.partition)
         shares = SHARE_MODES[self.settings.share_mode](self.groups, self._uncorrected_share, probe)
         # A tree's clusters share longer than is set.
         shared = [(cluster, branch_index(min(share, self._most_shared), steps)) for cluster, share in shares]
@@ -110,10 +112,6 @@ class Planner:
     def _most_shared(self) -> float:
         """The largest share of any prompt where it is not corrected."""
         return 1.0 if self.settings.correction == "off" else _MOST_UNCORRECTED
-
-    @property
-    def _runner(self) -> LevelRunner:
-        return LevelRunner(self.guider, self.conditions.of)
 
     @property
     def _remembers(self) -> bool:
@@ -137,7 +135,7 @@ class Planner:
         sampling = self.guider.model_patcher.get_model_object("model_sampling")
         return plan, CorrectionPlan(
             share, shares, recorded, calls.evaluations_per_row, is_controlled=share_mode == "auto",
-            own_negatives=self.conditions.negatives_differ or self._runner.patch_may_mix_rows,
+            own_negatives=self.conditions.negatives_differ or patch_may_mix_rows(self.guider),
             noise=tuple(noise_fraction(sampling, sigma) for sigma in calls.sigmas[:recorded]),
         )  # fmt: skip
 
@@ -147,9 +145,9 @@ class Planner:
             return "the network remembers its evaluations"
         if calls is None:
             return "the sampler decides its steps by the image"
-        if not self._runner.has_plain_guidance:
+        if not has_plain_guidance(self.guider):
             return "the guider combines the conditionings in a way of its own"
-        if self._runner.patch_sees_whole_batch:
+        if patch_sees_whole_batch(self.guider):
             return "a patch of the model sees the whole batch (a cache, guidance, windows)"
         extras = all_extras(self.groups.conditionings)
         if not all(hints_repeat(each.get("control"), self.job.variations) for each in extras):

@@ -18,7 +18,7 @@ import torch
 from ..grouping.prompt_groups import PromptGroups
 from .content import Content, content
 from .job import Job
-from .level_runner import SHARE_KEY
+from .model_patches import SHARE_KEY
 from .prompt_conditions import PromptConditions
 from .trace import Call, ClusterTrace
 

@@ -26,7 +26,7 @@ from ..phrases import counted
 from ..sharing.settings import SharingSettings
 from . import latents
 from .latent_rows import Latent, Rows, rows_for
-from .level_runner import SHARE_KEY
+from .model_patches import SHARE_KEY
 from .own_seeds import as_plain_batch
 from .progress import Preview, StepCallback
 from .prompt_conditions import PromptConditions
