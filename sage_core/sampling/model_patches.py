@@ -59,4 +59,13 @@ def patch_may_mix_rows(guider: comfy.samplers.CFGGuider) -> bool:
     """
     options = guider.model_options.get("transformer_options", {})
     kinds = {kind for kind, patches in options.get("patches", {}).items() if patches}
-    return bool(kinds - _PATCHES_ROW_BY_ROW) or any(options.get("patches_replace", {}).values())
+    replaced = any(options.get("patches_replace", {}).values()) or _replaces_a_method(guider)
+    return replaced or bool(kinds - _PATCHES_ROW_BY_ROW)
+
+
+def _replaces_a_method(guider: comfy.samplers.CFGGuider) -> bool:
+    """Whether a part of the network computes in another way; one that is only compiled does not."""
+    return any(
+        name.startswith("diffusion_model.") and callable(patch) and not hasattr(patch, "_orig_mod")
+        for name, patch in guider.model_patcher.object_patches.items()
+    )

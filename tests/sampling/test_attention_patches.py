@@ -11,6 +11,8 @@ from comfy_extras import nodes_flux
 from comfy_extras.nodes_custom_sampler import Noise_RandomNoise
 from comfyui_sage.sage_core.sampling import ksampler
 from comfyui_sage.sage_core.sampling.guiders import SageGuider
+from comfyui_sage.sage_core.sampling.level_runner import plain_guider
+from comfyui_sage.sage_core.sampling.model_patches import can_batch_prompts
 from evaluations import count_evaluations
 from models import MODELS, conditioning, patcher_of, randn
 from reference import SETTINGS, assert_equal, check_laws, comfy_ksampler, difference, different, grouped, small
@@ -28,6 +30,22 @@ def share_style(model: Any) -> Any:
 
     patched = model.clone()
     patched.set_model_attn1_patch(patch)
+    return patched
+
+
+def share_style_in_a_method(model: Any) -> Any:
+    """The same in the place of an attention's own method, without any of ComfyUI's attention patches."""
+    patched = model.clone()
+    network = patched.model.diffusion_model
+    name = next(name for name, _ in network.named_modules() if name.endswith("attn1"))
+    forward = network.get_submodule(name).forward
+
+    def with_first(x: torch.Tensor, context: Any = None, value: Any = None, **options: Any) -> torch.Tensor:
+        halves = x.chunk(len(options["transformer_options"]["cond_or_uncond"]))
+        seen = torch.cat([torch.cat([half, half[:1].expand_as(half)], dim=1) for half in halves])
+        return forward(x, seen, seen, **options)
+
+    patched.add_object_patch(f"diffusion_model.{name}.forward", with_first)
     return patched
 
 
@@ -74,11 +92,17 @@ def flux2() -> Any:
 
 
 @pytest.mark.parametrize("variations", [1, 2])
-@pytest.mark.parametrize("patched", [share_style, picture_of_every_row])
+@pytest.mark.parametrize("patched", [share_style, share_style_in_a_method, picture_of_every_row])
 def test_rows_of_other_prompts_are_not_among_them(patched: Any, variations: int) -> None:
     model, pair, prompt = patched(MODELS["sd15"]()), small("sd15", 2), conditioning("sd15", seed=10)
     assert difference(comfy_ksampler("sd15", prompt, pair, model), comfy_ksampler("sd15", prompt, pair)) > 1e-3
     check_laws("sd15", small("sd15", variations), model=model)
+
+
+def test_a_compiled_block_keeps_prompts_together() -> None:
+    model = MODELS["sd15"]().clone()
+    model.add_object_patch("diffusion_model.out", torch.compile(model.model.diffusion_model.out))
+    assert can_batch_prompts(plain_guider(model, model.model_options, 3.0))
 
 
 def test_a_patch_for_one_number_of_rows() -> None:
