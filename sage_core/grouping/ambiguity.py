@@ -16,12 +16,26 @@ _BLOCK = 1024
 # Words that change no count: `a dog` and `dog` are both one dog, and `with` only says that something is there.
 _IGNORED_WORDS = {"a", "an", "one", "1", "single", "with"}
 _MODIFIERS = {
-    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "no", "not", "never", "without",
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twenty", "zero",
+    "both", "dozen", "dozens", "few", "hundreds", "many", "pair", "several",
+    "never", "no", "nobody", "none", "not", "without",
 }  # fmt: skip
+# Plurals without an s, and words with an s that are none.
+_SINGULARS = {"children": "child", "feet": "foot", "fish": "fish", "geese": "goose", "men": "man", "mice": "mouse",
+              "people": "person", "sheep": "sheep", "teeth": "tooth", "women": "woman"}  # fmt: skip
+_NO_PLURALS = {"across", "has", "is", "lens", "shows", "was"}
+# A number after these is a name, not a count.
+_NUMBERED = {"act", "chapter", "day", "frame", "image", "page", "panel", "part", "picture", "scene", "shot", "step",
+             "take", "v", "version"}  # fmt: skip
+# What is not said: LoRAs, weights, and the number of a line.
+_UNSAID = r"<[^<>]*>|:-?[\d.]+(?=\s*[)\]])|^\s*\d+[.)]\s"
+_WRITINGS = (
+    (r"[’ʼ]", "'"), (r"\bcan(?:'t|not)\b", "can not"), (r"n't\b", " not"), (r"_", " "),
+    (r"\b(\d+)(?=(?:girl|boy|other)s?\b)", r"\1 "),
+)  # fmt: skip
 
-# A text's words without counts and negations, and those counts and negations.
-SplitPrompt = tuple[tuple[str, ...], tuple[str, ...]]
+# A text's words without counts and negations; and those counts and negations, each with the word that it precedes.
+SplitPrompt = tuple[tuple[str, ...], tuple[tuple[int, str], ...]]
 
 
 def borderline_prompts(groups: PromptGroups) -> dict[int, tuple[int, float, float]]:
@@ -56,13 +70,29 @@ def borderline_prompts(groups: PromptGroups) -> dict[int, tuple[int, float, floa
 
 def split_modifiers(text: str) -> SplitPrompt:
     """A text without its counts and negations, and these; English only, other languages have none."""
-    words = [word for word in re.findall(r"\w+", text.lower().replace("n't", " not")) if word not in _IGNORED_WORDS]
-    is_modifier = [
-        word in _MODIFIERS or (word.isdigit() and following.endswith("s"))  # not `scene 2`, which counts nothing
-        for word, following in zip(words, [*words, ""][1:], strict=True)
-    ]
-    content = tuple(word.removesuffix("s") for word, modifies in zip(words, is_modifier, strict=True) if not modifies)
-    return content, tuple(word for word, modifies in zip(words, is_modifier, strict=True) if modifies)
+    text = re.sub(_UNSAID, " ", text.lower())
+    for written, plain in _WRITINGS:
+        text = re.sub(written, plain, text)
+    words = [word for word in re.findall(r"\w+", text) if word not in _IGNORED_WORDS]
+    content: list[str] = []
+    modifiers: list[tuple[int, str]] = []
+    for at, word in enumerate(words):
+        if word in _MODIFIERS or _counts(words, at):
+            modifiers.append((len(content), word))
+        else:
+            content.append(_SINGULARS.get(word, word.removesuffix("s")))
+    return tuple(content), tuple(modifiers)
+
+
+def _counts(words: Sequence[str], at: int) -> bool:
+    """Whether a number says how many: "2 dogs" and "2 red dogs" do, "scene 2" does not."""
+    if not words[at].isdigit() or (at > 0 and words[at - 1] in _NUMBERED):
+        return False
+    return any(map(_is_plural, words[at + 1 : at + 3]))
+
+
+def _is_plural(word: str) -> bool:
+    return word in _SINGULARS or (word.endswith("s") and not word.endswith("ss") and word not in _NO_PLURALS)
 
 
 def modifier_conflicts(split_prompts: Sequence[SplitPrompt]) -> list[list[int]]:

@@ -11,6 +11,8 @@ from .prompt_groups import PromptGroups
 
 # Doubtful prompts are looked for in lists up to this length: longer ones take seconds, and nobody reads the report.
 _MOST_CHECKED = 10_000
+# Other prompts that a remark can name.
+_MOST_NAMED = 20
 # Characters of a prompt in the report.
 _LONGEST = 300
 # The share that savings are predicted for, where none has been chosen yet.
@@ -40,7 +42,11 @@ def grouping_report(groups: PromptGroups, *, share: float | None = SHARE) -> str
         lines.append(f"compared by what differs, without what most prompts repeat: {', '.join(groups.set_aside)}")
     names = groups.labels(_LONGEST)
     shared = {texts: prompt for texts, prompt, _ in groups.shared_prompts}
-    remarks = _remarks(groups) if len(groups.prompts) <= _MOST_CHECKED else {}
+    if len(groups.prompts) <= _MOST_CHECKED:
+        remarks = _remarks(groups)
+    else:
+        remarks = {}
+        lines.append(f"doubtful prompts are marked in lists of up to {_MOST_CHECKED:,} prompts only")
     if remarks:
         lines.append(
             f"please check {counted(len(remarks), 'prompt')} with a remark in brackets: sharing may not suit them"
@@ -65,6 +71,6 @@ def _remarks(groups: PromptGroups) -> dict[int, str]:
         for places in modifier_conflicts([split_modifiers(groups.prompts[index]) for index in members]):
             numbers = [members[at] + 1 for at in places]
             for at in places:
-                others = ", ".join(str(number) for number in numbers if number != members[at] + 1)
+                others = ", ".join(str(number) for number in numbers[:_MOST_NAMED] if number != members[at] + 1)
                 remarks[members[at]] = f" [differs from {shorten(others, 40)} in a count or a negation only]"
     return remarks

@@ -12,9 +12,20 @@ from ..phrases import shorten
 # A phrase that this part of the prompts repeats says nothing about how they differ.
 _MOST = 0.8
 _FEW_LETTERS = 8
-# Phrases end at punctuation, line ends and BREAK; a LoRA's name is a phrase of its own.
-_BETWEEN = r"(<[^<>]*>)|\bBREAK\b|[,;|\n]+|[.!?:]+(?=\s|$)"
-_BRACKETS_AND_WEIGHTS = r"[()\[\]{}]|:-?\d*\.?\d+(?=\s*[)\]]|\s*$)"
+# Phrases end at punctuation of any script, line ends, dashes, options ("--ar"), BREAK and AND; a LoRA's name is one.
+_BETWEEN = (
+    r"(<[^<>]*>)|\b(?:BREAK|AND)\b|[,;|\n，、；｜。！？：،؛؟]+|(?<![.!?:])[.!?:]+(?=\s|$)"
+    r"|(?<=\s)[-–—](?=\s)|(?<!\S)--(?=\w)"
+)
+_BRACKETS_AND_WEIGHTS = r"[()\[\]{}]|(?<!\d):-?(?:\d+(?:\.\d*)?|\.\d+)(?=\s*[)\]]|\s*$)"
+# "1" of "1. a car" and "scene 1" of "scene 1: a car", whatever the number.
+_NUMBERED = r"([^\W\d]+ )?\d+"
+# Stands for the rest of a phrase that begins or ends as most prompts do.
+_REST = "…"
+# What such a beginning says is how something is shown, not what; and where such an end begins.
+_SHOWN = ("of", "of a", "of an", "of the")
+_ABOUT = {"against", "at", "by", "during", "from", "in", "on", "photographed", "rendered", "shot", "taken", "under",
+          "with"}  # fmt: skip
 
 
 def phrases(text: str) -> list[str]:
@@ -26,13 +37,54 @@ def phrases(text: str) -> list[str]:
 def repeated_phrases(prompts: Sequence[str]) -> frozenset[str]:
     """The phrases that most prompts of a list repeat, wherever they have them, in small letters.
 
-    Equal prompts count once.
+    "oil painting of a …" is how most prompts begin, and "… shot on 35mm film" how they end, where nothing separates
+    that from the rest; in English only. Equal prompts count once.
 
     Source: ours.
     """
     different = set(prompts)
-    counts = Counter(phrase for text in different for phrase in {part.lower() for part in phrases(text)})
-    return frozenset(phrase for phrase, count in counts.items() if count >= max(2, _MOST * len(different)))
+    listed = [phrases(text) for text in different]
+    counts = Counter(phrase for parts in listed for phrase in set(map(_key, parts)))
+    least = max(2, _MOST * len(different))
+    repeated = {phrase for phrase, count in counts.items() if count >= least}
+    own = [parts for all_parts in listed if (parts := [part for part in all_parts if _key(part) not in repeated])]
+    start = _common([parts[0].lower().split() for parts in own], least)
+    end = _common([parts[-1].lower().split()[::-1] for parts in own], least)[::-1]
+    return frozenset(repeated.union(_starts(start), _ends(end)))
+
+
+def _key(phrase: str) -> str:
+    """What a phrase is counted as: without capitals, and numbers of a numbered list as one."""
+    small = phrase.lower()
+    return re.sub(r"\d+", "#", small) if re.fullmatch(_NUMBERED, small) else small
+
+
+def _common(listed: Sequence[Sequence[str]], least: float) -> list[str]:
+    """The longest row of words with which at least so many lists of words begin, and do not end."""
+    found: list[str] = []
+    rest = list(listed)
+    while rest:
+        at = len(found)
+        rest = [words for words in rest if len(words) > at + 1]
+        word, count = max(Counter(words[at] for words in rest).items(), key=lambda each: each[1], default=("", 0))
+        if count < least:
+            break
+        found.append(word)
+        rest = [words for words in rest if words[at] == word]
+    return found
+
+
+def _starts(words: Sequence[str]) -> list[str]:
+    """How the phrases begin, up to the last "of"; none where that is short."""
+    ends = [at for at in range(1, len(words) + 1) if " ".join(words[:at]).endswith(tuple(f" {of}" for of in _SHOWN))]
+    start = " ".join(words[: max(ends, default=0)])
+    return [f"{start} {_REST}"] if len(start) > _FEW_LETTERS else []
+
+
+def _ends(words: Sequence[str]) -> list[str]:
+    """How the phrases end, from the first word on that says where or how; none where that is short."""
+    end = " ".join(words[next((at for at, word in enumerate(words) if word in _ABOUT), len(words)) :])
+    return [f"{_REST} {end}"] if len(end) > _FEW_LETTERS else []
 
 
 def without_phrases(text: str, repeated: Collection[str]) -> str:
@@ -42,15 +94,30 @@ def without_phrases(text: str, repeated: Collection[str]) -> str:
         repeated: as `repeated_phrases` gives them.
     """
     parts = phrases(text)
-    own = [part for part in parts if part.lower() not in repeated]
-    return ", ".join(own) if own and len(own) < len(parts) else text
+    own = [part for part in parts if _key(part) not in repeated]
+    if own:
+        own[0] = _cut(own[0], [each for each in repeated if each.endswith(_REST)])
+        own[-1] = _cut(own[-1], [each for each in repeated if each.startswith(_REST)])
+    return ", ".join(own) if own and own != parts else text
+
+
+def _cut(phrase: str, shapes: Sequence[str]) -> str:
+    """A phrase without how it begins or ends, if it does as one of `shapes` says and there is more of it."""
+    small = phrase.lower()
+    for shape in shapes:
+        if shape.endswith(_REST) and small.startswith(start := shape.removesuffix(_REST)):
+            return phrase[len(start) :]
+        if shape.startswith(_REST) and small.endswith(end := shape.removeprefix(_REST)):
+            return phrase[: -len(end)]
+    return phrase
 
 
 def labels(prompts: Sequence[str], length: int, set_aside: Collection[str] = ()) -> list[str]:
     """Every prompt in at most `length` characters, by which it can be told from the others.
 
-    A text that is too long loses the phrases that most prompts repeat. If it then starts like another one for longer
-    than half of the length, the middle of that start is left out too: "a red fox with … standing on a hill".
+    A text that is too long loses phrases until it fits, first those that most prompts repeat. If it then starts like
+    another one for longer than half of the length, the middle of that start is left out too: "a red fox with …
+    standing on a hill". Different texts that would read alike keep their weights.
 
     Args:
         set_aside: more phrases to lose, which prompts that are not here repeat.
@@ -59,10 +126,15 @@ def labels(prompts: Sequence[str], length: int, set_aside: Collection[str] = ())
     """
     if all(len(text) <= length for text in prompts):
         return list(prompts)
+    different = list(dict.fromkeys(prompts))
     repeated = repeated_phrases(prompts).union(set_aside)
-    own = {text: text if len(text) <= length else without_phrases(text, repeated) for text in prompts}
-    starts = _shared_starts(list(own.values()))
-    return [_from_difference(own[text], starts[own[text]], length) for text in prompts]
+    counts = Counter(phrase for text in different for phrase in set(map(_key, phrases(text))))
+    shorter = [text if len(text) <= length else without_phrases(text, repeated) for text in different]
+    found = _told_apart([_rarest_phrases(text, counts, length) for text in shorter], length)
+    alike = {label for label, count in Counter(found).items() if count > 1}
+    whole = [text for text, label in zip(different, found, strict=True) if label in alike]
+    by_text = {**dict(zip(different, found, strict=True)), **dict(zip(whole, _told_apart(whole, length), strict=True))}
+    return [by_text[text] for text in prompts]
 
 
 def without_common_start(texts: Sequence[str]) -> list[str]:
@@ -73,6 +145,22 @@ def without_common_start(texts: Sequence[str]) -> list[str]:
     different = set(texts)
     end = commonprefix(list(different)).rfind(" ") + 1 if len(different) > 1 else 0
     return [text[end:] for text in texts] if end > _FEW_LETTERS else list(texts)
+
+
+def _rarest_phrases(text: str, counts: Counter[str], length: int) -> str:
+    """A text without what other prompts say, too, until it fits; the most frequent first."""
+    parts = phrases(text)
+    frequent = sorted((part for part in parts if counts[_key(part)] > 1), key=lambda part: -counts[_key(part)])
+    while frequent and len(parts) > 1 and len(text) > length:
+        parts.remove(frequent.pop(0))
+        text = ", ".join(parts)
+    return text
+
+
+def _told_apart(texts: Sequence[str], length: int) -> list[str]:
+    """Every text in at most `length` characters, with where it begins to differ from the one most like it."""
+    starts = _shared_starts(texts)
+    return [_from_difference(text, starts[text], length) for text in texts]
 
 
 def _shared_starts(texts: Sequence[str]) -> dict[str, int]:
@@ -87,5 +175,10 @@ def _from_difference(text: str, shared: int, length: int) -> str:
     """A text in at most `length` characters, without the middle of its first `shared` ones where it needs that."""
     if len(text) <= length or shared <= length // 2:
         return shorten(text, length)
-    start = text[: text.rfind(" ", 0, length // 4 + 1) + 1]
-    return shorten(f"{start}… {text[text.rfind(' ', 0, shared + 1) + 1 :]}", length)
+    return shorten(f"{text[: _word(text, length // 4, length)]}… {text[_word(text, shared, length) :]}", length)
+
+
+def _word(text: str, at: int, length: int) -> int:
+    """Where the word at a place begins; the place itself in a script without spaces."""
+    start = text.rfind(" ", 0, at + 1) + 1
+    return start if at - start < length // 4 else at

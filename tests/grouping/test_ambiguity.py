@@ -50,6 +50,16 @@ class TestModifierConflicts:
         (("a street, not crowded", "a crowded street, not crowded", "a street, crowded"), [0, 2]),
         (("She isn't smiling", "she is smiling"), [0, 1]),
         (("4 apples", "12 apples", "1 apple"), [0, 1, 2]),
+        (("2 red cars", "5 red cars"), [0, 1]),
+        (("2 men", "a man", "three men"), [0, 1, 2]),
+        (("4 people at a table", "a person at a table"), [0, 1]),
+        (("1girl, hat", "2girls, hat", "2girls, no_hat"), [0, 1, 2]),
+        (("He can't swim", "he can swim"), [0, 1]),
+        (("she isn’t here", "she is here"), [0, 1]),
+        (("many birds", "a few birds", "birds"), [0, 1, 2]),
+        (("a cat with a bow without a collar", "a cat without a bow, with a collar"), [0, 1]),
+        (("1. a dog", "2. three dogs"), [0, 1]),
+        (("Scene 1: a street, people", "a street", "Scene 1: a street, no people"), [0, 2]),
     ])  # fmt: skip
     def test_the_same_but_for_a_count_or_a_negation(self, texts: tuple[str, ...], found: list[int]) -> None:
         assert modifier_conflicts([split_modifiers(text) for text in texts]) == [found]
@@ -63,6 +73,11 @@ class TestModifierConflicts:
         ("ein Hund", "kein Hund"),
         ("a", "", "🦊"),
         ("scene 1, a dog", "scene 2, a dog"),
+        ("Scene 1 shows a dog", "Scene 2 shows a dog"),
+        ("(red:1.2) shoes", "(red:1.4) shoes"),
+        ("<lora:coat:0.5> dogs", "<lora:coat:0.9> dogs"),
+        ("a 35mm lens", "a 50mm lens"),
+        ("1. a dog", "2. a dog"),
     ])  # fmt: skip
     def test_other_differences(self, texts: tuple[str, ...]) -> None:
         assert modifier_conflicts([split_modifiers(text) for text in texts]) == []

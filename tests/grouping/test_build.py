@@ -81,11 +81,13 @@ class TestAutoWithASentenceModel:
 
 class TestClip:
     def test_a_prompt_that_was_chosen_is_named_as_in_its_list(self) -> None:
-        around = "masterpiece, best quality, highly detailed, a {} on a hill, shot on 35mm film, soft light, wide angle"
+        around = (
+            "masterpiece, best quality, highly detailed, a {} beyond a hill, shot on 35mm film, soft light, wide angle"
+        )
         prompts = tuple(around.format(what) for what in ("dog", "house", "tree"))
         whole = build_prompt_groups(clip_l(), prompts)
         chosen = build_prompt_groups(clip_l(), prompts[1:2], whole_list=prompts)
-        assert chosen.labels(40) == ["a house on a hill"]
+        assert chosen.labels(40) == ["a house beyond a hill"]
         assert chosen.set_aside == whole.set_aside
         np.testing.assert_allclose(chosen.embeddings[0], whole.embeddings[1], atol=1e-5)
 

@@ -49,10 +49,12 @@ class TestEmbeddedPrompts:
         assert groups_panel.GROUPING_CACHE.recall(payload["key"]) is not None
 
     def test_a_prompt_that_was_chosen_is_named_as_in_its_list(self) -> None:
-        around = "masterpiece, best quality, highly detailed, a {} on a hill, shot on 35mm film, soft light, wide angle"
+        around = (
+            "masterpiece, best quality, highly detailed, a {} beyond a hill, shot on 35mm film, soft light, wide angle"
+        )
         prompts = tuple(around.format(what) for what in ("dog", "house", "tree"))
         payload = panel_payload(build_prompt_groups(clip_l(), prompts[1:2], whole_list=prompts), FIXED)
-        assert payload["labels"] == ["a house on a hill"]
+        assert payload["labels"] == ["a house beyond a hill"]
         assert groups_panel.cached_payload(payload["key"], payload["settings"])["labels"] == payload["labels"]
 
     def test_a_very_long_list_has_no_panel(self, monkeypatch: pytest.MonkeyPatch) -> None:
