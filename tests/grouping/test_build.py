@@ -81,9 +81,7 @@ class TestAutoWithASentenceModel:
 
 class TestClip:
     def test_a_prompt_that_was_chosen_is_named_as_in_its_list(self) -> None:
-        around = (
-            "masterpiece, best quality, highly detailed, a {} beyond a hill, shot on 35mm film, soft light, wide"
-        )
+        around = "masterpiece, best quality, highly detailed, a {} beyond a hill, shot on 35mm film, soft light, wide"
         prompts = tuple(around.format(what) for what in ("dog", "house", "tree"))
         whole = build_prompt_groups(clip_l(), prompts)
         chosen = build_prompt_groups(clip_l(), prompts[1:2], whole_list=prompts)

@@ -49,9 +49,7 @@ class TestEmbeddedPrompts:
         assert groups_panel.GROUPING_CACHE.recall(payload["key"]) is not None
 
     def test_a_prompt_that_was_chosen_is_named_as_in_its_list(self) -> None:
-        around = (
-            "masterpiece, best quality, highly detailed, a {} beyond a hill, shot on 35mm film, soft light, wide"
-        )
+        around = "masterpiece, best quality, highly detailed, a {} beyond a hill, shot on 35mm film, soft light, wide"
         prompts = tuple(around.format(what) for what in ("dog", "house", "tree"))
         payload = panel_payload(build_prompt_groups(clip_l(), prompts[1:2], whole_list=prompts), FIXED)
         assert payload["labels"] == ["a house beyond a hill"]
