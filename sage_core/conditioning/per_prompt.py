@@ -11,11 +11,14 @@ from typing import Any
 
 import torch
 
+from .added import added
 from .batch import hints_repeat
 from .combine import Conditioning
 
 # The key of the mark in an entry's extras. ComfyUI's own nodes copy what they do not know.
 _MARK = "sage_prompts"
+# Set with a ControlNet. The first prompt may have it already, so that nothing seems to have been set.
+_WITH_CONTROL = "control_apply_to_uncond"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +27,12 @@ class _Mark:
 
     Attributes:
         conditionings: one per prompt.
+        at: number of the entry among those of the first prompt, from 0.
         text, extras: of the entry, as it was made.
     """
 
     conditionings: tuple[Conditioning, ...]
+    at: int
     text: Any
     extras: Mapping[str, Any]
 
@@ -53,8 +58,8 @@ def stand_for(conditionings: Sequence[Conditioning]) -> Conditioning:
     """One conditioning that stands for one per prompt: the first prompt's entries, marked."""
     needs_model = _NeedsItsModel(len(conditionings))
     return [
-        [text, {**extras, "area": needs_model, _MARK: _Mark(tuple(conditionings), text, extras)}]
-        for text, extras in conditionings[0]
+        [text, {**extras, "area": needs_model, _MARK: _Mark(tuple(conditionings), at, text, extras)}]
+        for at, (text, extras) in enumerate(conditionings[0])
     ]
 
 
@@ -66,31 +71,64 @@ def prompts_of(conditioning: Conditioning) -> int:
 def stood_for(conditioning: Conditioning, variations: int, name: str) -> tuple[Conditioning, ...]:
     """The conditionings that one stands for, one per prompt, each with what nodes have set since.
 
-    Entries that were added since are for all prompts.
+    Several that stand for prompts may be combined in it. Entries that were added since are for all prompts.
 
     Args:
         variations: rows per prompt. A tensor that was set since, with a row for every row of all prompts, is divided.
         name: of the conditioning, for errors.
 
     Raises:
-        ValueError: a node has changed the text since, or set what cannot be divided.
+        ValueError: a node has changed the text since, or set what cannot be divided; or what was combined is of other
+            numbers of prompts.
     """
-    marked = [(extras[_MARK], text, extras) for text, extras in conditioning if _MARK in extras]
-    others = [entry for entry in conditioning if _MARK not in entry[1]]
-    changes = [_changes(mark, text, extras, name) for mark, text, extras in marked]
-    conditionings = marked[0][0].conditionings
-    total = variations * len(conditionings)
-    found = []
-    for prompt, own in enumerate(conditionings):
-        rows = slice(prompt * variations, (prompt + 1) * variations)
-        # As many entries as the marked ones, or else what was set in the first of these.
-        set_since = changes if len(own) == len(changes) else changes[:1] * len(own)
-        entries = [
-            [text, {**extras, **{key: _of_rows(key, value, rows, total, name) for key, value in change.items()}}]
-            for (text, extras), change in zip(own, set_since, strict=True)
-        ]
-        found.append([*entries, *others])
+    prompts = prompts_of(conditioning)
+    found: list[list[Any]] = [[] for _ in range(prompts)]
+    for part in _parts(conditioning):
+        mark = part[0][1].get(_MARK)
+        if mark is None:
+            for entries in found:
+                entries += part
+            continue
+        if len(mark.conditionings) != prompts:
+            raise ValueError(
+                f"{name}: expected conditionings of one number of prompts, got those of {len(mark.conditionings)} and "
+                f"of {prompts} prompts combined."
+            )
+        for prompt, entries in enumerate(found):
+            rows = slice(prompt * variations, (prompt + 1) * variations)
+            entries += _own_entries(part, mark.conditionings[prompt], rows, variations * prompts, name)
     return tuple(found)
+
+
+def _parts(conditioning: Conditioning) -> list[list[Any]]:
+    """The entries one after the other: each that is for all prompts, and all those that stand for prompts together."""
+    parts: list[list[Any]] = []
+    before: _Mark | None = None
+    for entry in conditioning:
+        mark = entry[1].get(_MARK)
+        goes_on = mark and before and mark.conditionings is before.conditionings and mark.at > before.at
+        if goes_on:
+            parts[-1].append(entry)
+        else:
+            parts.append([entry])
+        before = mark
+    return parts
+
+
+def _own_entries(part: Conditioning, own: Conditioning, rows: slice, total: int, name: str) -> list[Any]:
+    """A prompt's own entries, with what was set in those that stand for them."""
+    marks = [extras[_MARK] for _, extras in part]
+    changes = [_changes(mark, text, extras, name) for mark, (text, extras) in zip(marks, part, strict=True)]
+    # As many entries as the marked ones, or else what was set in the first of these.
+    if len(own) != len(part):
+        marks, changes = marks[:1] * len(own), changes[:1] * len(own)
+    entries = []
+    for (text, extras), mark, change in zip(own, marks, changes, strict=True):
+        values = {key: _of_rows(key, value, rows, total, name) for key, value in change.items()}
+        for key, value in values.items():
+            values[key] = added(key, value, mark.extras.get(key), extras.get(key), name)
+        entries.append([text, {**extras, **values}])
+    return entries
 
 
 def _changes(mark: _Mark, text: Any, extras: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -104,10 +142,15 @@ def _changes(mark: _Mark, text: Any, extras: Mapping[str, Any], name: str) -> di
             f"{name}: expected the texts that Share Sampling has given, got others. A node between Share Sampling and "
             "the sampler has changed them. Put it before Share Sampling, where it runs once per prompt."
         )
-    return {
+    changes = {
         key: value for key, value in extras.items()
         if key != _MARK and not isinstance(value, _NeedsItsModel) and value is not mark.extras.get(key)
     }  # fmt: skip
+    # Goes with a ControlNet, and may have been so for the first prompt already.
+    with_control = "control_apply_to_uncond"
+    return (
+        {**changes, with_control: extras[with_control]} if "control" in changes and with_control in extras else changes
+    )
 
 
 def _of_rows(key: str, value: Any, rows: slice, total: int, name: str) -> Any:

@@ -14,6 +14,7 @@ from ..sharing.plan import Level
 from . import latents
 from .job import Job
 from .level_runner import LevelRunner, plain_guider
+from .model_patches import GUIDANCE_OPTIONS
 from .progress import Progress
 
 # Rows and columns of a grid on the picture. Its largest cell counts, since a small thing may be all that differs.
@@ -64,7 +65,9 @@ def group_divergences(runner: LevelRunner, job: Job, groups: Partition, progress
     if not asked:
         return [0.0] * len(groups)
     level = Level(tuple((prompt,) for prompt in asked), None)
-    positive_only = plain_guider(runner.guider.model_patcher, runner.guider.model_options, 1.0)
+    # No guidance takes part, nor learns of it: what keeps a state from call to call (APG) would go on with that later.
+    options = {key: value for key, value in runner.guider.model_options.items() if key not in GUIDANCE_OPTIONS}
+    positive_only = plain_guider(runner.guider.model_patcher, options, 1.0)
     probe = replace(runner, guider=positive_only, on_finished=None, one_cluster_per_run=False)
     result = probe.run(_first_call(job), level, None, progress)
     predictions = dict(zip(asked, latents.first_part(result.denoised), strict=True))

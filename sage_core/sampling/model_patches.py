@@ -10,10 +10,12 @@ SHARE_KEY = "sage"
 # Wrappers that treat every row alike: ours, and that of ComfyUI's torch.compile.
 _ROW_BY_ROW = {SHARE_KEY, "torch.compile"}
 
+# Model options through which a patch changes how the answers are combined.
+GUIDANCE_OPTIONS = ("sampler_cfg_function", "sampler_pre_cfg_function", "sampler_post_cfg_function")
+
 # Model options through which a patch gets the whole batch of an evaluation.
 _SEES_ALL_ROWS = (
-    "context_handler", "model_function_wrapper", "sampler_calc_cond_batch_function", "sampler_cfg_function",
-    "sampler_pre_cfg_function", "sampler_post_cfg_function",
+    "context_handler", "model_function_wrapper", "sampler_calc_cond_batch_function", *GUIDANCE_OPTIONS
 )  # fmt: skip
 
 # Patches inside the network that change every row by itself (FreeU, Deep Shrink). Others may mix rows.

@@ -145,6 +145,8 @@ class Planner:
             return "the network remembers its evaluations"
         if calls is None:
             return "the sampler decides its steps by the image"
+        if not calls.keep_size:
+            return "the sampler makes the latent larger on its way"
         if not has_plain_guidance(self.guider):
             return "the guider combines the conditionings in a way of its own"
         if patch_sees_whole_batch(self.guider):

@@ -20,10 +20,12 @@ class ModelCalls:
     Attributes:
         sigmas: of every call, in order.
         evaluations_per_row: 2 where the negative prompt is evaluated too, 1 where not.
+        keep_size: whether all are for latents of one size.
     """
 
     sigmas: tuple[float, ...]
     evaluations_per_row: int
+    keep_size: bool
 
 
 def predict_model_calls(guider: comfy.samplers.CFGGuider, sampler: Any, sigmas: torch.Tensor) -> ModelCalls | None:
@@ -45,6 +47,7 @@ def predict_model_calls(guider: comfy.samplers.CFGGuider, sampler: Any, sigmas: 
 
 def _probe(guider: comfy.samplers.CFGGuider, sampler: Any, sigmas: torch.Tensor, scale: float) -> ModelCalls:
     calls: list[float] = []
+    sizes: set[torch.Size] = set()
     asked = 0
 
     def answer(
@@ -52,6 +55,7 @@ def _probe(guider: comfy.samplers.CFGGuider, sampler: Any, sigmas: torch.Tensor,
     ) -> list[torch.Tensor]:
         nonlocal asked
         calls.append(float(sigma[0]))
+        sizes.add(x.shape)
         asked = sum(cond is not None for cond in conds)
         # Uneven over the latent, so that step-size control sees an error to react to.
         ramp = torch.linspace(0, scale, x.numel()).view_as(x)
@@ -72,4 +76,4 @@ def _probe(guider: comfy.samplers.CFGGuider, sampler: Any, sigmas: torch.Tensor,
             probe, sigmas.cpu(), {"model_options": options, "seed": 0}, None, noise, torch.zeros_like(noise),
             None, disable_pbar=True,
         )  # fmt: skip
-    return ModelCalls(tuple(calls), asked)
+    return ModelCalls(tuple(calls), asked, len(sizes) < 2)

@@ -11,7 +11,7 @@ from ..grouping.partition import Cluster
 from ..grouping.prompt_groups import PromptGroups
 
 # Extras of a positive prompt that ComfyUI gives the negative one too.
-_REACH_NEGATIVE = {"area", "control", "gligen"}
+_REACH_NEGATIVE = {"area", "control", "gligen", "set_area_to_bounds"}
 
 # The conditionings of one run by the names that its guider gives them: "positive", "negative" and others.
 Conditions = dict[str, Conditioning]

@@ -56,14 +56,24 @@ def tree_shares(groups: PromptGroups, share: float) -> list[ClusterShare]:
 def auto_shares(groups: PromptGroups, share: float, model: ModelProbe) -> list[ClusterShare]:
     """Every group shares the steps at whose start the noise ratio is above `min_noise_ratio`.
 
+    A group whose prompts have one answer at first shares as in `fixed_shares`: they may differ later (a text from a
+    step on, a mask that opens slowly), of which the first answer tells nothing.
+
     Source: ours.
     """
     ratios = model.noise_ratios()
     if not share or not ratios:
         return fixed_shares(groups, 0.0)
-    limits = [min_noise_ratio(share, model.cfg, divergence) for divergence in model.divergences()]
-    steps = [next((step for step, ratio in enumerate(ratios) if ratio <= limit), len(ratios)) for limit in limits]
-    return [(members, count / len(ratios)) for members, count in zip(groups.partition, steps, strict=True)]
+
+    def shared(divergence: float) -> float:
+        limit = min_noise_ratio(share, model.cfg, divergence)
+        return next((step for step, ratio in enumerate(ratios) if ratio <= limit), len(ratios)) / len(ratios)
+
+    divergences = zip(groups.partition, model.divergences(), strict=True)
+    return [
+        (members, shared(divergence) if divergence or len(members) == 1 else share)
+        for members, divergence in divergences
+    ]
 
 
 def min_noise_ratio(share: float, cfg: float, divergence: float) -> float:

@@ -25,6 +25,7 @@ from reference import (
     sage,
     small,
 )
+from torch.nn import functional as F
 
 import nodes as comfy_nodes
 
@@ -157,6 +158,15 @@ class TestConditions:
             images = sage("sd15", groups, image, model=model, share=0.5, correction="on")
         assert max(evaluations.batches) == 6, "prompts of one run are evaluated together"
         assert_equal(images, sage("sd15", groups, image, share=0.5, correction="on"))
+
+    def test_areas_from_the_bounds_of_masks(self) -> None:
+        """The negative is asked inside them, too, so its answer is every prompt's own."""
+        prompts = [
+            comfy_nodes.ConditioningSetMask().append(prompt, F.pad(torch.ones(1, 32, 32), pad), "mask bounds", 1.0)[0]
+            + conditioning("sd15", seed=60)
+            for prompt, pad in zip(different("sd15", 2), ((0, 32, 16, 16), (16, 16, 32, 0)), strict=True)
+        ]
+        check_laws("sd15", small("sd15", batch=2), prompts=prompts)
 
     def test_template_areas_and_time_ranges(self) -> None:
         area = comfy_nodes.ConditioningSetArea().append

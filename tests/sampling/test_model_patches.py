@@ -130,6 +130,14 @@ class TestPatches:
         images = sage("sd15", grouped(prompts * 2, [(0, 1)]), image, share=shared / 8, model=model)
         assert_equal(images, torch.cat([expected] * 2))
 
+    def test_guidance_with_momentum_and_a_look_ahead(self) -> None:
+        """What share_mode auto asks the model before the run must leave no momentum for it."""
+        model = nodes_apg.APG.execute(MODELS["sd15"](), 1.0, 5.0, 0.5).args[0]
+        image, prompts = small("sd15"), different("sd15", 2)
+        groups = grouped(prompts, [(0, 1)])
+        images = sage("sd15", groups, image, share=1e-9, share_mode="auto", correction="on", model=model)
+        assert_equal(images, torch.cat([comfy_ksampler("sd15", prompt, image, model) for prompt in prompts]))
+
     def test_guidance_that_averages_over_the_batch(self) -> None:
         """Other prompts must not be in that average."""
         check_laws("sd15", small("sd15", batch=2), model=nodes_mahiro.Mahiro.execute(MODELS["sd15"]()).args[0])

@@ -139,3 +139,9 @@ class TestUnpredictableSamplers:
     def test_one_step(self) -> None:
         sigmas = ksampler_sigmas("sd15", "euler", steps=1)
         assert probe("sd15", "euler", sigmas=sigmas).sigmas == (float(sigmas[0]),)
+
+
+def test_a_sampler_that_makes_the_latent_larger() -> None:
+    upscale = pytest.importorskip("comfy_extras.nodes_advanced_samplers").SamplerLCMUpscale
+    assert not probe("sd15", "", sampler=upscale.execute(2.0, -1, "bilinear").args[0]).keep_size
+    assert probe("sd15", "lcm").keep_size

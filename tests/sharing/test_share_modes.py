@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from comfyui_sage.sage_core.grouping.prompt_groups import PromptGroups
 from comfyui_sage.sage_core.sharing.plan import SharePlan
-from comfyui_sage.sage_core.sharing.share_modes import fixed_shares, min_noise_ratio, tree_shares
+from comfyui_sage.sage_core.sharing.share_modes import auto_shares, fixed_shares, min_noise_ratio, tree_shares
 from comfyui_sage.sage_core.vectors import normalize
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +33,19 @@ class TestAuto:
         assert min_noise_ratio(0.4, 4.0, 0.2) == pytest.approx(4 * 1.3 * 0.2)
         assert min_noise_ratio(0.4, 0.5, 0.2) == min_noise_ratio(0.4, 1.0, 0.2)
         assert min_noise_ratio(0.8, 1.0, 0.2) == pytest.approx(1.3 * 0.1)
+
+    def test_one_answer_at_first_is_no_reason_to_share_all(self) -> None:
+        class Probe:
+            cfg = 1.0
+
+            def noise_ratios(self) -> list[float]:
+                return [8.0, 4.0, 2.0, 1.0]
+
+            def divergences(self) -> list[float]:
+                return [0.0, 2.0, 0.0]
+
+        groups = at_angles(0, 1, 40, 41, 90, partition=((0, 1), (2, 3), (4,)))
+        assert auto_shares(groups, 0.4, Probe()) == [((0, 1), 0.4), ((2, 3), 0.5), ((4,), 1.0)]
 
     def test_no_share_is_no_sharing(self) -> None:
         assert min_noise_ratio(0.0, 8.0, 0.2) == float("inf")
