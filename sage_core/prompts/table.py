@@ -25,6 +25,10 @@ _NAMES = {
     "name": ("name",),
     "seed_offset": ("seed offset",),
 }
+# Of the name of a column; what has more is a prompt with commas.
+_MOST_WORDS = 3
+# A cell and the comma before it; the group is an unquoted one.
+_CELL = r'(?:^|,)(?: *"(?:[^"]|"")*"|([^,]*))'
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class _Row:
         """The only cell, or the whole row where there are more."""
         return self.cell(0) if len(self.cells) == 1 else single_spaced(self.text)
 
+    def spaced_cells(self) -> list[str]:
+        """The cells after a comma and a space, without those in quotes."""
+        cells = re.finditer(_CELL, self.text)
+        return [found[1].strip() for found in cells if found[0].startswith(", ") and (found[1] or "").strip()]
+
 
 def read_table(text: str, separator: str | None = None) -> PromptList:
     """Prompts of a CSV file, with their negative prompts, names and seed offsets.
@@ -60,8 +69,8 @@ def read_table(text: str, separator: str | None = None) -> PromptList:
         separator: between cells; None finds it.
 
     Raises:
-        ValueError: a quote is not closed, a row has too many cells, a seed offset is no whole number, or there are too
-            many prompts or none.
+        ValueError: a quote is not closed, a row has too many cells or a prompt with commas, a seed offset is no whole
+            number, or there are too many prompts or none.
     """
     lines = list(io.StringIO(text, newline=""))
     declared = re.fullmatch(_SEPARATOR_LINE, lines[0], re.IGNORECASE) if lines else None
@@ -75,15 +84,16 @@ def read_table(text: str, separator: str | None = None) -> PromptList:
 def _below_header(lines: Sequence[str], separators: Iterable[str]) -> PromptList | None:
     """The prompts of a table whose first row names their column; None where it does not."""
     headers = ((separator, _header(lines, separator)) for separator in separators)
-    named = [(separator, header) for separator, header in headers if "text" in find_columns(header)]
+    named = [(separator, header) for separator, header in headers if _is_header(header, separator)]
     if not named:
         return None
     separator, header = max(named, key=lambda each: len(each[1]))
     columns, rows = find_columns(header), _rows(lines, separator, skip_spaces=True)
-    next(rows)
+    first = next(rows)
     if len(header) == 1:
         return checked_list(Prompt(row.whole()) for row in rows)
-    return checked_list(_prompt(row, columns, len(header)) for row in rows)
+    is_tight = separator == "," and not first.spaced_cells()
+    return checked_list(_prompt(row, columns, len(header), is_tight=is_tight) for row in rows)
 
 
 def _without_header(lines: Sequence[str], separators: Sequence[str]) -> PromptList:
@@ -115,6 +125,12 @@ def _header(lines: Sequence[str], separator: str) -> list[str]:
         return []
 
 
+def _is_header(cells: Sequence[str], separator: str) -> bool:
+    """Whether the cells of a first row name the columns, one of them that of the prompts."""
+    is_prose = separator == "," and any(len(cell.split()) > _MOST_WORDS for cell in cells)
+    return "text" in find_columns(cells) and not is_prose
+
+
 def find_columns(header: Sequence[str]) -> dict[str, int]:
     """The places of the known columns, by field of a prompt; capitals, "_" and a plural "s" make no difference."""
     names = [single_spaced(cell.replace("_", " ").lower()).removesuffix("s") for cell in header]
@@ -122,17 +138,25 @@ def find_columns(header: Sequence[str]) -> dict[str, int]:
     return {field: names.index(name) for field, name in found if name is not None}
 
 
-def _prompt(row: _Row, columns: Mapping[str, int], width: int) -> Prompt:
+def _prompt(row: _Row, columns: Mapping[str, int], width: int, *, is_tight: bool) -> Prompt:
     """The prompt of a row.
 
+    Args:
+        is_tight: whether no space may follow a comma between cells.
+
     Raises:
-        ValueError: the row has more cells than the header, so that a prompt would be cut; or a seed offset is no whole
-            number.
+        ValueError: the row has more cells than the header, or a space after a comma, so that a prompt would be cut; or
+            a seed offset is no whole number.
     """
     if any(cell.strip() for cell in row.cells[width:]):
         raise ValueError(
             f'line {row.line}: expected {width} cells, as in the first row, got {len(row.cells)}. Put quotes (") '
             "around every prompt."
+        )
+    if is_tight and (spaced := row.spaced_cells()):
+        raise ValueError(
+            f"line {row.line}: expected no space after a comma between cells, as in the first row, got "
+            f'{spaced[0][:40]!r} after one. Put quotes (") around every prompt.'
         )
     fields: dict[str, Any] = {field: row.cell(at) for field, at in columns.items()}
     try:

@@ -50,6 +50,19 @@ class TestColumns:
     def test_spaces_after_the_separators(self) -> None:
         assert read_table('id, prompt\n1, "a red car, snow"\n').texts == ("a red car, snow",)
 
+    @pytest.mark.parametrize("header", ["prompt,negative", "prompt,", "Prompt,note of mine"])
+    def test_a_space_that_the_header_has_not_is_in_a_prompt(self, header: str) -> None:
+        assert read_table(f'{header}\n"a tree, hill", "so, so"\na boat, \n').texts == ("a tree, hill", "a boat")
+        with pytest.raises(ValueError, match="line 4: expected no space after a comma.*, got 'snow' after one. Put"):
+            read_table(f'{header}\n\na boat,\na red car, snow\n"a boat", sea\n')
+
+    def test_a_space_after_a_semicolon(self) -> None:
+        assert read_table("prompt;negative\na car; snow\n").prompts == (Prompt("a car", "snow"),)
+
+    def test_names_of_columns_are_short(self) -> None:
+        assert whole_lines("text, bold letters on a wall\na boat, sea\n")[0] == "text, bold letters on a wall"
+        assert read_table("text, the negative prompt\na boat, sea\n").texts == ("a boat",)
+
     def test_one_column(self) -> None:
         """It needs no separator, so its commas are part of the prompts."""
         listed = read_table('Prompts\na red car, snow\n"a boat, sea"\na tree; hill\n')
@@ -57,9 +70,11 @@ class TestColumns:
 
     @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=4), st.sampled_from(",;\t"))
     def test_what_a_program_wrote_comes_back(self, cells: list[tuple[str, str, str]], separator: str) -> None:
+        """But a space after a comma, which says that the comma is part of a prompt."""
+        rows = [[cell.lstrip(" ") if separator == "," else cell for cell in row] for row in cells]
         clean = [[" ".join(cell.split()) for cell in row] for row in cells]
         if any(row[0] for row in clean):
-            text = as_csv([["prompt", "negative", "name"], *map(list, cells)], separator)
+            text = as_csv([["prompt", "negative", "name"], *rows], separator)
             assert read_table(text).prompts == tuple(Prompt(*row) for row in clean if row[0])
 
 
