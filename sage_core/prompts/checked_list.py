@@ -10,11 +10,6 @@ from .lines import is_blank
 from .prompt_list import Prompt, PromptList
 
 
-def single_spaced(text: str) -> str:
-    """A text with single white space, also in place of line breaks."""
-    return " ".join(text.split())
-
-
 def checked_list(prompts: Iterable[Prompt], *notes: str, required: bool = True) -> PromptList:
     """The prompts that are not blank.
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ..phrases import counted
 from ..validation import check_text
 from .braces import Expansion, ReadWildcard
-from .checked_list import checked_list, single_spaced
+from .checked_list import checked_list
 from .limits import check_size
-from .lines import Lines, is_blank, prompt_lines
+from .lines import Lines, is_blank, prompt_lines, single_spaced_lines
 from .prompt_list import Prompt, PromptList
 
 
@@ -61,8 +61,8 @@ def parse_items(
 ) -> PromptList:
     """Prompts of an input that takes a list of texts.
 
-    One text is parsed, see `parse_text`. Of several, every one is a prompt as it is, with single white space; empty
-    ones are left out.
+    One text is parsed, see `parse_text`. Of several, every one is a prompt as it is, with single white space in every
+    line; empty ones are left out.
 
     Args:
         required: whether no prompt at all is an error.
@@ -78,7 +78,7 @@ def parse_items(
         if len(items) == 1:
             listed = parse_text(items[0], read_wildcard, required=required)
         else:
-            listed = checked_list((Prompt(single_spaced(item)) for item in items), required=required)
+            listed = checked_list((Prompt(single_spaced_lines(item)) for item in items), required=required)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return PromptList(listed.prompts, tuple(f"{name}: {note}" for note in listed.notes))

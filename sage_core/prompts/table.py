@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .checked_list import checked_list, single_spaced
+from .checked_list import checked_list
+from .lines import single_spaced, single_spaced_lines
 from .prompt_list import Prompt, PromptList, seed_offset
 
 # Between cells, where a file does not say it. Prompts have commas too, so they come last.
@@ -45,12 +46,12 @@ class _Row:
     text: str
 
     def cell(self, at: int) -> str:
-        """A cell with single white space; empty where the row has none there."""
-        return single_spaced(self.cells[at]) if at < len(self.cells) else ""
+        """A cell with single white space in every line; empty where the row has none there."""
+        return single_spaced_lines(self.cells[at]) if at < len(self.cells) else ""
 
     def whole(self) -> str:
         """The only cell, or the whole row where there are more."""
-        return self.cell(0) if len(self.cells) == 1 else single_spaced(self.text)
+        return self.cell(0) if len(self.cells) == 1 else single_spaced_lines(self.text)
 
     def spaced_cells(self) -> list[str]:
         """The cells after a comma and a space, without those in quotes."""
@@ -160,9 +161,10 @@ def _prompt(row: _Row, columns: Mapping[str, int], width: int, *, is_tight: bool
         )
     fields: dict[str, Any] = {field: row.cell(at) for field, at in columns.items()}
     try:
-        return Prompt(**{**fields, "seed_offset": seed_offset(fields.get("seed_offset", 0))})
+        offset = seed_offset(fields.get("seed_offset", 0))
     except ValueError as error:
         raise ValueError(f"line {row.line}: {error}") from None
+    return Prompt(**{**fields, "name": single_spaced(fields.get("name", "")), "seed_offset": offset})
 
 
 def _rows_if_any(lines: Sequence[str], separator: str) -> list[_Row]:

@@ -7,6 +7,7 @@ import io
 
 import pytest
 from comfyui_sage.sage_core.prompts import limits
+from comfyui_sage.sage_core.prompts.lines import single_spaced_lines
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt
 from comfyui_sage.sage_core.prompts.table import read_table
 from hypothesis import given
@@ -44,8 +45,13 @@ class TestColumns:
     def test_cells_are_used_as_they_are(self) -> None:
         text = 'id,prompt,seed\n1,"two ""fast"" cars\n at night",6\n3,,7\n4\n\n5,# not a comment {a|b},8\n,,\n'
         listed = read_table(text)
-        assert listed.texts == ('two "fast" cars at night', "# not a comment {a|b}")
+        assert listed.texts == ('two "fast" cars\nat night', "# not a comment {a|b}")
         assert listed.notes == ()
+
+    def test_lines_of_lyrics_stay(self) -> None:
+        text = 'prompt;negative;name\r\n"[verse]\r\none  two\r\n\r\n[chorus]\r\n";"a\nb";"c\nd"\r\n'
+        assert read_table(text).prompts == (Prompt("[verse]\none two\n\n[chorus]", "a\nb", "c d"),)
+        assert read_table('prompt\n"a\n\nb"\nc\n').texts == ("a\n\nb", "c")
 
     def test_spaces_after_the_separators(self) -> None:
         assert read_table('id, prompt\n1, "a red car, snow"\n').texts == ("a red car, snow",)
@@ -72,7 +78,7 @@ class TestColumns:
     def test_what_a_program_wrote_comes_back(self, cells: list[tuple[str, str, str]], separator: str) -> None:
         """But a space after a comma, which says that the comma is part of a prompt."""
         rows = [[cell.lstrip(" ") if separator == "," else cell for cell in row] for row in cells]
-        clean = [[" ".join(cell.split()) for cell in row] for row in cells]
+        clean = [[*map(single_spaced_lines, row[:2]), " ".join(row[2].split())] for row in cells]
         if any(row[0] for row in clean):
             text = as_csv([["prompt", "negative", "name"], *rows], separator)
             assert read_table(text).prompts == tuple(Prompt(*row) for row in clean if row[0])
