@@ -18,6 +18,7 @@ from ..sage_core.grouping.report import grouping_report
 from ..sage_core.images.heatmap import similarity_image
 from ..sage_core.panels.groups import panel_payload
 from ..sage_core.prompts.chosen import only_chosen
+from ..sage_core.prompts.notes import unused_notes
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder, model_name_input
@@ -122,8 +123,8 @@ class SemanticGroupPrompts(io.ComfyNode):
             clip, listed.texts, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
             shared_prompts=own.texts, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
-            compare=compare, notes=(*listed.notes, *own.notes), seed_offsets=listed.seed_offsets,
-            whole_list=whole.texts,
+            compare=compare, notes=(*listed.notes, *unused_notes(listed.prompts), *own.notes),
+            seed_offsets=listed.seed_offsets, whole_list=whole.texts,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip

@@ -47,8 +47,8 @@ def prompt_file_input(other_columns: str = "") -> io.Combo.Input:
     return io.Combo.Input(
         "prompt_file", options=[NO_FILE, *prompt_files()], default=NO_FILE, optional=True,
         tooltip="More prompts, added after those above, from a file in the input folder. A .txt file is written as "
-        "above. Of a .csv or .tsv file the column 'prompt' is used, or else the first column, with every cell as it "
-        f"is. A .json file has a list of texts. {other_columns}Press R to see a new file.",
+        "above. Of a .csv or .tsv file the column 'prompt' is used, or else the first column with text, every cell as "
+        f"it is. A .json file has a list of texts. {other_columns}Press R to see a new file.",
     )  # fmt: skip
 
 

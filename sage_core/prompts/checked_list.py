@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..phrases import counted
 from ..validation import check_text
 from .limits import check_size
 from .lines import is_blank
@@ -11,7 +12,7 @@ from .prompt_list import Prompt, PromptList
 
 
 def checked_list(prompts: Iterable[Prompt], *notes: str, required: bool = True) -> PromptList:
-    """The prompts that are not blank.
+    """The prompts that are not blank, with a note on those that are and have a name or the like.
 
     Args:
         required: whether no prompt at all is an error.
@@ -19,10 +20,12 @@ def checked_list(prompts: Iterable[Prompt], *notes: str, required: bool = True) 
     Raises:
         ValueError: there are too many or none, or one has signs that no text may have.
     """
-    filled = tuple(prompt for prompt in prompts if not is_blank(prompt.text))
+    given = tuple(prompts)
+    filled = tuple(prompt for prompt in given if not is_blank(prompt.text))
     if required and not filled:
         raise ValueError("expected at least one prompt, got none.")
     check_size(len(filled), sum(len(prompt.text) for prompt in filled))
     for number, prompt in enumerate(filled, start=1):
         check_text(f"{prompt.text} {prompt.negative} {prompt.name}", f"prompt {number}")
-    return PromptList(filled, notes)
+    lost = sum(is_blank(prompt.text) and prompt != Prompt(prompt.text) for prompt in given)
+    return PromptList(filled, (*notes, *[f"{counted(lost, 'row')} without a prompt left out"] * (lost > 0)))

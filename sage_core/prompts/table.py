@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..phrases import shorten
 from .checked_list import checked_list
 from .lines import single_spaced, single_spaced_lines
 from .prompt_list import Prompt, PromptList, seed_offset
@@ -21,11 +22,17 @@ _OTHER_SEPARATORS = ("|",)
 _SEPARATOR_LINE = r'"?sep=(.)"?\s*'
 # Names of the columns, best first; in files also with capitals, "_" or a plural "s".
 _NAMES = {
-    "text": ("prompt", "positive", "text", "positive prompt"),
+    "text": (
+        "prompt", "positive", "text", "positive prompt", "caption", "description", "image prompt", "prompt text",
+    ),
     "negative": ("negative", "negative prompt"),
     "name": ("name",),
     "seed_offset": ("seed offset",),
-}
+}  # fmt: skip
+# Names of columns that only count the rows.
+_COUNTS = ("id", "nr", "no", "number", "index", "#")
+_PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_NUMBER = r"[-+\d.,]*"
 # Of the name of a column; what has more is a prompt with commas.
 _MOST_WORDS = 3
 # A cell and the comma before it; the group is an unquoted one.
@@ -62,7 +69,8 @@ class _Row:
 def read_table(text: str, separator: str | None = None) -> PromptList:
     """Prompts of a CSV file, with their negative prompts, names and seed offsets.
 
-    The first row names the columns. If no name is known there, the prompts are in the first column of a table. But
+    The first row names the columns. If no name is known there, the prompts are in the first column of a table that has
+    more than numbers. But
     where the rows have different numbers of cells, or a space after a comma, this is a list of prompts with commas, and
     every row is one. Prompts are used unchanged, without braces and comments; rows without one are left out.
 
@@ -93,16 +101,21 @@ def _below_header(lines: Sequence[str], separators: Iterable[str]) -> PromptList
     first = next(rows)
     if len(header) == 1:
         return checked_list(Prompt(row.whole()) for row in rows)
+    unused = [single_spaced(cell) for at, cell in enumerate(header) if at not in columns.values()]
+    unused = [name for name in unused if name and name.lower().rstrip(".") not in _COUNTS]
+    notes = [f"columns not used: {shorten(', '.join(unused))}"] * bool(unused)
     is_tight = separator == "," and not first.spaced_cells()
-    return checked_list(_prompt(row, columns, len(header), is_tight=is_tight) for row in rows)
+    return checked_list((_prompt(row, columns, len(header), is_tight=is_tight) for row in rows), *notes)
 
 
 def _without_header(lines: Sequence[str], separators: Sequence[str]) -> PromptList:
     """The prompts of a table or a list whose first row is a prompt already."""
     for separator in separators:
         if _is_table(rows := _rows_if_any(lines, separator)):
-            note = f"no column is called prompt; the first of the {len(rows[0].cells)} columns was used"
-            return checked_list((Prompt(row.cell(0)) for row in rows), note)
+            at, width = _first_text(rows), len(rows[0].cells)
+            place = f"the {_PLACES[at]}" if at < len(_PLACES) else f"column {at + 1}"
+            note = f"no column is called prompt; {place} of the {width} columns was used"
+            return checked_list((Prompt(row.cell(at)) for row in rows), note)
     rows = list(_rows(lines, separators[-1]))
     note = "no column is called prompt; every line is one prompt"
     return checked_list((Prompt(row.whole()) for row in rows), *[note] * any(len(row.cells) > 1 for row in rows))
@@ -116,6 +129,12 @@ def _is_table(rows: Sequence[_Row]) -> bool:
     widths = {len(row.cells) for row in rows}
     is_prose = any(cell.startswith(" ") for row in rows for cell in row.cells[1:])
     return len(rows) > 1 and len(widths) == 1 and 1 not in widths and not is_prose
+
+
+def _first_text(rows: Sequence[_Row]) -> int:
+    """The first column that has more than numbers below the first row, which may name it; 0 where there is none."""
+    columns = range(len(rows[0].cells))
+    return next((at for at in columns if not all(re.fullmatch(_NUMBER, row.cell(at)) for row in rows[1:])), 0)
 
 
 def _header(lines: Sequence[str], separator: str) -> list[str]:

@@ -227,3 +227,10 @@ class TestIn:
         graph["2"]["inputs"] |= {"prompts": "", "prompt_file": "bare.csv"}
         report = server.queue(graph)["8"]["text"][0]
         assert "Note: prompt_file: bare.csv: no column is called prompt; the first of the 2 columns was used" in report
+
+    def test_the_report_says_what_of_a_table_is_not_used(self, server: Server) -> None:
+        (server.folder / "input" / "scenes.csv").write_text("prompt,negative\na red car,blurry\na blue car,\n", "utf-8")
+        graph = grouping_of_a_list()
+        graph["2"]["inputs"] |= {"prompts": "", "prompt_file": "scenes.csv"}
+        report = server.queue(graph)["8"]["text"][0]
+        assert "Note: 1 prompt with a negative prompt in the file, which is not used here; Prompt List" in report

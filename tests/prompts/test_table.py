@@ -46,7 +46,13 @@ class TestColumns:
         text = 'id,prompt,seed\n1,"two ""fast"" cars\n at night",6\n3,,7\n4\n\n5,# not a comment {a|b},8\n,,\n'
         listed = read_table(text)
         assert listed.texts == ('two "fast" cars\nat night', "# not a comment {a|b}")
-        assert listed.notes == ()
+        assert listed.notes == ("columns not used: seed",)
+
+    def test_what_is_not_used_is_told(self) -> None:
+        listed = read_table("Nr.,text,prompt,Neg ative,,ID,seed_offset\n1,a,a car,b,,5,0\n2,a,,b,,6,7\n3,a,,b,,,\n")
+        assert listed.notes == ("columns not used: text, Neg ative", "1 row without a prompt left out")
+        assert read_table("#,id,prompt,name\n1,2,a car,x\n3,4,,\n").notes == ()
+        assert read_table("prompt,name\na,\n,x\n,y\n").notes == ("2 rows without a prompt left out",)
 
     def test_lines_of_lyrics_stay(self) -> None:
         text = 'prompt;negative;name\r\n"[verse]\r\none  two\r\n\r\n[chorus]\r\n";"a\nb";"c\nd"\r\n'
@@ -102,6 +108,26 @@ class TestSeparators:
         listed = read_table(as_csv([["a car, red", "1", ""], ["a boat", "2", "x"]], separator))
         assert listed.texts == ("a car, red", "a boat")
         assert listed.notes == ("no column is called prompt; the first of the 3 columns was used",)
+
+    @pytest.mark.parametrize(("text", "column", "prompts"), [
+        ("1,a car,x\n2,a boat,y\n", "second", ("a car", "a boat")),
+        ("nr;price;was\n1;-2,50;a car\n;+3.0;a boat\n", "third", ("was", "a car", "a boat")),
+        ("1,2,3\n4,5,6\n", "first", ("1", "4")),
+    ])  # fmt: skip
+    def test_numbers_are_no_prompts(self, text: str, column: str, prompts: tuple[str, ...]) -> None:
+        listed = read_table(text)
+        assert listed.texts == prompts
+        assert listed.notes == (f"no column is called prompt; the {column} of the 3 columns was used",)
+
+    def test_many_columns_of_numbers(self) -> None:
+        listed = read_table("\n".join(["1\t" * 10 + "a car"] * 2))
+        assert listed.texts == ("a car", "a car")
+        assert listed.notes == ("no column is called prompt; column 11 of the 11 columns was used",)
+
+    @pytest.mark.parametrize("name", ["Caption", "descriptions", "image_prompt", "Prompt text"])
+    def test_other_names(self, name: str) -> None:
+        assert read_table(f"name,{name}\nx,a car\n").prompts == (Prompt("a car", name="x"),)
+        assert read_table(f"{name},prompt\nx,a car\n").texts == ("a car",)
 
 
 class TestListsWithCommas:
