@@ -213,6 +213,6 @@ def _rows(lines: Sequence[str], separator: str, *, skip_spaces: bool = False) ->
             start = reader.line_num
     except csv.Error as error:
         raise ValueError(
-            f'line {start + 1}: expected a closing quote (") for every opening one, got: {error}. Write two quotes '
-            "for a quote inside a cell."
+            f'line {start + 1}: expected a closing quote (") for every opening one, with nothing after it in the cell, '
+            f"got: {error}. Put quotes around the whole cell, and write two for a quote inside it."
         ) from error

@@ -160,6 +160,11 @@ class TestErrors:
         with pytest.raises(ValueError, match=f'^line {line}: expected a closing quote \\("\\)'):
             read_table(text)
 
+    def test_text_after_a_quote(self) -> None:
+        with pytest.raises(ValueError, match="line 2: expected .* with nothing after it in the cell, got: ',' exp"):
+            read_table('a boat, sea\n"Neon" sign on a wall\n')
+        assert read_table('a boat, sea\n"""Neon"" sign on a wall"\n').texts[1] == '"Neon" sign on a wall'
+
     def test_a_prompt_that_would_be_cut(self) -> None:
         with pytest.raises(ValueError, match="line 3: expected 2 cells, as in the first row, got 3. Put quotes"):
             read_table("id,prompt\n1,a boat,\n2,a red car, snow\n")
