@@ -22,7 +22,7 @@ from ..sage_core.prompts.notes import unused_notes
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder, model_name_input
-from .graph import output_type, place_in_graph
+from .graph import gives_list, output_type, place_in_graph
 from .grouping_inputs import compare_input, threshold_inputs
 from .list_inputs import takes_lists
 from .prompt_inputs import (
@@ -114,7 +114,7 @@ class SemanticGroupPrompts(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
-        whole = all_prompts(prompts, prompt_file)
+        whole = all_prompts(prompts, prompt_file, as_they_are=gives_list(cls.hidden, "prompts"))
         listed = only_chosen(whole, chosen)
         own = parse_items([shared_prompts], wildcards(), required=False, name="shared_prompts")
         embed, model_name = load_embedder(encoder, encoder_model)

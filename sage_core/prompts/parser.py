@@ -57,8 +57,9 @@ def parse_prompts(text: str) -> tuple[str, ...]:
 
 
 def parse_items(
-    items: Sequence[str], read_wildcard: ReadWildcard = no_wildcards, *, required: bool = True, name: str = "prompts"
-) -> PromptList:
+    items: Sequence[str], read_wildcard: ReadWildcard = no_wildcards, *, required: bool = True, name: str = "prompts",
+    as_they_are: bool = False,
+) -> PromptList:  # fmt: skip
     """Prompts of an input that takes a list of texts.
 
     One text is parsed, see `parse_text`. Of several, every one is a prompt as it is, with single white space in every
@@ -67,6 +68,7 @@ def parse_items(
     Args:
         required: whether no prompt at all is an error.
         name: of the input, for errors and notes.
+        as_they_are: whether one text is a prompt as it is, too.
 
     Raises:
         ValueError: an item is no text, a text cannot be parsed, or there are too many prompts or none.
@@ -75,7 +77,7 @@ def parse_items(
         if not isinstance(item, str):
             raise ValueError(f"{name}: expected a list of texts, got {type(item).__name__} as item {number}.")
     try:
-        if len(items) == 1:
+        if len(items) == 1 and not as_they_are:
             listed = parse_text(items[0], read_wildcard, required=required)
         else:
             listed = checked_list((Prompt(single_spaced_lines(item)) for item in items), required=required)

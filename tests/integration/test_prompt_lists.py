@@ -173,6 +173,11 @@ class TestIn:
         graph["20"] = {"class_type": "PrimitiveStringMultiline", "inputs": {"value": THREE}}
         assert server.queue(graph)["2"]["sage_groups"][0]["prompts"] == TEXTS
 
+    def test_a_list_of_one_text_is_not_parsed(self, server: Server) -> None:
+        graph = grouping_of_a_list(prompts=["21", 0])
+        graph["21"] = listed(prompts=r"a \{red\|blue\} car")
+        assert server.queue(graph)["2"]["sage_groups"][0]["prompts"] == ["a {red|blue} car"]
+
     def test_lists_stay_in_the_cache_until_they_change(self, server: Server) -> None:
         """Also when the change is in a file."""
         path = server.folder / "input" / "changing.txt"

@@ -73,6 +73,10 @@ class TestItems:
     def test_one_text_is_parsed(self) -> None:
         assert parse_items(["# cars\na {red|blue} car"]).texts == ("a red car", "a blue car")
 
+    def test_one_item_of_a_list_is_a_prompt(self) -> None:
+        assert parse_items(["a {red|blue} car // 1\n# 2"], as_they_are=True).texts == ("a {red|blue} car // 1\n# 2",)
+        assert parse_items([" "], as_they_are=True, required=False).texts == ()
+
     def test_several_texts_are_a_prompt_each(self) -> None:
         texts = ["a {red|blue} car", "# 1\n of  2 ", "", " \n", "{", "a car", "a car"]
         assert parse_items(texts).texts == ("a {red|blue} car", "# 1\nof 2", "{", "a car", "a car")
