@@ -20,12 +20,14 @@ def checked_list(prompts: Iterable[Prompt], *notes: str, required: bool = True) 
     Raises:
         ValueError: there are too many or none, or one has signs that no text may have.
     """
-    given = tuple(prompts)
-    filled = tuple(prompt for prompt in given if not is_blank(prompt.text))
+    filled: list[Prompt] = []
+    blank: list[Prompt] = []
+    for prompt in prompts:
+        (blank if is_blank(prompt.text) else filled).append(prompt)
     if required and not filled:
         raise ValueError("expected at least one prompt, got none.")
     check_size(len(filled), sum(len(prompt.text) for prompt in filled))
     for number, prompt in enumerate(filled, start=1):
         check_text(f"{prompt.text} {prompt.negative} {prompt.name}", f"prompt {number}")
-    lost = sum(is_blank(prompt.text) and prompt != Prompt(prompt.text) for prompt in given)
-    return PromptList(filled, (*notes, *[f"{counted(lost, 'row')} without a prompt left out"] * (lost > 0)))
+    lost = sum(prompt != Prompt(prompt.text) for prompt in blank)
+    return PromptList(tuple(filled), (*notes, *[f"{counted(lost, 'row')} without a prompt left out"] * (lost > 0)))

@@ -85,4 +85,5 @@ def single_spaced(text: str) -> str:
 
 def single_spaced_lines(text: str) -> str:
     """A text with single white space in every line, and no blank line at its ends; some models read lyrics by lines."""
-    return "\n".join(map(single_spaced, re.split(r"\r\n|\r|\n", text))).strip("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(map(single_spaced, lines)).strip("\n")
