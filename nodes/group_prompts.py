@@ -18,10 +18,11 @@ from ..sage_core.grouping.report import grouping_report
 from ..sage_core.images.heatmap import similarity_image
 from ..sage_core.panels.groups import panel_payload
 from ..sage_core.prompts.chosen import only_chosen
+from ..sage_core.prompts.notes import unused_notes
 from ..sage_core.prompts.parser import parse_items
 from ..sage_core.prompts.text_encoders import ENCODERS
 from .encoder_folder import FOLDER, load_embedder, model_name_input
-from .graph import output_type, place_in_graph
+from .graph import gives_list, output_type, place_in_graph
 from .grouping_inputs import compare_input, threshold_inputs
 from .list_inputs import takes_lists
 from .prompt_inputs import (
@@ -113,7 +114,7 @@ class SemanticGroupPrompts(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         check_template_source(*place_in_graph(cls.hidden), output_type)
         pins = parse_pins(pinned)
-        whole = all_prompts(prompts, prompt_file)
+        whole = all_prompts(prompts, prompt_file, as_they_are=gives_list(cls.hidden, "prompts"))
         listed = only_chosen(whole, chosen)
         own = parse_items([shared_prompts], wildcards(), required=False, name="shared_prompts")
         embed, model_name = load_embedder(encoder, encoder_model)
@@ -122,8 +123,8 @@ class SemanticGroupPrompts(io.ComfyNode):
             clip, listed.texts, encoder=encoder, embed=embed, threshold_mode=threshold_mode,
             threshold=threshold, max_group_size=max_group_size, pins=pins, group_condition=group_condition,
             shared_prompts=own.texts, template=template, on_prompt=bar.update_absolute, encoder_model=model_name,
-            compare=compare, notes=(*listed.notes, *own.notes), seed_offsets=listed.seed_offsets,
-            whole_list=whole.texts,
+            compare=compare, notes=(*listed.notes, *unused_notes(listed.prompts), *own.notes),
+            seed_offsets=listed.seed_offsets, whole_list=whole.texts,
         )  # fmt: skip
         settings = {"threshold_mode": threshold_mode, "threshold": threshold, "max_group_size": max_group_size,
                     "pinned": pinned}  # fmt: skip

@@ -22,6 +22,7 @@ from ..sage_core.sampling.prefix import check_prefix
 from ..sage_core.validation import check_choice
 from .encoder_folder import load_embedder
 from .file_state import file_state
+from .graph import gives_list
 from .list_inputs import takes_lists
 from .output_path import output_path
 from .prompt_inputs import LIST_TIP, NO_FILE, prompts_fingerprint, wildcards
@@ -40,6 +41,7 @@ class AddPrompts(io.ComfyNode):
                 "Adds prompts to shared steps that have already run. Each new prompt continues from the group that "
                 "it is most similar to, so it costs its own branch only (with correction: its own steps)."
             ),
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             is_input_list=True,
             inputs=[
                 Prefix.Input(
@@ -79,7 +81,7 @@ class AddPrompts(io.ComfyNode):
     @takes_lists("prompts")
     def execute(cls, prefix: Any, clip: Any, prompts: list[str]) -> io.NodeOutput:
         check_prefix(prefix)
-        listed = parse_items(prompts, wildcards())
+        listed = parse_items(prompts, wildcards(), as_they_are=gives_list(cls.hidden, "prompts"))
         embed, _ = load_embedder(prefix.groups.encoder, prefix.groups.encoder_model)
         bar = comfy.utils.ProgressBar(len(set(listed.texts)))
         added, report = add_prompts(clip, prefix, listed.texts, embed=embed, on_prompt=bar.update_absolute)

@@ -47,8 +47,8 @@ def prompt_file_input(other_columns: str = "") -> io.Combo.Input:
     return io.Combo.Input(
         "prompt_file", options=[NO_FILE, *prompt_files()], default=NO_FILE, optional=True,
         tooltip="More prompts, added after those above, from a file in the input folder. A .txt file is written as "
-        "above. Of a .csv or .tsv file the column 'prompt' is used, or else the first column, with every cell as it "
-        f"is. A .json file has a list of texts. {other_columns}Press R to see a new file.",
+        "above. Of a .csv or .tsv file the column 'prompt' is used, or else the first column with text, every cell as "
+        f"it is. A .json file has a list of texts. {other_columns}Press R to see a new file.",
     )  # fmt: skip
 
 
@@ -77,13 +77,16 @@ def prompts_fingerprint(prompts: Sequence[Any], prompt_file: str | None, *others
     return sha256(repr((_read(typed, prompt_file, required=False), states)).encode()).hexdigest()
 
 
-def all_prompts(items: Sequence[str], file: str) -> PromptList:
+def all_prompts(items: Sequence[str], file: str, *, as_they_are: bool = False) -> PromptList:
     """The typed prompts or those of a list, then those of the file. With a file, nothing has to be typed.
+
+    Args:
+        as_they_are: whether the items are those of a list, see `parse_items`.
 
     Raises:
         ValueError: there is no prompt, or an input cannot be read.
     """
-    return _read(items, file, required=file == NO_FILE)
+    return _read(items, file, required=file == NO_FILE, as_they_are=as_they_are)
 
 
 def wildcards() -> ReadWildcard:
@@ -108,9 +111,9 @@ def _wildcard_folders() -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
-def _read(items: Sequence[str], file: str, *, required: bool) -> PromptList:
+def _read(items: Sequence[str], file: str, *, required: bool, as_they_are: bool = False) -> PromptList:
     read_wildcard = wildcards()
-    typed = parse_items(items, read_wildcard, required=required)
+    typed = parse_items(items, read_wildcard, required=required, as_they_are=as_they_are)
     if file == NO_FILE:
         return typed
     listed = read_prompts(prompt_file_path(file), read_wildcard)

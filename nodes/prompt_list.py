@@ -12,6 +12,7 @@ from ..sage_core.prompts.chosen import only_chosen
 from ..sage_core.prompts.names import named
 from ..sage_core.prompts.notes import list_notes
 from ..sage_core.prompts.prompt_list import Prompt
+from .graph import gives_list
 from .list_inputs import takes_lists
 from .prompt_inputs import (
     NO_FILE,
@@ -37,6 +38,7 @@ class PromptList(io.ComfyNode):
                 "Gives a list of prompts, one by one. Connect it to any node: ComfyUI runs that node, and those after "
                 "it, once per prompt."
             ),
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             is_input_list=True,
             inputs=[
                 prompts_input(),
@@ -79,7 +81,8 @@ class PromptList(io.ComfyNode):
     def execute(
         cls, prompts: list[str], negative: str = "", prompt_file: str = NO_FILE, chosen: str = ""
     ) -> io.NodeOutput:
-        listed = only_chosen(named(all_prompts(prompts, prompt_file)), chosen)
+        whole = all_prompts(prompts, prompt_file, as_they_are=gives_list(cls.hidden, "prompts"))
+        listed = only_chosen(named(whole), chosen)
         for note in (*listed.notes, *list_notes(listed.texts)):
             log.warning("SAGE: %s", note)
         return as_outputs(listed.prompts, negative)

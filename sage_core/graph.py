@@ -62,9 +62,12 @@ def is_link(value: Any) -> bool:
 
 
 def plain_value(graph: Graph, value: Any) -> Any:
-    """A plain value, or the only plain one of the node that it comes from; None where there is no such one."""
+    """A plain value, or the only plain one of the node that it comes from; None where there is no such one.
+
+    The text of an input `prompts` is a list, of which another node gets one item at a time.
+    """
     if not is_link(value):
         return value if isinstance(value, int | float | str) else None
     inputs = graph.get(str(value[0]), {}).get("inputs", {})
-    plain = [each for each in inputs.values() if isinstance(each, int | float | str)]
-    return plain[0] if len(plain) == 1 else None
+    plain = {name: each for name, each in inputs.items() if isinstance(each, int | float | str)}
+    return next(iter(plain.values())) if len(plain) == 1 and "prompts" not in plain else None

@@ -11,7 +11,8 @@ def counted(number: int, word: str) -> str:
 
 
 def shorten(text: str, length: int = 300) -> str:
-    """A text of at most `length` characters, with an ellipsis where something is missing."""
+    """A text in one line of at most `length` characters, with an ellipsis where something is missing."""
+    text = text.replace("\n", " ")
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,15 @@ def own_embeddings(conditionings: Sequence[Conditioning]) -> np.ndarray:
 
 
 def _told_apart(texts: Sequence[str], conditionings: Sequence[Conditioning]) -> tuple[str, ...]:
-    """The texts, with numbers where one text has several conditionings (another picture to edit, say)."""
+    """The texts, with numbers where one text has several conditionings (another picture to edit, say).
+
+    No name with a number is the text of another prompt.
+    """
     rank_of = ranks(texts, lambda one, other: same(conditionings[other], conditionings[one]))
-    return tuple(text if rank == 0 else f"{text} ({rank + 1})" for text, rank in zip(texts, rank_of, strict=True))
+    ranked = list(zip(texts, rank_of, strict=True))
+    names, taken = {}, set(texts)
+    for text, rank in dict.fromkeys(ranked):
+        numbered = (f"{text} ({number})" for number in count(rank + 1))
+        names[text, rank] = text if rank == 0 else next(name for name in numbered if name not in taken)
+        taken.add(names[text, rank])
+    return tuple(names[each] for each in ranked)

@@ -55,7 +55,7 @@ def grouping_report(groups: PromptGroups, *, share: float | None = SHARE) -> str
         tightest, loosest = groups.similarity_range(members)
         pairs = "" if len(members) == 1 else f", pairs {loosest:.3f} to {tightest:.3f}"
         lines += ["", f"Group {number}: {counted(len(members), 'prompt')}{pairs}", ""]
-        lines += [f"- {index + 1}: {names[index]}{remarks.get(index, '')}" for index in members]
+        lines += [f"- {index + 1}: {shorten(names[index], _LONGEST)}{remarks.get(index, '')}" for index in members]
         if prompt := shared.get(groups.texts(members)):
             lines.append(f"- shared steps under: {shorten(prompt)}")
     return with_notes("\n".join(lines), (*groups.notes, *list_notes(groups.prompts)))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from .limits import check_size
+from .lines import single_spaced_lines
 
 # The lines of a wildcard's file with their numbers; None where there is no such file.
 ReadWildcard = Callable[[str], Sequence[tuple[int, str]] | None]
@@ -23,6 +24,8 @@ _PICK = r"\s*(?P<low>\d{1,4})(?:-(?P<high>\d{1,4}))?\$\$(?:(?P<joint>[^|{}$]*)\$
 _ANY_PICK = r"[\s\d~@!-]*\$\$"
 _WEIGHT = r"\s*(?:\d+\.?\d*|\.\d+)::"
 _JOINT = ", "
+# What `escaping.as_line` writes for a line break, as the lines of a list are a prompt each.
+LINE_BREAK = r"{1$$\n}"
 
 
 class Expansion:
@@ -31,7 +34,8 @@ class Expansion:
     ``{red|blue}`` gives its alternatives, nested ones too, leftmost slowest. ``{2$$a|b|c}`` gives every combination of
     two of them, ``{1-2$$ and $$a|b|c}`` of one or two, joined by " and ". Weights (``{0.3::red|blue}``) are left out.
     Braces without a ``|`` are plain text. ``\{``, ``\|`` and ``\}`` are the characters themselves; so is a ``|``
-    outside braces. ``__name__`` gives the lines of a wildcard's file, which may have braces and wildcards.
+    outside braces. ``{1$$\n}`` is a line break. ``__name__`` gives the lines of a wildcard's file, which may have
+    braces and wildcards.
 
     Attributes:
         wildcards: those that were found, and what each gives.
@@ -55,7 +59,7 @@ class Expansion:
         """
         found = self._expand(text, (0, len(text)), 0)
         # Collapse the double spaces that an empty alternative leaves: "a {|big} dog".
-        return [" ".join(each.split()) for each in found] if "{" in text else found
+        return list(map(single_spaced_lines, found)) if "{" in text else found
 
     def _expand(self, text: str, span: _Span, depth: int) -> list[str]:
         if depth > _DEEPEST:
@@ -69,6 +73,9 @@ class Expansion:
             if _is_escape(text, at):
                 literal.append(text[after])
                 after += 1
+            elif text.startswith(LINE_BREAK, at):
+                literal.append("\n")
+                after = at + len(LINE_BREAK)
             elif text[at] == "{":
                 options, after = _split(text, at)
                 found = self._alternatives(text, at, options, depth + 1)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..phrases import counted
 from ..validation import check_text
 from .limits import check_size
 from .lines import is_blank
 from .prompt_list import Prompt, PromptList
 
 
-def single_spaced(text: str) -> str:
-    """A text with single white space, also in place of line breaks."""
-    return " ".join(text.split())
-
-
 def checked_list(prompts: Iterable[Prompt], *notes: str, required: bool = True) -> PromptList:
-    """The prompts that are not blank.
+    """The prompts that are not blank, with a note on those that are and have a name or the like.
 
     Args:
         required: whether no prompt at all is an error.
@@ -24,10 +20,14 @@ def checked_list(prompts: Iterable[Prompt], *notes: str, required: bool = True) 
     Raises:
         ValueError: there are too many or none, or one has signs that no text may have.
     """
-    filled = tuple(prompt for prompt in prompts if not is_blank(prompt.text))
+    filled: list[Prompt] = []
+    blank: list[Prompt] = []
+    for prompt in prompts:
+        (blank if is_blank(prompt.text) else filled).append(prompt)
     if required and not filled:
         raise ValueError("expected at least one prompt, got none.")
     check_size(len(filled), sum(len(prompt.text) for prompt in filled))
     for number, prompt in enumerate(filled, start=1):
         check_text(f"{prompt.text} {prompt.negative} {prompt.name}", f"prompt {number}")
-    return PromptList(filled, notes)
+    lost = sum(prompt != Prompt(prompt.text) for prompt in blank)
+    return PromptList(tuple(filled), (*notes, *[f"{counted(lost, 'row')} without a prompt left out"] * (lost > 0)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .checked_list import checked_list, single_spaced
+from .checked_list import checked_list
+from .lines import single_spaced, single_spaced_lines
 from .prompt_list import Prompt, PromptList, seed_offset
 from .table import find_columns
 
@@ -37,7 +38,7 @@ def read_json(text: str) -> PromptList:
 
 def _prompt(number: int, item: Any) -> Prompt:
     if isinstance(item, str):
-        return Prompt(_one_line(item))
+        return Prompt(_unchanged(item))
     keys = find_columns(list(item)) if isinstance(item, dict) else {}
     if "text" not in keys:
         raise ValueError(f'item {number}: expected a text, or an object with the key "prompt", got {_shown(item)}.')
@@ -51,12 +52,13 @@ def _prompt(number: int, item: Any) -> Prompt:
     for field, value in fields.items():
         if not isinstance(value, str):
             raise ValueError(f"item {number}: expected a text as {names[keys[field]]!r}, got {_shown(value)}.")
-    return Prompt(**{field: _one_line(value) for field, value in fields.items()}, seed_offset=offset)
+    texts = {field: (single_spaced if field == "name" else _unchanged)(value) for field, value in fields.items()}
+    return Prompt(**texts, seed_offset=offset)
 
 
-def _one_line(text: str) -> str:
-    """A text unchanged; one of several lines in one."""
-    return single_spaced(text) if len(text.splitlines()) > 1 else text.strip()
+def _unchanged(text: str) -> str:
+    """A text as it is; one of several lines with single white space."""
+    return single_spaced_lines(text) if len(text.splitlines()) > 1 else text.strip()
 
 
 def _shown(value: Any) -> str:

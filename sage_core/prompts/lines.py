@@ -76,3 +76,14 @@ def _line_end(text: str, at: int) -> int:
 def is_blank(text: str) -> bool:
     """Whether there is nothing to see: white space, and signs without a width."""
     return all(sign.isspace() or unicodedata.category(sign) in ("Cc", "Cf") for sign in text)
+
+
+def single_spaced(text: str) -> str:
+    """A text with single white space, also in place of line breaks."""
+    return " ".join(text.split())
+
+
+def single_spaced_lines(text: str) -> str:
+    """A text with single white space in every line, and no blank line at its ends; some models read lyrics by lines."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(map(single_spaced, lines)).strip("\n")

@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..file_names import check_file_name
 from .differences import labels
 from .prompt_list import Prompt, PromptList
 
 # Of a name that is made from a prompt.
 MOST_LETTERS = 60
+# What savers add to a name.
+_FOLLOWS = "_00001_.png"
 # Choose between two forms of the letter before them; they are no letters of their own.
 _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 
@@ -49,7 +52,12 @@ def prompt_names(prompts: Sequence[Prompt]) -> tuple[str, ...]:
 
     Texts that read alike get a number ("a-red-car", "a-red-car_2"). Their names are also different from all others
     on file systems that do not tell "A" from "a".
+
+    Raises:
+        ValueError: a given name is none that every file system takes; names the prompt.
     """
+    for number, prompt in enumerate(prompts, start=1):
+        _check_name(f"name of prompt {number}", prompt.name)
     taken = {prompt.name.casefold() for prompt in prompts}
     numbers: Counter[str] = Counter()
 
@@ -63,6 +71,22 @@ def prompt_names(prompts: Sequence[Prompt]) -> tuple[str, ...]:
 
     texts = labels([prompt.text for prompt in prompts], MOST_LETTERS)
     return tuple(prompt.name or free(file_text(text)) for prompt, text in zip(prompts, texts, strict=True))
+
+
+def _check_name(where: str, name: str) -> None:
+    """Refuse what cannot be the name of a file inside the output folder, perhaps in a folder there.
+
+    Args:
+        where: whose name it is, for the error.
+        name: empty where a prompt has none of its own.
+    """
+    *folders, file = name.split("/")
+    if ".." in folders or (folders and not folders[0]):
+        raise ValueError(f"{where}: expected a name inside the output folder, got {name!r}.")
+    for folder in folders:
+        check_file_name(where, folder)
+    if name:
+        check_file_name(where, file, _FOLLOWS)
 
 
 def named(listed: PromptList) -> PromptList:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ..phrases import counted
 from ..validation import check_text
 from .braces import Expansion, ReadWildcard
-from .checked_list import checked_list, single_spaced
+from .checked_list import checked_list
 from .limits import check_size
-from .lines import Lines, is_blank, prompt_lines
+from .lines import Lines, is_blank, prompt_lines, single_spaced_lines
 from .prompt_list import Prompt, PromptList
 
 
@@ -57,16 +57,18 @@ def parse_prompts(text: str) -> tuple[str, ...]:
 
 
 def parse_items(
-    items: Sequence[str], read_wildcard: ReadWildcard = no_wildcards, *, required: bool = True, name: str = "prompts"
-) -> PromptList:
+    items: Sequence[str], read_wildcard: ReadWildcard = no_wildcards, *, required: bool = True, name: str = "prompts",
+    as_they_are: bool = False,
+) -> PromptList:  # fmt: skip
     """Prompts of an input that takes a list of texts.
 
-    One text is parsed, see `parse_text`. Of several, every one is a prompt as it is, with single white space; empty
-    ones are left out.
+    One text is parsed, see `parse_text`. Of several, every one is a prompt as it is, with single white space in every
+    line; empty ones are left out.
 
     Args:
         required: whether no prompt at all is an error.
         name: of the input, for errors and notes.
+        as_they_are: whether one text is a prompt as it is, too.
 
     Raises:
         ValueError: an item is no text, a text cannot be parsed, or there are too many prompts or none.
@@ -75,10 +77,10 @@ def parse_items(
         if not isinstance(item, str):
             raise ValueError(f"{name}: expected a list of texts, got {type(item).__name__} as item {number}.")
     try:
-        if len(items) == 1:
+        if len(items) == 1 and not as_they_are:
             listed = parse_text(items[0], read_wildcard, required=required)
         else:
-            listed = checked_list((Prompt(single_spaced(item)) for item in items), required=required)
+            listed = checked_list((Prompt(single_spaced_lines(item)) for item in items), required=required)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     return PromptList(listed.prompts, tuple(f"{name}: {note}" for note in listed.notes))

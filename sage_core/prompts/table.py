@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .checked_list import checked_list, single_spaced
+from ..phrases import shorten
+from .checked_list import checked_list
+from .lines import single_spaced, single_spaced_lines
 from .prompt_list import Prompt, PromptList, seed_offset
 
 # Between cells, where a file does not say it. Prompts have commas too, so they come last.
@@ -20,11 +22,21 @@ _OTHER_SEPARATORS = ("|",)
 _SEPARATOR_LINE = r'"?sep=(.)"?\s*'
 # Names of the columns, best first; in files also with capitals, "_" or a plural "s".
 _NAMES = {
-    "text": ("prompt", "positive", "text", "positive prompt"),
+    "text": (
+        "prompt", "positive", "text", "positive prompt", "caption", "description", "image prompt", "prompt text",
+    ),
     "negative": ("negative", "negative prompt"),
     "name": ("name",),
     "seed_offset": ("seed offset",),
-}
+}  # fmt: skip
+# Names of columns that only count the rows.
+_COUNTS = ("id", "nr", "no", "number", "index", "#")
+_PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_NUMBER = r"[-+\d.,]*"
+# Of the name of a column; what has more is a prompt with commas.
+_MOST_WORDS = 3
+# A cell and the comma before it; the group is an unquoted one.
+_CELL = r'(?:^|,)(?: *"(?:[^"]|"")*"|([^,]*))'
 
 
 @dataclass(frozen=True)
@@ -41,18 +53,24 @@ class _Row:
     text: str
 
     def cell(self, at: int) -> str:
-        """A cell with single white space; empty where the row has none there."""
-        return single_spaced(self.cells[at]) if at < len(self.cells) else ""
+        """A cell with single white space in every line; empty where the row has none there."""
+        return single_spaced_lines(self.cells[at]) if at < len(self.cells) else ""
 
     def whole(self) -> str:
         """The only cell, or the whole row where there are more."""
-        return self.cell(0) if len(self.cells) == 1 else single_spaced(self.text)
+        return self.cell(0) if len(self.cells) == 1 else single_spaced_lines(self.text)
+
+    def spaced_cells(self) -> list[str]:
+        """The cells after a comma and a space, without those in quotes."""
+        cells = re.finditer(_CELL, self.text)
+        return [found[1].strip() for found in cells if found[0].startswith(", ") and (found[1] or "").strip()]
 
 
 def read_table(text: str, separator: str | None = None) -> PromptList:
     """Prompts of a CSV file, with their negative prompts, names and seed offsets.
 
-    The first row names the columns. If no name is known there, the prompts are in the first column of a table. But
+    The first row names the columns. If no name is known there, the prompts are in the first column of a table that has
+    more than numbers. But
     where the rows have different numbers of cells, or a space after a comma, this is a list of prompts with commas, and
     every row is one. Prompts are used unchanged, without braces and comments; rows without one are left out.
 
@@ -60,8 +78,8 @@ def read_table(text: str, separator: str | None = None) -> PromptList:
         separator: between cells; None finds it.
 
     Raises:
-        ValueError: a quote is not closed, a row has too many cells, a seed offset is no whole number, or there are too
-            many prompts or none.
+        ValueError: a quote is not closed, a row has too many cells or a prompt with commas, a seed offset is no whole
+            number, or there are too many prompts or none.
     """
     lines = list(io.StringIO(text, newline=""))
     declared = re.fullmatch(_SEPARATOR_LINE, lines[0], re.IGNORECASE) if lines else None
@@ -75,23 +93,29 @@ def read_table(text: str, separator: str | None = None) -> PromptList:
 def _below_header(lines: Sequence[str], separators: Iterable[str]) -> PromptList | None:
     """The prompts of a table whose first row names their column; None where it does not."""
     headers = ((separator, _header(lines, separator)) for separator in separators)
-    named = [(separator, header) for separator, header in headers if "text" in find_columns(header)]
+    named = [(separator, header) for separator, header in headers if _is_header(header, separator)]
     if not named:
         return None
     separator, header = max(named, key=lambda each: len(each[1]))
     columns, rows = find_columns(header), _rows(lines, separator, skip_spaces=True)
-    next(rows)
+    first = next(rows)
     if len(header) == 1:
         return checked_list(Prompt(row.whole()) for row in rows)
-    return checked_list(_prompt(row, columns, len(header)) for row in rows)
+    unused = [single_spaced(cell) for at, cell in enumerate(header) if at not in columns.values()]
+    unused = [name for name in unused if name and name.lower().rstrip(".") not in _COUNTS]
+    notes = [f"columns not used: {shorten(', '.join(unused))}"] * bool(unused)
+    is_tight = separator == "," and not first.spaced_cells()
+    return checked_list((_prompt(row, columns, len(header), is_tight=is_tight) for row in rows), *notes)
 
 
 def _without_header(lines: Sequence[str], separators: Sequence[str]) -> PromptList:
     """The prompts of a table or a list whose first row is a prompt already."""
     for separator in separators:
         if _is_table(rows := _rows_if_any(lines, separator)):
-            note = f"no column is called prompt; the first of the {len(rows[0].cells)} columns was used"
-            return checked_list((Prompt(row.cell(0)) for row in rows), note)
+            at, width = _first_text(rows), len(rows[0].cells)
+            place = f"the {_PLACES[at]}" if at < len(_PLACES) else f"column {at + 1}"
+            note = f"no column is called prompt; {place} of the {width} columns was used"
+            return checked_list((Prompt(row.cell(at)) for row in rows), note)
     rows = list(_rows(lines, separators[-1]))
     note = "no column is called prompt; every line is one prompt"
     return checked_list((Prompt(row.whole()) for row in rows), *[note] * any(len(row.cells) > 1 for row in rows))
@@ -107,12 +131,24 @@ def _is_table(rows: Sequence[_Row]) -> bool:
     return len(rows) > 1 and len(widths) == 1 and 1 not in widths and not is_prose
 
 
+def _first_text(rows: Sequence[_Row]) -> int:
+    """The first column that has more than numbers below the first row, which may name it; 0 where there is none."""
+    columns = range(len(rows[0].cells))
+    return next((at for at in columns if not all(re.fullmatch(_NUMBER, row.cell(at)) for row in rows[1:])), 0)
+
+
 def _header(lines: Sequence[str], separator: str) -> list[str]:
     """The cells of the first row; none where it cannot be read."""
     try:
         return next((row.cells for row in _rows(lines, separator, skip_spaces=True)), [])
     except ValueError:
         return []
+
+
+def _is_header(cells: Sequence[str], separator: str) -> bool:
+    """Whether the cells of a first row name the columns, one of them that of the prompts."""
+    is_prose = separator == "," and any(len(cell.split()) > _MOST_WORDS for cell in cells)
+    return "text" in find_columns(cells) and not is_prose
 
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
@@ -122,23 +158,32 @@ def find_columns(header: Sequence[str]) -> dict[str, int]:
     return {field: names.index(name) for field, name in found if name is not None}
 
 
-def _prompt(row: _Row, columns: Mapping[str, int], width: int) -> Prompt:
+def _prompt(row: _Row, columns: Mapping[str, int], width: int, *, is_tight: bool) -> Prompt:
     """The prompt of a row.
 
+    Args:
+        is_tight: whether no space may follow a comma between cells.
+
     Raises:
-        ValueError: the row has more cells than the header, so that a prompt would be cut; or a seed offset is no whole
-            number.
+        ValueError: the row has more cells than the header, or a space after a comma, so that a prompt would be cut; or
+            a seed offset is no whole number.
     """
     if any(cell.strip() for cell in row.cells[width:]):
         raise ValueError(
             f'line {row.line}: expected {width} cells, as in the first row, got {len(row.cells)}. Put quotes (") '
             "around every prompt."
         )
+    if is_tight and (spaced := row.spaced_cells()):
+        raise ValueError(
+            f"line {row.line}: expected no space after a comma between cells, as in the first row, got "
+            f'{spaced[0][:40]!r} after one. Put quotes (") around every prompt.'
+        )
     fields: dict[str, Any] = {field: row.cell(at) for field, at in columns.items()}
     try:
-        return Prompt(**{**fields, "seed_offset": seed_offset(fields.get("seed_offset", 0))})
+        offset = seed_offset(fields.get("seed_offset", 0))
     except ValueError as error:
         raise ValueError(f"line {row.line}: {error}") from None
+    return Prompt(**{**fields, "name": single_spaced(fields.get("name", "")), "seed_offset": offset})
 
 
 def _rows_if_any(lines: Sequence[str], separator: str) -> list[_Row]:
@@ -168,6 +213,6 @@ def _rows(lines: Sequence[str], separator: str, *, skip_spaces: bool = False) ->
             start = reader.line_num
     except csv.Error as error:
         raise ValueError(
-            f'line {start + 1}: expected a closing quote (") for every opening one, got: {error}. Write two quotes '
-            "for a quote inside a cell."
+            f'line {start + 1}: expected a closing quote (") for every opening one, with nothing after it in the cell, '
+            f"got: {error}. Put quotes around the whole cell, and write two for a quote inside it."
         ) from error

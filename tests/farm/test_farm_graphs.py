@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from comfyui_sage.sage_core.farm.workflow_file import checked_graph, is_saved, read_workflow
+from comfyui_sage.sage_core.prompts.parser import parse_prompts
 from farm_graph import Graph, farm_graph, one_node_graph, share_graph, split_graph
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -39,6 +40,12 @@ def test_planning_ends_at_the_prefix() -> None:
 def test_a_graph_with_one_prompt() -> None:
     inputs = checked_graph(farm_graph()).with_prompt("a {red} car")["2"]["inputs"]
     assert inputs["prompts"] == r"a \{red\} car" and "prompt_file" not in inputs
+
+
+def test_a_graph_with_a_prompt_of_several_lines() -> None:
+    lyrics = "[verse]\none\n\ntwo"
+    prompts = checked_graph(farm_graph()).with_prompt(lyrics)["2"]["inputs"]["prompts"]
+    assert "\n" not in prompts and parse_prompts(prompts) == (lyrics,)
 
 
 def test_what_comfyui_checks_are_the_artists_own_nodes() -> None:

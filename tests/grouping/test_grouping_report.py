@@ -56,6 +56,10 @@ class TestGrouping:
         assert "…" in report
         assert "كلب 🦊" in report
 
+    def test_a_prompt_of_several_lines(self) -> None:
+        report = grouping_report(groups(prompts=("[verse]\none", "a house", "a cat")))
+        assert "\n- 1: [verse] one\n" in report
+
     def test_notes_come_last(self) -> None:
         assert grouping_report(groups(notes=("group 1: no mean",))).endswith("\n\nNote: group 1: no mean")
 

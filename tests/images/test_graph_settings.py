@@ -58,6 +58,15 @@ def test_custom_sampler_with_settings_over_wires() -> None:
     assert found.model == "some.safetensors"
 
 
+def test_the_text_of_a_list_is_no_negative_prompt() -> None:
+    """A list may have nothing else that is typed, in a graph that a program has written."""
+    encoder = node("CLIPTextEncode", clip=["1", 1], text=["20", 1])
+    graph = {**END, "2": encoder, "7": node("KSampler", model=["1", 0], negative=["2", 0], seed=1, **SAMPLING)}
+    for inputs, expected in (({"prompts": "a car\na boat"}, None), ({"prompts": ["3", 0], "negative": "no"}, "no")):
+        listed = {**graph, "20": node("SagePromptList", **inputs)}
+        assert read_sampler_settings(listed, "9").negative == expected
+
+
 def test_the_nearest_sampler_counts() -> None:
     graph = {
         **END,

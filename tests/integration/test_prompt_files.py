@@ -68,7 +68,7 @@ def test_seed_offsets_that_are_none(tmp_path: Path, name: str, text: str, messag
 @pytest.mark.parametrize(
     "text",
     [
-        '[{"prompt": "a car,\\n{red|blue}", "negative": "blurry", "seed": 1}, {"Positive": "a boat", "name": "sea"}]',
+        '[{"prompt": "a car, {red|blue}", "negative": "blurry", "seed": 1}, {"Positive": "a boat", "name": "sea"}]',
         '{"Prompts": [{"prompt": "a car, {red|blue}", "negative": "blurry"}, {"text": "a boat", "Name": "sea"}]}',
     ],
 )
@@ -76,7 +76,13 @@ def test_json(tmp_path: Path, text: str) -> None:
     expected = (Prompt("a car, {red|blue}", "blurry"), Prompt("a boat", name="sea"))
     assert read_prompts(write(tmp_path, "list.json", text, "utf-16")).prompts == expected
     path = write(tmp_path, "list.json", '["a  car ", "a\\n  boat", "", " "]')
-    assert read_prompts(path).texts == ("a  car", "a boat")
+    assert read_prompts(path).texts == ("a  car", "a\nboat")
+
+
+def test_lines_of_lyrics_stay_in_json(tmp_path: Path) -> None:
+    text = '[{"prompt": "[verse]\\r\\n one  two\\n\\n[chorus]\\n", "negative": "a\\nb", "name": "c\\nd"}]'
+    expected = Prompt("[verse]\none two\n\n[chorus]", "a\nb", "c d")
+    assert read_prompts(write(tmp_path, "list.json", text)).prompts == (expected,)
 
 
 @pytest.mark.parametrize(

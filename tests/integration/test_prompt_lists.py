@@ -173,6 +173,11 @@ class TestIn:
         graph["20"] = {"class_type": "PrimitiveStringMultiline", "inputs": {"value": THREE}}
         assert server.queue(graph)["2"]["sage_groups"][0]["prompts"] == TEXTS
 
+    def test_a_list_of_one_text_is_not_parsed(self, server: Server) -> None:
+        graph = grouping_of_a_list(prompts=["21", 0])
+        graph["21"] = listed(prompts=r"a \{red\|blue\} car")
+        assert server.queue(graph)["2"]["sage_groups"][0]["prompts"] == ["a {red|blue} car"]
+
     def test_lists_stay_in_the_cache_until_they_change(self, server: Server) -> None:
         """Also when the change is in a file."""
         path = server.folder / "input" / "changing.txt"
@@ -227,3 +232,10 @@ class TestIn:
         graph["2"]["inputs"] |= {"prompts": "", "prompt_file": "bare.csv"}
         report = server.queue(graph)["8"]["text"][0]
         assert "Note: prompt_file: bare.csv: no column is called prompt; the first of the 2 columns was used" in report
+
+    def test_the_report_says_what_of_a_table_is_not_used(self, server: Server) -> None:
+        (server.folder / "input" / "scenes.csv").write_text("prompt,negative\na red car,blurry\na blue car,\n", "utf-8")
+        graph = grouping_of_a_list()
+        graph["2"]["inputs"] |= {"prompts": "", "prompt_file": "scenes.csv"}
+        report = server.queue(graph)["8"]["text"][0]
+        assert "Note: 1 prompt with a negative prompt in the file, which is not used here; Prompt List" in report

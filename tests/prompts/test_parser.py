@@ -7,9 +7,8 @@ import time
 
 import pytest
 from comfyui_sage.sage_core.prompts import limits
-from comfyui_sage.sage_core.prompts.checked_list import single_spaced
 from comfyui_sage.sage_core.prompts.escaping import as_line
-from comfyui_sage.sage_core.prompts.lines import is_blank, prompt_lines
+from comfyui_sage.sage_core.prompts.lines import is_blank, prompt_lines, single_spaced_lines
 from comfyui_sage.sage_core.prompts.parser import parse_items, parse_prompts, parse_text
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -74,9 +73,19 @@ class TestItems:
     def test_one_text_is_parsed(self) -> None:
         assert parse_items(["# cars\na {red|blue} car"]).texts == ("a red car", "a blue car")
 
+    def test_one_item_of_a_list_is_a_prompt(self) -> None:
+        assert parse_items(["a {red|blue} car // 1\n# 2"], as_they_are=True).texts == ("a {red|blue} car // 1\n# 2",)
+        assert parse_items([" "], as_they_are=True, required=False).texts == ()
+
     def test_several_texts_are_a_prompt_each(self) -> None:
         texts = ["a {red|blue} car", "# 1\n of  2 ", "", " \n", "{", "a car", "a car"]
-        assert parse_items(texts).texts == ("a {red|blue} car", "# 1 of 2", "{", "a car", "a car")
+        assert parse_items(texts).texts == ("a {red|blue} car", "# 1\nof 2", "{", "a car", "a car")
+
+    def test_lines_of_lyrics_stay(self) -> None:
+        assert parse_items(["\n[verse]\r\n one  two\r\r# three \n\n", "a\u2028b"]).texts == (
+            "[verse]\none two\n\n# three",
+            "a b",
+        )
 
     @pytest.mark.parametrize("items", [[], ["", " "], ["# nothing"]])
     def test_none(self, items: list[str]) -> None:
@@ -166,14 +175,15 @@ class TestSigns:
             parse_items(["a car", f"b {sign}"])
 
 
-@given(st.text("/*#\\_{}|$1ab ", max_size=14) | st.text(max_size=20))
+@given(st.text("/*#\\_{}|$1ab \n", max_size=14) | st.text(max_size=20))
 @example("see http://example.com, red")
 @example("# hashtag art")
 @example(r"\# a hash")
 @example("a __a__ car")
+@example("[verse]\none \\\n\n# two\n/\n/")
 @example("a cat /* soft */ sleeping")
 def test_any_prompt_can_be_a_line(text: str) -> None:
-    prompt = single_spaced(text.encode(errors="ignore").decode())
+    prompt = single_spaced_lines(text.encode(errors="ignore").decode())
     if is_blank(prompt) or "\0" in prompt or "\ufdd0" in prompt:
         return
     assert parse_text(as_line(prompt), ANY_FILE.get).texts == (prompt,)

@@ -1,0 +1,18 @@
+"""Groups of conditionings."""
+
+from __future__ import annotations
+
+import torch
+from comfyui_sage.sage_core.grouping.conditionings import group_conditionings
+
+SETTINGS = {
+    "encoder": "own", "threshold_mode": "fixed", "threshold": 0.5, "max_group_size": 0, "group_condition": "mean",
+}  # fmt: skip
+
+
+def test_texts_of_several_conditionings_are_told_apart() -> None:
+    """Also from a text that ends with such a number."""
+    texts = ["a cat", "a cat", "a cat (2)", "a cat", "a cat (2)"]
+    rows = [torch.eye(8)[None, row : row + 1] for row in (0, 1, 2, 1, 3)]
+    groups = group_conditionings([[[row, {"pooled_output": row[:, 0]}]] for row in rows], texts, None, **SETTINGS)
+    assert groups.prompts == ("a cat", "a cat (3)", "a cat (2)", "a cat (3)", "a cat (2) (2)")
