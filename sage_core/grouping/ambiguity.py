@@ -103,5 +103,5 @@ def modifier_conflicts(split_prompts: Sequence[SplitPrompt]) -> list[list[int]]:
     return [places for places in said.values() if _differ(split_prompts[at][1] for at in places)]
 
 
-def _differ(values: Iterable[tuple[str, ...]]) -> bool:
+def _differ(values: Iterable[tuple[tuple[int, str], ...]]) -> bool:
     return len(set(values)) > 1

@@ -70,9 +70,9 @@ def read_table(text: str, separator: str | None = None) -> PromptList:
     """Prompts of a CSV file, with their negative prompts, names and seed offsets.
 
     The first row names the columns. If no name is known there, the prompts are in the first column of a table that has
-    more than numbers. But
-    where the rows have different numbers of cells, or a space after a comma, this is a list of prompts with commas, and
-    every row is one. Prompts are used unchanged, without braces and comments; rows without one are left out.
+    more than numbers. But where the rows have different numbers of cells, or a space after a comma, this is a list of
+    prompts with commas, and every row is one. Prompts are used unchanged, without braces and comments; rows without
+    one are left out.
 
     Args:
         separator: between cells; None finds it.

@@ -154,4 +154,4 @@ def test_names_begin_with_what_differs(tmp_path: Path) -> None:
     prompts = [f"{tags}, photo of a {thing}" for thing in ("red car", "green boat")]
     files = ImageFiles(named_groups(((0, 1),), prompts), SETTINGS, tmp_path, "image", 1, None)
     names = [files.save(prompt, torch.zeros(1, 8, 8, 3))[0] for prompt in (0, 1)]
-    assert names == ["image_00001_g01_photo-of-a-red-car.png", "image_00002_g01_photo-of-a-green-boat.png"]
+    assert names == ["image_00001_g01_red-car.png", "image_00002_g01_green-boat.png"]
