@@ -18,6 +18,7 @@ from .adapters import add_adapters
 from .checkpoint import FORMAT, StateFile, load_state
 from .dataset import TrainingSet
 from .existing_lora import add_existing
+from .input_digests import input_digests
 from .losses import weighted_error
 from .objective import TERMS, Batch, BatchSampler, LossSettings, Term
 from .optimizers import make_optimizer, make_schedule
@@ -74,6 +75,7 @@ class Trainer:
     Attributes:
         base_fingerprint: of the model's weights, see `fingerprint`.
         existing_fingerprint: of the LoRA that it goes on from; empty where there is none.
+        input_digests: of all else that decides what is learnt, see `input_digests`.
         weights: the adapters' tensors by name; the alphas among them are not trained.
         trainable: those of them that are.
         average: moving average of the weights.
@@ -119,6 +121,8 @@ class Trainer:
         sampling = self.trainable_model.patcher.get_model_object("model_sampling")
         latents = self.trainable_model.latents_in(list(training_set.latents))
         self.batch_sampler = BatchSampler(training_set, latents, sampling, settings.loss, empty)
+        used = empty if settings.loss.caption_dropout else None  # else it is for sample images only
+        self.input_digests = input_digests(training_set, used, model.patches, sampling)
         self.trainable = [tensor for tensor in self.weights.values() if tensor.requires_grad]
         self.optimizer = make_optimizer(
             settings.optimizer, self.trainable, settings.learning_rate, settings.weight_decay
@@ -205,6 +209,7 @@ class Trainer:
             "format": FORMAT,
             "base": self.base_fingerprint,
             "existing": self.existing_fingerprint,
+            "inputs": self.input_digests,
             "data": fingerprint({str(index): latent for index, latent in enumerate(self.training_set.latents)}),
             "groups": [list(members) for members in self.training_set.groups.partition],
             "settings": asdict(self.settings),
@@ -248,15 +253,19 @@ class Trainer:
             group["lr"] = rate
 
     def _check_same_training(self, state: dict[str, Any]) -> None:
-        """Raises ValueError where the state is of another model, other images, groups or settings."""
+        """Raises ValueError where the state is of another model, other images, captions, groups or settings."""
         now = self.state()
-        state = {"format": 0, "existing": "", **state}  # the first files have neither
+        state = {"format": 0, "existing": "", "inputs": {}, **state}  # the first files have none of them
         if missing := now.keys() - state.keys():
             raise ValueError(
                 f"run_name: the saved state is damaged: it has no {', '.join(sorted(missing))}. Choose another name."
             )
         names = {"base": "model", "data": "images", "groups": "groups", "existing": "existing_lora"}
         different = [name for key, name in names.items() if state[key] != now[key]]
+        different += [
+            name for name, digest in now["inputs"].items()
+            if name not in different and state["inputs"].get(name, digest) != digest
+        ]  # fmt: skip
         then, here = _flat_settings(state["settings"]), _flat_settings(now["settings"])
         different += [
             f"{key} {then.get(key)} then, {here[key]} now"
