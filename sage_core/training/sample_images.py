@@ -29,7 +29,7 @@ class SampleSettings:
 
 
 def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: SampleSettings) -> torch.Tensor:
-    """A sheet of sample images of the largest groups. Sampling changes nothing in the training.
+    """A sheet of sample images of the largest groups, with the LoRA as it would be now. The training is not changed.
 
     To call inside the trainable model's `loaded`.
 
@@ -40,7 +40,7 @@ def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: Samp
         (1, height, width, 3), values 0 to 1.
     """
     groups, latent = sample_prompts(trainer, settings.most)
-    with trainer.trainable_model.sampling():
+    with trainer.as_learnt(), trainer.trainable_model.sampling():
         out, _ = sample(
             trainer.trainable_model.patcher, groups, empty, {"samples": torch.zeros_like(latent)}, seed=settings.seed,
             steps=settings.steps, cfg=settings.cfg, sampler_name=settings.sampler_name, scheduler=settings.scheduler,

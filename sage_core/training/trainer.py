@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class TrainSettings:
         steps: updates of the weights, each of `batch_size` images `accumulation` times.
         warmup: steps in which the learning rate rises.
         clip: largest norm of the gradient; 0 for no limit.
-        ema: which part of the moving average of the weights a step keeps; 0 for no average.
+        ema: which part of the moving average of the weights a step keeps at most; 0 for no average.
         save_every: steps from one saved state to the next.
     """
 
@@ -192,8 +193,10 @@ class Trainer:
         self.rates.append(self.schedule.get_last_lr()[0])
         self.optimizer.step()
         self.schedule.step()
+        # A young average would be made of the start, where the LoRA changes nothing: it forgets faster.
+        kept = min(self.settings.ema, (1 + self.done) / (10 + self.done))
         for name, tensor in self.weights.items():
-            self.average[name].lerp_(tensor.detach().to(self.average[name].device), 1 - self.settings.ema)
+            self.average[name].lerp_(tensor.detach().to(self.average[name].device), 1 - kept)
         self.losses.append(losses)
         self.done += 1
         self.updating = False
@@ -202,6 +205,25 @@ class Trainer:
         """What is learnt so far, as ComfyUI's LORA_MODEL: tensors by name, on the CPU."""
         source = self.average if self.settings.ema else self.weights
         return {name: tensor.detach().cpu().clone() for name, tensor in source.items()}
+
+    @contextlib.contextmanager
+    def as_learnt(self) -> Iterator[None]:
+        """Context in which the model has the weights of `lora`, to sample with: their average where there is one."""
+        if not self.settings.ema:
+            yield
+            return
+        live = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
+        self._set_weights(self.average)
+        try:
+            yield
+        finally:
+            self._set_weights(live)
+
+    def _set_weights(self, values: dict[str, torch.Tensor]) -> None:
+        """Gives the adapters' tensors other values."""
+        with torch.no_grad():
+            for name, tensor in self.weights.items():
+                tensor.copy_(values[name])
 
     def state(self) -> dict[str, Any]:
         """All that a training needs to continue here, as plain data. The keys are those of saved files."""
@@ -240,10 +262,9 @@ class Trainer:
             ValueError: it is the state of another training; says what differs.
         """
         self._check_same_training(state)
-        with torch.no_grad():
-            for name, tensor in self.weights.items():
-                tensor.copy_(state["weights"][name])
-                self.average[name].copy_(state["average"][name])
+        self._set_weights(state["weights"])
+        for name, tensor in self.average.items():
+            tensor.copy_(state["average"][name])
         self.optimizer.load_state_dict(state["optimiser"])
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         self.generator.set_state(state["generator"])
