@@ -22,7 +22,7 @@ from .lora_file import SageLora, trained_lora
 from .loss_plot import loss_plot
 from .objective import TERMS, LossSettings
 from .run_lock import locked_run
-from .sample_images import SampleSettings, sample_sheet
+from .sample_images import SampleSettings, check_vae, sample_sheet
 from .trainer import Trainer, TrainSettings, train
 
 # Options whose names differ from those of the settings.
@@ -107,6 +107,7 @@ def run_training(
         samples = None
         if vae is not None and empty is not None and (every := options.get("sample_every")):
             samples = _SampleImages(trainer, vae, empty, _sample_settings(options), every)
+            check_vae(trainer, vae)
         with _Display(trainer, make_listener) as display:
             try:
                 notes = _train(trainer, path, display, samples, should_stop)

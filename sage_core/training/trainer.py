@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,7 @@ class Trainer:
             model, bf16=settings.bf16, gradient_checkpointing=settings.gradient_checkpointing,
             offloading=settings.offloading,
         )  # fmt: skip
+        _check_dimensions(training_set.latents, self.trainable_model.patcher.get_model_object("latent_format"))
         self.trainable_model.check_latents(training_set.latents)
         self.base_fingerprint = fingerprint(self.trainable_model.patcher.model.state_dict())
         self.existing_fingerprint = "" if existing is None else fingerprint(existing)
@@ -200,6 +201,10 @@ class Trainer:
         self.losses.append(losses)
         self.done += 1
         self.updating = False
+
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite."""
+        return all(bool(torch.isfinite(tensor).all()) for tensor in self.trainable)
 
     def lora(self) -> dict[str, torch.Tensor]:
         """What is learnt so far, as ComfyUI's LORA_MODEL: tensors by name, on the CPU."""
@@ -362,15 +367,23 @@ def _steps(
             comfy.model_management.throw_exception_if_processing_interrupted()
             trainer.step()
             trainer.finished = trainer.done >= trainer.settings.steps or should_stop()
+            if trainer.finished and not trainer.is_finite():  # before, the next step's loss tells
+                raise Diverged(f"The weights are not finite after step {trainer.done}.")
             on_step(trainer)
             if trainer.done % trainer.settings.save_every == 0:
                 file.save(trainer)
     except Diverged as error:
-        if not file.done:  # an earlier state is better than the last one
+        if not file.done and trainer.is_finite():  # an earlier state is better than the last one
             file.save(trainer)
+        if 0 < file.done < trainer.done:
+            raise ValueError(
+                f"{error}\n{file.kept()} For its LoRA, set steps to {file.done}. To train on, choose another run_name "
+                "and a lower learning_rate, or fp32; look for damaged images too."
+            ) from error
+        # The loss is that of the last state itself.
         raise ValueError(
-            f"{error}\n{file.kept()} For its LoRA, set steps to {file.done}. To train on, choose another run_name and "
-            "a lower learning_rate, or fp32; look for damaged images too."
+            f"{error}\n{file.kept()} To train, choose another run_name and a lower learning_rate, or fp32; look for "
+            "damaged images too."
         ) from error
     except BaseException:  # the stop button too
         file.save(trainer)
@@ -412,6 +425,17 @@ def _means(errors: torch.Tensor, terms: torch.Tensor) -> list[float]:
 def _flat_settings(settings: dict[str, Any]) -> dict[str, Any]:
     """All settings side by side, those of the loss too."""
     return {**{key: value for key, value in settings.items() if key != "loss"}, **settings["loss"]}
+
+
+def _check_dimensions(latents: Iterable[torch.Tensor], latent_format: Any) -> None:
+    """Raises ValueError where latents, (1, channels, ...), are pictures in a model of videos, or videos in another."""
+    expected = 2 + latent_format.latent_dimensions
+    for latent in latents:
+        if latent.ndim != expected:
+            raise ValueError(
+                f"latents: expected {expected} dimensions, got {latent.ndim} (shape {tuple(latent.shape)}). Encode the "
+                "images with the model's VAE."
+            )
 
 
 def _check(settings: TrainSettings) -> None:
