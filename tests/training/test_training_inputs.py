@@ -193,14 +193,12 @@ class TestExplosions:
     @pytest.mark.parametrize("save_every", [2, 100])
     def test_weights_that_the_last_step_broke(self, save_every: int, tmp_path: Path) -> None:
         made, path = trainer(steps=3, save_every=save_every), tmp_path / "x.safetensors"
-        good = made.optimizer.step
 
-        def step() -> None:
-            good()
+        def break_one(*_: Any) -> None:
             if made.done == 2:
                 made.trainable[0].data[0] = torch.nan
 
-        made.optimizer.step = step
+        made.optimizer.register_step_post_hook(break_one)
         with pytest.raises(ValueError, match=r"The weights are not finite after step 3\.\n") as error:
             train(made, path)
         assert ("set steps to 2" in str(error.value)) == (save_every == 2) == path.exists()
@@ -216,3 +214,11 @@ class TestExplosions:
         assert "has risen" not in training_report(made)
         made.losses = made.losses + [[9.0, 9.0, torch.nan, torch.nan]] * 40
         assert "Note: the loss has risen from 1 to 9. Try a lower learning_rate" in training_report(made)
+
+
+def test_a_warm_up_that_is_not_over_the_first_step_is_told(tmp_path: Path) -> None:
+    """Its learning rate is 0."""
+    for steps, is_told in ((1, True), (2, False)):
+        made = trainer(steps=steps, warmup=20)
+        train(made, tmp_path / f"{steps}.safetensors")
+        assert ("Note: the learning rate was 0 in every step" in training_report(made)) == is_told
