@@ -28,7 +28,7 @@ COMFY_FILES = {
     "sampling/planner", "sampling/own_seeds", "sampling/out_of_memory", "sampling/shared_sampling",
     "sampling/share_patch", "prefix/file", "panels/sampling", "demo/model", "demo/video", "training/adapters",
     "training/trainable_model", "training/existing_lora", "training/objective", "training/trainer",
-    "training/lora_file", "training/session", "split",
+    "training/lora_file", "training/session", "training/input_digests", "split",
 }  # fmt: skip
 SERVER = {"comfy_api", "folder_paths", "aiohttp", "server", "nodes"}
 WITHOUT_COMFYUI = (

@@ -32,6 +32,17 @@ def content(value: Any, *, as_data: tuple[type, ...] = ()) -> Content:
     return _content(value, as_data, frozenset())
 
 
+def stable_digest(value: Any, *, as_data: tuple[type, ...] = ()) -> str:
+    """A digest of what a value is made of, which is the same in every process.
+
+    Objects of which nothing can be known count by the name of their class only.
+
+    Args:
+        as_data: see `content`.
+    """
+    return sha256(repr(content(value, as_data=as_data)).encode()).hexdigest()
+
+
 def _content(value: Any, as_data: tuple[type, ...], inside: frozenset[int]) -> Content:
     if isinstance(value, _COMPARED_BY_VALUE):
         return type(value).__name__, value
@@ -89,6 +100,7 @@ class _Same:
     """Equals what was made for the same object, as long as that lives."""
 
     def __init__(self, value: Any) -> None:
+        self.name = getattr(value, "__qualname__", type(value).__qualname__)
         self.value: weakref.ref[Any] | None = None
         with contextlib.suppress(TypeError):  # an object of which nothing can be known
             self.value = weakref.ref(value)
@@ -98,5 +110,8 @@ class _Same:
             return False
         own = self.value()
         return own is not None and own is other.value()
+
+    def __repr__(self) -> str:
+        return self.name
 
     __hash__ = None  # type: ignore[assignment]

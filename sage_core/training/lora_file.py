@@ -122,8 +122,9 @@ def _metadata(trainer: Trainer, family: str) -> dict[str, str]:
         family: ComfyUI's class of the model.
     """
     settings, groups = trainer.settings, trainer.training_set.groups
+    module = "networks.lora" if settings.adapter == "LoRA" else "lycoris.kohya"
     metadata = {
-        "ss_network_module": "networks.lora", "ss_network_dim": settings.rank, "ss_network_alpha": settings.alpha,
+        "ss_network_module": module, "ss_network_dim": settings.rank, "ss_network_alpha": settings.alpha,
         "ss_steps": trainer.done, "ss_num_train_images": len(groups.prompts),
         "ss_learning_rate": settings.learning_rate, "ss_lr_scheduler": settings.lr_schedule,
         "ss_lr_warmup_steps": settings.warmup, "ss_optimizer": settings.optimizer,
@@ -131,7 +132,8 @@ def _metadata(trainer: Trainer, family: str) -> dict[str, str]:
         "ss_batch_size_per_device": settings.batch_size, "ss_gradient_accumulation_steps": settings.accumulation,
         "ss_mixed_precision": "bf16" if settings.bf16 else "no", "ss_base_model_version": family.lower(),
         "ss_caption_dropout_rate": settings.loss.caption_dropout, "ss_min_snr_gamma": settings.loss.min_snr,
-        "sage_groups": len(groups.partition), "sage_loss": json.dumps(asdict(settings.loss)),
+        "sage_groups": sum(len(members) > 1 for members in groups.partition),
+        "sage_loss": json.dumps(asdict(settings.loss)),
         "sage_base_fingerprint": trainer.base_fingerprint,
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{_ARCHITECTURES.get(family, family.lower())}/lora",

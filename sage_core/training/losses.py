@@ -3,7 +3,8 @@
 The paper (Zhao et al. 2025) names soft-target alignment and dual-phase consistency; the formulas here are ours.
 
 D(x; sigma, c) is the denoised prediction, z a clean latent, n its noise, sigma ComfyUI's. Epsilon and v models see
-x = z + sigma n; rectified flow sees x = (1 - sigma) z + sigma n. A group has members z_m, weights w_m that sum to 1, a
+x = z + sigma n; rectified flow sees x = (1 - sigma) z + sigma n, where n may be as strong as a model wants it. A group
+has members z_m, weights w_m that sum to 1, a
 branch sigma s_b and one noise.
 """
 
@@ -30,19 +31,27 @@ def noised(clean: torch.Tensor, noise: torch.Tensor, sigma: torch.Tensor, object
     return (1 - at) * clean + at * noise if objective == "flow" else clean + at * noise
 
 
-def weighting(sigma: torch.Tensor, objective: Objective, min_snr: float = 0.0) -> torch.Tensor:
+def weighting(
+    sigma: torch.Tensor, objective: Objective, min_snr: float = 0.0, *, sigma_data: float = 1.0,
+    noise_scale: float = 1.0,
+) -> torch.Tensor:  # fmt: skip
     """lambda(sigma), such that lambda |D - z|^2 is the loss that the model was trained with.
 
     Args:
         sigma: (B,), above 0.
         min_snr: gamma of Min-SNR (Hang et al. 2023): states whose signal-to-noise ratio is above it weigh less; 0 for
             none.
+        sigma_data: that of the model, for "v" (EDM too): what D takes from the network's output depends on it.
+        noise_scale: standard deviation of n, for "flow".
 
     Returns:
         (B,).
     """
-    snr = ((1 - sigma) / sigma) ** 2 if objective == "flow" else sigma**-2
-    weight = snr + 1 if objective == "v" else sigma**-2
+    if objective == "flow":
+        snr = ((1 - sigma) / (sigma * noise_scale)) ** 2
+    else:
+        snr = sigma**-2 * (sigma_data**2 if objective == "v" else 1)
+    weight = sigma**-2 + sigma_data**-2 if objective == "v" else sigma**-2
     return weight * (min_snr / snr).clamp(max=1) if min_snr else weight
 
 
@@ -60,8 +69,9 @@ def mean_target(members: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 def posterior_target(
-    state: torch.Tensor, members: torch.Tensor, weights: torch.Tensor, sigma: torch.Tensor, objective: Objective
-) -> torch.Tensor:
+    state: torch.Tensor, members: torch.Tensor, weights: torch.Tensor, sigma: torch.Tensor, objective: Objective,
+    noise_scale: float = 1.0,
+) -> torch.Tensor:  # fmt: skip
     """E[z | x], where z is one of the members: sum_m p_m z_m with p_m ~ w_m N(x; z_m, sigma^2).
 
     This is the exact denoiser of the group's mixture.
@@ -71,13 +81,14 @@ def posterior_target(
         members: (M, ...).
         weights: (M,), summing to 1.
         sigma: (B,), above 0.
+        noise_scale: standard deviation of n.
 
     Returns:
         (B, ...).
     """
     at = _like(sigma, state).unsqueeze(1)
     centres = (1 - at) * members if objective == "flow" else members.expand(len(state), *members.shape)
-    squares = ((state.unsqueeze(1) - centres) / at).square().flatten(2).sum(2)
+    squares = ((state.unsqueeze(1) - centres) / (at * noise_scale)).square().flatten(2).sum(2)
     return torch.tensordot((weights.log() - squares / 2).softmax(1), members, dims=1)
 
 

@@ -87,7 +87,7 @@ class _Draw:
     """The random part of an example.
 
     Attributes:
-        noise: (1, channels, ...).
+        noise: (1, channels, ...), as strong as the model wants it.
         u_time: uniform from 0 to 1; where in its part of the schedule the state is.
         branch: fraction of the schedule at which prompts leave their group.
     """
@@ -125,6 +125,9 @@ class BatchSampler:
         self.settings = settings
         self.empty = empty
         self.objective = objective_of(model_sampling)
+        self.sigma_data = float(getattr(model_sampling, "sigma_data", 1.0))
+        # Some flow models want stronger noise (HiDream O1); ComfyUI scales it for no others.
+        self.noise_scale = float(getattr(model_sampling, "noise_scale", 1.0)) if self.objective == "flow" else 1.0
         self.shapes = training_set.shapes()
         groups = training_set.groups
         self.home: dict[int, Cluster] = {index: members for members in groups.partition for index in members}
@@ -141,7 +144,9 @@ class BatchSampler:
             states=torch.cat([example.state for example in examples]),
             sigma=sigma,
             targets=torch.cat([example.target for example in examples]),
-            weights=weighting(sigma, self.objective, self.settings.min_snr),
+            weights=weighting(
+                sigma, self.objective, self.settings.min_snr, sigma_data=self.sigma_data, noise_scale=self.noise_scale
+            ),
             conditions=[example.condition for example in examples],
             terms=[example.term for example in examples],
         )
@@ -152,7 +157,7 @@ class BatchSampler:
         The order of the draws must stay: a saved training goes on with the same numbers, bit for bit.
         """
         settings, members = self.settings, self.home[index]
-        noise = torch.randn(self.latents[index].shape, generator=generator)
+        noise = self.noise_scale * torch.randn(self.latents[index].shape, generator=generator)
         u_time, u_branch, u_drop = torch.rand(3, generator=generator).tolist()
         branch = settings.shortest_share + u_branch * (settings.longest_share - settings.shortest_share)
         draw = _Draw(noise, u_time, branch)
@@ -187,7 +192,9 @@ class BatchSampler:
             state = self._noised(target, draw.noise, sigma)
         else:
             state = self._noised(self.latents[index], draw.noise, sigma)
-            target = posterior_target(state, stack, member_weights, torch.tensor([sigma]), self.objective)
+            target = posterior_target(
+                state, stack, member_weights, torch.tensor([sigma]), self.objective, self.noise_scale
+            )
         return _Example(state, sigma, target, self.group_condition[members], Term.SOFT)
 
     def _consistency_example(self, index: int, members: Cluster, draw: _Draw) -> _Example:
@@ -228,7 +235,8 @@ def objective_of(model_sampling: Any) -> Objective:
     Raises:
         ValueError: the model is of a family without a known weighting.
     """
-    if isinstance(model_sampling, comfy.model_sampling.CONST):
+    sees_no_noise = getattr(comfy.model_sampling, "IMG_TO_IMG_FLOW", ())  # a CONST that predicts the image itself
+    if isinstance(model_sampling, comfy.model_sampling.CONST) and not isinstance(model_sampling, sees_no_noise):
         return "flow"
     if isinstance(model_sampling, comfy.model_sampling.V_PREDICTION):
         return "v"

@@ -12,7 +12,11 @@ from ..grouping.partition import of_largest
 from ..grouping.prompt_groups import PromptGroups
 from ..images.comparison_grid import comparison_grid
 from ..sampling.ksampler import sample
+from ..sampling.out_of_memory import is_out_of_memory
 from .trainer import Trainer
+
+# Of images that can be shown: grey, colour, and colour with transparency.
+_CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class SampleSettings:
 
 
 def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: SampleSettings) -> torch.Tensor:
-    """A sheet of sample images of the largest groups. Sampling changes nothing in the training.
+    """A sheet of sample images of the largest groups, with the LoRA as it would be now. The training is not changed.
 
     To call inside the trainable model's `loaded`.
 
@@ -40,7 +44,7 @@ def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: Samp
         (1, height, width, 3), values 0 to 1.
     """
     groups, latent = sample_prompts(trainer, settings.most)
-    with trainer.trainable_model.sampling():
+    with trainer.as_learnt(), trainer.trainable_model.sampling():
         out, _ = sample(
             trainer.trainable_model.patcher, groups, empty, {"samples": torch.zeros_like(latent)}, seed=settings.seed,
             steps=settings.steps, cfg=settings.cfg, sampler_name=settings.sampler_name, scheduler=settings.scheduler,
@@ -48,6 +52,30 @@ def sample_sheet(trainer: Trainer, vae: Any, empty: Conditioning, settings: Samp
         )  # fmt: skip
         images = vae.decode(out["samples"])
     return comparison_grid(groups, {"images": images.reshape(-1, *images.shape[-3:])}, (), 256)
+
+
+def check_vae(trainer: Trainer, vae: Any) -> None:
+    """Decodes a latent that the training has, before hours are spent until the first sample images.
+
+    Raises:
+        ValueError: the VAE does not take it, or what it gives is no image.
+    """
+    _, latent = sample_prompts(trainer, 1)
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            images = vae.decode(latent)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:  # as latents do not fit
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(
+            f"vae: expected a VAE that takes latents of shape {tuple(latent.shape)}, got one that does not ({error}). "
+            "Use the one that the images were encoded with."
+        ) from error
+    if images.ndim not in (4, 5) or images.shape[-1] not in _CHANNELS:
+        raise ValueError(
+            f"vae: expected a VAE that gives images or videos, got one that gives the shape {tuple(images.shape)}. Of "
+            "other things there are no sample images: disconnect vae."
+        )
 
 
 def sample_prompts(trainer: Trainer, most: int) -> tuple[PromptGroups, torch.Tensor]:

@@ -22,7 +22,7 @@ from .lora_file import SageLora, trained_lora
 from .loss_plot import loss_plot
 from .objective import TERMS, LossSettings
 from .run_lock import locked_run
-from .sample_images import SampleSettings, sample_sheet
+from .sample_images import SampleSettings, check_vae, sample_sheet
 from .trainer import Trainer, TrainSettings, train
 
 # Options whose names differ from those of the settings.
@@ -107,6 +107,7 @@ def run_training(
         samples = None
         if vae is not None and empty is not None and (every := options.get("sample_every")):
             samples = _SampleImages(trainer, vae, empty, _sample_settings(options), every)
+            check_vae(trainer, vae)
         with _Display(trainer, make_listener) as display:
             try:
                 notes = _train(trainer, path, display, samples, should_stop)
@@ -139,7 +140,7 @@ def training_report(trainer: Trainer, notes: Sequence[str] = ()) -> str:
     ]
     if trainer.losses:
         lines.append(f"Mean loss of the last 10% of the steps: {_last_loss(trainer.losses):.4g}.")
-    notes = [*notes, *_risen_loss(trainer.losses)]
+    notes = [*notes, *_nothing_learnt(trainer.rates), *_risen_loss(trainer.losses)]
     return "\n\n".join([*lines, *(f"Note: {note}" for note in notes)])
 
 
@@ -264,6 +265,13 @@ def _last_loss(losses: Sequence[Sequence[float]]) -> float:
     """Mean loss of the last tenth of the steps, of one at least."""
     last = [row[0] for row in losses[-max(1, len(losses) // 10) :]]
     return sum(last) / len(last)
+
+
+def _nothing_learnt(rates: Sequence[float]) -> list[str]:
+    """A note where all steps had a learning rate of 0: the first one of a warm-up."""
+    if not rates or any(rates):
+        return []
+    return ["the learning rate was 0 in every step, so nothing is learnt. Set more steps, or warmup_steps to 0."]
 
 
 def _risen_loss(losses: Sequence[Sequence[float]]) -> list[str]:

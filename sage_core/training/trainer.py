@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from .adapters import add_adapters
 from .checkpoint import FORMAT, StateFile, load_state
 from .dataset import TrainingSet
 from .existing_lora import add_existing
+from .input_digests import input_digests
 from .losses import weighted_error
 from .objective import TERMS, Batch, BatchSampler, LossSettings, Term
 from .optimizers import make_optimizer, make_schedule
@@ -42,7 +44,7 @@ class TrainSettings:
         steps: updates of the weights, each of `batch_size` images `accumulation` times.
         warmup: steps in which the learning rate rises.
         clip: largest norm of the gradient; 0 for no limit.
-        ema: which part of the moving average of the weights a step keeps; 0 for no average.
+        ema: which part of the moving average of the weights a step keeps at most; 0 for no average.
         save_every: steps from one saved state to the next.
     """
 
@@ -74,6 +76,7 @@ class Trainer:
     Attributes:
         base_fingerprint: of the model's weights, see `fingerprint`.
         existing_fingerprint: of the LoRA that it goes on from; empty where there is none.
+        input_digests: of all else that decides what is learnt, see `input_digests`.
         weights: the adapters' tensors by name; the alphas among them are not trained.
         trainable: those of them that are.
         average: moving average of the weights.
@@ -104,6 +107,7 @@ class Trainer:
             model, bf16=settings.bf16, gradient_checkpointing=settings.gradient_checkpointing,
             offloading=settings.offloading,
         )  # fmt: skip
+        _check_dimensions(training_set.latents, self.trainable_model.patcher.get_model_object("latent_format"))
         self.trainable_model.check_latents(training_set.latents)
         self.base_fingerprint = fingerprint(self.trainable_model.patcher.model.state_dict())
         self.existing_fingerprint = "" if existing is None else fingerprint(existing)
@@ -119,6 +123,8 @@ class Trainer:
         sampling = self.trainable_model.patcher.get_model_object("model_sampling")
         latents = self.trainable_model.latents_in(list(training_set.latents))
         self.batch_sampler = BatchSampler(training_set, latents, sampling, settings.loss, empty)
+        used = empty if settings.loss.caption_dropout else None  # else it is for sample images only
+        self.input_digests = input_digests(training_set, used, model.patches, sampling)
         self.trainable = [tensor for tensor in self.weights.values() if tensor.requires_grad]
         self.optimizer = make_optimizer(
             settings.optimizer, self.trainable, settings.learning_rate, settings.weight_decay
@@ -188,16 +194,41 @@ class Trainer:
         self.rates.append(self.schedule.get_last_lr()[0])
         self.optimizer.step()
         self.schedule.step()
+        # A young average would be made of the start, where the LoRA changes nothing: it forgets faster.
+        kept = min(self.settings.ema, (1 + self.done) / (10 + self.done))
         for name, tensor in self.weights.items():
-            self.average[name].lerp_(tensor.detach().to(self.average[name].device), 1 - self.settings.ema)
+            self.average[name].lerp_(tensor.detach().to(self.average[name].device), 1 - kept)
         self.losses.append(losses)
         self.done += 1
         self.updating = False
+
+    def is_finite(self) -> bool:
+        """Whether no weight is NaN or infinite."""
+        return all(bool(torch.isfinite(tensor).all()) for tensor in self.trainable)
 
     def lora(self) -> dict[str, torch.Tensor]:
         """What is learnt so far, as ComfyUI's LORA_MODEL: tensors by name, on the CPU."""
         source = self.average if self.settings.ema else self.weights
         return {name: tensor.detach().cpu().clone() for name, tensor in source.items()}
+
+    @contextlib.contextmanager
+    def as_learnt(self) -> Iterator[None]:
+        """Context in which the model has the weights of `lora`, to sample with: their average where there is one."""
+        if not self.settings.ema:
+            yield
+            return
+        live = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
+        self._set_weights(self.average)
+        try:
+            yield
+        finally:
+            self._set_weights(live)
+
+    def _set_weights(self, values: dict[str, torch.Tensor]) -> None:
+        """Gives the adapters' tensors other values."""
+        with torch.no_grad():
+            for name, tensor in self.weights.items():
+                tensor.copy_(values[name])
 
     def state(self) -> dict[str, Any]:
         """All that a training needs to continue here, as plain data. The keys are those of saved files."""
@@ -205,6 +236,7 @@ class Trainer:
             "format": FORMAT,
             "base": self.base_fingerprint,
             "existing": self.existing_fingerprint,
+            "inputs": self.input_digests,
             "data": fingerprint({str(index): latent for index, latent in enumerate(self.training_set.latents)}),
             "groups": [list(members) for members in self.training_set.groups.partition],
             "settings": asdict(self.settings),
@@ -235,10 +267,9 @@ class Trainer:
             ValueError: it is the state of another training; says what differs.
         """
         self._check_same_training(state)
-        with torch.no_grad():
-            for name, tensor in self.weights.items():
-                tensor.copy_(state["weights"][name])
-                self.average[name].copy_(state["average"][name])
+        self._set_weights(state["weights"])
+        for name, tensor in self.average.items():
+            tensor.copy_(state["average"][name])
         self.optimizer.load_state_dict(state["optimiser"])
         self.schedule.last_epoch = state["schedule"]["last_epoch"]
         self.generator.set_state(state["generator"])
@@ -248,15 +279,19 @@ class Trainer:
             group["lr"] = rate
 
     def _check_same_training(self, state: dict[str, Any]) -> None:
-        """Raises ValueError where the state is of another model, other images, groups or settings."""
+        """Raises ValueError where the state is of another model, other images, captions, groups or settings."""
         now = self.state()
-        state = {"format": 0, "existing": "", **state}  # the first files have neither
+        state = {"format": 0, "existing": "", "inputs": {}, **state}  # the first files have none of them
         if missing := now.keys() - state.keys():
             raise ValueError(
                 f"run_name: the saved state is damaged: it has no {', '.join(sorted(missing))}. Choose another name."
             )
         names = {"base": "model", "data": "images", "groups": "groups", "existing": "existing_lora"}
         different = [name for key, name in names.items() if state[key] != now[key]]
+        different += [
+            name for name, digest in now["inputs"].items()
+            if name not in different and state["inputs"].get(name, digest) != digest
+        ]  # fmt: skip
         then, here = _flat_settings(state["settings"]), _flat_settings(now["settings"])
         different += [
             f"{key} {then.get(key)} then, {here[key]} now"
@@ -332,15 +367,23 @@ def _steps(
             comfy.model_management.throw_exception_if_processing_interrupted()
             trainer.step()
             trainer.finished = trainer.done >= trainer.settings.steps or should_stop()
+            if trainer.finished and not trainer.is_finite():  # before, the next step's loss tells
+                raise Diverged(f"The weights are not finite after step {trainer.done}.")
             on_step(trainer)
             if trainer.done % trainer.settings.save_every == 0:
                 file.save(trainer)
     except Diverged as error:
-        if not file.done:  # an earlier state is better than the last one
+        if not file.done and trainer.is_finite():  # an earlier state is better than the last one
             file.save(trainer)
+        if 0 < file.done < trainer.done:
+            raise ValueError(
+                f"{error}\n{file.kept()} For its LoRA, set steps to {file.done}. To train on, choose another run_name "
+                "and a lower learning_rate, or fp32; look for damaged images too."
+            ) from error
+        # The loss is that of the last state itself.
         raise ValueError(
-            f"{error}\n{file.kept()} For its LoRA, set steps to {file.done}. To train on, choose another run_name and "
-            "a lower learning_rate, or fp32; look for damaged images too."
+            f"{error}\n{file.kept()} To train, choose another run_name and a lower learning_rate, or fp32; look for "
+            "damaged images too."
         ) from error
     except BaseException:  # the stop button too
         file.save(trainer)
@@ -382,6 +425,17 @@ def _means(errors: torch.Tensor, terms: torch.Tensor) -> list[float]:
 def _flat_settings(settings: dict[str, Any]) -> dict[str, Any]:
     """All settings side by side, those of the loss too."""
     return {**{key: value for key, value in settings.items() if key != "loss"}, **settings["loss"]}
+
+
+def _check_dimensions(latents: Iterable[torch.Tensor], latent_format: Any) -> None:
+    """Raises ValueError where latents, (1, channels, ...), are pictures in a model of videos, or videos in another."""
+    expected = 2 + latent_format.latent_dimensions
+    for latent in latents:
+        if latent.ndim != expected:
+            raise ValueError(
+                f"latents: expected {expected} dimensions, got {latent.ndim} (shape {tuple(latent.shape)}). Encode the "
+                "images with the model's VAE."
+            )
 
 
 def _check(settings: TrainSettings) -> None:

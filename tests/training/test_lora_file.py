@@ -13,10 +13,11 @@ import comfy.utils
 import pytest
 import safetensors
 import torch
+from comfyui_sage.sage_core.training.adapters import ADAPTERS
 from comfyui_sage.sage_core.training.dataset import make_training_set
 from comfyui_sage.sage_core.training.lora_file import SageLora, save_lora, trained_lora
 from comfyui_sage.sage_core.training.trainer import Trainer, train
-from models import conditioning, latent
+from models import conditioning, flux, latent
 from trainings import TRAIN_SETTINGS, TRAINABLE
 
 
@@ -66,6 +67,23 @@ def test_names(name: str, start: str, tmp_path: Path) -> None:
     assert json.loads(metadata["sage_loss"])["soft_weight"] == 1.0
     assert metadata["modelspec.architecture"].endswith("/lora")
     assert len(metadata["sage_base_fingerprint"]) == 64
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_adapters_are_named_as_kohya_names_them(adapter: str) -> None:
+    with torch.inference_mode(False):
+        given = make_training_set([latent("flux", h=4, w=4, seed=1)], [conditioning("flux", 1)])
+        made = trained_lora(Trainer(flux(), given, None, replace(TRAIN_SETTINGS, adapter=adapter)))
+    expected = "networks.lora" if adapter == "LoRA" else "lycoris.kohya"
+    assert made.metadata["ss_network_module"] == expected
+
+
+def test_an_image_alone_is_no_group() -> None:
+    with torch.inference_mode(False):
+        given = make_training_set([latent("flux", h=4, w=4, seed=at) for at in range(3)], [conditioning("flux", 1)])
+        groups = replace(given.groups, partition=((0, 2), (1,)))
+        made = trained_lora(Trainer(flux(), replace(given, groups=groups), None, TRAIN_SETTINGS))
+    assert made.metadata["sage_groups"] == "1"
 
 
 def test_convolutions_have_their_kernels(tmp_path: Path) -> None:

@@ -60,6 +60,22 @@ def test_agrees_with_comfyui_model_sampling(objective: Objective) -> None:
     torch.testing.assert_close(comfy_sampling.calculate_denoised(sigma, output, x), clean)
 
 
+@pytest.mark.parametrize("kind", ["EDM", "V_PREDICTION"])
+@pytest.mark.parametrize("sigma_data", [1.0, 0.5])
+def test_the_weighting_is_that_of_the_models_own_scale_of_data(kind: str, sigma_data: float) -> None:
+    """Playground v2.5 is an EDM model with sigma_data 0.5; `Model Sampling Continuous EDM` gives v models any."""
+    from comfy import model_sampling
+
+    comfy_sampling = getattr(model_sampling, kind)()
+    comfy_sampling.sigma_data = sigma_data
+    sigma, x, one, other = sigmas("v", 6), randn(6, 5), randn(6, 5, seed=1), randn(6, 5, seed=2)
+    change = comfy_sampling.calculate_denoised(sigma, one, x) - comfy_sampling.calculate_denoised(sigma, other, x)
+    weight = weighting(sigma, "v", sigma_data=sigma_data)
+    assert weight * change.square().mean(1) == pytest.approx((one - other).square().mean(1))
+    snr = (sigma_data / sigma) ** 2
+    assert weighting(sigma, "v", 5.0, sigma_data=sigma_data) == pytest.approx(weight * (5 / snr).clamp(max=1))
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_min_snr_takes_weight_from_small_sigmas_only(objective: Objective) -> None:
     sigma = sigmas(objective, 50)
@@ -88,6 +104,17 @@ def test_posterior_target_is_bayes_rule(objective: Objective) -> None:
         chances = weights * torch.stack(normal)
         expected.append(torch.tensordot(chances / chances.sum(), members, dims=1))
     torch.testing.assert_close(posterior_target(states, members, weights, sigma, objective), torch.stack(expected))
+
+
+def test_posterior_target_of_stronger_noise() -> None:
+    members, weights = randn(4, 2, 3), torch.full((4,), 0.25, dtype=torch.float64)
+    sigma, noise = torch.full((6,), 0.6, dtype=torch.float64), 8 * randn(6, 2, 3, seed=3)
+    states = noised(members[0].expand(6, 2, 3), noise, sigma, "flow")
+    expected = []
+    for x in states:
+        normal = [torch.distributions.Normal(0.4 * member, 0.6 * 8).log_prob(x).sum().exp() for member in members]
+        expected.append(torch.tensordot(torch.stack(normal) / sum(normal), members, dims=1))
+    torch.testing.assert_close(posterior_target(states, members, weights, sigma, "flow", 8.0), torch.stack(expected))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

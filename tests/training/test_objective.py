@@ -140,6 +140,50 @@ def test_refused_settings_are_named(name: str, value: Any) -> None:
         batch_sampler(sd15, **{name: value})
 
 
+def sampling_of(parameters: type, prediction: type, **settings: float) -> Any:
+    """ComfyUI's model sampling, as its models put it together."""
+    made = type("ModelSampling", (parameters, prediction), {})
+    return made(SimpleNamespace(sampling_settings=settings))
+
+
+def test_states_of_a_model_with_stronger_noise() -> None:
+    """HiDream O1 samples from noise that is 8 times as strong; ComfyUI 0.3.75 does not know it."""
+    given, shares = training_set(((0, 1),)), {"shortest_share": 0.4, "longest_share": 0.4}
+    sampling = sampling_of(
+        comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST, shift=3.0, noise_scale=8.0
+    )
+    if not hasattr(sampling, "noise_scale"):
+        pytest.skip("this ComfyUI has no noise scale")
+    settings = LossSettings(caption_dropout=0, soft_target="posterior", **shares)
+    batch = drawn(BatchSampler(given, given.latents, sampling, settings, EMPTY), 200)
+    for term, state, sigma, target in zip(batch.terms, batch.states, batch.sigma, batch.targets, strict=True):
+        if term == 0:
+            noise = (state - (1 - sigma) * target) / sigma
+            torch.testing.assert_close(sampling.noise_scaling(sigma, noise / 8, target), state)
+            assert 4 < float(noise.std()) < 13
+    soft = [row for row in range(200) if batch.terms[row] == 1]
+    assert soft
+    for row in soft:  # at this noise no image is recognized, so the target is near the middle
+        torch.testing.assert_close(batch.targets[row], torch.cat(given.latents).mean(0), atol=1.0, rtol=0)
+
+
+def test_weights_are_those_of_the_models_scale_of_data() -> None:
+    sampling = sampling_of(
+        comfy.model_sampling.ModelSamplingContinuousEDM, comfy.model_sampling.EDM, sigma_data=0.5, sigma_max=80.0
+    )
+    given = training_set(((0,), (1,)))
+    batch = drawn(BatchSampler(given, given.latents, sampling, LossSettings(), EMPTY))
+    torch.testing.assert_close(batch.weights, batch.sigma**-2 + 4)
+
+
+def test_a_model_that_predicts_the_image_is_no_flow_model() -> None:
+    kind = getattr(comfy.model_sampling, "IMG_TO_IMG_FLOW", None)
+    if kind is None:
+        pytest.skip("this ComfyUI has no such models")
+    with pytest.raises(ValueError, match="model: expected a model that predicts .* IMG_TO_IMG_FLOW"):
+        objective_of(sampling_of(comfy.model_sampling.ModelSamplingDiscreteFlow, kind))
+
+
 def test_an_unknown_family_is_named() -> None:
     class Odd(comfy.model_sampling.X0):
         pass

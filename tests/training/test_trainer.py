@@ -148,6 +148,17 @@ class TestLearning:
         assert not torch.equal(made.lora()[key], made.weights[key])
         torch.testing.assert_close(made.lora()[key], made.weights[key], atol=3e-3, rtol=0.1)
 
+    def test_a_young_average_is_not_made_of_the_start(self, tmp_path: Path) -> None:
+        """Each step keeps at most (1 + t) / (10 + t) of it."""
+        made, seen = trainer(ema=0.9999, lr_schedule="constant"), []
+        key = next(key for key in made.weights if "lora_down" in key)
+        train(made, tmp_path / "state.safetensors", lambda it: seen.append(it.weights[key].detach().clone()))
+        expected = torch.zeros_like(seen[0])
+        for done, weights in enumerate(seen):
+            expected = torch.lerp(expected, weights, 1 - (1 + done) / (10 + done))
+        torch.testing.assert_close(made.lora()[key], expected)
+        assert made.lora()[key].norm() > 0.5 * made.weights[key].norm()
+
     def test_bf16(self, tmp_path: Path) -> None:
         made = trainer(bf16=True)
         train(made, tmp_path / "state.safetensors")
@@ -250,15 +261,32 @@ class TestTrouble:
             trainer(**{name: value})
 
 
-def test_samples_disturb_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_samples_disturb_nothing(ema: float, tmp_path: Path) -> None:
     sheets: list[torch.Tensor] = []
 
     def look(trainer: Trainer) -> None:
         sheets.append(sample_sheet(trainer, demo()[2], demo()[3][""], SampleSettings(steps=2)))
 
-    plain, looked = trainer(steps=3), trainer(steps=3)
+    plain, looked = trainer(steps=3, ema=ema), trainer(steps=3, ema=ema)
     train(plain, tmp_path / "plain.safetensors")
     train(looked, tmp_path / "looked.safetensors", look)
     assert same(plain.lora(), looked.lora())
+    assert same(plain.weights, looked.weights)
     assert all(sheet.shape == sheets[0].shape for sheet in sheets)
     assert not torch.equal(sheets[0], sheets[2])
+
+
+def test_samples_are_those_of_the_lora(tmp_path: Path) -> None:
+    """With an average they are made with it, which is what comes out."""
+    sheets: list[torch.Tensor] = []
+
+    def look(trainer: Trainer) -> None:
+        if trainer.finished:
+            for _ in range(2):
+                sheets.append(sample_sheet(trainer, demo()[2], demo()[3][""], SampleSettings(steps=2)))
+                for name, tensor in trainer.weights.items():
+                    tensor.data.copy_(trainer.average[name])
+
+    train(trainer(steps=4, ema=0.9, lr_schedule="constant", learning_rate=3e-3), tmp_path / "state.safetensors", look)
+    assert torch.equal(sheets[0], sheets[1])

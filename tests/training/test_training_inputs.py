@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from comfyui_sage.sage_core.training.checkpoint import load_state
 from comfyui_sage.sage_core.training.dataset import make_training_set
 from comfyui_sage.sage_core.training.session import run_training, training_report
 from comfyui_sage.sage_core.training.trainer import Trainer, train
-from models import conditioning, flux, latent, sd15
+from models import audio, conditioning, flux, latent, randn, sd15, vae, video
 from trainings import TRAIN_SETTINGS
 
 NEWER = ("format", "existing")  # what the first files have not
@@ -55,6 +56,44 @@ class TestWhatDoesNotFitTheModel:
         given = [latent("sd15", seed=1)], [conditioning("sd15", seed=1)]
         with pytest.raises(ValueError, match=r"^negative: expected captions of text width 768, got text width 2048"):
             run_training(sd15(), *given, tmp_path / "x", OPTIONS, negative=conditioning("sdxl", seed=1))
+
+    def test_a_vae_of_other_channels(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"^vae: expected a VAE that takes latents of shape \(1, 16, .*channels"):
+            run_training(**self.with_samples("flux", flux(), vae(4)), path=tmp_path / "x")
+        assert not (tmp_path / "x").exists()
+
+    def test_a_vae_that_gives_sound(self, tmp_path: Path) -> None:
+        sound = SimpleNamespace(decode=lambda latent: torch.zeros(len(latent), 2048, 2))
+        with pytest.raises(ValueError, match=r"^vae: expected a VAE that gives images or .* \(1, 2048, 2\)"):
+            run_training(**self.with_samples("audio", audio(), sound), path=tmp_path / "x")
+
+    def test_any_vae_where_there_are_no_sample_images(self, tmp_path: Path) -> None:
+        inputs = self.with_samples("flux", flux(), vae(4))
+        run_training(**{**inputs, "options": {**OPTIONS, "sample_every": 0}}, path=tmp_path / "x")
+
+    @staticmethod
+    def with_samples(family: str, model: Any, decoder: Any) -> dict[str, Any]:
+        """The inputs of a training with sample images."""
+        return {
+            "model": model, "latents": [latent(family, seed=1)], "positive": [conditioning(family, 1)],
+            "options": {**OPTIONS, "sample_every": 1, "sample_steps": 1}, "negative": conditioning(family, 2),
+            "vae": decoder,
+        }  # fmt: skip
+
+    def test_pictures_in_a_video_model(self, tmp_path: Path) -> None:
+        """The states of the two would be multiplied out against each other, with no error."""
+        with pytest.raises(
+            ValueError, match=r"^latents: expected 5 dimensions, got 4 \(shape \(1, 16, 8, 8\)\)\. Encode"
+        ):
+            run_training(
+                video(), [{"samples": randn(1, 16, 8, 8, seed=1)}], [conditioning("video", 1)], tmp_path / "x", OPTIONS
+            )
+
+    def test_videos_in_an_image_model(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"^latents: expected 4 dimensions, got 5"):
+            run_training(
+                sd15(), [{"samples": randn(1, 4, 1, 8, 8, seed=1)}], [conditioning("sd15", 1)], tmp_path / "x", OPTIONS
+            )
 
 
 class TestNames:
@@ -142,6 +181,28 @@ class TestExplosions:
             train(self.exploding_at(3, 1e6, save_every=100), tmp_path / "x.safetensors")
         assert load_state(tmp_path / "x.safetensors")["done"] == 3
 
+    @pytest.mark.parametrize(("step", "saved"), [(1, False), (4, True)])
+    def test_the_state_that_failed_is_not_advised(self, step: int, saved: bool, tmp_path: Path) -> None:
+        """It is the one that the loss was computed with; before the first step there is none at all."""
+        path = tmp_path / "x.safetensors"
+        with pytest.raises(ValueError, match=rf"at step {step}.*\n.*To train, choose another run_name") as error:
+            train(self.exploding_at(step - 1, torch.nan, save_every=3), path)
+        assert "set steps to" not in str(error.value)
+        assert path.exists() == saved
+
+    @pytest.mark.parametrize("save_every", [2, 100])
+    def test_weights_that_the_last_step_broke(self, save_every: int, tmp_path: Path) -> None:
+        made, path = trainer(steps=3, save_every=save_every), tmp_path / "x.safetensors"
+
+        def break_one(*_: Any) -> None:
+            if made.done == 2:
+                made.trainable[0].data[0] = torch.nan
+
+        made.optimizer.register_step_post_hook(break_one)
+        with pytest.raises(ValueError, match=r"The weights are not finite after step 3\.\n") as error:
+            train(made, path)
+        assert ("set steps to 2" in str(error.value)) == (save_every == 2) == path.exists()
+
     def test_too_high_a_learning_rate(self, tmp_path: Path) -> None:
         """No trick: the LoRA itself runs away."""
         with pytest.raises(ValueError, match=r"The loss is (nan|inf|.*e\+)"):
@@ -153,3 +214,11 @@ class TestExplosions:
         assert "has risen" not in training_report(made)
         made.losses = made.losses + [[9.0, 9.0, torch.nan, torch.nan]] * 40
         assert "Note: the loss has risen from 1 to 9. Try a lower learning_rate" in training_report(made)
+
+
+def test_a_warm_up_that_is_not_over_the_first_step_is_told(tmp_path: Path) -> None:
+    """Its learning rate is 0."""
+    for steps, is_told in ((1, True), (2, False)):
+        made = trainer(steps=steps, warmup=20)
+        train(made, tmp_path / f"{steps}.safetensors")
+        assert ("Note: the learning rate was 0 in every step" in training_report(made)) == is_told
