@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import comfy.model_management
 import comfy.sampler_helpers
 import comfy.samplers
 import torch
-from torch.utils.checkpoint import checkpoint
 
 from ..conditioning.batch import batch_conds, batchable_classes
 from ..conditioning.combine import Conditioning, text_width
 from ..sampling.out_of_memory import is_out_of_memory
 from .objective import Batch, Term
+from .recomputation import recompute
 
 
 class TrainableModel:
@@ -43,7 +42,7 @@ class TrainableModel:
         self.patcher.set_model_compute_dtype(self.dtype)
         self.offloading = offloading
         if gradient_checkpointing:
-            _recompute(self.patcher.model.diffusion_model)
+            recompute(self.patcher.model.diffusion_model, self._autocast)
 
     @contextlib.contextmanager
     def loaded(self) -> Iterator[None]:
@@ -85,7 +84,7 @@ class TrainableModel:
         conds = [self._processed(condition, states[:1]) for condition in batch.conditions]
         out: list[torch.Tensor | None] = [None] * len(conds)
         options = self.patcher.model_options
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32):
+        with self._autocast():
             for rows in batchable_classes(conds, 1):
                 together = batch_conds([conds[row] for row in rows], 1)["positive"]
                 denoised = comfy.samplers.calc_cond_batch(model, [together], states[rows], sigma[rows], options)[0]
@@ -128,6 +127,10 @@ class TrainableModel:
                 "belongs to the model."
             ) from error
 
+    def _autocast(self) -> torch.autocast:
+        """Context to evaluate the model in."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
+
     def _load(self) -> None:
         """Load the model, all of it or a part, and put ComfyUI into training mode."""
         comfy.model_management.load_models_gpu(
@@ -156,12 +159,3 @@ def private_copy(model: Any) -> Any:
     patcher.model = copy.deepcopy(model.model, {id(shared): shared})
     patcher.backup, patcher.object_patches_backup, patcher.parent = {}, {}, None
     return patcher
-
-
-def _recompute(module: torch.nn.Module) -> None:
-    """Makes every block drop its inner results and compute them again in the backward pass."""
-    for block in module.children():
-        if isinstance(block, (torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ModuleDict)):
-            _recompute(block)
-        else:
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
