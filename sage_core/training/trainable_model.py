@@ -11,6 +11,7 @@ import comfy.model_management
 import comfy.sampler_helpers
 import comfy.samplers
 import torch
+from comfy.quant_ops import QuantizedTensor
 
 from ..conditioning.batch import batch_conds, batchable_classes
 from ..conditioning.combine import Conditioning, text_width
@@ -65,7 +66,7 @@ class TrainableModel:
 
     def unload(self) -> None:
         """Takes the copy off the device, with everything else that ComfyUI has there."""
-        comfy.model_management.unload_all_models()
+        _unload_all()
 
     def latents_in(self, latents: list[torch.Tensor]) -> list[torch.Tensor]:
         """Converts latents as the VAE gives them to the model's own scale, fp32."""
@@ -151,11 +152,40 @@ def private_copy(model: Any) -> Any:
 
     The model's own weights are tensors of inference mode, which cannot take part in a gradient.
     """
+    _unload_all()  # so that no LoRA is in the weights, and all memory is free
     if getattr(model, "is_dynamic", lambda: False)():
         return model.clone(disable_dynamic=True)  # ComfyUI loads the file once more
-    comfy.model_management.unload_all_models()  # so that no LoRA is in the weights, and all memory is free
     patcher = model.clone()
     shared = model.model.model_config  # plain settings, which Python cannot copy
-    patcher.model = copy.deepcopy(model.model, {id(shared): shared})
+    quantized = {id(weight): _copied(weight) for weight in _quantized(model.model)}
+    patcher.model = copy.deepcopy(model.model, {id(shared): shared, **quantized})
     patcher.backup, patcher.object_patches_backup, patcher.parent = {}, {}, None
     return patcher
+
+
+def _copied(weight: torch.Tensor) -> torch.nn.Parameter:
+    """A copy of a quantized weight, which Python cannot copy."""
+    return torch.nn.Parameter(weight.clone(), requires_grad=False)
+
+
+def _quantized(model: torch.nn.Module) -> list[torch.Tensor]:
+    """The weights of a model that are in one of ComfyUI's quantized formats."""
+    return [weight for weight in model.parameters() if isinstance(weight, QuantizedTensor)]
+
+
+def _unload_all() -> None:
+    """Takes all models off their devices, each in the mode that its weights are of.
+
+    Quantized weights cannot move in the other mode; ComfyUI's own are of inference mode, those of copies are not.
+    """
+    loaded = comfy.model_management.current_loaded_models
+    for inference in (True, False):
+        kept = [each for each in loaded if _is_of_inference_mode(each.model) is not inference]
+        with torch.inference_mode(inference):
+            for device in {each.device for each in loaded}:
+                comfy.model_management.free_memory(1e30, device, kept)
+
+
+def _is_of_inference_mode(patcher: Any) -> bool:
+    """Whether quantized weights of a loaded model, if there are any, are tensors of inference mode."""
+    return patcher is None or all(weight.is_inference() for weight in _quantized(patcher.model))
