@@ -151,7 +151,11 @@ def private_copy(model: Any) -> Any:
     """A copy of a ModelPatcher with weights of its own. To call outside inference mode.
 
     The model's own weights are tensors of inference mode, which cannot take part in a gradient.
+
+    Raises:
+        ValueError: a patch of the model works on the model itself, not on a copy.
     """
+    _check_patches(model)
     _unload_all()  # so that no LoRA is in the weights, and all memory is free
     if getattr(model, "is_dynamic", lambda: False)():
         return model.clone(disable_dynamic=True)  # ComfyUI loads the file once more
@@ -161,6 +165,24 @@ def private_copy(model: Any) -> Any:
     patcher.model = copy.deepcopy(model.model, {id(shared): shared, **quantized})
     patcher.backup, patcher.object_patches_backup, patcher.parent = {}, {}, None
     return patcher
+
+
+def _check_patches(model: Any) -> None:
+    """Raises ValueError where a ModelPatcher has patches that hold layers of the model: a copy would not have them."""
+    if "bypass_lora" in model.injections:
+        raise ValueError(
+            "model: has a LoRA of Load LoRA (Bypass), which training cannot take into account. Load it with Load LoRA."
+        )
+    replaced = [
+        name
+        for name, patch in model.object_patches.items()
+        if name.startswith("diffusion_model.") and callable(patch) and not hasattr(patch, "_orig_mod")
+    ]
+    if replaced:
+        raise ValueError(
+            f"model: expected one whose layers compute in their own way, got one where another node has replaced "
+            f"{', '.join(replaced)}. Train it without that node."
+        )
 
 
 def _copied(weight: torch.Tensor) -> torch.nn.Parameter:

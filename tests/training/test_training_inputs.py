@@ -57,6 +57,32 @@ class TestWhatDoesNotFitTheModel:
             run_training(sd15(), *given, tmp_path / "x", OPTIONS, negative=conditioning("sdxl", seed=1))
 
 
+class TestPatchesThatAreOfTheModelItself:
+    def refused(self, model: Any, path: Path) -> str:
+        with pytest.raises(ValueError, match="^model: ") as error:
+            run_training(model, [latent("flux", seed=1)], [conditioning("flux", 1)], path / "x", OPTIONS)
+        return str(error.value)
+
+    def test_a_lora_that_bypasses_the_weights(self, tmp_path: Path) -> None:
+        model = flux().clone()
+        model.set_injections("bypass_lora", [])
+        assert self.refused(model, tmp_path).endswith("Load it with Load LoRA.")
+
+    def test_a_replaced_method(self, tmp_path: Path) -> None:
+        model, name = flux().clone(), "diffusion_model.double_blocks.0.forward"
+        model.add_object_patch(name, model.model.diffusion_model.double_blocks[0].forward)
+        assert f"another node has replaced {name}." in self.refused(model, tmp_path)
+
+    def test_what_a_copy_can_have(self, tmp_path: Path) -> None:
+        model = flux().clone()
+        model.add_object_patch("model_sampling", model.get_model_object("model_sampling"))
+        model.add_object_patch("diffusion_model.patch_size", model.model.diffusion_model.patch_size)
+        train(Trainer(model, self.given(), None, replace(SETTINGS, steps=1)), tmp_path / "x")
+
+    def given(self) -> Any:
+        return make_training_set([latent("flux", h=4, w=4, seed=1)], [conditioning("flux", seed=1)])
+
+
 class TestNames:
     @pytest.mark.parametrize(
         "name", ["", "CON", "a/b", "a\\b", "../x", "a:b", "x.", "x" * 244, "a\0b", "a\ud83d", "/etc/x"]
