@@ -53,7 +53,7 @@ class _Call:
         self.forward = forward
         self.autocast = autocast
         self.number_of_args = len(args)
-        given = {**dict(enumerate(args)), **kwargs}
+        given: dict[Any, Any] = {**dict[Any, Any](enumerate(args)), **kwargs}
         self.inputs = _Inputs({name: value for name, value in given.items() if isinstance(value, torch.Tensor)})
         # The caller may write into a dict before its next call (transformer_options).
         self.others = {
@@ -91,13 +91,15 @@ class _Call:
         """Computes what the gradient needs, in the order in which `first` saw it."""
         handles = enumerate(self.handles)
 
-        def pack(tensor: torch.Tensor) -> None:
+        def pack(tensor: torch.Tensor) -> _Handle | None:
             index, handle = next(handles)
-            if (wanted := handle()) is not None:
+            wanted = handle()
+            if wanted is not None:
                 kept = tensor.detach()
                 self.computed[wanted] = kept.clone() if index in self.changed else kept
+            return wanted
 
-        with torch.enable_grad(), self.autocast(), saved_tensors_hooks(pack, lambda _: None):
+        with torch.enable_grad(), self.autocast(), saved_tensors_hooks(pack, self._unpack):
             given = {**self.others, **self.inputs.values()}
             args = [given.pop(index) for index in range(self.number_of_args)]
             self.forward(*args, **given)

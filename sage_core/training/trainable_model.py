@@ -11,6 +11,7 @@ import comfy.model_management
 import comfy.sampler_helpers
 import comfy.samplers
 import torch
+from comfy.patcher_extension import WrappersMP
 from comfy.quant_ops import QuantizedTensor
 
 from ..conditioning.batch import batch_conds, batchable_classes
@@ -157,6 +158,17 @@ def private_copy(model: Any) -> Any:
     """
     _check_patches(model)
     _unload_all()  # so that no LoRA is in the weights, and all memory is free
+    patcher = _copy(model)
+    # Compiled layers are the model's own.
+    patcher.object_patches = {
+        name: patch for name, patch in patcher.object_patches.items() if not hasattr(patch, "_orig_mod")
+    }
+    patcher.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, "torch.compile")
+    return patcher
+
+
+def _copy(model: Any) -> Any:
+    """A copy of a ModelPatcher with weights of its own, and with all of its patches."""
     if getattr(model, "is_dynamic", lambda: False)():
         return model.clone(disable_dynamic=True)  # ComfyUI loads the file once more
     patcher = model.clone()
