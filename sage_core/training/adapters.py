@@ -41,7 +41,7 @@ def add_adapters(
     check_choice("adapter", kind, ADAPTERS)
     check_choice("layers", layers, tuple(LAYERS))
     found: dict[str, torch.nn.Parameter] = {}
-    modules = adaptable_layers(patcher.model, layers)
+    modules = adaptable_layers(patcher.model, layers, kind)
     if not modules:
         raise ValueError(f"layers: this model has no layers of the kind {layers!r}. Choose 'all'.")
     with torch.random.fork_rng(devices=[]):
@@ -54,11 +54,18 @@ def add_adapters(
     return found
 
 
-def adaptable_layers(model: torch.nn.Module, layers: str) -> dict[str, Any]:
+def adaptable_layers(model: torch.nn.Module, layers: str, kind: str) -> dict[str, Any]:
     """The chosen layers, by name, that have a weight matrix which ComfyUI can change at every call."""
     return {
         name: module
         for name, module in model.named_modules()
-        if hasattr(module, "weight_function") and getattr(module.weight, "ndim", 0) > 1
+        if hasattr(module, "weight_function") and _takes(kind, getattr(module.weight, "ndim", 0))
         and name.startswith("diffusion_model.") and re.search(LAYERS[layers], name)
     }  # fmt: skip
+
+
+def _takes(kind: str, dimensions: int) -> bool:
+    """Whether an adapter does to a weight of so many dimensions in training what it does when it is loaded."""
+    if kind == "LoKr":  # ComfyUI's loader mixes up the kernels of convolutions of one and of three dimensions
+        return dimensions in (2, 4)
+    return dimensions > 1

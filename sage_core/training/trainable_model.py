@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import comfy.model_management
 import comfy.sampler_helpers
 import comfy.samplers
 import torch
-from torch.utils.checkpoint import checkpoint
+from comfy.patcher_extension import WrappersMP
+from comfy.quant_ops import QuantizedTensor
 
 from ..conditioning.batch import batch_conds, batchable_classes
 from ..conditioning.combine import Conditioning, text_width
 from ..sampling.out_of_memory import is_out_of_memory
 from .objective import Batch, Term
+from .recomputation import recompute
 
 
 class TrainableModel:
@@ -43,7 +44,7 @@ class TrainableModel:
         self.patcher.set_model_compute_dtype(self.dtype)
         self.offloading = offloading
         if gradient_checkpointing:
-            _recompute(self.patcher.model.diffusion_model)
+            recompute(self.patcher.model.diffusion_model, self._autocast)
 
     @contextlib.contextmanager
     def loaded(self) -> Iterator[None]:
@@ -66,7 +67,7 @@ class TrainableModel:
 
     def unload(self) -> None:
         """Takes the copy off the device, with everything else that ComfyUI has there."""
-        comfy.model_management.unload_all_models()
+        _unload_all()
 
     def latents_in(self, latents: list[torch.Tensor]) -> list[torch.Tensor]:
         """Converts latents as the VAE gives them to the model's own scale, fp32."""
@@ -85,7 +86,7 @@ class TrainableModel:
         conds = [self._processed(condition, states[:1]) for condition in batch.conditions]
         out: list[torch.Tensor | None] = [None] * len(conds)
         options = self.patcher.model_options
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32):
+        with self._autocast():
             for rows in batchable_classes(conds, 1):
                 together = batch_conds([conds[row] for row in rows], 1)["positive"]
                 denoised = comfy.samplers.calc_cond_batch(model, [together], states[rows], sigma[rows], options)[0]
@@ -128,6 +129,10 @@ class TrainableModel:
                 "belongs to the model."
             ) from error
 
+    def _autocast(self) -> torch.autocast:
+        """Context to evaluate the model in."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not torch.float32)
+
     def _load(self) -> None:
         """Load the model, all of it or a part, and put ComfyUI into training mode."""
         comfy.model_management.load_models_gpu(
@@ -147,21 +152,74 @@ def private_copy(model: Any) -> Any:
     """A copy of a ModelPatcher with weights of its own. To call outside inference mode.
 
     The model's own weights are tensors of inference mode, which cannot take part in a gradient.
+
+    Raises:
+        ValueError: a patch of the model works on the model itself, not on a copy.
     """
+    _check_patches(model)
+    _unload_all()  # so that no LoRA is in the weights, and all memory is free
+    patcher = _copy(model)
+    # Compiled layers are the model's own.
+    patcher.object_patches = {
+        name: patch for name, patch in patcher.object_patches.items() if not hasattr(patch, "_orig_mod")
+    }
+    patcher.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, "torch.compile")
+    return patcher
+
+
+def _copy(model: Any) -> Any:
+    """A copy of a ModelPatcher with weights of its own, and with all of its patches."""
     if getattr(model, "is_dynamic", lambda: False)():
         return model.clone(disable_dynamic=True)  # ComfyUI loads the file once more
-    comfy.model_management.unload_all_models()  # so that no LoRA is in the weights, and all memory is free
     patcher = model.clone()
     shared = model.model.model_config  # plain settings, which Python cannot copy
-    patcher.model = copy.deepcopy(model.model, {id(shared): shared})
+    quantized = {id(weight): _copied(weight) for weight in _quantized(model.model)}
+    patcher.model = copy.deepcopy(model.model, {id(shared): shared, **quantized})
     patcher.backup, patcher.object_patches_backup, patcher.parent = {}, {}, None
     return patcher
 
 
-def _recompute(module: torch.nn.Module) -> None:
-    """Makes every block drop its inner results and compute them again in the backward pass."""
-    for block in module.children():
-        if isinstance(block, (torch.nn.ModuleList, torch.nn.Sequential, torch.nn.ModuleDict)):
-            _recompute(block)
-        else:
-            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+def _check_patches(model: Any) -> None:
+    """Raises ValueError where a ModelPatcher has patches that hold layers of the model: a copy would not have them."""
+    if "bypass_lora" in model.injections:
+        raise ValueError(
+            "model: has a LoRA of Load LoRA (Bypass), which training cannot take into account. Load it with Load LoRA."
+        )
+    replaced = [
+        name
+        for name, patch in model.object_patches.items()
+        if name.startswith("diffusion_model.") and callable(patch) and not hasattr(patch, "_orig_mod")
+    ]
+    if replaced:
+        raise ValueError(
+            f"model: expected one whose layers compute in their own way, got one where another node has replaced "
+            f"{', '.join(replaced)}. Train it without that node."
+        )
+
+
+def _copied(weight: torch.Tensor) -> torch.nn.Parameter:
+    """A copy of a quantized weight, which Python cannot copy."""
+    return torch.nn.Parameter(weight.clone(), requires_grad=False)
+
+
+def _quantized(model: torch.nn.Module) -> list[torch.Tensor]:
+    """The weights of a model that are in one of ComfyUI's quantized formats."""
+    return [weight for weight in model.parameters() if isinstance(weight, QuantizedTensor)]
+
+
+def _unload_all() -> None:
+    """Takes all models off their devices, each in the mode that its weights are of.
+
+    Quantized weights cannot move in the other mode; ComfyUI's own are of inference mode, those of copies are not.
+    """
+    loaded = comfy.model_management.current_loaded_models
+    for inference in (True, False):
+        kept = [each for each in loaded if _is_of_inference_mode(each.model) is not inference]
+        with torch.inference_mode(inference):
+            for device in {each.device for each in loaded}:
+                comfy.model_management.free_memory(1e30, device, kept)
+
+
+def _is_of_inference_mode(patcher: Any) -> bool:
+    """Whether quantized weights of a loaded model, if there are any, are tensors of inference mode."""
+    return patcher is None or all(weight.is_inference() for weight in _quantized(patcher.model))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfyui_sage.nodes.train_lora import TrainLora
 from comfyui_sage.sage_core.serialization import write_data
 from comfyui_sage.sage_core.training.checkpoint import load_state
@@ -94,6 +95,44 @@ class TestWhatDoesNotFitTheModel:
             run_training(
                 sd15(), [{"samples": randn(1, 4, 1, 8, 8, seed=1)}], [conditioning("sd15", 1)], tmp_path / "x", OPTIONS
             )
+
+
+class TestPatchesThatAreOfTheModelItself:
+    def refused(self, model: Any, path: Path) -> str:
+        with pytest.raises(ValueError, match="^model: ") as error:
+            run_training(model, [latent("flux", seed=1)], [conditioning("flux", 1)], path / "x", OPTIONS)
+        return str(error.value)
+
+    def test_a_lora_that_bypasses_the_weights(self, tmp_path: Path) -> None:
+        model = flux().clone()
+        model.set_injections("bypass_lora", [])
+        assert self.refused(model, tmp_path).endswith("Load it with Load LoRA.")
+
+    def test_a_replaced_method(self, tmp_path: Path) -> None:
+        model, name = flux().clone(), "diffusion_model.double_blocks.0.forward"
+        model.add_object_patch(name, model.model.diffusion_model.double_blocks[0].forward)
+        assert f"another node has replaced {name}." in self.refused(model, tmp_path)
+
+    def test_what_a_copy_can_have(self, tmp_path: Path) -> None:
+        model = flux().clone()
+        model.add_object_patch("model_sampling", model.get_model_object("model_sampling"))
+        model.add_object_patch("diffusion_model.patch_size", model.model.diffusion_model.patch_size)
+        train(Trainer(model, self.given(), None, replace(SETTINGS, steps=1)), tmp_path / "x")
+
+    @pytest.mark.parametrize("compiled", ["by a patch", "by a wrapper"])
+    def test_compiled_layers_train_uncompiled(self, compiled: str, tmp_path: Path) -> None:
+        model, name = flux().clone(), "diffusion_model.double_blocks.0"
+        if compiled == "by a patch":
+            model.add_object_patch(name, torch.compile(model.get_model_object(name), backend="eager"))
+        else:
+            set_torch_compile_wrapper(model, backend="eager", keys=[name])
+        made = Trainer(model, self.given(), None, replace(SETTINGS, steps=1))
+        train(made, tmp_path / "x")
+        assert not [key for key, tensor in made.weights.items() if tensor.requires_grad and tensor.grad is None]
+        assert made.trainable_model.patcher.object_patches.keys() <= {"manual_cast_dtype"}
+
+    def given(self) -> Any:
+        return make_training_set([latent("flux", h=4, w=4, seed=1)], [conditioning("flux", seed=1)])
 
 
 class TestNames:
