@@ -1,4 +1,4 @@
-"""What a training was given, as digests in its saved state: another input under the same name is noticed."""
+"""What a training was given, in short in its saved state: another input under the same name is noticed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from ..conditioning.combine import Conditioning
 from ..sampling.content import stable_digest
 from .dataset import TrainingSet
 
+# Of a text's embedding: so many values tell it from others, and they may differ by so much, relatively and at least:
+# an encoder's last digits depend on the device and on how much of it fits in memory.
+_VALUES, _TOLERANCE = 32, 0.02
 # Fractions of the schedule at which it is looked at: none is halfway between two steps of a table.
 _LOOKED_AT = (0.1, 0.3, 0.6, 0.9)
 
 
 def input_digests(
     training_set: TrainingSet, empty: Conditioning | None, patches: dict[str, Any], model_sampling: Any
-) -> dict[str, str]:
-    """Digests by the names that errors have for the inputs. They are in saved states: how they are made must stay.
+) -> dict[str, str | list[float]]:
+    """Digests, and some values, by the names that errors have for the inputs.
+
+    They are in saved states: how they are made must stay.
 
     Args:
         empty: the empty caption; None where none is used.
@@ -28,11 +33,32 @@ def input_digests(
     groups = training_set.groups
     return {
         "images": stable_digest(list(training_set.latents)),
-        "captions": stable_digest([list(groups.conditionings), list(groups.shared_prompts)]),
-        "negative": stable_digest(empty),
+        "captions": _some_values([list(groups.conditionings), [each for _, _, each in groups.shared_prompts]]),
+        "negative": _some_values(empty),
         "model_patches": stable_digest(sorted(patches.items()), as_data=(WeightAdapterBase,)),
         "model_sampling": stable_digest(_schedule(model_sampling)),
     }
+
+
+def is_same_input(then: str | list[float], now: str | list[float]) -> bool:
+    """Whether two of what `input_digests` gives for one name are of the same input."""
+    if isinstance(then, str) or isinstance(now, str):
+        return then == now
+    pairs = zip(then, now, strict=False)
+    return len(then) == len(now) and all(abs(a - b) <= _TOLERANCE * max(1.0, abs(a)) for a, b in pairs)
+
+
+def _some_values(value: Any) -> list[float]:
+    """Some of the numbers in a value: those of its tensors, and plain ones."""
+    if isinstance(value, torch.Tensor):
+        flat = value.detach().flatten()
+        some = flat[torch.linspace(0, len(flat) - 1, min(_VALUES, len(flat))).long()]
+        return [float(len(flat)), *some.float().tolist()]
+    if isinstance(value, dict):
+        return [each for key in sorted(value) for each in _some_values(value[key])]
+    if isinstance(value, (list, tuple)):
+        return [each for part in value for each in _some_values(part)]
+    return [float(value)] if isinstance(value, (int, float)) else []
 
 
 def _schedule(sampling: Any) -> list[str]:

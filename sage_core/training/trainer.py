@@ -19,7 +19,7 @@ from .adapters import add_adapters
 from .checkpoint import FORMAT, StateFile, load_state
 from .dataset import TrainingSet
 from .existing_lora import add_existing
-from .input_digests import input_digests
+from .input_digests import input_digests, is_same_input
 from .losses import weighted_error
 from .objective import TERMS, Batch, BatchSampler, LossSettings, Term
 from .optimizers import make_optimizer, make_schedule
@@ -290,7 +290,7 @@ class Trainer:
         different = [name for key, name in names.items() if state[key] != now[key]]
         different += [
             name for name, digest in now["inputs"].items()
-            if name not in different and state["inputs"].get(name, digest) != digest
+            if name not in different and not is_same_input(state["inputs"].get(name, digest), digest)
         ]  # fmt: skip
         then, here = _flat_settings(state["settings"]), _flat_settings(now["settings"])
         different += [

@@ -87,6 +87,14 @@ def test_the_same_inputs_made_anew_are_the_same(tmp_path: Path) -> None:
     assert "continued from step 2" in run(path, again, steps=3).report
 
 
+def test_the_last_digits_of_captions_may_differ(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    run(path, given())
+    captions = [[[text.half().float(), extras]] for ((text, extras),) in given()["positive"]]
+    assert not torch.equal(captions[0][0][0], given()["positive"][0][0][0])
+    assert "continued from step 2" in run(path, given(positive=captions), steps=3).report
+
+
 def test_a_negative_for_sample_images_only_may_change(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     run(path, given(negative=None), caption_dropout=0.0)
