@@ -60,9 +60,15 @@ class _Row:
         """The only cell, or the whole row where there are more."""
         return self.cell(0) if len(self.cells) == 1 else single_spaced_lines(self.text)
 
-    def spaced_cells(self) -> list[str]:
-        """The cells after a comma and a space, without those in quotes."""
-        cells = re.finditer(_CELL, self.text)
+    def spaced_cells(self, text: int) -> list[str]:
+        """The cells after a comma and a space, which may be a prompt's rest; none where the prompt is in quotes.
+
+        Args:
+            text: place of the prompt.
+        """
+        cells = list(re.finditer(_CELL, self.text))
+        if text < len(cells) and cells[text][1] is None:
+            return []
         return [found[1].strip() for found in cells if found[0].startswith(", ") and (found[1] or "").strip()]
 
 
@@ -104,7 +110,7 @@ def _below_header(lines: Sequence[str], separators: Iterable[str]) -> PromptList
     unused = [single_spaced(cell) for at, cell in enumerate(header) if at not in columns.values()]
     unused = [name for name in unused if name and name.lower().rstrip(".") not in _COUNTS]
     notes = [f"columns not used: {shorten(', '.join(unused))}"] * bool(unused)
-    is_tight = separator == "," and not first.spaced_cells()
+    is_tight = separator == "," and not first.spaced_cells(columns["text"])
     return checked_list((_prompt(row, columns, len(header), is_tight=is_tight) for row in rows), *notes)
 
 
@@ -173,7 +179,7 @@ def _prompt(row: _Row, columns: Mapping[str, int], width: int, *, is_tight: bool
             f'line {row.line}: expected {width} cells, as in the first row, got {len(row.cells)}. Put quotes (") '
             "around every prompt."
         )
-    if is_tight and (spaced := row.spaced_cells()):
+    if is_tight and (spaced := row.spaced_cells(columns["text"])):
         raise ValueError(
             f"line {row.line}: expected no space after a comma between cells, as in the first row, got "
             f'{spaced[0][:40]!r} after one. Put quotes (") around every prompt.'

@@ -68,6 +68,9 @@ class TestColumns:
         with pytest.raises(ValueError, match="line 4: expected no space after a comma.*, got 'snow' after one. Put"):
             read_table(f'{header}\n\na boat,\na red car, snow\n"a boat", sea\n')
 
+    def test_a_space_after_a_prompt_in_quotes(self) -> None:
+        assert read_table('prompt,negative\n"a boat, sea", fog\n').prompts == (Prompt("a boat, sea", "fog"),)
+
     def test_a_space_after_a_semicolon(self) -> None:
         assert read_table("prompt;negative\na car; snow\n").prompts == (Prompt("a car", "snow"),)
 
