@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.model_patcher
 import comfy.samplers
 
 # Of the wrapper that shares under ComfyUI's samplers, see `share_patch`.
@@ -61,13 +62,13 @@ def patch_may_mix_rows(guider: comfy.samplers.CFGGuider) -> bool:
     """
     options = guider.model_options.get("transformer_options", {})
     kinds = {kind for kind, patches in options.get("patches", {}).items() if patches}
-    replaced = any(options.get("patches_replace", {}).values()) or _replaces_a_method(guider)
+    replaced = any(options.get("patches_replace", {}).values()) or bool(replaced_methods(guider.model_patcher))
     return replaced or bool(kinds - _PATCHES_ROW_BY_ROW)
 
 
-def _replaces_a_method(guider: comfy.samplers.CFGGuider) -> bool:
-    """Whether a part of the network computes in another way; one that is only compiled does not."""
-    return any(
-        name.startswith("diffusion_model.") and callable(patch) and not hasattr(patch, "_orig_mod")
-        for name, patch in guider.model_patcher.object_patches.items()
-    )
+def replaced_methods(patcher: comfy.model_patcher.ModelPatcher) -> list[str]:
+    """Names of the parts of the network that a patch lets compute in another way; not those that are only compiled."""
+    return [
+        name for name, patch in patcher.object_patches.items()
+        if name.startswith("diffusion_model.") and callable(patch) and not hasattr(patch, "_orig_mod")
+    ]  # fmt: skip

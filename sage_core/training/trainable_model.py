@@ -16,6 +16,7 @@ from comfy.quant_ops import QuantizedTensor
 
 from ..conditioning.batch import batch_conds, batchable_classes
 from ..conditioning.combine import Conditioning, text_width
+from ..sampling.model_patches import replaced_methods
 from ..sampling.out_of_memory import is_out_of_memory
 from .objective import Batch, Term
 from .recomputation import recompute
@@ -185,12 +186,7 @@ def _check_patches(model: Any) -> None:
         raise ValueError(
             "model: has a LoRA of Load LoRA (Bypass), which training cannot take into account. Load it with Load LoRA."
         )
-    replaced = [
-        name
-        for name, patch in model.object_patches.items()
-        if name.startswith("diffusion_model.") and callable(patch) and not hasattr(patch, "_orig_mod")
-    ]
-    if replaced:
+    if replaced := replaced_methods(model):
         raise ValueError(
             f"model: expected one whose layers compute in their own way, got one where another node has replaced "
             f"{', '.join(replaced)}. Train it without that node."
