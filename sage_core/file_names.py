@@ -33,7 +33,12 @@ def check_file_name(name: str, value: str, ending: str = "") -> None:
         raise ValueError(f"{name}: expected a name that does not end with a dot or a space, got {value!r}.")
     if re.fullmatch(_DEVICES, value.split(".")[0].rstrip(), re.IGNORECASE):
         raise ValueError(f"{name}: expected a name that is no device of Windows (such as CON or NUL), got {value!r}.")
-    length, most = len(value.encode()), MOST_BYTES - len(ending.encode())
+    check_length(name, value, ending)
+
+
+def check_length(name: str, value: str, ending: str = "") -> None:
+    """Refuse what is too long for the name of a file; arguments as of `check_file_name`."""
+    length, most = len(value.encode(errors="surrogatepass")), MOST_BYTES - len(ending.encode())
     if length > most:
         raise ValueError(
             f"{name}: expected a name of at most {most} bytes (a letter can take four), got {length} bytes: "

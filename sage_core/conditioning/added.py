@@ -26,7 +26,7 @@ def added(key: str, value: Any, first: Any, own: Any, name: str) -> Any:
         return value
     if key == "control":
         return _chained(value, first, own)
-    if isinstance(value, list):
+    if isinstance(value, list) and all(each is None or isinstance(each, list) for each in (first, own)):
         before = first or []
         goes_on = len(value) >= len(before) and all(a is b for a, b in zip(before, value, strict=False))
         return [*(own or []), *value[len(before) :]] if goes_on else value
@@ -51,8 +51,8 @@ def _chained(control: Any, first: Any, own: Any) -> Any:
 
 def _adds(key: str, value: Any, first: Any) -> bool:
     """Whether a value holds what was there before, and more."""
-    if first is None:
+    if value is None or first is None:
         return False
     if key == "hooks":
         return any(hook in value.hooks for hook in first.hooks)
-    return len(value[2]) > len(first[2]) and value[2][: len(first[2])] == first[2]
+    return len(value[2]) > len(first[2]) and same(value[2][: len(first[2])], first[2])

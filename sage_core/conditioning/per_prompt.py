@@ -146,11 +146,9 @@ def _changes(mark: _Mark, text: Any, extras: Mapping[str, Any], name: str) -> di
         key: value for key, value in extras.items()
         if key != _MARK and not isinstance(value, _NeedsItsModel) and value is not mark.extras.get(key)
     }  # fmt: skip
-    # Goes with a ControlNet, and may have been so for the first prompt already.
-    with_control = "control_apply_to_uncond"
-    return (
-        {**changes, with_control: extras[with_control]} if "control" in changes and with_control in extras else changes
-    )
+    if "control" in changes and _WITH_CONTROL in extras:
+        changes[_WITH_CONTROL] = extras[_WITH_CONTROL]
+    return changes
 
 
 def _of_rows(key: str, value: Any, rows: slice, total: int, name: str) -> Any:

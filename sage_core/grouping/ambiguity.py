@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 import numpy as np
 
+from ..prompts.differences import NUMBERED
 from .prompt_groups import PromptGroups
 
 # A prompt is borderline if its own group is nearer by less than this fraction of the distance to the other group.
@@ -24,9 +26,9 @@ _MODIFIERS = {
 _SINGULARS = {"children": "child", "feet": "foot", "fish": "fish", "geese": "goose", "men": "man", "mice": "mouse",
               "people": "person", "sheep": "sheep", "teeth": "tooth", "women": "woman"}  # fmt: skip
 _NO_PLURALS = {"across", "has", "is", "lens", "shows", "was"}
-# A number after these is a name, not a count.
-_NUMBERED = {"act", "chapter", "day", "frame", "image", "page", "panel", "part", "picture", "scene", "shot", "step",
-             "take", "v", "version"}  # fmt: skip
+# A number after these is no count, nor is a year.
+_NO_COUNT = {*NUMBERED, "age", "aged", "iso", "number", "room", "size"}
+_MOST = 999
 # What is not said: LoRAs, weights, and the number of a line.
 _UNSAID = r"<[^<>]*>|:-?[\d.]+(?=\s*[)\]])|^\s*\d+[.)]\s"
 _WRITINGS = (
@@ -73,22 +75,23 @@ def split_modifiers(text: str) -> SplitPrompt:
     text = re.sub(_UNSAID, " ", text.lower())
     for written, plain in _WRITINGS:
         text = re.sub(written, plain, text)
-    words = [word for word in re.findall(r"\w+", text) if word not in _IGNORED_WORDS]
+    words = [word for word in re.findall(r"\w+|[^\w\s]", text) if word not in _IGNORED_WORDS]
     content: list[str] = []
     modifiers: list[tuple[int, str]] = []
     for at, word in enumerate(words):
         if word in _MODIFIERS or _counts(words, at):
             modifiers.append((len(content), word))
-        else:
+        elif word[0].isalnum():
             content.append(_SINGULARS.get(word, word.removesuffix("s")))
     return tuple(content), tuple(modifiers)
 
 
 def _counts(words: Sequence[str], at: int) -> bool:
     """Whether a number says how many: "2 dogs" and "2 red dogs" do, "scene 2" does not."""
-    if not words[at].isdigit() or (at > 0 and words[at - 1] in _NUMBERED):
+    if not words[at].isdecimal() or int(words[at]) > _MOST or (at > 0 and words[at - 1] in _NO_COUNT):
         return False
-    return any(map(_is_plural, words[at + 1 : at + 3]))
+    following = takewhile(lambda word: word[0].isalnum(), words[at + 1 : at + 3])
+    return any(map(_is_plural, following))
 
 
 def _is_plural(word: str) -> bool:

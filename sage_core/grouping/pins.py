@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 
+from ..prompts.lines import single_spaced
+
 Pins = Mapping[str, str]
 _EXPECTED = 'a JSON object {"a prompt": "the prompt it stays with"}'
 
@@ -35,8 +37,9 @@ def keepers(texts: Collection[str], pins: Pins) -> dict[str, str]:
 
     That one is either not pinned, or the group is its own. Pins that name a text outside of the list count for nothing.
     """
-    known = set(texts)
-    pins = {text: keeper for text, keeper in pins.items() if text in known and keeper in known}
+    known = {single_spaced(text): text for text in texts}  # older graphs hold texts of several lines in one
+    named = ((known.get(single_spaced(text)), known.get(single_spaced(keeper))) for text, keeper in pins.items())
+    pins = {text: keeper for text, keeper in named if text is not None and keeper is not None}
     return {text: _end(text, pins) for text in pins}
 
 

@@ -9,6 +9,7 @@ import json
 from dataclasses import replace
 
 from ..phrases import counted
+from .lines import single_spaced
 from .prompt_list import PromptList
 
 _EXPECTED = "a JSON list of prompts"
@@ -27,8 +28,8 @@ def only_chosen(listed: PromptList, chosen: str) -> PromptList:
     if not chosen.strip():
         return listed
     texts = _texts(chosen)
-    prompts = tuple(prompt for prompt in listed.prompts if prompt.text in texts)
-    lost = len(texts - {prompt.text for prompt in prompts})
+    prompts = tuple(prompt for prompt in listed.prompts if single_spaced(prompt.text) in texts)
+    lost = len(texts - {single_spaced(prompt.text) for prompt in prompts})
     if not prompts:
         raise ValueError(f"chosen: expected prompts that are in the list, got {lost} that are not. {_ALL}.")
     note = f"only {len(prompts)} of {counted(len(listed.prompts), 'prompt')}: your favourites. {_ALL}"
@@ -38,11 +39,11 @@ def only_chosen(listed: PromptList, chosen: str) -> PromptList:
 
 
 def _texts(chosen: str) -> set[str]:
-    """The texts of a choice."""
+    """The texts of a choice, in one line each: older graphs hold them so."""
     try:
         found = json.loads(chosen)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"chosen: expected {_EXPECTED}, got text that is no JSON ({error}).") from None
     if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
         raise ValueError(f"chosen: expected {_EXPECTED}, got {chosen[:80]!r}.")
-    return set(found)
+    return set(map(single_spaced, found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from os.path import commonprefix
 
 from ..phrases import shorten
@@ -18,12 +19,15 @@ _BETWEEN = (
     r"|(?<=\s)[-–—](?=\s)|(?<!\S)--(?=\w)"
 )
 _BRACKETS_AND_WEIGHTS = r"[()\[\]{}]|(?<!\d):-?(?:\d+(?:\.\d*)?|\.\d+)(?=\s*[)\]]|\s*$)"
+# A number after these is a name, not a count.
+NUMBERED = ("act", "chapter", "day", "frame", "image", "page", "panel", "part", "picture", "scene", "shot", "step",
+            "take", "v", "version")  # fmt: skip
 # "1" of "1. a car" and "scene 1" of "scene 1: a car", whatever the number.
-_NUMBERED = r"([^\W\d]+ )?\d+"
+_NUMBER = rf"(?:(?:{'|'.join(NUMBERED)}) )?\d+"
 # Stands for the rest of a phrase that begins or ends as most prompts do.
 _REST = "…"
-# What such a beginning says is how something is shown, not what; and where such an end begins.
-_SHOWN = ("of", "of a", "of an", "of the")
+# What may follow the "of" of such a beginning, which says how something is shown, not what; where such an end begins.
+_ARTICLES = (["a"], ["an"], ["the"])
 _ABOUT = {"against", "at", "by", "during", "from", "in", "on", "photographed", "rendered", "shot", "taken", "under",
           "with"}  # fmt: skip
 
@@ -56,7 +60,7 @@ def repeated_phrases(prompts: Sequence[str]) -> frozenset[str]:
 def _key(phrase: str) -> str:
     """What a phrase is counted as: without capitals, and numbers of a numbered list as one."""
     small = phrase.lower()
-    return re.sub(r"\d+", "#", small) if re.fullmatch(_NUMBERED, small) else small
+    return re.sub(r"\d+", "#", small) if re.fullmatch(_NUMBER, small) else small
 
 
 def _common(listed: Sequence[Sequence[str]], least: float) -> list[str]:
@@ -76,8 +80,9 @@ def _common(listed: Sequence[Sequence[str]], least: float) -> list[str]:
 
 def _starts(words: Sequence[str]) -> list[str]:
     """How the phrases begin, up to the last "of"; none where that is short."""
-    ends = [at for at in range(1, len(words) + 1) if " ".join(words[:at]).endswith(tuple(f" {of}" for of in _SHOWN))]
-    start = " ".join(words[: max(ends, default=0)])
+    last = max((at for at, word in enumerate(words) if word == "of"), default=-1)
+    end = last + 1 + (words[last + 1 : last + 2] in _ARTICLES)
+    start = " ".join(words[:end]) if last > 0 else ""
     return [f"{start} {_REST}"] if len(start) > _FEW_LETTERS else []
 
 
@@ -94,11 +99,18 @@ def without_phrases(text: str, repeated: Collection[str]) -> str:
         repeated: as `repeated_phrases` gives them.
     """
     parts = phrases(text)
-    own = [part for part in parts if _key(part) not in repeated]
+    keys = frozenset().union(*map(_keys, repeated))
+    own = [part for part in parts if _key(part) not in keys]
     if own:
         own[0] = _cut(own[0], [each for each in repeated if each.endswith(_REST)])
         own[-1] = _cut(own[-1], [each for each in repeated if each.startswith(_REST)])
     return ", ".join(own) if own and own != parts else text
+
+
+@lru_cache(maxsize=4096)
+def _keys(repeated: str) -> frozenset[str]:
+    """What a phrase to set aside is counted as. One that was saved by older rules can be several by now."""
+    return frozenset([repeated] if _REST in repeated else map(_key, phrases(repeated)))
 
 
 def _cut(phrase: str, shapes: Sequence[str]) -> str:
@@ -150,11 +162,14 @@ def without_common_start(texts: Sequence[str]) -> list[str]:
 def _rarest_phrases(text: str, counts: Counter[str], length: int) -> str:
     """A text without what other prompts say, too, until it fits; the most frequent first."""
     parts = phrases(text)
-    frequent = sorted((part for part in parts if counts[_key(part)] > 1), key=lambda part: -counts[_key(part)])
-    while frequent and len(parts) > 1 and len(text) > length:
-        parts.remove(frequent.pop(0))
-        text = ", ".join(parts)
-    return text
+    frequent = [at for at, part in enumerate(parts) if counts[_key(part)] > 1]
+    left, size = set(range(len(parts))), len(text)
+    for at in sorted(frequent, key=lambda at: -counts[_key(parts[at])]):
+        if size <= length or len(left) == 1:
+            break
+        left.remove(at)
+        size = sum(len(parts[at]) + 2 for at in left) - 2 if len(left) == len(parts) - 1 else size - len(parts[at]) - 2
+    return text if len(left) == len(parts) else ", ".join(parts[at] for at in sorted(left))
 
 
 def _told_apart(texts: Sequence[str], length: int) -> list[str]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..file_names import check_file_name
+from ..file_names import check_length
 from .differences import labels
 from .prompt_list import Prompt, PromptList
 
@@ -54,7 +54,7 @@ def prompt_names(prompts: Sequence[Prompt]) -> tuple[str, ...]:
     on file systems that do not tell "A" from "a".
 
     Raises:
-        ValueError: a given name is none that every file system takes; names the prompt.
+        ValueError: a given name leaves the output folder, or is too long for a file; names the prompt.
     """
     for number, prompt in enumerate(prompts, start=1):
         _check_name(f"name of prompt {number}", prompt.name)
@@ -74,19 +74,16 @@ def prompt_names(prompts: Sequence[Prompt]) -> tuple[str, ...]:
 
 
 def _check_name(where: str, name: str) -> None:
-    """Refuse what cannot be the name of a file inside the output folder, perhaps in a folder there.
+    """Refuse what no saver can take: it would fail after everything has been sampled. A name may have folders.
 
     Args:
         where: whose name it is, for the error.
         name: empty where a prompt has none of its own.
     """
     *folders, file = name.split("/")
-    if ".." in folders or (folders and not folders[0]):
+    if ".." in (*folders, file) or (folders and not folders[0]):
         raise ValueError(f"{where}: expected a name inside the output folder, got {name!r}.")
-    for folder in folders:
-        check_file_name(where, folder)
-    if name:
-        check_file_name(where, file, _FOLLOWS)
+    check_length(where, file, _FOLLOWS)
 
 
 def named(listed: PromptList) -> PromptList:

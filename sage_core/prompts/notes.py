@@ -10,7 +10,7 @@ from .prompt_list import Prompt
 
 _LORA = r"<(?:lora|lyco):[^<>]*>"
 # What other programs write below a prompt.
-_NO_PROMPT = r"(?mi)^\s*negative prompt:|\bsteps: \d+, sampler:|--negative_prompt\b"
+_NO_PROMPT = r"(?mi)^[^\S\n]*negative prompt:|\bsteps: \d+, sampler:|--negative_prompt\b"
 
 
 def list_notes(texts: Sequence[str]) -> list[str]:

@@ -68,7 +68,7 @@ def parse_items(
     Args:
         required: whether no prompt at all is an error.
         name: of the input, for errors and notes.
-        as_they_are: whether one text is a prompt as it is, too.
+        as_they_are: whether one text is a prompt as it is, too. One of several lines is still a prompt per line.
 
     Raises:
         ValueError: an item is no text, a text cannot be parsed, or there are too many prompts or none.
@@ -77,7 +77,7 @@ def parse_items(
         if not isinstance(item, str):
             raise ValueError(f"{name}: expected a list of texts, got {type(item).__name__} as item {number}.")
     try:
-        if len(items) == 1 and not as_they_are:
+        if len(items) == 1 and not (as_they_are and len(prompt_lines(items[0]).numbered) == 1):
             listed = parse_text(items[0], read_wildcard, required=required)
         else:
             listed = checked_list((Prompt(single_spaced_lines(item)) for item in items), required=required)

@@ -60,16 +60,16 @@ class _Row:
         """The only cell, or the whole row where there are more."""
         return self.cell(0) if len(self.cells) == 1 else single_spaced_lines(self.text)
 
-    def spaced_cells(self, text: int) -> list[str]:
-        """The cells after a comma and a space, which may be a prompt's rest; none where the prompt is in quotes.
+    def rest_of(self, text: int) -> str:
+        """What follows a prompt without quotes after a comma and a space, and so may be its rest; empty if nothing.
 
         Args:
             text: place of the prompt.
         """
-        cells = list(re.finditer(_CELL, self.text))
-        if text < len(cells) and cells[text][1] is None:
-            return []
-        return [found[1].strip() for found in cells if found[0].startswith(", ") and (found[1] or "").strip()]
+        cells = list(re.finditer(_CELL, self.text))[text : text + 2]
+        if len(cells) < 2 or cells[0][1] is None or not cells[1][0].startswith(", "):
+            return ""
+        return (cells[1][1] or "").strip()
 
 
 def read_table(text: str, separator: str | None = None) -> PromptList:
@@ -110,7 +110,7 @@ def _below_header(lines: Sequence[str], separators: Iterable[str]) -> PromptList
     unused = [single_spaced(cell) for at, cell in enumerate(header) if at not in columns.values()]
     unused = [name for name in unused if name and name.lower().rstrip(".") not in _COUNTS]
     notes = [f"columns not used: {shorten(', '.join(unused))}"] * bool(unused)
-    is_tight = separator == "," and not first.spaced_cells(columns["text"])
+    is_tight = separator == "," and ", " not in first.text
     return checked_list((_prompt(row, columns, len(header), is_tight=is_tight) for row in rows), *notes)
 
 
@@ -153,8 +153,11 @@ def _header(lines: Sequence[str], separator: str) -> list[str]:
 
 def _is_header(cells: Sequence[str], separator: str) -> bool:
     """Whether the cells of a first row name the columns, one of them that of the prompts."""
-    is_prose = separator == "," and any(len(cell.split()) > _MOST_WORDS for cell in cells)
-    return "text" in find_columns(cells) and not is_prose
+    columns = find_columns(cells)
+    if "text" not in columns:
+        return False
+    is_clear = len(columns) > 1 or single_spaced(cells[columns["text"]]).lower() in ("prompt", "prompts")
+    return is_clear or separator != "," or all(len(cell.split()) <= _MOST_WORDS for cell in cells)
 
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
@@ -179,10 +182,10 @@ def _prompt(row: _Row, columns: Mapping[str, int], width: int, *, is_tight: bool
             f'line {row.line}: expected {width} cells, as in the first row, got {len(row.cells)}. Put quotes (") '
             "around every prompt."
         )
-    if is_tight and (spaced := row.spaced_cells(columns["text"])):
+    if is_tight and (rest := row.rest_of(columns["text"])):
         raise ValueError(
             f"line {row.line}: expected no space after a comma between cells, as in the first row, got "
-            f'{spaced[0][:40]!r} after one. Put quotes (") around every prompt.'
+            f'{rest[:40]!r} after one. Put quotes (") around every prompt.'
         )
     fields: dict[str, Any] = {field: row.cell(at) for field, at in columns.items()}
     try:

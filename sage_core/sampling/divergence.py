@@ -83,6 +83,7 @@ def divergence(predictions: torch.Tensor) -> float:
     Args:
         predictions: (members, channels, ..., height, width), or (members, channels, time).
     """
+    predictions = predictions - predictions[:1]  # so that equal ones are 0 apart, and not a last digit
     squares = (predictions - predictions.mean(0)).float().square().mean((0, 1))
     squares = squares.view(-1, *(squares.shape[-2:] if squares.ndim > 1 else (1, len(squares))))
     height, width = (min(_GRID, size) for size in squares.shape[-2:])

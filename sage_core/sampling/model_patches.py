@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import comfy.model_patcher
 import comfy.samplers
 
@@ -70,5 +72,10 @@ def replaced_methods(patcher: comfy.model_patcher.ModelPatcher) -> list[str]:
     """Names of the parts of the network that a patch lets compute in another way; not those that are only compiled."""
     return [
         name for name, patch in patcher.object_patches.items()
-        if name.startswith("diffusion_model.") and callable(patch) and not hasattr(patch, "_orig_mod")
+        if name.startswith("diffusion_model.") and callable(patch) and not is_compiled(patch)
     ]  # fmt: skip
+
+
+def is_compiled(patch: Any) -> bool:
+    """Whether a module or function is what torch.compile makes of one."""
+    return hasattr(patch, "_orig_mod") or hasattr(patch, "_torchdynamo_orig_callable")

@@ -14,6 +14,8 @@ from ..grouping.prompt_groups import PromptGroups
 # The noise ratio that a group needs at the default share, in units of its divergence times cfg, as
 # benchmarks/share_modes.py measures it: above it 99% of the pictures that are right alone stay right.
 NOISE_RATIO_AT_DEFAULT, DEFAULT_SHARE = 1.3, 0.4
+# Divergence up to which a group's pictures are one: a model in half precision gives no smaller differences.
+_ONE_ANSWER = 1e-3
 
 # A cluster of prompts and the fraction of the steps that it shares, 0 to 1.
 ClusterShare = tuple[Cluster, float]
@@ -71,7 +73,7 @@ def auto_shares(groups: PromptGroups, share: float, model: ModelProbe) -> list[C
 
     divergences = zip(groups.partition, model.divergences(), strict=True)
     return [
-        (members, shared(divergence) if divergence or len(members) == 1 else share)
+        (members, shared(divergence) if divergence > _ONE_ANSWER or len(members) == 1 else share)
         for members, divergence in divergences
     ]
 

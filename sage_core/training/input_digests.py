@@ -11,9 +11,9 @@ from ..conditioning.combine import Conditioning
 from ..sampling.content import stable_digest
 from .dataset import TrainingSet
 
-# Of a text's embedding: so many values tell it from others, and they may differ by so much, relatively and at least:
-# an encoder's last digits depend on the device and on how much of it fits in memory.
-_VALUES, _TOLERANCE = 32, 0.02
+# Of a text's embedding: so many values tell it from others, and they may differ by so much: an encoder's last digits
+# depend on the device and on how much of it fits in memory.
+_VALUES, _TOLERANCE = 64, 0.02
 # Fractions of the schedule at which it is looked at: none is halfway between two steps of a table.
 _LOOKED_AT = (0.1, 0.3, 0.6, 0.9)
 
@@ -33,8 +33,8 @@ def input_digests(
     groups = training_set.groups
     return {
         "images": stable_digest(list(training_set.latents)),
-        "captions": _some_values([list(groups.conditionings), [each for _, _, each in groups.shared_prompts]]),
-        "negative": _some_values(empty),
+        "captions": some_values([list(groups.conditionings), [each for _, _, each in groups.shared_prompts]]),
+        "negative": some_values(empty),
         "model_patches": stable_digest(sorted(patches.items()), as_data=(WeightAdapterBase,)),
         "model_sampling": stable_digest(_schedule(model_sampling)),
     }
@@ -48,16 +48,18 @@ def is_same_input(then: str | list[float], now: str | list[float]) -> bool:
     return len(then) == len(now) and all(abs(a - b) <= _TOLERANCE * max(1.0, abs(a)) for a, b in pairs)
 
 
-def _some_values(value: Any) -> list[float]:
-    """Some of the numbers in a value: those of its tensors, and plain ones."""
+def some_values(value: Any) -> list[float]:
+    """Some of the numbers in a value: plain ones, and of a tensor those that are not padding, by their usual size."""
     if isinstance(value, torch.Tensor):
-        flat = value.detach().flatten()
+        flat = value.detach().flatten().float()
+        flat = flat[flat != 0]
+        size = float(flat.square().mean().sqrt()) if len(flat) else 0.0
         some = flat[torch.linspace(0, len(flat) - 1, min(_VALUES, len(flat))).long()]
-        return [float(len(flat)), *some.float().tolist()]
+        return [float(len(flat)), size, *(float(each) / size for each in some)]
     if isinstance(value, dict):
-        return [each for key in sorted(value) for each in _some_values(value[key])]
+        return [each for key in sorted(value) for each in some_values(value[key])]
     if isinstance(value, (list, tuple)):
-        return [each for part in value for each in _some_values(part)]
+        return [each for part in value for each in some_values(part)]
     return [float(value)] if isinstance(value, (int, float)) else []
 
 

@@ -16,7 +16,7 @@ from comfy.quant_ops import QuantizedTensor
 
 from ..conditioning.batch import batch_conds, batchable_classes
 from ..conditioning.combine import Conditioning, text_width
-from ..sampling.model_patches import replaced_methods
+from ..sampling.model_patches import is_compiled, replaced_methods
 from ..sampling.out_of_memory import is_out_of_memory
 from .objective import Batch, Term
 from .recomputation import recompute
@@ -161,9 +161,7 @@ def private_copy(model: Any) -> Any:
     _unload_all()  # so that no LoRA is in the weights, and all memory is free
     patcher = _copy(model)
     # Compiled layers are the model's own.
-    patcher.object_patches = {
-        name: patch for name, patch in patcher.object_patches.items() if not hasattr(patch, "_orig_mod")
-    }
+    patcher.object_patches = {name: patch for name, patch in patcher.object_patches.items() if not is_compiled(patch)}
     patcher.remove_wrappers_with_key(WrappersMP.APPLY_MODEL, "torch.compile")
     return patcher
 

@@ -288,6 +288,7 @@ class Trainer:
             )
         names = {"base": "model", "data": "images", "groups": "groups", "existing": "existing_lora"}
         different = [name for key, name in names.items() if state[key] != now[key]]
+        different += ["layers"] * (state["weights"].keys() != now["weights"].keys())
         different += [
             name for name, digest in now["inputs"].items()
             if name not in different and not is_same_input(state["inputs"].get(name, digest), digest)
@@ -367,10 +368,11 @@ def _steps(
             comfy.model_management.throw_exception_if_processing_interrupted()
             trainer.step()
             trainer.finished = trainer.done >= trainer.settings.steps or should_stop()
-            if trainer.finished and not trainer.is_finite():  # before, the next step's loss tells
+            is_saved = trainer.finished or trainer.done % trainer.settings.save_every == 0
+            if is_saved and not trainer.is_finite():  # else the next step's loss tells
                 raise Diverged(f"The weights are not finite after step {trainer.done}.")
             on_step(trainer)
-            if trainer.done % trainer.settings.save_every == 0:
+            if is_saved and not trainer.finished:
                 file.save(trainer)
     except Diverged as error:
         if not file.done and trainer.is_finite():  # an earlier state is better than the last one
@@ -386,7 +388,8 @@ def _steps(
             "damaged images too."
         ) from error
     except BaseException:  # the stop button too
-        file.save(trainer)
+        if trainer.is_finite():
+            file.save(trainer)
         raise
     file.save(trainer)
 

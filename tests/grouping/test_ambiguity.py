@@ -77,6 +77,10 @@ class TestModifierConflicts:
         ("(red:1.2) shoes", "(red:1.4) shoes"),
         ("<lora:coat:0.5> dogs", "<lora:coat:0.9> dogs"),
         ("a 35mm lens", "a 50mm lens"),
+        ("a woman, age 20, jeans", "a woman, age 60, jeans"),
+        ("a street in 1920 with cars", "a street in 1950 with cars"),
+        ("room 101 curtains", "room 102 curtains"),
+        ("2, red cars", "5, red cars"),
         ("1. a dog", "2. a dog"),
     ])  # fmt: skip
     def test_other_differences(self, texts: tuple[str, ...]) -> None:

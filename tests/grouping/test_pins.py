@@ -97,3 +97,7 @@ class TestFormat:
     def test_damaged(self, text: str) -> None:
         with pytest.raises(ValueError, match="^pinned: expected a JSON object"):
             parse_pins(text)
+
+
+def test_pins_of_graphs_that_had_several_lines_in_one() -> None:
+    assert keepers(["[verse]\none", "two"], {"[verse] one": "two"}) == {"[verse]\none": "two"}

@@ -41,3 +41,8 @@ def test_those_that_are_gone_are_counted() -> None:
 def test_a_bad_choice(chosen: str, got: str) -> None:
     with pytest.raises(ValueError, match=f"chosen: expected .*prompts.* got .*{got}"):
         only_chosen(LIST, chosen)
+
+
+def test_choices_of_graphs_that_had_several_lines_in_one() -> None:
+    listed = PromptList((Prompt("[verse]\none"), Prompt("two")), ())
+    assert only_chosen(listed, '["[verse] one"]').texts == ("[verse]\none",)

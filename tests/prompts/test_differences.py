@@ -1,5 +1,7 @@
 """What prompts have in common, and what tells them apart."""
 
+from time import process_time
+
 from comfyui_sage.sage_core.prompts.differences import (
     labels,
     phrases,
@@ -90,6 +92,12 @@ def test_numbers_of_a_list_are_one_phrase():
     assert repeated_phrases(numbered[:2]) == {"#"} and repeated_phrases(numbered[2:]) == {"scene #"}
     assert without_phrases(numbered[0], {"#"}) == "a car at sea"
     assert repeated_phrases(("2 cars", "3 cars")) == set()
+    assert repeated_phrases(("age 20, a woman", "age 80, a woman")) == {"a woman"}
+
+
+def test_phrases_that_were_saved_by_older_rules_are_still_set_aside():
+    assert without_phrases("a red car, cinematic photo - 35mm film", ("cinematic photo - 35mm film",)) == "a red car"
+    assert without_phrases("scene 1, a red car", ("scene 1",)) == "a red car"
 
 
 def test_phrases_in_other_scripts():
@@ -116,9 +124,15 @@ def test_a_label_without_spaces_shows_where_it_differs():
     assert len(set(found)) == 2 and all(len(label) <= 24 for label in found)
 
 
-def test_long_rows_of_signs_take_no_time():
+def test_no_text_takes_long():
+    began = process_time()
     for text in ("." * 100_000 + "x", ":" + "1" * 100_000 + "x", "- " * 50_000):
         phrases(text)
+    long = " ".join(f"word{at} of" for at in range(20_000))
+    repeated_phrases([f"{long} a", f"{long} b"])
+    tags = ", ".join(f"tag {at}" for at in range(10_000))
+    assert labels([f"{tags}, a", f"{tags}, b"], 40) == ["a", "b"]
+    assert process_time() - began < 5
 
 
 def test_a_prompt_of_nothing_else_stays_whole():

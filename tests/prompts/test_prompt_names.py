@@ -51,14 +51,17 @@ def test_names_of_their_own_stay() -> None:
 
 
 @pytest.mark.parametrize("name, message", [
-    ("Scene 3: the chase?", "expected a name without .* with ':', '\\?'"), ("shots/CON", "no device of Windows"),
     ("../a", "inside the output folder, got '../a'"), ("a/../../b", "inside the output folder"),
-    ("..", "does not end with a dot"), ("/etc/a", "inside the output folder"), ("a/", "expected a name, got ''"),
-    ("a//b", "expected a name, got ''"), ("C:\\a", "expected a name without"), ("x" * 245, "at most 244 bytes"),
+    ("..", "inside the output folder"), ("/etc/a", "inside the output folder"), ("x" * 245, "at most 244 bytes"),
 ])  # fmt: skip
 def test_a_bad_name_is_refused_before_anything_is_sampled(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^name of prompt 2: .*{message}"):
         prompt_names([Prompt("a cat", name="shots/day 1.5/雪"), Prompt("a car", name=name)])
+
+
+@pytest.mark.parametrize("name", ["Scene 3: the chase?", "%date:yyyy%/a", "./a", "shots/"])
+def test_what_some_systems_take_stays(name: str) -> None:
+    assert prompt_names([Prompt("a car", name=name)]) == (name,)
 
 
 def test_many_equal_prompts() -> None:

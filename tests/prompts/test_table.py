@@ -71,12 +71,17 @@ class TestColumns:
     def test_a_space_after_a_prompt_in_quotes(self) -> None:
         assert read_table('prompt,negative\n"a boat, sea", fog\n').prompts == (Prompt("a boat, sea", "fog"),)
 
+    def test_a_space_where_no_prompt_is_cut(self) -> None:
+        assert read_table('"prompt", "negative"\na car, fog\n').prompts == (Prompt("a car", "fog"),)
+        assert read_table('name,negative,prompt\n"car, 1", fog,a car\n').prompts == (Prompt("a car", "fog", "car, 1"),)
+
     def test_a_space_after_a_semicolon(self) -> None:
         assert read_table("prompt;negative\na car; snow\n").prompts == (Prompt("a car", "snow"),)
 
     def test_names_of_columns_are_short(self) -> None:
         assert whole_lines("text, bold letters on a wall\na boat, sea\n")[0] == "text, bold letters on a wall"
         assert read_table("text, the negative prompt\na boat, sea\n").texts == ("a boat",)
+        assert read_table("prompt,negative,how many images to make\na car,fog,3\n").prompts == (Prompt("a car", "fog"),)
 
     def test_one_column(self) -> None:
         """It needs no separator, so its commas are part of the prompts."""

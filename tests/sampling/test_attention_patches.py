@@ -99,9 +99,11 @@ def test_rows_of_other_prompts_are_not_among_them(patched: Any, variations: int)
     check_laws("sd15", small("sd15", variations), model=model)
 
 
-def test_a_compiled_block_keeps_prompts_together() -> None:
+def test_compiled_blocks_keep_prompts_together() -> None:
     model = MODELS["sd15"]().clone()
-    model.add_object_patch("diffusion_model.out", torch.compile(model.model.diffusion_model.out))
+    network = model.model.diffusion_model
+    model.add_object_patch("diffusion_model.out", torch.compile(network.out))
+    model.add_object_patch("diffusion_model.time_embed.forward", torch.compile(network.time_embed.forward))
     assert can_batch_prompts(plain_guider(model, model.model_options, 3.0))
 
 

@@ -42,7 +42,7 @@ class TestAuto:
                 return [8.0, 4.0, 2.0, 1.0]
 
             def divergences(self) -> list[float]:
-                return [0.0, 2.0, 0.0]
+                return [1e-4, 2.0, 0.0]
 
         groups = at_angles(0, 1, 40, 41, 90, partition=((0, 1), (2, 3), (4,)))
         assert auto_shares(groups, 0.4, Probe()) == [((0, 1), 0.4), ((2, 3), 0.5), ((4,), 1.0)]

@@ -13,6 +13,7 @@ from comfy_extras.nodes_model_advanced import ModelSamplingFlux
 from comfyui_sage.sage_core.serialization import write_data
 from comfyui_sage.sage_core.training.checkpoint import load_state
 from comfyui_sage.sage_core.training.dataset import training_copy
+from comfyui_sage.sage_core.training.input_digests import is_same_input, some_values
 from comfyui_sage.sage_core.training.session import run_training
 from models import conditioning, flux, latent, randn
 
@@ -85,6 +86,19 @@ def test_the_same_inputs_made_anew_are_the_same(tmp_path: Path) -> None:
     run(path, given(model=with_lora(0.5)))
     again = {name: training_copy(value) for name, value in given(model=with_lora(0.5)).items()}
     assert "continued from step 2" in run(path, again, steps=3).report
+
+
+def padded(seed: int) -> Any:
+    """A caption whose embedding is mostly padding, and small, as umt5 gives it."""
+    text = torch.zeros(1, 512, 64)
+    text[:, :12] = 0.05 * randn(1, 12, 64, seed=seed)
+    return [[text, {}]]
+
+
+def test_short_captions_are_told_apart() -> None:
+    for seed in range(20):
+        assert not is_same_input(some_values(padded(seed)), some_values(padded(seed + 1)))
+        assert is_same_input(some_values(padded(seed)), some_values([[padded(seed)[0][0].half(), {}]]))
 
 
 def test_the_last_digits_of_captions_may_differ(tmp_path: Path) -> None:

@@ -242,6 +242,21 @@ class TestExplosions:
             train(made, path)
         assert ("set steps to 2" in str(error.value)) == (save_every == 2) == path.exists()
 
+    @pytest.mark.parametrize("stopped", [False, True])
+    def test_a_broken_state_takes_no_good_one_s_place(self, stopped: bool, tmp_path: Path) -> None:
+        made, path = trainer(steps=20, save_every=2), tmp_path / "x.safetensors"
+
+        def break_one(*_: Any) -> None:
+            if made.done == 3:
+                made.trainable[0].data[0] = torch.nan
+                if stopped:
+                    raise KeyboardInterrupt
+
+        made.optimizer.register_step_post_hook(break_one)
+        with pytest.raises(KeyboardInterrupt if stopped else ValueError):
+            train(made, path)
+        assert load_state(path)["done"] == 2
+
     def test_too_high_a_learning_rate(self, tmp_path: Path) -> None:
         """No trick: the LoRA itself runs away."""
         with pytest.raises(ValueError, match=r"The loss is (nan|inf|.*e\+)"):
