@@ -56,9 +56,9 @@ class _NeedsItsModel:
 
 def stand_for(conditionings: Sequence[Conditioning]) -> Conditioning:
     """One conditioning that stands for one per prompt: the first prompt's entries, marked."""
-    needs_model = _NeedsItsModel(len(conditionings))
+    all_of_them, needs_model = tuple(conditionings), _NeedsItsModel(len(conditionings))
     return [
-        [text, {**extras, "area": needs_model, _MARK: _Mark(tuple(conditionings), at, text, extras)}]
+        [text, {**extras, "area": needs_model, _MARK: _Mark(all_of_them, at, text, extras)}]
         for at, (text, extras) in enumerate(conditionings[0])
     ]
 

@@ -9,6 +9,7 @@ import comfy.hooks
 import pytest
 import torch
 from comfy_extras.nodes_edit_model import ReferenceLatent
+from comfyui_sage.sage_core.conditioning.per_prompt import stand_for, stood_for
 from models import MODELS, conditioning, controlnet, randn
 from reference import assert_equal, comfy_ksampler, different, small
 from shared_graphs import ksampler, shared
@@ -50,6 +51,16 @@ def test_combined_after_share_sampling(combine: Callable[[Any], Any]) -> None:
     inputs = shared("sd15", prompts, image, partition=ONE_GROUP, share=0.0)
     out = ksampler(inputs._replace(positive=combine(inputs.positive)))["samples"]
     assert_equal(out, torch.cat([comfy_ksampler("sd15", combine(prompt), image) for prompt in prompts]))
+
+
+def test_entries_of_one_prompt_stay_together() -> None:
+    prompts = [two_areas(prompt) for prompt in different("sd15", 2)]
+    assert [len(each) for each in stood_for(stand_for(prompts), 1, "positive")] == [2, 2]
+    image, inputs = small("sd15"), shared("sd15", prompts, small("sd15"), partition=ONE_GROUP, share=0.0)
+    ranged = comfy_nodes.ConditioningSetTimestepRange().set_range
+    out = ksampler(inputs._replace(positive=ranged(inputs.positive, 0.0, 0.5)[0] + inputs.positive))["samples"]
+    alone = [comfy_ksampler("sd15", ranged(prompt, 0.0, 0.5)[0] + prompt, image) for prompt in prompts]
+    assert_equal(out, torch.cat(alone))
 
 
 def test_two_nodes_combined() -> None:
