@@ -20,6 +20,7 @@ SOURCES = {
     "lora_quality_corrected.md": "dpmpp_2m, 216 pictures and one seed per row",
     "lora_quality_unet.md": "Another model, a UNet that predicts noise: dpmpp_2m, 216 pictures and one seed per row",
     "lora_quality_rows_dpmpp_2m.md": "Three things in a row: dpmpp_2m, 96 pictures and three seeds per row",
+    "lora_quality_large_scenes.md": "Two rows of things: dpmpp_2m, 96 pictures and three seeds per row",
 }
 STEPS = 20
 BANDS = ("loosest third", "middle third", "tightest third")
