@@ -94,9 +94,10 @@ def stood_for(conditioning: Conditioning, variations: int, name: str) -> tuple[C
                 f"{name}: expected conditionings of one number of prompts, got those of {len(mark.conditionings)} and "
                 f"of {prompts} prompts combined."
             )
+        set_since = [(extras[_MARK], _changes(extras[_MARK], text, extras, name)) for text, extras in part]
         for prompt, entries in enumerate(found):
             rows = slice(prompt * variations, (prompt + 1) * variations)
-            entries += _own_entries(part, mark.conditionings[prompt], rows, variations * prompts, name)
+            entries += _own_entries(set_since, mark.conditionings[prompt], rows, variations * prompts, name)
     return tuple(found)
 
 
@@ -115,15 +116,15 @@ def _parts(conditioning: Conditioning) -> list[list[Any]]:
     return parts
 
 
-def _own_entries(part: Conditioning, own: Conditioning, rows: slice, total: int, name: str) -> list[Any]:
+def _own_entries(
+    set_since: Sequence[tuple[_Mark, dict[str, Any]]], own: Conditioning, rows: slice, total: int, name: str
+) -> list[Any]:
     """A prompt's own entries, with what was set in those that stand for them."""
-    marks = [extras[_MARK] for _, extras in part]
-    changes = [_changes(mark, text, extras, name) for mark, (text, extras) in zip(marks, part, strict=True)]
     # As many entries as the marked ones, or else what was set in the first of these.
-    if len(own) != len(part):
-        marks, changes = marks[:1] * len(own), changes[:1] * len(own)
+    if len(own) != len(set_since):
+        set_since = [set_since[0]] * len(own)
     entries = []
-    for (text, extras), mark, change in zip(own, marks, changes, strict=True):
+    for (text, extras), (mark, change) in zip(own, set_since, strict=True):
         values = {key: _of_rows(key, value, rows, total, name) for key, value in change.items()}
         for key, value in values.items():
             values[key] = added(key, value, mark.extras.get(key), extras.get(key), name)

@@ -161,14 +161,16 @@ def without_common_start(texts: Sequence[str]) -> list[str]:
 
 def _rarest_phrases(text: str, counts: Counter[str], length: int) -> str:
     """A text without what other prompts say, too, until it fits; the most frequent first."""
+    if len(text) <= length:
+        return text
     parts = phrases(text)
     frequent = [at for at, part in enumerate(parts) if counts[_key(part)] > 1]
-    left, size = set(range(len(parts))), len(text)
+    left, size = set(range(len(parts))), len(", ".join(parts))
     for at in sorted(frequent, key=lambda at: -counts[_key(parts[at])]):
-        if size <= length or len(left) == 1:
+        if len(left) == 1 or (size <= length and len(left) < len(parts)):
             break
         left.remove(at)
-        size = sum(len(parts[at]) + 2 for at in left) - 2 if len(left) == len(parts) - 1 else size - len(parts[at]) - 2
+        size -= len(parts[at]) + 2
     return text if len(left) == len(parts) else ", ".join(parts[at] for at in sorted(left))
 
 

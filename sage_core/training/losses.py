@@ -4,8 +4,7 @@ The paper (Zhao et al. 2025) names soft-target alignment and dual-phase consiste
 
 D(x; sigma, c) is the denoised prediction, z a clean latent, n its noise, sigma ComfyUI's. Epsilon and v models see
 x = z + sigma n; rectified flow sees x = (1 - sigma) z + sigma n, where n may be as strong as a model wants it. A group
-has members z_m, weights w_m that sum to 1, a
-branch sigma s_b and one noise.
+has members z_m, weights w_m that sum to 1, a branch sigma s_b and one noise.
 """
 
 from __future__ import annotations
