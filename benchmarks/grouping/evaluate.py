@@ -98,7 +98,7 @@ def boilerplate(lists: list[PromptList], embed: Embed) -> None:
     exact = np.zeros(3, dtype=int)
     for each in lists:
         repeated = repeated_phrases(each.prompts)
-        different = [without_phrases(prompt, repeated) for prompt in each.prompts]
+        different = without_phrases(each.prompts, repeated)
         found = []
         for texts in (each.prompts, different, each.bare):
             rows = embed(texts)

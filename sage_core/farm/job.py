@@ -98,7 +98,8 @@ def make_job(
     set_aside = phrases_to_set_aside(listed.texts, compare) if compares_texts else ()
     prompts = [Prompt(text) for text in listed.texts] if compares_texts else listed.prompts
     different = list(dict.fromkeys(prompts))
-    vectors = _embedded([replace(each, text=without_phrases(each.text, set_aside)) for each in different], embed)
+    compared = without_phrases([each.text for each in different], set_aside)
+    vectors = _embedded([replace(each, text=text) for each, text in zip(different, compared, strict=True)], embed)
     check_embeddings([each.text for each in different], vectors)
     row = {each: at for at, each in enumerate(different)}
     groups = group_encoded(

@@ -47,7 +47,7 @@ def group_conditionings(
     names = _told_apart(texts, conditionings) if texts else tuple(f"prompt {number}" for number in numbers)
     if embed is not None:
         set_aside = phrases_to_set_aside(texts, compare)
-        embeddings = embed([without_phrases(text, set_aside) for text in texts])
+        embeddings = embed(without_phrases(texts, set_aside))
         return group_encoded(
             names, tuple(conditionings), embeddings, embed(UNRELATED_PROMPTS), set_aside=set_aside, **settings
         )

@@ -92,19 +92,25 @@ def _ends(words: Sequence[str]) -> list[str]:
     return [f"{_REST} {end}"] if len(end) > _FEW_LETTERS else []
 
 
-def without_phrases(text: str, repeated: Collection[str]) -> str:
-    """A prompt without the given phrases; the whole prompt where nothing else is in it.
+def without_phrases(prompts: Sequence[str], repeated: Collection[str]) -> list[str]:
+    """Prompts without the given phrases; a prompt stays whole where nothing else is in it.
 
     Args:
         repeated: as `repeated_phrases` gives them.
     """
-    parts = phrases(text)
     keys = frozenset().union(*map(_keys, repeated))
-    own = [part for part in parts if _key(part) not in keys]
-    if own:
-        own[0] = _cut(own[0], [each for each in repeated if each.endswith(_REST)])
-        own[-1] = _cut(own[-1], [each for each in repeated if each.startswith(_REST)])
-    return ", ".join(own) if own and own != parts else text
+    starts = [each.removesuffix(_REST) for each in repeated if each.endswith(_REST)]
+    ends = [each.removeprefix(_REST) for each in repeated if each.startswith(_REST)]
+
+    def own(text: str) -> str:
+        parts = phrases(text)
+        left = [part for part in parts if _key(part) not in keys]
+        if left:
+            left[0] = _cut_start(left[0], starts)
+            left[-1] = _cut_end(left[-1], ends)
+        return ", ".join(left) if left and left != parts else text
+
+    return [own(text) for text in prompts]
 
 
 @lru_cache(maxsize=4096)
@@ -113,15 +119,16 @@ def _keys(repeated: str) -> frozenset[str]:
     return frozenset([repeated] if _REST in repeated else map(_key, phrases(repeated)))
 
 
-def _cut(phrase: str, shapes: Sequence[str]) -> str:
-    """A phrase without how it begins or ends, if it does as one of `shapes` says and there is more of it."""
-    small = phrase.lower()
-    for shape in shapes:
-        if shape.endswith(_REST) and small.startswith(start := shape.removesuffix(_REST)):
-            return phrase[len(start) :]
-        if shape.startswith(_REST) and small.endswith(end := shape.removeprefix(_REST)):
-            return phrase[: -len(end)]
-    return phrase
+def _cut_start(phrase: str, starts: Sequence[str]) -> str:
+    """A phrase without how it begins, if that is one of `starts`."""
+    start = next((each for each in starts if phrase.lower().startswith(each)), "")
+    return phrase[len(start) :]
+
+
+def _cut_end(phrase: str, ends: Sequence[str]) -> str:
+    """A phrase without how it ends, if that is one of `ends`."""
+    end = next((each for each in ends if phrase.lower().endswith(each)), "")
+    return phrase[: len(phrase) - len(end)]
 
 
 def labels(prompts: Sequence[str], length: int, set_aside: Collection[str] = ()) -> list[str]:
@@ -141,7 +148,8 @@ def labels(prompts: Sequence[str], length: int, set_aside: Collection[str] = ())
     different = list(dict.fromkeys(prompts))
     repeated = repeated_phrases(prompts).union(set_aside)
     counts = Counter(phrase for text in different for phrase in set(map(_key, phrases(text))))
-    shorter = [text if len(text) <= length else without_phrases(text, repeated) for text in different]
+    own = without_phrases(different, repeated)
+    shorter = [text if len(text) <= length else cut for text, cut in zip(different, own, strict=True)]
     found = _told_apart([_rarest_phrases(text, counts, length) for text in shorter], length)
     alike = {label for label, count in Counter(found).items() if count > 1}
     whole = [text for text, label in zip(different, found, strict=True) if label in alike]
