@@ -39,8 +39,13 @@ _ROUNDING = 1e-5
 class OwnCalls(Protocol):
     """Decides at which calls of the model a prompt asks itself."""
 
-    def wants(self, call: int) -> bool:
-        """Whether the prompt asks the model at this call, counted from 0."""
+    def wants(self, call: int, *, begins_or_ends: bool = False) -> bool:
+        """Whether the prompt asks the model at a call.
+
+        Args:
+            call: counted from 0.
+            begins_or_ends: whether a text of the prompt has begun or ended since its last own call.
+        """
 
     def learnt(self, call: int, drift: float) -> None:
         """What came of it: how far the prompt's own answer was from the one it would have taken, see `drift`."""
@@ -56,7 +61,7 @@ class FixedCalls:
 
     calls: Sequence[int]
 
-    def wants(self, call: int) -> bool:
+    def wants(self, call: int, *, begins_or_ends: bool = False) -> bool:
         """See `OwnCalls`."""
         return call in self.calls
 
@@ -69,8 +74,8 @@ class ControlledCalls:
     """Own calls as far apart as a tolerance allows: step size control, with a gap of calls in the place of a step.
 
     The next gap is the longest at whose end the error is expected to be within the tolerance, see `gap_error`, if the
-    drift grows as fast as in the last gap. It is at most twice as long as that. The last call of all is always an own
-    one.
+    drift grows as fast as in the last gap. It is at most twice as long as that. It ends where a text begins or ends:
+    nothing before has told of that. The last call of all is always an own one.
 
     Attributes:
         tolerance: of the error of a gap.
@@ -82,9 +87,9 @@ class ControlledCalls:
     last: int = 0
     next: int = 0
 
-    def wants(self, call: int) -> bool:
+    def wants(self, call: int, *, begins_or_ends: bool = False) -> bool:
         """See `OwnCalls`."""
-        return call >= self.next or call == len(self.sigmas) - 1
+        return begins_or_ends or call >= self.next or call == len(self.sigmas) - 1
 
     def learnt(self, call: int, drift: float) -> None:
         """See `OwnCalls`."""
@@ -123,9 +128,9 @@ class Follower:
     sigma: float = 0.0
     errors: list[float] = field(default_factory=list)
 
-    def wants(self, call: int) -> bool:
-        """Whether the model has to be asked at this call, counted from 0."""
-        return self.own_calls.wants(call)
+    def wants(self, call: int, *, begins_or_ends: bool = False) -> bool:
+        """Whether the model has to be asked at this call, see `OwnCalls`."""
+        return self.own_calls.wants(call, begins_or_ends=begins_or_ends)
 
     def take(self, call: int, recorded: Call, like: torch.Tensor) -> list[torch.Tensor | None]:
         """The prompt's own answers if it asked at this call, else those that are expected; on the device of `like`."""
@@ -136,26 +141,39 @@ class Follower:
             for answer, difference in zip(answers, differences or [None] * len(answers), strict=True)
         ]
 
-    def learn(self, call: int, recorded: Call, answers: Sequence[torch.Tensor | None]) -> None:
-        """Take the prompt's own answers to a call in the place of what was known."""
+    def learn(
+        self, call: int, recorded: Call, answers: Sequence[torch.Tensor | None], *, begins_or_ends: bool = False
+    ) -> None:
+        """Take the prompt's own answers to a call in the place of what was known.
+
+        Args:
+            begins_or_ends: see `OwnCalls`. A difference that has moved by that is not taken back.
+        """
         found = [
             None if own is None or output is None else _difference(own, output.to(own))
             for own, output in zip(answers, recorded.outputs, strict=True)
         ]
-        before, expected, moved = self.differences, found, 0.0
-        if before:
+        expected, moved = found, 0.0
+        if self.differences:
             now, known, answer = (guided(each, self.cfg) for each in (found, self.expected, answers))
             moved = drift(now, known, answer)
             self.errors.append(gap_error(moved, self.sigma, recorded.sigma))
-            movement = now - guided(before, self.cfg)
-            back = overshoot(movement, self.movement)
-            # At first the states are one, and only the prompt makes a difference.
-            backs = [back, *[0.0 if self.movement is None else back] * (len(found) - 1)]
-            expected = [_moved_back(*each) for each in zip(found, before, backs, strict=True)]
-            self.movement = movement
+            if begins_or_ends:
+                self.movement = None
+            else:
+                expected = self._foreseen(found, now)
         self.differences, self.expected = found, expected
         self.last, self.sigma = call, recorded.sigma
         self.own_calls.learnt(call, moved)
+
+    def _foreseen(self, found: list[torch.Tensor | None], now: torch.Tensor) -> list[torch.Tensor | None]:
+        """Differences, less a part of how they have moved since the last own call; `now` is the guided one."""
+        movement = now - guided(self.differences, self.cfg)
+        back = overshoot(movement, self.movement)
+        # At first the states are one, and only the prompt makes a difference.
+        backs = [back, *[0.0 if self.movement is None else back] * (len(found) - 1)]
+        self.movement = movement
+        return [_moved_back(*each) for each in zip(found, self.differences, backs, strict=True)]
 
 
 def follow(plan: CorrectionPlan, prompt: int, cfg: float, trace: ClusterTrace) -> Follower:

@@ -314,9 +314,7 @@ class ReplayGuider(comfy.samplers.CFGGuider):
     def _advance_hooks(model: Any, conds: list, timestep: torch.Tensor, model_options: Any) -> None:
         """Show hooks a replayed step: their keyframes count steps, and ComfyUI shows them those it evaluates."""
         for entry in (entry for cond in conds for entry in cond or ()):
-            early = "timestep_start" in entry and timestep[0] > entry["timestep_start"]
-            late = "timestep_end" in entry and timestep[0] < entry["timestep_end"]
-            if entry.get("hooks") is not None and not early and not late:
+            if entry.get("hooks") is not None and _is_active(entry, float(timestep[0])):
                 model.current_patcher.prepare_hook_patches_current_keyframe(timestep, entry["hooks"], model_options)
 
     def _recorded(self) -> list[Call] | None:
@@ -335,7 +333,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
                 check_sigma([call], float(timestep[0]))
             else:
                 replay([call], float(timestep[0]), own)  # nothing is corrected yet: the states have to agree
-        asking = [index for index, follower in enumerate(followers) if follower.wants(self.calls)]
+        changed = [self._begins_or_ends(*each, float(timestep[0])) for each in enumerate(followers)]
+        asking = [at for at, each in enumerate(followers) if each.wants(self.calls, begins_or_ends=changed[at])]
         if asking:
             wanted = list(conds)
             if self.calls == 0 and not followers[0].own_negative:  # one noise, one negative: the answer is known
@@ -343,9 +342,14 @@ class ReplayGuider(comfy.samplers.CFGGuider):
             found = self._evaluate_some(asking, executor, model, wanted, x, timestep, model_options)
             self.sources.add(CallSource.EVALUATED)
             for index, answers in zip(asking, found, strict=True):
-                followers[index].learn(self.calls, recorded[index], answers)
+                followers[index].learn(self.calls, recorded[index], answers, begins_or_ends=changed[index])
         taken = [f.take(self.calls, call, own) for f, call, own in zip(followers, recorded, rows, strict=True)]
         return [None if parts[0] is None else torch.cat(parts) for parts in zip(*taken, strict=True)]
+
+    def _begins_or_ends(self, cluster: int, follower: Follower, sigma: float) -> bool:
+        """Whether a text of a cluster has begun or ended since the last own call of its follower."""
+        entries = [entry for kind in self.cluster_conds[cluster].values() for entry in kind]
+        return any(_is_active(entry, sigma) != _is_active(entry, follower.sigma) for entry in entries)
 
     def _evaluate_some(
         self, clusters: Sequence[int], executor: Any, model: Any, conds: list, x: torch.Tensor,
@@ -370,3 +374,8 @@ class ReplayGuider(comfy.samplers.CFGGuider):
         self.on_evaluation(x.shape[0] * sum(cond is not None for cond in conds))
         comfy.model_management.throw_exception_if_processing_interrupted()
         return outputs
+
+
+def _is_active(entry: dict[str, Any], sigma: float) -> bool:
+    """Whether ComfyUI evaluates an entry of a condition at a sigma."""
+    return entry.get("timestep_start", sigma) >= sigma >= entry.get("timestep_end", sigma)

@@ -81,6 +81,10 @@ class TestControlledCalls:
         found = self.own(ControlledCalls(0.08, self.SIGMAS), lambda gap: 0.1 * gap)
         assert found[:4] == [0, 1, 3, 5] and set(np.diff(found)[1:-1]) == {2}
 
+    def test_a_gap_ends_where_a_text_begins(self) -> None:
+        calls = ControlledCalls(0.5, self.SIGMAS, last=1, next=3)
+        assert not calls.wants(2) and calls.wants(2, begins_or_ends=True) and calls.wants(3)
+
     def test_where_sigma_hardly_falls_there_is_no_haste(self) -> None:
         sigmas = np.linspace(1.0, 0.9, 20).tolist()
         assert len(self.own(ControlledCalls(0.08, sigmas), lambda gap: 0.1 * gap)) == 6
@@ -109,6 +113,13 @@ class TestFollower:
         assert [each.tolist() for each in follower.take(3, self.CALLS[2], x)] == [[[5.0, 5.0]], [[10.0, 10.0]]]
         # Guided the difference was 3 x 5 and is 1 + 3 x (1 - 1); the answer is 10 + 3 x (4 - 10).
         assert follower.errors == [pytest.approx(0.5 * abs(1 - 15) / 8 * (1 - 1.0 / 4.0))]
+
+    def test_nothing_is_taken_back_of_what_a_text_that_begins_has_moved(self) -> None:
+        follower, x = Follower(FixedCalls((0, 2)), cfg=3.0), torch.zeros(1, 2)
+        follower.learn(0, self.CALLS[0], [torch.full((1, 2), 6.0), None])
+        follower.learn(2, self.CALLS[2], [torch.full((1, 2), 4.0), torch.full((1, 2), 10.0)], begins_or_ends=True)
+        assert [each.tolist() for each in follower.take(3, self.CALLS[2], x)] == [[[4.0, 4.0]], [[10.0, 10.0]]]
+        assert follower.movement is None and len(follower.errors) == 1
 
     def test_overshoot_is_half_of_what_was_taken_back_of_each_variation(self) -> None:
         before = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 0.0], [2.0, 0.0]])
@@ -275,6 +286,29 @@ class TestControlled:
         guider, images = one_node(groups, share=1e-6, share_mode="auto")
         assert_equal(images, torch.cat([comfy_ksampler("sd15", prompt, image) for prompt in groups.conditionings]))
         assert guider.record.evaluations == guider.record.baseline_evaluations - 2 * 2
+
+    def test_every_prompt_asks_where_its_text_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """However much is tolerated: until then it has the common text, and nothing tells what comes."""
+        asked: list[tuple[float, bool]] = []
+        learn = Follower.learn
+
+        def note(self: Follower, call: int, recorded: Call, *args: Any, **more: Any) -> None:
+            asked.append((recorded.sigma, more["begins_or_ends"]))
+            learn(self, call, recorded, *args, **more)
+
+        monkeypatch.setattr(Follower, "learn", note)
+        common = conditioning("sd15", seed=7)[0]
+        prompts = [
+            [[common[0], {**common[1], "start_percent": 0.0, "end_percent": 0.3}],
+             [own[0][0], {**own[0][1], "start_percent": 0.3, "end_percent": 1.0}]]
+            for own in different("sd15", 4)
+        ]  # fmt: skip
+        one_node(four_prompts(prompts=prompts), share=1.0, share_mode="auto")
+        model = MODELS["sd15"]()
+        begin = model.get_model_object("model_sampling").percent_to_sigma(0.3)
+        sigmas = ksampler.KSamplerSettings(**SETTINGS, share=1.0).sampler(model)[1]
+        first = max(float(sigma) for sigma in sigmas if sigma <= begin)
+        assert [each for each in asked if each[1] and each[0] < float(sigmas[0])] == [(pytest.approx(first), True)] * 2
 
     def test_a_smaller_tolerance_is_nearer_and_costs_more(self) -> None:
         groups, image = four_prompts(), small("sd15", batch=2)
