@@ -25,7 +25,7 @@ def main(arguments: list[str], pack: Path) -> int:
         pack: the folder of this pack, inside custom_nodes.
 
     Returns:
-        The exit code: 0 all is there, 2 it cannot begin, 3 some prompts failed, 130 it was stopped.
+        The exit code: 0 all is there, 2 it cannot begin or go on, 3 some prompts failed, 130 it was stopped.
     """
     options = _parser(pack).parse_args(arguments)
     report = Report(standard_output(), as_json=options.json)
@@ -164,5 +164,7 @@ def _add_engine(command: argparse.ArgumentParser, pack: Path) -> None:
     command.add_argument("--gpus", type=float, help="GPUs of a worker; 1 if left out, 0 for a machine without")
     command.add_argument("--comfy", type=Path, default=pack.parent.parent,
                          help="the folder of ComfyUI; not needed where this pack is in its custom_nodes")  # fmt: skip
-    command.add_argument("--comfy-args", default="", help='more arguments for ComfyUI, such as --comfy-args="--lowvram"')
+    command.add_argument(
+        "--comfy-args", default="", help='more arguments for ComfyUI, such as --comfy-args="--lowvram"'
+    )
     command.set_defaults(pack=pack)
