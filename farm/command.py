@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..sage_core.farm.comfy_arguments import split
 from .report import Report, standard_output
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def main(arguments: list[str], pack: Path) -> int:
         pack: the folder of this pack, inside custom_nodes.
 
     Returns:
-        The exit code: 0 all is there, 2 it cannot begin, 3 some prompts failed, 130 it was stopped.
+        The exit code: 0 all is there, 2 it cannot begin or go on, 3 some prompts failed, 130 it was stopped.
     """
     options = _parser(pack).parse_args(arguments)
     report = Report(standard_output(), as_json=options.json)
@@ -77,6 +78,11 @@ def _engines(
     asked = [name for name in ("address", "workers", "gpus") if getattr(options, name) is not None]
     if options.engine == "local" and asked:
         raise ValueError(f"{asked[0]}: expected the engine ray, got local. Leave --engine out, or choose ray.")
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"workers: expected at least 1, got {options.workers}.")
+    if options.gpus is not None and not 0 <= options.gpus < float("inf"):
+        raise ValueError(f"gpus: expected 0 or more, got {options.gpus}.")
+    split(options.comfy_args)  # only a look: workers would say later, and each for itself, what is wrong
     if options.engine == "ray" or asked:
         from .ray_engine import Cluster, ray_engines
 
@@ -158,5 +164,7 @@ def _add_engine(command: argparse.ArgumentParser, pack: Path) -> None:
     command.add_argument("--gpus", type=float, help="GPUs of a worker; 1 if left out, 0 for a machine without")
     command.add_argument("--comfy", type=Path, default=pack.parent.parent,
                          help="the folder of ComfyUI; not needed where this pack is in its custom_nodes")  # fmt: skip
-    command.add_argument("--comfy-args", default="", help='more arguments for ComfyUI, such as "--lowvram"')
+    command.add_argument(
+        "--comfy-args", default="", help='more arguments for ComfyUI, such as --comfy-args="--lowvram"'
+    )
     command.set_defaults(pack=pack)

@@ -47,6 +47,10 @@ class FarmEngine(Engine, Protocol):
         None where that is known only when it has run.
         """
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether `stop` was called."""
+
     def stop(self) -> None:
         """End what runs, and refuse all else. Any thread may call it."""
 

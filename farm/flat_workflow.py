@@ -11,6 +11,8 @@ Origin = tuple[str, int]
 
 MUTED, BYPASSED = 2, 4
 NOTES = ("Note", "MarkdownNote")
+PRIMITIVE = "PrimitiveNode"
+"""A node of the page alone, which sets the value of an input."""
 _BORDER = -10  # the node that stands for the inputs of a subgraph
 
 

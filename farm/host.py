@@ -100,7 +100,7 @@ class Host:
             return to_api(workflow, self._info(classes(workflow)))
         except ValueError as error:
             raise Refused(f"workflow: {error} {EXPORT}") from error
-        except (KeyError, IndexError, TypeError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise Refused(
                 f"workflow: expected one as the page saves it, got other data ({error!r}). {EXPORT}"
             ) from error

@@ -96,6 +96,10 @@ class LocalEngine:
         cost = self._host.run(self.graph.plan(self._folder, json.dumps(prompts)))[self.graph.planned]["cost"]
         return tuple(cost[0]) if cost else None
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._host.is_stopped
+
     def stop(self) -> None:
         self._host.stop()
 

@@ -37,6 +37,8 @@ _LOOK = 0.5
 _REACHED_IN = 10
 # How often in a row a worker may fail to start.
 _STARTS = 3
+# Seconds that a worker has to end its task after a stop; one that hangs never does.
+_ENDS_IN = 30
 # Files on their way from a worker.
 _BACKLOG = 16
 # Bytes of memory that Ray may keep for files on their way and for the job.
@@ -188,9 +190,16 @@ class RayEngine:
         if error:
             raise TaskError(error)
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._cluster.is_stopped
+
     def stop(self) -> None:
         self._cluster.is_stopped = True
         self._worker.stop.options(concurrency_group="control").remote()
+        killer = threading.Timer(_ENDS_IN, _ray().kill, [self._worker])
+        killer.daemon = True
+        killer.start()
 
     def close(self) -> None:
         _ray().kill(self._worker)

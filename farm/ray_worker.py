@@ -98,6 +98,8 @@ class RayWorker:
                 saved.put(STOPPED)
             except (TaskError, Refused) as error:
                 saved.put(str(error))
+            except Exception as error:  # whatever it is: without a last word the run would wait for ever
+                saved.put(f"{type(error).__name__}: {error}")
 
         thread = threading.Thread(target=render)
         thread.start()

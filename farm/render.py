@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,9 @@ from ..sage_core.prompts.prompt_list import PromptList
 from .command import FAILURES, FINISHED, STOPPED
 from .engine import FarmEngine
 from .report import Report
+
+# Seconds between two looks at whether to stop.
+_LOOK = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def render(engines: Sequence[FarmEngine], settings: Settings, report: Report) ->
             if workers > 1 and job.graph.prefix_node is not None:
                 run.divide = lambda prompts: divided(prompts, texts, split, workers)
             run.done |= done_prompts(ledgers(job.folder), settings.out)
-            return _run(run, tasks, engines, split, report)
+            return _run(run, tasks, engines, split, job.folder, report)
 
 
 def ready(engine: FarmEngine) -> FarmEngine:
@@ -98,11 +101,15 @@ def open_job(engine: FarmEngine, settings: Settings, report: Report) -> Job:
     """The job of the output folder; a new one is made where there is none.
 
     Several shards may begin at once: one of them groups the list, and the others wait for it.
+
+    Raises:
+        Stopped: the user has stopped it.
+        ValueError, OSError: as `render`.
     """
     graph, listed = engine.graph, read_prompts(settings.prompts, engine.read_wildcard)
     key, folder = made_of(graph, listed, engine.hello()), settings.out / FOLDER
     check_room(folder)
-    with FileLock(folder / "job.lock"):
+    with _locked(folder / "job.lock", engine):
         if not has_job(folder):
             _check_empty(settings.out)
             for note in _notes(graph, listed):
@@ -115,18 +122,43 @@ def open_job(engine: FarmEngine, settings: Settings, report: Report) -> Job:
     return job
 
 
-def _run(run: Run, tasks: Sequence[Task], engines: Sequence[FarmEngine], split: int, report: Report) -> int:
+@contextmanager
+def _locked(path: Path, engine: FarmEngine) -> Iterator[None]:
+    """Context with a lock. A stop ends the wait for it."""
+    lock = FileLock(path, timeout=_LOOK)
+    while not engine.is_stopped:
+        with suppress(Timeout):
+            lock.acquire()
+            break
+    else:
+        raise Stopped
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _run(
+    run: Run, tasks: Sequence[Task], engines: Sequence[FarmEngine], split: int, folder: Path, report: Report
+) -> int:
     groups = [group for task in tasks for group in task]
     report.tell("start", **summary(run, tasks), groups=len(groups), workers=len(engines))
     several = len(engines) > 1
     waiting = shrinking_tasks(groups, run.partition, split, len(engines)) if several else tasks
     try:
-        run.render(waiting, engines)
+        run.render(_while_room(waiting, folder), engines)
     except Stopped:
         report.tell("stopped", **summary(run, tasks))
         return STOPPED
     report.tell("end", **(numbers := summary(run, tasks)))
     return FINISHED if numbers["done"] == numbers["prompts"] else FAILURES
+
+
+def _while_room(tasks: Iterable[Task], folder: Path) -> Iterator[Task]:
+    """The tasks, as long as their images can be saved; else all would be paid for, and lost."""
+    for task in tasks:
+        check_room(folder)
+        yield task
 
 
 def _plan(job: Job, tasks: Sequence[Task], engine: FarmEngine, report: Report) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .flat_workflow import Node, flat_nodes
+from .flat_workflow import PRIMITIVE, FlatNode, Node, Origin, flat_nodes
 
 Info = dict[str, Any]
 """As /object_info of ComfyUI's server: the inputs of every node class."""
@@ -26,16 +26,25 @@ def to_api(workflow: dict[str, Any], info: Info) -> dict[str, Node]:
         ValueError: a node's values do not fit its inputs.
     """
     graph = {}
-    for key, (node, origins) in flat_nodes(workflow).items():
+    nodes = flat_nodes(workflow)
+    for key, (node, origins) in nodes.items():
+        if node["type"] == PRIMITIVE:
+            continue
         known = info.get(node["type"])
         try:
             inputs = {} if known is None else widget_values(node, known)
         except ValueError as error:
             raise ValueError(f"node {key} ({node['type']}): {error}") from None
-        inputs.update({name: list(origin) for name, origin in origins.items()})
+        inputs.update({name: _given(origin, nodes) for name, origin in origins.items()})
         title = node.get("title") or (known or {}).get("display_name") or node["type"]
         graph[key] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": title}}
     return graph
+
+
+def _given(origin: Origin, nodes: dict[str, FlatNode]) -> Any:
+    """What an input gets: a link, or the value that a primitive node sets."""
+    source = nodes[origin[0]].node
+    return source["widgets_values"][0] if source["type"] == PRIMITIVE else list(origin)
 
 
 def check_subgraphs(workflow: dict[str, Any]) -> None:
@@ -89,8 +98,10 @@ def _values(values: Iterator[Any], inputs: Info, prefix: str = "", *, has_defaul
         if _has_companion(name, kind, options):
             next(values, None)
         if kind == CHOICE:
-            chosen = next(option["inputs"] for option in options["options"] if option["key"] == value)
-            found.update(_values(values, chosen, f"{prefix}{name}."))
+            chosen = {option["key"]: option["inputs"] for option in options["options"]}
+            if value not in chosen:
+                raise ValueError(f"{prefix}{name}: expected one of {', '.join(chosen)}, got {value!r}.")
+            found.update(_values(values, chosen[value], f"{prefix}{name}."))
     return found
 
 

@@ -35,6 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with _part_in(path.parent) as part:
         yield part
+        _flush(part)
         os.replace(part, path)
 
 
@@ -55,9 +56,16 @@ def write_new(paths: Iterable[Path], write: Callable[[Path], object]) -> Path:
     path = next(names)
     with _part_in(path.parent) as part:
         write(part)
+        _flush(part)
         while not _put(part, path):
             path = next(names)
     return path
+
+
+def _flush(part: Path) -> None:
+    """Wait until the disk has a file: after a power cut its name could be there, and nothing in it."""
+    with part.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _put(part: Path, path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Replaces the tokens of ComfyUI's page in file names: %date:yyyy-MM-dd% and %KSampler.seed%.
+"""Replaces tokens in file names: %date:yyyy-MM-dd% and %KSampler.seed% of ComfyUI's page, %year% of its server.
 
 The page does it only for a fixed list of ComfyUI's own nodes, and not at all for a graph that a program sends.
 """
@@ -14,6 +14,8 @@ from .graph import Graph, plain_value
 # The parts of a date, as the page knows them, in Python's words; one letter is without a zero in front.
 _DATE = {"d": "day", "M": "month", "h": "hour", "m": "minute", "s": "second"}
 _DATE_PARTS = "dd?|MM?|hh?|mm?|ss?|yyyy|yy"
+# Tokens of ComfyUI's server. It would put in the time of every single file, and scatter what belongs together.
+_TIMES = ("year", "month", "day", "hour", "minute", "second")
 
 
 def replace_tokens(prefix: str, now: datetime, graph: Graph | None = None, workflow: Any = None) -> str:
@@ -30,6 +32,8 @@ def replace_tokens(prefix: str, now: datetime, graph: Graph | None = None, workf
         token = match[1]
         if token.startswith("date:"):
             found: Any = _date(token.removeprefix("date:"), now)
+        elif token in _TIMES:
+            found = f"{getattr(now, token):02}"
         else:
             found = _input(graph or {}, names, *token.split(".")) if token.count(".") == 1 else None
         # A date with a colon, and a model in a folder, make no folders and no names that Windows does not take.

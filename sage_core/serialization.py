@@ -48,8 +48,10 @@ def read_data(path: Path) -> Any:
     """
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if "state" not in metadata:
+            raise ValueError("it is of another program")
         # The first files have no checksum.
         if metadata.get("sha256", found := _checksum(metadata["state"], tensors)) != found:
             raise ValueError("its content is not what was saved; the file was changed or is damaged")

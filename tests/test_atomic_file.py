@@ -92,3 +92,20 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_new(numbered(tmp_path), half)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["replace", "link"])
+def test_the_disk_has_a_file_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Else a power cut leaves an empty file under the name."""
+    steps: list[str] = []
+    for each in ("fsync", name):
+        real = getattr(os, each)
+        monkeypatch.setattr(os, each, lambda *args, each=each, real=real: (steps.append(each), real(*args)))
+    if name == "replace":
+        with replacing(tmp_path / "a") as part:
+            part.write_text("a")
+    else:
+        write_new(numbered(tmp_path), lambda part: part.write_text("a"))
+    assert steps == ["fsync", name]

@@ -23,7 +23,8 @@ GRAPH = {
     ("%KSampler.seed%_%KSampler.cfg%", "7_4.5"),
     ("%My model.ckpt_name%", "sd_xl_base.st"),
     ("%Loader.ckpt_name%", "sd_xl_base.st"),
-    ("%width%x%height% %year%", "%width%x%height% %year%"),
+    ("%width%x%height%", "%width%x%height%"),
+    ("%year%-%month%-%day% %hour%:%minute%/%second%", "2026-03-04 15:06/07"),
     ("%Nobody.seed% %KSampler.model% %KSampler.nothing%", "%Nobody.seed% %KSampler.model% %KSampler.nothing%"),
     ("100% and 50%", "100% and 50%"),
 ])  # fmt: skip

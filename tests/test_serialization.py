@@ -8,6 +8,7 @@ import pytest
 import torch
 from comfyui_sage.sage_core.serialization import read_data, write_data
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 
 def test_tuples_lists_and_keys_come_back_as_they_were(tmp_path: Path) -> None:
@@ -48,3 +49,10 @@ def test_a_file_that_was_changed(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"4.0", b"5.0"))
     with pytest.raises(ValueError, match="not what was saved; the file was changed or is damaged"):
         read_data(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
+def test_a_file_of_another_program(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    save_file({"a": torch.zeros(3)}, tmp_path / "a.safetensors", metadata)
+    with pytest.raises(ValueError, match=r"a\.safetensors: ValueError: it is of another program"):
+        read_data(tmp_path / "a.safetensors")

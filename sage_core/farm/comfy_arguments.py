@@ -21,9 +21,12 @@ def split(text: str, *, is_windows: bool = os.name == "nt") -> list[str]:
         is_windows: a backslash is a part of a path there.
 
     Raises:
-        ValueError: a quote is not closed.
+        ValueError: a quote is not closed; says so.
     """
-    if text.startswith("["):
-        return json.loads(text)
-    parts = shlex.split(text, posix=not is_windows)
+    try:
+        if text.startswith("["):
+            return json.loads(text)
+        parts = shlex.split(text, posix=not is_windows)
+    except ValueError as error:
+        raise ValueError(f"comfy-args: expected arguments as they are typed, got {text!r}: {error}.") from None
     return [part[1:-1] if is_windows and part[:1] == part[-1:] == '"' else part for part in parts]

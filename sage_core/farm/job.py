@@ -116,7 +116,17 @@ def read_job(folder: Path) -> Job:
 
     Raises:
         OSError: there is none.
+        ValueError: its files are damaged.
     """
+    try:
+        return _job_in(folder)
+    except (ValueError, KeyError, TypeError, EOFError) as error:
+        raise ValueError(
+            f"out: expected the files of a job in {folder}, got damaged ones ({error!r}). Choose another folder."
+        ) from error
+
+
+def _job_in(folder: Path) -> Job:
     data = json.loads((folder / _JOB).read_text("utf-8"))
     prompts = tuple(data["prompts"])
     groups = PromptGroups(

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,12 @@ def prompts_by_worker(paths: Iterable[Path]) -> Counter[str]:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a ledger; a torn last line is none."""
+    """The records of a ledger. A torn last line is none, nor is a damaged one: its prompts are rendered again."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
-                yield json.loads(line)
+                with suppress(ValueError):
+                    yield json.loads(line)
 
 
 def _is_there(path: Path, size: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from PIL import Image
 
 # Key of a PNG's text: the mark of a prompt's pictures (see `sampling.picture_marks`) and the number of this one.
 MARK = "sage_run"
+# How every whole PNG ends: its last chunk.
+_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class FinishedFile(NamedTuple):
@@ -46,10 +49,17 @@ def _named(folder: Path, stem: str) -> list[FinishedFile]:
 
 
 def _mark_in(path: Path) -> str | None:
-    """The mark in a file; None where it has none or cannot be read."""
+    """The mark in a file; None where it has none, is not whole, or cannot be read."""
     try:
         with Image.open(path) as file:  # reads the texts, not the pixels
-            mark = file.info.get(MARK)
+            mark = file.info.get(MARK) if _is_whole(path) else None
     except (OSError, SyntaxError, ValueError):
         return None
     return mark if isinstance(mark, str) else None
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a PNG has its end: a disk or a copy that was cut off may have lost the pixels, but not the texts."""
+    with path.open("rb") as file:
+        file.seek(-len(_END), os.SEEK_END)
+        return file.read() == _END

@@ -245,6 +245,12 @@ def test_a_plan_renders_nothing(files: Path) -> None:
     (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--comfy", "."], "comfy: expected the folder"),
     (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--engine", "local", "--workers", "2"],
      "workers: expected the engine ray"),
+    (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--workers", "0"], "workers: expected at least"),
+    (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--gpus", "-1"], "gpus: expected 0 or more"),
+    (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--gpus", "nan"], "gpus: expected 0 or more"),
+    (["render", "graph.json", "--prompts", "list.txt", "--out", "out", "--comfy-args='--cpu"],
+     "comfy-args: expected arguments as they are typed, got .*--cpu.*: No closing quotation"),
+    (["check", "graph.json", "--comfy-args=[1"], "comfy-args: expected arguments as they are typed, got '.1'"),
     (["status", "."], "out: expected the output folder of a job"),
 ])  # fmt: skip
 def test_wrong_arguments_are_named_before_comfyui_starts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +115,13 @@ def test_another_job_is_refused_by_what_differs(tmp_path: Path) -> None:
     offset = PromptList((*LISTED.prompts[:-1], Prompt(TEXTS[3], seed_offset=1)))
     with pytest.raises(ValueError, match="has other prompts. Choose"):
         check_same(first, made_of(checked_graph(graph), offset, {"SAGE version": "1"}), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["job.json", "embeddings.npy"])
+@pytest.mark.parametrize("cut", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"[]"])
+def test_damaged_files_are_named(tmp_path: Path, name: str, cut: Callable[[bytes], bytes]) -> None:
+    made(tmp_path)
+    read_job.cache_clear()
+    (tmp_path / name).write_bytes(cut((tmp_path / name).read_bytes()))
+    with pytest.raises(ValueError, match=f"out: expected the files of a job in {tmp_path}, got damaged ones"):
+        read_job(tmp_path)

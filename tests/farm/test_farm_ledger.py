@@ -55,3 +55,10 @@ def test_every_shard_has_its_own(tmp_path: Path) -> None:
         ledger.saved(number, [], "here")
         ledger.close()
     assert done_prompts(ledgers(tmp_path), tmp_path) == {1, 2}
+
+
+def test_a_damaged_line_is_none(tmp_path: Path) -> None:
+    path = ledger_path(tmp_path)
+    first, *others = written(path).splitlines(keepends=True)
+    path.write_bytes(first + bytes(40) + b"\n" + b"".join(others[1:]))
+    assert [record.get("prompt") for record in read(path)] == [0, 2, None]

@@ -13,13 +13,18 @@ import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import psutil
 import pytest
+from comfyui_sage.farm import ray_engine
 from comfyui_sage.farm.command import FINISHED, STOPPED, USAGE
-from comfyui_sage.farm.ray_engine import Cluster, ray_engines
+from comfyui_sage.farm.ray_engine import Cluster, RayEngine, ray_engines
+from comfyui_sage.farm.ray_worker import RayWorker
 from comfyui_sage.sage_core.farm.job import read_job
 from comfyui_sage.sage_core.farm.ledger import ledgers, read
 from comfyui_server import free_port
@@ -113,6 +118,28 @@ def test_workers_share_a_large_group(files: Path, whole: Path) -> None:
         one, other = (np.array(Image.open(BytesIO(data)), dtype=int) for data in (found[name], expected[name]))
         assert np.abs(one - other).max() <= 1, name
     assert not list((files / "divided" / ".sage").glob("shared*"))
+
+
+def test_a_worker_that_fails_in_a_way_of_its_own_says_so() -> None:
+    """The run waits for its last word."""
+
+    class Full:
+        def render(self, *task: Any) -> None:
+            raise OSError("no space left")
+
+    worker = RayWorker.__new__(RayWorker)
+    worker._engine = Full()  # type: ignore[assignment]
+    worker._take = lambda job: None  # type: ignore[method-assign]
+    assert list(worker.render([], [0], [], [])) == ["OSError: no space left"]
+
+
+def test_a_stop_kills_a_worker_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: SimpleQueue[Any] = SimpleQueue()
+    monkeypatch.setattr(ray_engine, "_ENDS_IN", 0.1)
+    monkeypatch.setattr(ray_engine, "_ray", lambda: SimpleNamespace(kill=killed.put))
+    engine = RayEngine(MagicMock(), 1)
+    engine.stop()
+    assert engine.is_stopped and killed.get(timeout=10) is engine._worker
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from comfyui_sage.farm.render import _locked, _while_room
 from comfyui_sage.sage_core.farm.job import make_job, read_job
 from comfyui_sage.sage_core.farm.ledger import Ledger, done_prompts, failures, ledger_path, read
 from comfyui_sage.sage_core.farm.run import Run, Stopped, TaskError, summary
@@ -18,6 +20,7 @@ from comfyui_sage.sage_core.farm.workflow_file import checked_graph
 from comfyui_sage.sage_core.prompts.prompt_list import Prompt, PromptList
 from embeddings import clustered_directions
 from farm_graph import farm_graph
+from filelock import FileLock
 
 PARTITION = ((0, 1), (2, 3), (4,), (5, 6, 7))
 
@@ -214,6 +217,38 @@ def test_an_error_of_one_engine_is_raised(run: Run, tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="no space left"):
         run.render(make_tasks(PARTITION, 4), [Full(), Pretended(tmp_path)])
+
+
+def test_a_full_disk_ends_the_run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be saved is not rendered."""
+    engine = Pretended(tmp_path)
+    room = iter([1 << 30, 1 << 30, 0])
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=next(room)))
+    with pytest.raises(OSError, match="too full"):
+        run.render(_while_room(make_tasks(PARTITION, 2), tmp_path), [engine])
+    assert run.done == {0, 1, 2, 3} and len(engine.calls) == 2 and not run.failed
+
+
+def test_a_stop_ends_the_wait_for_another_shard(tmp_path: Path) -> None:
+    engine: Any = SimpleNamespace(is_stopped=False)
+    path, held, over = tmp_path / "job.lock", threading.Event(), threading.Event()
+
+    def other() -> None:
+        with FileLock(path):
+            held.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    held.wait(60)
+    threading.Timer(0.2, lambda: setattr(engine, "is_stopped", True)).start()
+    with pytest.raises(Stopped), _locked(path, engine):
+        pass
+    over.set()
+    thread.join()
+    engine.is_stopped = False
+    with _locked(path, engine):
+        pass
 
 
 def test_going_on_renders_whole_tasks_with_what_is_missing(run: Run, tmp_path: Path) -> None:

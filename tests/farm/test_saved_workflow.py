@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from comfyui_sage.farm.flat_workflow import BYPASSED, MUTED
+from comfyui_sage.farm.host import Host, Refused
 from comfyui_sage.farm.saved_workflow import check_subgraphs, classes, to_api
 
 CODECS = [
@@ -103,6 +104,24 @@ def test_values_that_belong_to_other_widgets(values: Any, said: str) -> None:
         convert(node(2, "Sampler", values), links=[])
 
 
+def test_an_option_that_is_none() -> None:
+    with pytest.raises(ValueError, match=r"node 1 \(Saver\): codec: expected one of auto, h264, got 'av1'"):
+        convert(node(1, "Saver", ["av1", "sea"]), links=[])
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0, 9), (MUTED, 7)])
+def test_a_primitive_node_sets_a_value(mode: int, expected: int) -> None:
+    """Also through a reroute, and whatever value the input had before."""
+    graph = convert(
+        node(1, "PrimitiveNode", [9, "randomize"], mode),
+        node(2, "Reroute", any=1),
+        node(3, "Sampler", [7, "fixed", "simple"], seed=2),
+        links=[[1, 1, 0, 2, 0], [2, 2, 0, 3, 1]],
+    )
+    assert graph["3"]["inputs"] == {"seed": expected, "scheduler": "simple", "share": 0.4}
+    assert set(graph) == {"3"}
+
+
 def test_values_of_a_subgraph_are_refused() -> None:
     inner = {"id": "inner", "nodes": [node(1, "Source")], "links": []}
     workflow = {"nodes": [node(2, "inner")], "links": [], "definitions": {"subgraphs": [inner]}}
@@ -111,3 +130,11 @@ def test_values_of_a_subgraph_are_refused() -> None:
     workflow["nodes"] = [node(2, "inner", [7])]
     with pytest.raises(ValueError, match="node 2: expected a subgraph without values of its own"):
         check_subgraphs(workflow)
+
+
+def test_a_subgraph_in_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "_info", lambda self, kinds: INFO)
+    inner = {"id": "inner", "nodes": [node(1, "inner")], "links": []}
+    workflow = {"nodes": [node(2, "inner")], "links": [], "definitions": {"subgraphs": [inner]}}
+    with pytest.raises(Refused, match="workflow: expected one as the page saves it, got other data"):
+        Host.__new__(Host).as_api(workflow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,20 @@ class TestGoingOn:
         next(output.glob("*_00001_*")).unlink()
         branch(prefix, "image")
         assert files(output) == before
+
+    @pytest.mark.parametrize("cut", [lambda data: data[:-40], lambda data: data[:-40] + bytes(40)])
+    def test_a_file_that_is_cut_off_is_made_again(
+        self, prefix: Any, output: Path, cut: Callable[[bytes], bytes]
+    ) -> None:
+        """Its texts are whole, and so is its mark; its pixels are not."""
+        branch(prefix, "image")
+        path = next(output.glob("*_00003_*"))
+        whole = path.read_bytes()
+        path.write_bytes(cut(whole))
+        report, _ = branch(prefix, "image")
+        assert "4 prompts: finished by an earlier run" in report
+        [again] = (each for each in output.glob("*.png") if each != path and each.read_bytes() == whole)
+        assert again.name.startswith("image_00013_")
 
     @pytest.mark.parametrize("changed", [("1", "ckpt_name", "other"), ("2", "seed", 6)])
     def test_another_graph_is_another_run(self, prefix: Any, output: Path, changed: tuple[str, str, Any]) -> None:
