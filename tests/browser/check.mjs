@@ -172,7 +172,7 @@ async function checkPictures(renderer, problems) {
 
 /** Favourites among the pictures, and a run of these alone. */
 async function checkFavourites(renderer, problems) {
-  await server.post("/free", { free_memory: true }); // what is cached gives a new page no pictures
+  await server.post("/free", { free_memory: true }); // in ComfyUI 0.3.75, what is cached gives a new page no pictures
   await inTab("favourites", renderer, "end", (page, shot) => useFavourites(new PicturesUser(page), shot, problems), problems);
 }
 
