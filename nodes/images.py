@@ -11,7 +11,7 @@ from comfy_api.latest import io
 
 from nodes import VAEDecode  # type: ignore[attr-defined]  # ComfyUI's; the type checker finds ours
 
-from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
+from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender, run_shown
 from ..sage_core.graph import recipe
 from ..sage_core.grouping.prompt_groups import check_groups
 from ..sage_core.images.comparison_grid import comparison_grid
@@ -254,7 +254,7 @@ class BranchSave(io.ComfyNode):
             warning = not_saved(prompts, saver.broken)
             log.warning("SAGE: %s", warning)
             report += f"\n\nWarning: {warning}"
-        return io.NodeOutput(report, ui=saver.shown())
+        return io.NodeOutput(report, ui={**saver.shown().as_dict(), **run_shown(cls.hidden)})
 
 
 NODES = [ComparisonGrid, SaveImages, BranchSave]

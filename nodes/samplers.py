@@ -7,7 +7,7 @@ from typing import Any
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
+from ..routes.node_progress import PROGRESS_HIDDEN, SHOWN_AGAIN, progress_sender, run_shown
 from ..sage_core.panels.sampling import sampling_monitor
 from ..sage_core.sampling.guiders import SageGuider
 from ..sage_core.sampling.ksampler import sample, sample_branch, sample_prefix
@@ -143,13 +143,14 @@ class SharedKSamplerPrefix(io.ComfyNode):
                 ),
             ],
             hidden=PROGRESS_HIDDEN,
+            **SHOWN_AGAIN,
         )
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
         make_listener = sampling_monitor(progress_sender(cls.hidden))
         out = sample_prefix(model, groups, negative, latent_image, **settings, make_listener=make_listener)
-        return io.NodeOutput(*out)
+        return io.NodeOutput(*out, ui=run_shown(cls.hidden))
 
 
 class BranchKSampler(io.ComfyNode):
@@ -163,11 +164,13 @@ class BranchKSampler(io.ComfyNode):
             inputs=branch_inputs(),
             outputs=_row_outputs(),
             hidden=PROGRESS_HIDDEN,
+            **SHOWN_AGAIN,
         )
 
     @classmethod
     def execute(cls, model: Any, prefix: Any) -> io.NodeOutput:
-        return io.NodeOutput(*sample_branch(model, prefix, sampling_monitor(progress_sender(cls.hidden))))
+        out = sample_branch(model, prefix, sampling_monitor(progress_sender(cls.hidden)))
+        return io.NodeOutput(*out, ui=run_shown(cls.hidden))
 
 
 class OneNodeKSampler(io.ComfyNode):
@@ -182,12 +185,14 @@ class OneNodeKSampler(io.ComfyNode):
             inputs=[*ksampler_inputs(), *_sharing_inputs()],
             outputs=_row_outputs(),
             hidden=PROGRESS_HIDDEN,
+            **SHOWN_AGAIN,
         )
 
     @classmethod
     def execute(cls, model: Any, groups: Any, negative: Any, latent_image: Any, **settings: Any) -> io.NodeOutput:
         make_listener = sampling_monitor(progress_sender(cls.hidden))
-        return io.NodeOutput(*sample(model, groups, negative, latent_image, **settings, make_listener=make_listener))
+        out = sample(model, groups, negative, latent_image, **settings, make_listener=make_listener)
+        return io.NodeOutput(*out, ui=run_shown(cls.hidden))
 
 
 class Guider(io.ComfyNode):

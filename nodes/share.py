@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from nodes import ConditioningZeroOut  # type: ignore[attr-defined]  # ComfyUI's; the type checker finds ours
 
-from ..routes.node_progress import PROGRESS_HIDDEN, progress_sender
+from ..routes.node_progress import PROGRESS_HIDDEN, SHOWN_AGAIN, progress_sender, run_shown
 from ..sage_core.grouping.build import COMPARED_BEFORE
 from ..sage_core.grouping.conditionings import group_as_before, group_conditionings
 from ..sage_core.grouping.prompt_groups import CONDITION_MODES, PromptGroups, check_groups
@@ -100,6 +100,7 @@ class ShareSampling(io.ComfyNode):
                 io.String.Output(display_name="report", tooltip="The groups, and what the sampler gets."),
             ],
             hidden=PROGRESS_HIDDEN,
+            **SHOWN_AGAIN,
         )  # fmt: skip
 
     @classmethod
@@ -120,12 +121,13 @@ class ShareSampling(io.ComfyNode):
                 **grouping,
             )  # fmt: skip
 
-        return io.NodeOutput(*share_sampling(
+        out = share_sampling(
             model, positive, negative, latent_image, latent_rows=latent_rows,
             settings=SharingSettings(share, share_mode, correction, reuse), group=group,
             zeroed=lambda conditioning: ConditioningZeroOut().zero_out(conditioning)[0],
             make_listener=sampling_monitor(progress_sender(cls.hidden)),
-        ))  # fmt: skip
+        )  # fmt: skip
+        return io.NodeOutput(*out, ui=run_shown(cls.hidden))
 
 
 NODES = [ShareSampling]

@@ -11,7 +11,14 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from ..routes.node_progress import PROGRESS_HIDDEN, STOP_REQUESTS, address_of, progress_sender
+from ..routes.node_progress import (
+    PROGRESS_HIDDEN,
+    SHOWN_AGAIN,
+    STOP_REQUESTS,
+    address_of,
+    progress_sender,
+    run_shown,
+)
 from ..sage_core.atomic_file import write_new
 from ..sage_core.file_names import check_file_name
 from ..sage_core.panels.training import training_monitor
@@ -206,6 +213,7 @@ class TrainLora(io.ComfyNode):
                 io.String.Output(display_name="report", tooltip="What was trained, and on what."),
             ],
             hidden=PROGRESS_HIDDEN,
+            **SHOWN_AGAIN,
         )  # fmt: skip
 
     @classmethod
@@ -219,7 +227,10 @@ class TrainLora(io.ComfyNode):
             result = run_training(
                 model, latents, positive, path, inputs, **sockets, make_listener=make_listener, should_stop=should_stop
             )
-        return io.NodeOutput(result.lora, result.losses, result.steps, result.plot, result.samples, result.report)
+        return io.NodeOutput(
+            result.lora, result.losses, result.steps, result.plot, result.samples, result.report,
+            ui=run_shown(cls.hidden),
+        )  # fmt: skip
 
 
 def _state_path(name: str) -> Path:

@@ -21,6 +21,9 @@ from .json_body import Fields, Refused, asked_client, read_fields, server
 
 # The hidden inputs that a node needs for `progress_sender`.
 PROGRESS_HIDDEN = [io.Hidden.unique_id, io.Hidden.extra_pnginfo]
+# For the schema of a node that gives `run_shown`: ComfyUI then sends it also for a node that does not run again because
+# nothing has changed. ComfyUI 0.3.75 cannot do that.
+SHOWN_AGAIN = {"has_intermediate_output": True} if "has_intermediate_output" in io.Schema.__dataclass_fields__ else {}
 _EVENT = "sage.progress"
 _MOST_NODES = 64
 _ADDRESS: Fields = {"client": str, "run": str, "node": str}
@@ -131,6 +134,12 @@ def progress_sender(hidden: Any, node: str | None = None) -> SendUpdate | None:
         running.send_sync(_EVENT, message(address, update), address.client)
 
     return send
+
+
+def run_shown(hidden: Any) -> dict[str, Any]:
+    """The address of a node's run, as output for the page, which may not have seen the run; empty without a page."""
+    address = address_of(hidden)
+    return {} if address is None else {"sage_run": [address._asdict()]}
 
 
 async def progress(request: web.Request) -> web.Response:

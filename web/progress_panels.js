@@ -134,10 +134,31 @@ async function fetchRuns() {
   showAll();
 }
 
+/**
+ * Shows a node's run of earlier as that of now: ComfyUI does not run a node again if nothing has changed. This page may
+ * not have seen it.
+ *
+ * @param {NodeAddress} now
+ * @param {NodeAddress & {client: string}} before
+ */
+async function showAgain(now, before) {
+  const known = runs.get(keyOf(before));
+  /** @type {Run[]} */
+  const states = known ? [known] : await fetchRemembered(api, "/sage/progress", { client: before.client });
+  const state = states.find((run) => keyOf(run) === keyOf(before));
+  // What is new of the run of now, such as its files, stays.
+  if (state) showRun(keep({ ...state, ...runs.get(keyOf(now)), ...now }), false);
+}
+
 /** Ends a training as if its steps were done. @param {NodeAddress} address */
 const stopRun = ({ run, node }) => postJson(api, "/sage/stop", { client: clientId(api), run, node });
 
 api.addEventListener("sage.progress", ({ detail }) => showRun(keep(/** @type {Run} */ (detail)), true));
+api.addEventListener("executed", ({ detail }) => {
+  const [before] = /** @type {any} the types do not know our output */ (detail.output)?.sage_run ?? [];
+  const now = { run: detail.prompt_id, node: String(detail.display_node ?? detail.node) };
+  if (before && before.run !== now.run) showAgain(now, before);
+});
 api.addEventListener("reconnected", fetchRuns);
 // The panel shows the same pictures. This listener comes before ComfyUI's, which would show them on the node again.
 api.addEventListener("b_preview_with_metadata", (event) => {

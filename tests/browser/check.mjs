@@ -16,7 +16,7 @@ import { measureNodes } from "./node_sizes.mjs";
 import { WorkflowPage, launch } from "./page.mjs";
 import { PicturesUser, lookAtPictures, useFavourites, useListFavourites } from "./pictures.mjs";
 import { editPrompts, scrollThousand } from "./prompt_editor.mjs";
-import { ProgressPanelUser, endTraining, endlessTraining, useSettings, watchSampling } from "./progress_panels.mjs";
+import { ProgressPanelUser, endTraining, endlessTraining, runAgain, useSettings, watchSampling } from "./progress_panels.mjs";
 import { usePromptFiles } from "./prompt_files.mjs";
 import { CASES as REUSE, ReuseUser, tryOutPrompts } from "./reuse.mjs";
 import { SavedGraphsUser, useSavedGraphs } from "./saved_graphs.mjs";
@@ -159,6 +159,10 @@ async function checkSampling(renderer, problems) {
   await server.changeSettings({ "Comfy.Execution.PreviewMethod": "latent2rgb" });
   const use = (page, shot) => watchSampling(new ProgressPanelUser(page), example("3 One node (SAGE KSampler)"), shot, problems);
   await inTab("sampling", renderer, "end", use, problems);
+  const { SageKSampler: sampler } = await (await server.get("/object_info/SageKSampler")).json();
+  if (!sampler.has_intermediate_output) return; // ComfyUI 0.3.75 says nothing of a node that it does not run again
+  const again = (page) => runAgain(new ProgressPanelUser(page), example("3 One node (SAGE KSampler)"), problems);
+  await inTab("sampling_again", renderer, "end", again, problems);
 }
 
 /** The pictures of a sampling panel, over the whole page. */
@@ -168,7 +172,7 @@ async function checkPictures(renderer, problems) {
 
 /** Favourites among the pictures, and a run of these alone. */
 async function checkFavourites(renderer, problems) {
-  await server.post("/free", { free_memory: true }); // what is cached gives a new page no pictures
+  await server.post("/free", { free_memory: true }); // in ComfyUI 0.3.75, what is cached gives a new page no pictures
   await inTab("favourites", renderer, "end", (page, shot) => useFavourites(new PicturesUser(page), shot, problems), problems);
 }
 

@@ -94,6 +94,28 @@ export async function watchSampling(user, workflow, shot, problems) {
   await user.page.reload();
   await user.waitForSummary(/, done in /);
   await checkUnchanged("after a reload");
+  compare(problems, "lines that say that there are too many pictures", await linesOfTooMany(user), 1);
+}
+
+/** How many lines a text takes that stands in place of the pictures. */
+async function linesOfTooMany(user) {
+  await user.tab.evaluate(async () => {
+    const { api } = window.app;
+    const [run] = await (await api.fetchApi(`/sage/progress?client=${api.clientId}`)).json();
+    api.dispatchEvent(new CustomEvent("sage.progress", { detail: { ...run, sheet: { too_many: 300 } } }));
+  });
+  const hint = user.panel.locator(".sage-sheet .sage-hint", { hasText: "300 pictures: too many to show." });
+  return hint.evaluate((text) => Math.round(text.offsetHeight / parseFloat(getComputedStyle(text).lineHeight)));
+}
+
+/** Runs what another page has run: the pictures are there, without new sampling. */
+export async function runAgain(user, workflow, problems) {
+  await user.page.load(workflow);
+  compare(problems, "pictures in a new page", await user.figures(), []);
+  await user.page.run(() => {});
+  checkSaving(await user.summary(), problems);
+  compare(problems, "pictures of another page's run", (await user.figures()).length, 12);
+  compare(problems, "a picture of another page's run", await user.hasPicture(), true);
 }
 
 /** Changes a setting and changes it back: the panel says while the run is not that of the settings. */

@@ -95,7 +95,46 @@ export async function editPrompts(user, workflow, shot, problems) {
   await user.panel.getByRole("button", { name: "Fold all" }).click();
   await user.panel.getByRole("button", { name: "Open all" }).click();
   await check("all open", texts().then((all) => all.length), 5);
+  await readHebrew(user, check);
+  await readOnNarrowNode(user, check);
   await keepGroupsOfOtherList(user, check);
+}
+
+/** A prompt of a script from right to left: its numbers and its Latin words stay together. */
+async function readHebrew(user, check) {
+  await user.row(DARK).press("Enter");
+  await user.tab.keyboard.press("Control+a");
+  await user.tab.keyboard.insertText("שועל אדום בשלג, 35mm");
+  await user.tab.keyboard.press("Enter");
+  const gap = user.row("35mm").locator("span").evaluate(({ firstChild: text }) => {
+    const [number, unit] = ["35", "mm"].map((part) => {
+      const range = document.createRange();
+      range.setStart(text, text.data.indexOf(part));
+      range.setEnd(text, text.data.indexOf(part) + 2);
+      return range.getBoundingClientRect();
+    });
+    return Math.round(unit.left - number.right);
+  });
+  await check("the space between 35 and mm", gap, 0);
+}
+
+/** On a narrow node the summary has whole lines: the buttons beside it go below. */
+async function readOnNarrowNode(user, check) {
+  const changeWidth = async (wanted) => {
+    const before = await user.tab.evaluate(([type, width]) => {
+      const node = window.app.graph.nodes.find((found) => found.type === type);
+      const [old, height] = node.size;
+      node.setSize([width, height]);
+      node.setDirtyCanvas(true, true);
+      return old;
+    }, [GROUPING, wanted]);
+    await user.page.settle();
+    return before;
+  };
+  const width = await changeWidth(230);
+  const part = user.panel.locator(".sage-summary").evaluate((summary) => summary.firstChild.offsetWidth / summary.offsetWidth);
+  await check("the part of a narrow panel that the summary has", part, 1);
+  await changeWidth(width);
 }
 
 /** Another list is in the node, as after a paste: an undo of a later change makes the node anew, and its groups stay. */

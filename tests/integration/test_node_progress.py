@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from comfy_execution.utils import CurrentNodeContext
 from comfyui_sage.routes.node_progress import (
+    SHOWN_AGAIN,
     NodeAddress,
     NodeStateStore,
     StopRequests,
@@ -118,6 +119,21 @@ class TestProgress:
             assert runs[-1]["node"] == "5" and ("total" in runs[-1]) == (prefix == "one")
             shown = [name for picture in runs[-1]["finished"]["pictures"] for name in picture["files"]]
             assert shown == [path.name for path in files] and runs[-1]["finished"]["aspect"] == 2
+
+    @pytest.mark.skipif(not SHOWN_AGAIN, reason="this ComfyUI says nothing of a node that it does not run again")
+    def test_a_page_that_has_not_seen_the_run_is_told_its_address(self, server: Server) -> None:
+        told: list[dict[str, Any]] = []
+
+        def hear(kind: str, data: dict[str, Any]) -> None:
+            if kind == "executed" and data["node"] == "5":
+                told.append(data["output"]["sage_run"][0])
+
+        for client in ("first page", "second page"):
+            server.queue(sage_graph(seed=12), hear, workflow={"id": WORKFLOW}, client=client)
+        assert told[0] == told[1] and (told[1]["client"], told[1]["node"]) == ("first page", "5")
+        _, (run,) = self.get(server, "?client=first%20page")
+        assert run["run"] == told[1]["run"] and run["sheet"]
+        assert self.get(server, "?client=second%20page") == (200, [])
 
     def test_branch_and_save_has_its_own_files(self, server: Server) -> None:
         graph = split_graph()

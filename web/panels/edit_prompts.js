@@ -1,4 +1,5 @@
 import { consume, element, hasModifier } from "./dom.js";
+import { labelStart } from "./short_texts.js";
 import { say } from "./texts.js";
 
 /**
@@ -87,7 +88,7 @@ export class PromptEditor {
     const box = element("textarea", "sage-edit");
     box.value = text;
     const shown = row.querySelector("span")?.firstChild?.textContent ?? "";
-    const at = Math.max(0, text.indexOf(shown.split("…")[0].trim()));
+    const at = labelStart(text, shown);
     box.setSelectionRange(at, at); // where the prompt differs from the others
     box.setAttribute("aria-label", say("Edit this prompt (Enter)"));
     const end = (/** @type {string} */ typed) => {

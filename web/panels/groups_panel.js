@@ -16,6 +16,7 @@ import {
   followEdits, formatPins, movePrompt, neighbourGroup, parsePins, renamedPins, unpinPrompt, workingPins,
 } from "./pins.js";
 import { samplersAfter, savingText } from "./saving_text.js";
+import { shortTexts } from "./short_texts.js";
 import { say, sayCount, sayList } from "./texts.js";
 
 const FOLDS = "sage_folded"; // in the node's properties
@@ -450,29 +451,6 @@ export class GroupsPanel {
   headingOf(fold) {
     return this.cards.querySelector(`.sage-heading[data-fold="${fold}"]`);
   }
-}
-
-/**
- * A short text for each prompt: of one that was edited, without what all prompts of the run begin with.
- *
- * @param {Run | null} run
- * @param {string[]} prompts as they are now
- */
-function shortTexts(run, prompts) {
-  const before = run?.prompts ?? [];
-  const start = before.length > 1 ? before.reduce(commonStart) : "";
-  const labels = run?.labels ?? before;
-  return prompts.map((now, index) => {
-    if (now === before[index]) return labels[index];
-    return labels[index] === before[index] ? now : now.slice(commonStart(start, now).length);
-  });
-}
-
-/** The words that two texts begin with. @param {string} a @param {string} b */
-function commonStart(a, b) {
-  let length = 0;
-  while (length < a.length && a[length] === b[length]) length += 1;
-  return a.slice(0, a.lastIndexOf(" ", length - 1) + 1);
 }
 
 /**
