@@ -65,7 +65,7 @@ class Metrics(io.ComfyNode):
                 io.Float.Output(display_name="score", tooltip="Mean image-text score, 0 to 100."),
                 io.Float.Output(
                     display_name="diversity",
-                    tooltip="Mean diversity within the groups. 0 if no group has two images.",
+                    tooltip="Mean diversity within the groups. 0 if no group has two prompts.",
                 ),
                 io.Float.Output(
                     display_name="distance",

@@ -15,6 +15,7 @@ from ..sage_core.explorer.explore import TextScore, explore, some_groups
 from ..sage_core.explorer.report import exploration_grid, exploration_report, good_share
 from ..sage_core.explorer.settings import parse_shares
 from ..sage_core.grouping.prompt_groups import PromptGroups, check_groups
+from ..sage_core.images.saveable import check_pictures
 from ..sage_core.metrics.evaluate import evaluate
 from ..sage_core.socket_values import check_vae_channels
 from ..sage_core.validation import check_choice
@@ -24,6 +25,7 @@ from .samplers import ksampler_inputs
 from .sockets import CATEGORY
 
 _NO_SCORER = "none"
+_NO_VIDEOS = "Videos cannot be compared here."
 # Longest side of a picture on the sheet: there are up to 37 of every prompt.
 _GRID_SIZE = 192
 
@@ -82,6 +84,7 @@ class ShareExplorer(io.ComfyNode):
         most_prompts: int, scorer: str = _NO_SCORER, open_clip_model: str = "", **sampler: Any,
     ) -> io.NodeOutput:  # fmt: skip
         check_groups(groups)
+        check_pictures(latent_image["samples"], "latent_image", _NO_VIDEOS)
         check_vae_channels(vae, model.get_model_object("latent_format").latent_channels)
         wanted, few = parse_shares(shares), some_groups(groups, most_prompts)
         bar = comfy.utils.ProgressBar(1)
@@ -100,8 +103,8 @@ def _decode(vae: Any, samples: torch.Tensor) -> torch.Tensor:
     images: torch.Tensor = VAEDecode().decode(vae, {"samples": samples})[0]
     if len(images) != len(samples):
         raise ValueError(
-            f"latent_image: expected latents of pictures, got {len(images)} images of {len(samples)} latents. Videos "
-            "cannot be compared here."
+            f"latent_image: expected latents of pictures, got {len(images)} images of {len(samples)} latents. "
+            f"{_NO_VIDEOS}"
         )
     return images
 

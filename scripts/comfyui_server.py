@@ -132,8 +132,10 @@ def serve(root: Path, python: Path, folder: Path) -> Iterator[Server]:
     """Starts ComfyUI with this pack as its only custom node, writing nothing outside `folder`.
 
     Raises:
-        ServerError: it did not come up.
+        ServerError: it did not come up, or does not have this pack.
     """
+    if not (pack := linked_as(root)):
+        raise ServerError(f"{root / 'custom_nodes'}: expected a link to {REPO}, got none.")
     folder = folder.resolve()
     for name in ("images", "input", "user"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -142,7 +144,7 @@ def serve(root: Path, python: Path, folder: Path) -> Iterator[Server]:
         python, "main.py", "--listen", "127.0.0.1", "--port", port, "--disable-auto-launch",
         "--output-directory", folder / "images", "--input-directory", folder / "input",
         "--temp-directory", folder, "--user-directory", folder / "user", "--database-url", "sqlite:///:memory:",
-        "--disable-api-nodes", "--disable-all-custom-nodes", "--whitelist-custom-nodes", linked_as(root),
+        "--disable-api-nodes", "--disable-all-custom-nodes", "--whitelist-custom-nodes", pack,
     ]  # fmt: skip
     if not has_cuda():
         command.append("--cpu")

@@ -138,8 +138,8 @@ class DemoJudge(nn.Module):
         return F.normalize(self.text((states * shown).sum(1) / shown.sum(1)).float(), dim=-1)
 
     def unknown_words(self, text: str) -> list[str]:
-        """Words of a text that the judge does not know; the demo model does not know them either."""
-        return [word for word in split_words(text) if word not in self.words]
+        """Words of a text that the judge does not know, numbers and words in any script among them."""
+        return [word for word in re.findall(r"[^\W_]+", text.lower()) if word not in self.words]
 
     def verdicts(self, logits: dict[str, torch.Tensor]) -> list[Verdict]:
         """What N pictures show: there is a thing where the probability of a thing's middle peaks above one half.

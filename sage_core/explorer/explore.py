@@ -31,6 +31,7 @@ class Result:
         difference, worst: root mean square difference of the pixels (0 to 1) from the image of the same prompt and
             noise alone, in all steps: the mean over the images, and the largest.
         score: mean image-text score, 0 to 100; None where nobody scores.
+        warnings: what the user should know of the sampling.
     """
 
     setting: Setting
@@ -39,18 +40,27 @@ class Result:
     difference: float
     worst: float
     score: float | None
+    warnings: tuple[str, ...] = ()
 
 
 def some_groups(groups: PromptGroups, most: int) -> PromptGroups:
-    """The largest groups, of at most `most` prompts together; the last one may be a part of a group.
+    """The largest groups, of at most `most` prompts together, each prompt once; the last one may be a part of a group.
+
+    Args:
+        most: from 2.
 
     Raises:
-        ValueError: no group has two prompts, so that nothing is shared.
+        ValueError: no group has two different prompts, so that nothing is shared.
     """
-    picks = of_largest((group for group in groups.partition if len(group) > 1), most)
-    if not picks:
-        raise ValueError("groups: expected a group of two prompts or more, got none, so there is nothing to share.")
-    return groups.only(picks)
+    different, _ = groups.distinct()
+    picks = set(of_largest(different.partition, most))
+    parts = [picks.intersection(group) for group in different.partition]
+    sharing = [prompt for part in parts if len(part) > 1 for prompt in part]
+    if not sharing:
+        raise ValueError(
+            "groups: expected a group of two different prompts or more, got none, so there is nothing to share."
+        )
+    return different.only(sharing)
 
 
 def explore(
@@ -86,7 +96,7 @@ def explore(
         score = None if text_score is None else text_score(images)
         results[setting] = Result(
             setting, images, steps * record.evaluations / whole, float(differences.mean()), float(differences.max()),
-            score,
+            score, record.warnings,
         )  # fmt: skip
 
     shared = [Setting(steps, share, correction) for share in shares for correction in CORRECTIONS]

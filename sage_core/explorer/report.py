@@ -8,6 +8,7 @@ import torch
 
 from ..grouping.prompt_groups import PromptGroups
 from ..images.comparison_grid import comparison_grid
+from ..phrases import counted
 from .explore import Result
 
 # Steps by which costs that are meant to be the same differ: a run has whole steps.
@@ -15,9 +16,10 @@ _SAME = 0.5
 
 
 def good_share(results: Sequence[Result], tolerance: float) -> float:
-    """The largest share whose pictures, with correction, differ by no more than the tolerance; 0 where none does."""
-    fits = (each.setting.share for each in results if each.setting.correction == "on" and each.difference <= tolerance)
-    return max(fits, default=0.0)
+    """The largest share that saves and whose pictures, with correction, differ by no more than the tolerance; or 0."""
+    return max(
+        (each.setting.share for each in _good(results, tolerance) if each.setting.correction == "on"), default=0.0
+    )
 
 
 def exploration_report(results: Sequence[Result], tolerance: float) -> str:
@@ -36,9 +38,9 @@ def exploration_report(results: Sequence[Result], tolerance: float) -> str:
     lines += [
         "",
         f"Difference: root mean square over the pixels, from the picture of the same prompt and noise alone in "
-        f"{results[0].setting.steps} steps. Steps paid: evaluations of the model, in steps of one image.",
+        f"{counted(results[0].setting.steps, 'step')}. Steps paid: evaluations of the model, in steps of one image.",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_warnings(results)])
 
 
 def exploration_grid(groups: PromptGroups, results: Sequence[Result], size: int) -> torch.Tensor:
@@ -48,28 +50,48 @@ def exploration_grid(groups: PromptGroups, results: Sequence[Result], size: int)
         size: longest side of a picture in pixels, see `comparison_grid`.
     """
     titles = [each.setting.title for each in results]
-    return comparison_grid(
-        groups, {title: each.images for title, each in zip(titles, results, strict=True)}, titles, size
-    )
+    batches = {f"setting {number}": each.images for number, each in enumerate(results, start=1)}
+    return comparison_grid(groups, batches, titles, size)
 
 
 def _advice(results: Sequence[Result], tolerance: float) -> list[str]:
     """What to do, the honest alternative first."""
-    alone = [each for each in results[1:] if not each.setting.share and each.difference <= tolerance]
-    fewer = min(alone, key=lambda result: result.paid, default=None)
-    fits = [each for each in results if each.setting.share and each.difference <= tolerance]
-    shared = min(fits, key=lambda result: result.paid, default=None)
+    good = _good(results, tolerance)
+    fewer = min((each for each in good if not each.setting.share), key=lambda result: result.paid, default=None)
+    shared = min((each for each in good if each.setting.share), key=lambda result: result.paid, default=None)
     lines = []
     if fewer is not None and (shared is None or fewer.paid <= shared.paid + _SAME):
         lines.append(
-            f"Fewer steps are enough: {fewer.setting.steps} steps for every prompt alone differ by "
+            f"Fewer steps are enough: {counted(fewer.setting.steps, 'step')} for every prompt alone differ by "
             f"{fewer.difference:.1%}, for {fewer.paid:.1f} steps paid."
         )
-    if shared is None:
+    if not any(each.setting.share for each in _saving(results)):
+        lines.append("Sharing saves nothing here: every share costs as much as every prompt alone.")
+    elif shared is None:
         lines.append(f"No share keeps the pictures within {tolerance:.1%}. Try smaller shares or more steps.")
     else:
         lines.append(
-            f"Sharing: {shared.setting.share:.0%} with correction {shared.setting.correction} differs by "
+            f"Sharing: {shared.setting.percent} with correction {shared.setting.correction} differs by "
             f"{shared.difference:.1%}, for {shared.paid:.1f} steps paid."
         )
     return lines
+
+
+def _saving(results: Sequence[Result]) -> list[Result]:
+    """What costs less than every prompt alone in all steps."""
+    return [each for each in results[1:] if each.paid < results[0].paid]
+
+
+def _good(results: Sequence[Result], tolerance: float) -> list[Result]:
+    """What saves and keeps the pictures."""
+    return [each for each in _saving(results) if each.difference <= tolerance]
+
+
+def _warnings(results: Sequence[Result]) -> list[str]:
+    """The warnings of the samplings, each once, with the settings that it is about where these are not all."""
+    titles: dict[str, list[str]] = {}
+    for each in results:
+        for warning in each.warnings:
+            titles.setdefault(warning, []).append(each.setting.title)
+    abouts = {text: "" if len(about) == len(results) else f" ({', '.join(about)})" for text, about in titles.items()}
+    return [f"\nWarning{about}: {text}" for text, about in abouts.items()]

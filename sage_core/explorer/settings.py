@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..phrases import counted
+
 # Shares that are compared, at most: every one is two renders of all prompts, and one in fewer steps.
 _MOST_SHARES = 12
 
@@ -24,8 +26,13 @@ class Setting:
     def title(self) -> str:
         """How it is called on grids and in reports."""
         if not self.share:
-            return f"alone, {self.steps} steps"
-        return f"{self.share:.0%} " + ("shared" if self.correction == "off" else "corrected")
+            return f"alone, {counted(self.steps, 'step')}"
+        return f"{self.percent} " + ("shared" if self.correction == "off" else "corrected")
+
+    @property
+    def percent(self) -> str:
+        """The share as the user wrote it: "40%", "12.5%"."""
+        return f"{100 * self.share:g}%"
 
 
 def parse_shares(text: str) -> tuple[float, ...]:

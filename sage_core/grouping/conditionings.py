@@ -14,7 +14,7 @@ from ..conditioning.combine import Conditioning
 from ..prompts.differences import without_phrases
 from ..prompts.embedding_models import Embed
 from ..prompts.text_encoders import UNRELATED_PROMPTS, clip_embeddings, has_embedding
-from .build import group_encoded, phrases_to_set_aside
+from .build import check_embeddings, group_encoded, phrases_to_set_aside
 from .prompt_groups import PromptGroups
 from .repeats import ranks
 
@@ -37,7 +37,7 @@ def group_conditionings(
         settings: the keyword arguments of `group_encoded`.
 
     Raises:
-        ValueError: an input is out of range, or the texts do not fit the conditionings.
+        ValueError: an input is out of range, the texts do not fit the conditionings, or an embedding is not finite.
     """
     if texts and len(texts) != len(conditionings):
         raise ValueError(f"prompts: expected one per positive, which are {len(conditionings)}, got {len(texts)}.")
@@ -48,10 +48,13 @@ def group_conditionings(
     if embed is not None:
         set_aside = phrases_to_set_aside(texts, compare)
         embeddings = embed(without_phrases(texts, set_aside))
+        check_embeddings(names, embeddings)
         return group_encoded(
             names, tuple(conditionings), embeddings, embed(UNRELATED_PROMPTS), set_aside=set_aside, **settings
         )
-    return group_encoded(names, tuple(conditionings), own_embeddings(conditionings), None, **settings)
+    embeddings = own_embeddings(conditionings)
+    check_embeddings(names, embeddings)
+    return group_encoded(names, tuple(conditionings), embeddings, None, **settings)
 
 
 def group_as_before(groups: PromptGroups, conditionings: Sequence[Conditioning]) -> PromptGroups:

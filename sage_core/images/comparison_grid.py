@@ -126,7 +126,7 @@ class _Sheet:
         self.strips = [v * (w + _GAP) - _GAP for v, (w, _) in zip(self.variations, self.tiles, strict=True)]
         self.titles = [self._title(titles, index) for index in range(len(batches))]
         self.cell_width = max(sum(self.strips) + _GAP * (len(batches) - 1), 11 * self.text.size)
-        self.cells_a_line = max(1, 4 // sum(self.variations))
+        self.cells_a_line = min(max(1, 4 // sum(self.variations)), max(map(len, groups.partition)))
         self.titles_height = self.text.line + _GAP if any(self.titles) else 0
         self.tallest = max(height for _, height in self.tiles)
         inside = self.cells_a_line * (self.cell_width + _CELL_GAP) - _CELL_GAP + 2 * _GAP
@@ -181,7 +181,7 @@ class _Sheet:
             cells = [self._cell(index) for index in members]
             lines = [cells[at : at + self.cells_a_line] for at in range(0, len(cells), self.cells_a_line)]
             tightest, loosest = self.groups.similarity_range(members)
-            pairs = f"{len(members)} prompts, similarity {loosest:.2f} to {tightest:.2f}"
+            pairs = f"{len(members)} prompts, similarity {loosest:.3f} to {tightest:.3f}"
             alike = pairs if len(members) > 1 else "alone"
             colour = group_colour(number, len(members))
             for start in range(0, len(lines), _MOST_CELL_LINES):

@@ -45,11 +45,13 @@ def variations_to_save(images: torch.Tensor, n_prompts: int, stated: int | None)
     return variations
 
 
-def check_pictures(samples: Any) -> None:
-    """Check that the latents of a prefix are those of pictures.
+def check_pictures(samples: Any, name: str = "prefix", advice: str = _AFTER_THE_BRANCH) -> None:
+    """Check that latents are those of pictures.
 
     Args:
         samples: of a LATENT, a tensor or ComfyUI's nested one.
+        name: of the input, for the error.
+        advice: what to do instead.
 
     Raises:
         ValueError: they are those of videos, or of video with sound; says what to do.
@@ -60,7 +62,7 @@ def check_pictures(samples: Any) -> None:
         got = f"videos ({samples.shape[2]} latent frames)"
     else:
         return
-    raise ValueError(f"prefix: expected latents of pictures, got {got}. {_AFTER_THE_BRANCH}")
+    raise ValueError(f"{name}: expected latents of pictures, got {got}. {advice}")
 
 
 def not_saved(prompts: Sequence[str], broken: Sequence[int]) -> str:

@@ -85,15 +85,18 @@ def _draw_panel(
     longest = _PANEL - 60  # room for the number behind the bar
     most = max([value for value in (*values, mean) if not math.isnan(value)], default=0) or 1
     text.draw(pen, (x, _MARGIN - 4), title, "black")
-    for number, (members, value) in enumerate(zip(groups, values, strict=False)):
+    ends = {number: x + max(1, round(value / most * longest)) for number, value in enumerate(values[: len(groups)])
+            if not math.isnan(value)}  # fmt: skip
+    for number, end in ends.items():
         y = top + number * _BAR
-        if not math.isnan(value):
-            end = x + max(1, round(value / most * longest))
-            pen.rectangle([x, y + 3, end, y + _BAR - 4], fill=group_colour(number, len(members)))
-            text.draw(pen, (end + 5, y), _number(value), "black")
+        pen.rectangle([x, y + 3, end, y + _BAR - 4], fill=group_colour(number, len(groups[number])))
     if not math.isnan(mean):
         at = x + round(mean / most * longest)
         pen.line([at, top, at, top + len(groups) * _BAR], fill="black")
+    for number, end in ends.items():  # over the line, which would cross them
+        y, figure = top + number * _BAR, _number(values[number])
+        pen.rectangle([end + 1, y + 3, end + 7 + text.width(figure), y + _BAR - 4], fill="white")
+        text.draw(pen, (end + 5, y), figure, "black")
 
 
 def _distance_lines(distance: Distance | None) -> list[str]:

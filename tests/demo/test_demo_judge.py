@@ -63,4 +63,4 @@ def test_an_empty_page_has_no_things() -> None:
 
 def test_words() -> None:
     assert split_words("A red star, at Night!") == ["a", "red", "star", "at", "night"]
-    assert load_demo_judge().unknown_words("a red zeppelin") == ["zeppelin"]
+    assert load_demo_judge().unknown_words("a red_zeppelin, 3 红色 cafés") == ["zeppelin", "3", "红色", "cafés"]

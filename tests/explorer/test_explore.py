@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -58,8 +59,17 @@ class TestSomeGroups:
         assert groups.partition == ((0, 1), (2, 3))
 
     def test_nothing_to_share(self) -> None:
-        with pytest.raises(ValueError, match="groups: expected a group of two prompts or more, got none"):
+        with pytest.raises(ValueError, match="groups: expected a group of two different prompts or more, got none"):
             some_groups(grouped(different("sd15", 2), [(0,), (1,)]), 4)
+
+    def test_equal_prompts_count_once(self) -> None:
+        groups = grouped(different("sd15", 4), [(0, 1), (2, 3)], names=("a", "a", "b", "c"))
+        assert some_groups(groups, 4).prompts == ("b", "c")
+        with pytest.raises(ValueError, match="two different prompts"):
+            some_groups(groups.only([0, 1]), 4)
+
+    def test_no_prompt_is_left_alone_where_a_group_is_cut(self) -> None:
+        assert some_groups(FIVE, 3).partition == ((0, 1),)
 
 
 class TestExplore:
@@ -93,6 +103,18 @@ class TestExplore:
         saved = (2 + STEPS) * groups_step  # a quarter of the steps without correction; a run with it
         assert explored.evaluations == pytest.approx(paid - saved)
 
+    def test_what_the_sampling_warns_of_is_reported(self) -> None:
+        """Here two prompts that begin from different noise: they share nothing, so that no share can be advised."""
+        groups = replace(grouped(different("sd15", 2), [(0, 1)]), seed_offsets=(0, 1))
+        results = explore(
+            MODELS["sd15"](), groups, conditioning("sd15", seed=1), small("sd15"), (0.5,), decode=decode,
+            **{**SETTINGS, "steps": 4},
+        )  # fmt: skip
+        report = exploration_report(results, 0.03)
+        assert report.startswith("Sharing saves nothing here")
+        assert "Warning: Every prompt begins from a latent or a noise of its own" in report
+        assert good_share(results, 0.03) == 0
+
     def test_progress_ends_at_the_end(self, explored: Explored) -> None:
         assert explored.seen == [(number, explored.seen[number - 1][1]) for number in range(1, len(explored.seen) + 1)]
         assert explored.seen[-1] == (len(explored.results), len(explored.results))
@@ -123,6 +145,11 @@ class TestAdvice:
         report = exploration_report([self.ALONE, self.SOME, self.MUCH, self.FEWER], 0.06)
         assert report.startswith("Sharing: 80%")
 
+    def test_a_warning_names_its_settings_where_it_is_not_about_all(self) -> None:
+        some, much = (replace(each, warnings=("few own steps",)) for each in (self.SOME, self.MUCH))
+        report = exploration_report([self.ALONE, some, much], 0.03)
+        assert report.endswith("\nWarning (40% corrected, 80% corrected): few own steps")
+
     def test_no_share_fits(self) -> None:
         assert "No share keeps the pictures within 0.5%" in exploration_report([self.ALONE, self.MUCH], 0.005)
 
@@ -131,3 +158,10 @@ class TestAdvice:
         results = [self.ALONE, self.SOME, self.MUCH, self.FEWER]
         one, four = (exploration_grid(groups, shown, 96) for shown in (results[:1], results))
         assert four.shape[1] * four.shape[2] > one.shape[1] * one.shape[2]
+
+    def test_shares_that_differ_by_less_than_a_percent_have_a_column_each(self) -> None:
+        near = [self.ALONE, *(result(Setting(20, share), 13, 0.01) for share in (0.401, 0.404))]
+        assert [each.setting.title for each in near[1:]] == ["40.1% shared", "40.4% shared"]
+        distant = [self.ALONE, *(result(Setting(20, share), 13, 0.01) for share in (0.2, 0.8))]
+        groups = some_groups(FIVE, 4)
+        assert exploration_grid(groups, near, 96).shape == exploration_grid(groups, distant, 96).shape

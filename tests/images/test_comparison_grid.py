@@ -57,6 +57,11 @@ def test_groups_are_together_in_their_colours() -> None:
             assert left < x < right
 
 
+def test_a_group_is_no_wider_than_its_prompts_need() -> None:
+    one, two = (comparison_grid(named_groups((tuple(range(n)),)), {"images": flat([0.5] * n)}) for n in (1, 2))
+    assert one.shape[2] < 0.6 * two.shape[2] < 0.6 * 400
+
+
 def test_variations_stand_side_by_side() -> None:
     picture = pixels(comparison_grid(named_groups(((0, 1),)), {"images": flat([0.5, 0.55, 0.7, 0.75])}))
     assert places(picture, 0.5)[0] == places(picture, 0.55)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import install_comfyui
 import pytest
 import tomllib
 from comfyui_sage.nodes import NODES
-from comfyui_server import Server, ServerError
+from comfyui_server import Server, ServerError, serve
 from graphs import sage_graph, split_graph
 from PIL import Image
 
@@ -40,6 +41,13 @@ def test_requirements_are_the_projects_dependencies() -> None:
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     assert (REPO / "requirements.txt").read_text().split() == project["dependencies"]
     assert not [name for name in project["dependencies"] if name.startswith("torch")]
+
+
+def test_a_comfyui_without_this_pack_is_not_served(tmp_path: Path) -> None:
+    """What is run in it would find no nodes, and no texts of nodes to export."""
+    refused = pytest.raises(ServerError, match="custom_nodes: expected a link to")
+    with refused, serve(tmp_path, Path(sys.executable), tmp_path / "out"):
+        pass
 
 
 class TestServer:

@@ -52,6 +52,12 @@ def test_videos_are_refused() -> None:
         run(TinyVAE(frames=3))
 
 
+def test_videos_are_refused_before_anything_is_rendered() -> None:
+    videos = {"samples": torch.zeros(1, 4, 3, 8, 8)}
+    with pytest.raises(ValueError, match=r"latent_image: expected latents of pictures, got videos \(3 latent frames\)"):
+        run(TinyVAE(), latent_image=videos)
+
+
 def test_an_unknown_scorer_is_refused() -> None:
     with pytest.raises(ValueError, match="scorer: expected one of none, demo, open_clip"):
         run(TinyVAE(), scorer="me")

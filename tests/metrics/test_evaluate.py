@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from comfyui_sage.sage_core.metrics.evaluate import evaluate
+from comfyui_sage.sage_core.metrics.evaluate import Evaluation, evaluate
 from comfyui_sage.sage_core.metrics.image_encoders import ImageEncoder, ImageFeatures
 from comfyui_sage.sage_core.metrics.report import evaluation_plot, evaluation_report
 from groups import named_groups
@@ -98,6 +98,13 @@ def test_the_plot_has_one_bar_per_group(count: int) -> None:
     assert plot.shape[0] == 1
     assert plot.shape[3] == 3
     assert float(plot.min()) < 0.5
+
+
+def test_the_line_at_the_mean_crosses_no_figure() -> None:
+    groups = named_groups(((0,), (1,), (2,)), ["red"] * 3)
+    scores = np.array([[80.0], [85.0], [95.0]])  # the figures behind the first two bars are where the mean is
+    black = evaluation_plot(Evaluation(groups, "a network", 3, 1, scores, [math.nan] * 3, math.nan)).eq(0).all(-1)
+    assert 0 < int(black.sum(1).max()) < 2 * 22, "the line is as high as all three bars"
 
 
 def test_too_few_images_for_a_distance() -> None:
