@@ -186,7 +186,7 @@ def encode_and_embed(
     """
     shelf = Shelf()
     encoded = encode_prompts(clip, prompts, on_prompt, shelf.put)
-    compared = without_phrases(encoded, set_aside)
+    compared = without_phrases(list(encoded), set_aside)
     if embed is None:
         known = encoded | encode_prompts(clip, [text for text in compared if text not in encoded], keep=shelf.put)
         vectors = clip_embeddings(shelved(known[text] for text in compared))
