@@ -48,11 +48,11 @@ def settings(sampler: str, steps: int) -> list[Setting]:
         *(Setting(sampler, steps, share, cache=cache) for cache in CACHES for share in (0.0, 0.4)),
         *(Setting(sampler, steps, share) for share in (0.4, 0.6, 0.8)),
         *(Setting(sampler, steps, share, mode="tree") for share in (0.4, 0.6)),
-        *(corrected(steps, share) for share in (0.4, 0.6, 0.7, 0.8)),
+        *(corrected(steps, share) for share in (0.4, 0.6, 0.7, 0.8, 0.9)),
         *(corrected(steps, share, "auto") for share in (0.4, 0.7)),
     ]
     if steps == 20:
-        found += [Setting(sampler, 10, 0.4), corrected(14, 0.65), corrected(10, 0.4), corrected(10, 0.4, "auto")]
+        found += [Setting(sampler, 10, 0.4), corrected(10, 0.8)]
     return found
 
 

@@ -5,12 +5,16 @@ the calls it asks the model itself, and learns the difference d_i = D(z_i; c_m) 
 recorded answer plus the difference that it expects. So the group's run carries what prompts have in common, and the
 few own calls only have to follow a difference, which changes slowly. Equal prompts have d = 0.
 
-The expected difference is the one that it learnt last, less a part of how that has moved: a state that was led by old
-differences lags behind, the model answers with a difference that is too large, and the next own call takes some of it
-back. How much is learnt, too, see `overshoot`.
+Of the answer to the prompt the difference stays. That to the negative prompt (uncond) has none at first, as all prompts
+start from one noise, and nearly the same one at last, as the picture is then there to be seen: guidance, which is cond
+less uncond, fades. How far it has faded shows in the recorded answers. So what the difference of cond is more than that
+of uncond is expected to fade as the recorded guidance does.
 
-The first call is cheap: all prompts start from one noise, so the answer to a common negative prompt is the recorded
-one.
+The expected difference is less a part of how it has moved otherwise: a state that was led by old differences lags
+behind, the model answers with a difference that is too large, and the next own call takes some of it back. How much is
+learnt, too, see `overshoot`.
+
+The first call is cheap: with one noise, the answer to a common negative prompt is the recorded one.
 
 Source: ours.
 """
@@ -24,7 +28,7 @@ from typing import Protocol
 import torch
 
 from ..sharing.correction_plan import CorrectionPlan
-from .trace import Call, ClusterTrace
+from .trace import Call, ClusterTrace, rms
 
 # The error of a gap that a share of 1 tolerates; see benchmarks/correction.py.
 _TOLERANCE = 0.125
@@ -112,9 +116,9 @@ class Follower:
         own_negative: see `CorrectionPlan.own_negatives`.
         differences: from the recorded answers at the last own call, one per condition (cond, uncond), each
             (variations, *latent); empty before the first own call.
-        expected: the differences until the next own call.
-        movement: how far the guided difference moved between the last two own calls.
-        last, sigma: of the last own call.
+        expected: what they would be there for the calls until the next own one, see `overshoot`.
+        movement: how far the guided difference was from what the one before had become, at the last own call.
+        last, sigma, guidance: of the last own call, see `Call`.
         errors: of all gaps between own calls, see `gap_error`.
     """
 
@@ -126,6 +130,7 @@ class Follower:
     movement: torch.Tensor | None = None
     last: int = -1
     sigma: float = 0.0
+    guidance: tuple[torch.Tensor | None, ...] = ()
     errors: list[float] = field(default_factory=list)
 
     def wants(self, call: int, *, begins_or_ends: bool = False) -> bool:
@@ -135,7 +140,7 @@ class Follower:
     def take(self, call: int, recorded: Call, like: torch.Tensor) -> list[torch.Tensor | None]:
         """The prompt's own answers if it asked at this call, else those that are expected; on the device of `like`."""
         answers = [None if output is None else output.to(like) for output in recorded.outputs]
-        differences = self.differences if call == self.last else self.expected
+        differences = self.differences if call == self.last else self._faded(self.expected, recorded)
         return [
             answer if answer is None or difference is None else answer + difference
             for answer, difference in zip(answers, differences or [None] * len(answers), strict=True)
@@ -155,25 +160,35 @@ class Follower:
         ]
         expected, moved = found, 0.0
         if self.differences:
-            now, known, answer = (guided(each, self.cfg) for each in (found, self.expected, answers))
-            moved = drift(now, known, answer)
+            known = self._faded(self.expected, recorded)
+            moved = drift(guided(found, self.cfg), guided(known, self.cfg), guided(answers, self.cfg))
             self.errors.append(gap_error(moved, self.sigma, recorded.sigma))
             if begins_or_ends:
                 self.movement = None
             else:
-                expected = self._foreseen(found, now)
+                expected = self._foreseen(found, self._faded(self.differences, recorded))
         self.differences, self.expected = found, expected
-        self.last, self.sigma = call, recorded.sigma
+        self.last, self.sigma, self.guidance = call, recorded.sigma, recorded.guidance
         self.own_calls.learnt(call, moved)
 
-    def _foreseen(self, found: list[torch.Tensor | None], now: torch.Tensor) -> list[torch.Tensor | None]:
-        """Differences, less a part of how they have moved since the last own call; `now` is the guided one."""
-        movement = now - guided(self.differences, self.cfg)
+    def _faded(self, differences: list[torch.Tensor | None], recorded: Call) -> list[torch.Tensor | None]:
+        """Differences at the last own call, as they are at another call if they fade as the recorded guidance does."""
+        if not differences or differences[0] is None:
+            return differences
+        cond, *others = differences
+        parts = zip(others, self.guidance, recorded.guidance, strict=True)
+        return [cond, *(_fades(cond, *each) for each in parts)]
+
+    def _foreseen(
+        self, found: list[torch.Tensor | None], before: list[torch.Tensor | None]
+    ) -> list[torch.Tensor | None]:
+        """Differences, less a part of how they have moved from what those `before` have become."""
+        movement = guided(found, self.cfg) - guided(before, self.cfg)
         back = overshoot(movement, self.movement)
         # At first the states are one, and only the prompt makes a difference.
         backs = [back, *[0.0 if self.movement is None else back] * (len(found) - 1)]
         self.movement = movement
-        return [_moved_back(*each) for each in zip(found, self.differences, backs, strict=True)]
+        return [_moved_back(*each) for each in zip(found, before, backs, strict=True)]
 
 
 def follow(plan: CorrectionPlan, prompt: int, cfg: float, trace: ClusterTrace) -> Follower:
@@ -206,7 +221,7 @@ def drift(found: torch.Tensor, known: torch.Tensor, answer: torch.Tensor) -> flo
     Returns:
         Root mean square of the movement by that of the answer, for the variation where it is largest.
     """
-    return float((_rms(found - known) / _rms(answer).clamp_min(1e-6)).max())
+    return float((rms(found - known) / rms(answer).clamp_min(1e-6)).max())
 
 
 def overshoot(movement: torch.Tensor, before: torch.Tensor | None) -> torch.Tensor | float:
@@ -245,8 +260,21 @@ def gap_error(drift: float, start: float, end: float) -> float:
 def _difference(own: torch.Tensor, recorded: torch.Tensor) -> torch.Tensor:
     """Own minus recorded; zero where that is rounding, so that equal prompts get equal pictures."""
     found = own - recorded
-    is_rounding = bool((_rms(found) <= _ROUNDING * _rms(own)).all())  # not where a number is not finite
+    is_rounding = bool((rms(found) <= _ROUNDING * rms(own)).all())  # not where a number is not finite
     return torch.zeros_like(found) if is_rounding else found
+
+
+def _fades(
+    cond: torch.Tensor, uncond: torch.Tensor | None, then: torch.Tensor | None, now: torch.Tensor | None
+) -> torch.Tensor | None:
+    """The difference of uncond when guidance has gone from `then` to `now`; from that of cond and its own then.
+
+    Guidance that has become more is taken for as much as then: samplers may go back to more noise, but not for long.
+    """
+    if then is None or now is None:
+        return uncond
+    left = (now / then.clamp_min(1e-9)).clamp(max=1).view(-1, *[1] * (cond.ndim - 1)).to(cond)
+    return cond - left * (cond if uncond is None else cond - uncond)
 
 
 def _moved_back(
@@ -254,8 +282,3 @@ def _moved_back(
 ) -> torch.Tensor | None:
     """A difference, less a part of its movement since the one before, if there was one."""
     return found if found is None or before is None else found - part * (found - before)
-
-
-def _rms(rows: torch.Tensor) -> torch.Tensor:
-    """Root mean square of every row."""
-    return rows.float().flatten(1).square().mean(1).sqrt()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -45,6 +46,12 @@ class Call:
     def outputs(self) -> tuple[torch.Tensor | None, ...]:
         """The denoised predictions, as tensors on the CPU; those on the disk are read."""
         return tuple(kept.read() if isinstance(kept, OnDisk) else kept for kept in self.kept)
+
+    @cached_property
+    def guidance(self) -> tuple[torch.Tensor | None, ...]:
+        """How far the prompt's prediction is from each other one (uncond): root mean square, (variations,)."""
+        cond, *others = self.outputs
+        return tuple(None if cond is None or other is None else rms(cond - other) for other in others)
 
 
 ClusterTrace = list[Call]
@@ -115,6 +122,11 @@ def replay(calls: Sequence[Call], sigma: float, x: torch.Tensor) -> list[torch.T
         answer = None if parts[0] is None else torch.cat(parts).to(x.device)
         outputs.append(answer)
     return outputs
+
+
+def rms(rows: torch.Tensor) -> torch.Tensor:
+    """Root mean square of every row."""
+    return rows.float().flatten(1).square().mean(1).sqrt()
 
 
 def _same_state(now: torch.Tensor, then: torch.Tensor) -> bool:

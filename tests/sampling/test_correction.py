@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -107,12 +106,27 @@ class TestFollower:
     def test_the_last_difference_is_added_less_a_quarter_of_its_movement(self) -> None:
         follower, x = Follower(FixedCalls((0, 2)), cfg=3.0), torch.zeros(1, 2)
         follower.learn(0, self.CALLS[0], [torch.full((1, 2), 6.0), None])
-        assert [each.tolist() for each in follower.take(1, self.CALLS[1], x)] == [[[7.0, 7.0]], [[9.0, 9.0]]]
+        # The recorded guidance was 8, is 7 and will be 6. Guided, the difference was 3 x 5.
+        assert [each.tolist() for each in follower.take(1, self.CALLS[1], x)] == [[[7.0, 7.0]], [[9.625, 9.625]]]
         follower.learn(2, self.CALLS[2], [torch.full((1, 2), 4.0), torch.full((1, 2), 10.0)])
         assert [each.tolist() for each in follower.take(2, self.CALLS[2], x)] == [[[4.0, 4.0]], [[10.0, 10.0]]]
         assert [each.tolist() for each in follower.take(3, self.CALLS[2], x)] == [[[5.0, 5.0]], [[10.0, 10.0]]]
-        # Guided the difference was 3 x 5 and is 1 + 3 x (1 - 1); the answer is 10 + 3 x (4 - 10).
-        assert follower.errors == [pytest.approx(0.5 * abs(1 - 15) / 8 * (1 - 1.0 / 4.0))]
+        # Guided it was to be 5 x 2/8 + 3 x 5 x 6/8, and is 1 + 3 x (1 - 1); the answer is 10 + 3 x (4 - 10).
+        assert follower.errors == [pytest.approx(0.5 * abs(1 - 12.5) / 8 * (1 - 1.0 / 4.0))]
+
+    def test_the_difference_of_uncond_comes_to_that_of_cond_as_guidance_fades(self) -> None:
+        """From any difference of its own; guidance that grows again is taken for as much as then."""
+        then, x = (
+            Call(4.0, (torch.tensor([[0.0], [0.0]]), torch.tensor([[4.0], [4.0]])), torch.zeros(1, 1)),
+            torch.ones(2, 1),
+        )
+        follower = Follower(FixedCalls((0,)), cfg=3.0)
+        follower.learn(0, then, [torch.tensor([[2.0], [2.0]]), torch.tensor([[5.0], [5.0]])])
+        for guidance, uncond in ((4.0, 1.0), (2.0, 1.5), (0.0, 2.0), (8.0, 1.0)):
+            now = Call(2.0, (torch.zeros(2, 1), torch.tensor([[-guidance], [0.0]])), torch.zeros(1, 1))
+            found = follower.take(1, now, x)
+            assert found[0] is not None and found[0].tolist() == [[2.0], [2.0]]
+            assert found[1] is not None and (found[1] - now.outputs[1]).tolist() == [[uncond], [2.0]]
 
     def test_nothing_is_taken_back_of_what_a_text_that_begins_has_moved(self) -> None:
         follower, x = Follower(FixedCalls((0, 2)), cfg=3.0), torch.zeros(1, 2)
@@ -146,7 +160,7 @@ def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> tor
     noise: list[float] = []
 
     def run(prompt: int, follows: bool) -> torch.Tensor:
-        state: dict[str, Any] = {"call": 0, "learnt": [], "known": None}
+        state: dict[str, Any] = {"call": 0, "moves": [], "known": None}
 
         def answer(args: dict[str, Any]) -> list[torch.Tensor]:
             options = {key: value for key, value in args["model_options"].items() if "calc_cond" not in key}
@@ -161,10 +175,17 @@ def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> tor
                 recorded.append(evaluate())
                 return recorded[-1]
             if call in spread_calls(len(recorded), share, noise):
-                state["learnt"].append(torch.stack(evaluate()) - torch.stack(recorded[call]))
-                state["known"] = expected_difference(state["learnt"])
-                return [there + own for there, own in zip(recorded[call], state["learnt"][-1], strict=True)]
-            return [there + known for there, known in zip(recorded[call], state["known"], strict=True)]
+                found = torch.stack(evaluate()) - torch.stack(recorded[call])
+                if state["known"] is None:
+                    state["known"] = found
+                else:
+                    then = faded(state["found"], recorded[state["own"]], recorded[call])
+                    state["moves"].append(found - then)
+                    state["known"] = found - taken_back(state["moves"])
+                state["found"], state["own"] = found, call
+                return [there + own for there, own in zip(recorded[call], found, strict=True)]
+            known = faded(state["known"], recorded[state["own"]], recorded[call])
+            return [there + each for there, each in zip(recorded[call], known, strict=True)]
 
         patched = model.clone()
         patched.model_options["sampler_calc_cond_batch_function"] = answer
@@ -174,16 +195,19 @@ def by_brute_force(groups: PromptGroups, share: float, sampler_name: str) -> tor
     return torch.cat([first, *(run(prompt, follows=True) for prompt in groups.partition[0][1:])])
 
 
-def expected_difference(learnt: list[torch.Tensor]) -> torch.Tensor:
-    """What follows from the differences of all own calls so far, each (cond and uncond, 1, *latent)."""
-    moves = [now - before for before, now in itertools.pairwise(learnt)]
-    back = torch.zeros(2)
-    if len(learnt) == 2:
-        back = torch.tensor([0.25, 0.0])
-    elif len(learnt) > 2:
-        before, now = (SETTINGS["cfg"] * move[0] + (1 - SETTINGS["cfg"]) * move[1] for move in moves[-2:])
-        back += 0.5 * min(1.0, max(0.0, -float((before * now).sum() / (before * before).sum())))
-    return learnt[-1] - back.view(2, 1, 1, 1, 1) * moves[-1] if moves else learnt[-1]
+def faded(difference: torch.Tensor, then: list[torch.Tensor], now: list[torch.Tensor]) -> torch.Tensor:
+    """A difference (cond and uncond, 1, *latent) after the recorded guidance has faded."""
+    cond, uncond = difference
+    left = min(1.0, float((now[0] - now[1]).norm() / (then[0] - then[1]).norm()))
+    return torch.stack([cond, cond - left * (cond - uncond)])
+
+
+def taken_back(moves: list[torch.Tensor]) -> torch.Tensor:
+    """What is taken back of the last of all movements so far, each (cond and uncond, 1, *latent)."""
+    if len(moves) == 1:
+        return moves[0] * torch.tensor([0.25, 0.0]).view(2, 1, 1, 1, 1)
+    before, now = (SETTINGS["cfg"] * move[0] + (1 - SETTINGS["cfg"]) * move[1] for move in moves[-2:])
+    return moves[-1] * 0.5 * min(1.0, max(0.0, -float((before * now).sum() / (before * before).sum())))
 
 
 @pytest.mark.parametrize("sampler_name", ["euler", "dpmpp_2m", "dpmpp_2m_sde", "uni_pc", "heun", "lcm"])
