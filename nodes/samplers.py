@@ -61,7 +61,7 @@ def correction_input() -> io.Combo.Input:
         "correction", options=list(CORRECTIONS), default="on", optional=True,
         tooltip="on: one prompt of each group is sampled in full. The others follow it, run some steps themselves, "
         "spread over the whole run, and correct the other steps by what they learn there. Images stay true to their "
-        "prompts at a larger share: on the small models that were measured, up to 0.6 or 0.7 of about 20 steps, less "
+        "prompts at a larger share: on the small models that were measured, up to 0.7 or 0.8 of about 20 steps, less "
         "at cfg 7. off: the first steps are shared, and the rest is every prompt's own.",
     )  # fmt: skip
 
