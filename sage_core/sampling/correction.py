@@ -21,8 +21,10 @@ Source: ours.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -173,11 +175,12 @@ class Follower:
 
     def _faded(self, differences: list[torch.Tensor | None], recorded: Call) -> list[torch.Tensor | None]:
         """Differences at the last own call, as they are at another call if they fade as the recorded guidance does."""
-        if not differences or differences[0] is None:
+        if not differences:
             return differences
         cond, *others = differences
+        assert cond is not None
         parts = zip(others, self.guidance, recorded.guidance, strict=True)
-        return [cond, *(_fades(cond, *each) for each in parts)]
+        return [cond, *itertools.starmap(partial(_fades, cond), parts)]
 
     def _foreseen(
         self, found: list[torch.Tensor | None], before: list[torch.Tensor | None]
