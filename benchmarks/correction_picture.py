@@ -28,9 +28,9 @@ def rows(sampler: str) -> dict[str, Setting]:
     """What is compared, by the words of its label."""
     return {
         "alone, 20 steps": Setting(sampler, 20),
-        "alone, fewer steps": Setting(sampler, 7),
+        "alone, fewer steps": Setting(sampler, 6),
         "shared 80%, not corrected": Setting(sampler, 20, 0.8),
-        "shared 70%, corrected": Setting(sampler, 20, 0.7, condition="auto", correction="on"),
+        "shared 80%, corrected": Setting(sampler, 20, 0.8, condition="auto", correction="on"),
     }
 
 
@@ -42,7 +42,8 @@ def main() -> None:
     parser.add_argument("--cfg", type=float, default=4.0)
     options = parser.parse_args()
     rendering = Rendering(options.cfg)
-    group = next(group for group in make_groups(BLOCKS["related"]._replace(sizes=(PROMPTS,)), 1) if group.kind == "all")
+    groups = make_groups(BLOCKS["related"]._replace(sizes=(PROMPTS,)), range(1))
+    group = next(group for group in groups if group.kind == "all")
     lines = rows(options.sampler)
     sheet = Image.new("RGB", (PROMPTS * EDGE, len(lines) * (EDGE + LABEL)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
