@@ -35,8 +35,8 @@ from .trace import Call, ClusterTrace, rms
 # The error of a gap that a share of 1 tolerates; see benchmarks/correction.py.
 _TOLERANCE = 0.125
 
-# The part of a first movement that is taken back, as nothing is known of it yet: as much as of one that turned round.
-_FIRST_OVERSHOOT = 0.5
+# The part of a first movement that is taken back, as nothing is known of it yet.
+_FIRST_OVERSHOOT = 0.25
 
 # What float arithmetic explains, relative to an answer's own size, when rows are batched differently.
 _ROUNDING = 1e-5
@@ -188,8 +188,10 @@ class Follower:
         """Differences, less a part of how they have moved from what those `before` have become."""
         movement = guided(found, self.cfg) - guided(before, self.cfg)
         back = overshoot(movement, self.movement)
+        # At first the states are one, and only the prompt makes a difference.
+        backs = [back, *[0.0 if self.movement is None else back] * (len(found) - 1)]
         self.movement = movement
-        return [_moved_back(*each, back) for each in zip(found, before, strict=True)]
+        return [_moved_back(*each) for each in zip(found, before, backs, strict=True)]
 
 
 def follow(plan: CorrectionPlan, prompt: int, cfg: float, trace: ClusterTrace) -> Follower:
