@@ -4,8 +4,9 @@
 
 Renders nothing: it reads the tables that `correction.py` and `lora_quality.py` have made, in benchmarks/results. The
 best of a way is the row within the budget that has most pictures with everything right; of rows within one standard
-error of that, the one whose pictures are most like those of every prompt alone in all steps (of LoRAs, like drawings of
-the style). Among the ways the winner is found in the same way. Writes frontier.md and frontier.png.
+error of that (its own or theirs: it is 0 where all are right), the one whose pictures are most like those of every
+prompt alone in all steps (of LoRAs, like drawings of the style). Among the ways the winner is found in the same way.
+Writes frontier.md and frontier.png.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def best(rows: Sequence[Row]) -> Row | None:
     if not rows:
         return None
     most = max(rows, key=lambda row: (row.right, -row.unlike))
-    return min((row for row in rows if row.right >= most.right - most.error), key=lambda row: (row.unlike, row.paid))
+    as_good = (row for row in rows if row.right >= most.right - max(most.error, row.error))
+    return min(as_good, key=lambda row: (row.unlike, row.paid))
 
 
 def at_budget(rows: Sequence[Row], budget: float, ways: Mapping[str, str]) -> dict[str, Row]:
@@ -167,7 +169,9 @@ def main() -> None:
     }  # fmt: skip
     text = ["# Who wins at which budget", "", "`python benchmarks/frontier.py`, from the tables of `correction.py`. In "
             "every cell: pictures with everything right, % ± standard error (how; pixel error x 1000). Bold: the best "
-            "of all ways at this budget; ways within one standard error of it can be as good.", "",
+            "of all ways at this budget; ways within one standard error of it can be as good. Where a title says "
+            "\"earlier correction\", corrected rows were rendered before the difference of uncond faded with guidance.",
+            "",
             "![Pictures with everything right against steps paid](frontier.png)", ""]  # fmt: skip
     for title, rows in tables.items():
         text += [f"## {title}", "", table(rows, WAYS), ""]
