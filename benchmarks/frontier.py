@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,7 @@ def plot(tables: dict[str, list[Row]], path: Path) -> None:
 
     columns = 3
     lines = -(-len(tables) // columns)
-    height = 3.4 * lines
+    height = 3.5 * lines
     figure, panels = pyplot.subplots(lines, columns, figsize=(4.6 * columns, height), sharey=True, squeeze=False)
     for panel in panels.flat[len(tables) :]:
         panel.set_visible(False)
@@ -146,7 +147,7 @@ def plot(tables: dict[str, list[Row]], path: Path) -> None:
             right = [max(row.right for row in rows if row.paid <= at and re.fullmatch(pattern, row.how)) for at in paid]
             if paid:
                 panel.step(paid, right, where="post", marker="o", markersize=3, color=colour, label=way)
-        panel.set_title(title, fontsize=9)
+        panel.set_title(textwrap.fill(title, 56), fontsize=9)
         panel.set_xlim(0, 20.5)
         panel.grid(alpha=0.3)
     panels[0][0].set_ylabel("pictures with everything right, %")
